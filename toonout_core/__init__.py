@@ -1,0 +1,3 @@
+"""ToonOut: cut anime and cartoon characters out of pictures."""
+
+__version__ = "0.1.0"

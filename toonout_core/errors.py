@@ -1,0 +1,42 @@
+"""The errors that a user can meet; everything else is a bug.
+
+ToonOutError
+├── UnknownModel     no such name in the weights table, and no such file
+├── CorruptWeights   a weight file that is truncated, foreign, half-matching or altered
+├── DownloadFailed   a file that could not be fetched, or must not be
+├── BadInput         a picture, mask or parameter outside of what is accepted
+└── Cancelled        the user pressed stop
+
+A message says three things: what must be, what was, what to do.
+"""
+
+from __future__ import annotations
+
+
+class ToonOutError(Exception):
+    """Root of all errors that are addressed to a user."""
+
+
+class UnknownModel(ToonOutError):
+    """No model of that name or path."""
+
+
+class CorruptWeights(ToonOutError):
+    """A weight file that cannot be trusted or does not fit a network."""
+
+
+class DownloadFailed(ToonOutError):
+    """A weight file that is not here and could not be fetched."""
+
+
+class Cancelled(ToonOutError):
+    """Stopped by the user."""
+
+
+class BadInput(ToonOutError):
+    """`expected` and `got` are sentence parts; `advice` says what to do about it."""
+
+    def __init__(self, expected: str, got: str, advice: str = "") -> None:
+        self.expected = expected
+        self.got = got
+        super().__init__(f"{expected}, but got {got}." + (f" {advice}" if advice else ""))

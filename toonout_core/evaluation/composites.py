@@ -1,0 +1,56 @@
+"""A fixed set of composites of one split: every figure on plain colours and on scenes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+from zlib import crc32
+
+import numpy as np
+from torch import Tensor
+
+from ..imaging import from_array
+from ..synthesis.composite import Placement, place, plain_background, scene_background
+from ..synthesis.library import Cutout, Library
+
+Kind = Literal["flat", "scene"]
+
+
+@dataclass(frozen=True)
+class Composite:
+    """`image` 1×3×S×S and true `alpha` 1×1×S×S in [0, 1], both exact to 8 bit."""
+
+    name: str
+    kind: Kind
+    image: Tensor
+    alpha: Tensor
+
+
+def composites(
+    library: Library, kind: Kind, size_px: int, per_figure: int = 2
+) -> Iterator[Composite]:
+    """Every figure of `library` `per_figure` times; the same pictures on every run and machine."""
+    for cutout in library.cutouts:
+        for index in range(per_figure):
+            yield _composite(library, cutout, kind, size_px, index)
+
+
+def _composite(library: Library, cutout: Cutout, kind: Kind, size_px: int, index: int) -> Composite:
+    rng = np.random.default_rng((crc32(cutout.name.encode()), ("flat", "scene").index(kind), index))
+    placement = Placement(
+        scale=float(rng.uniform(0.6, 0.95)),
+        centre_xy=(float(rng.uniform(0.4, 0.6)), float(rng.uniform(0.45, 0.55))),
+        flip=bool(rng.random() < 0.5),
+    )
+    layer = place(cutout, size_px, placement)
+    if kind == "flat":
+        background = plain_background(rng, size_px)
+    else:
+        scene = library.backgrounds[int(rng.integers(len(library.backgrounds)))]
+        background = scene_background(rng, scene, size_px, share=(0.6, 1.0))
+    opacity = layer[..., 3:] / np.float32(255)
+    rgb = layer[..., :3] + (1 - opacity) * background
+    image = from_array(rgb.round().clip(0, 255).astype(np.uint8))
+    alpha = from_array(layer[..., 3:].round().clip(0, 255).astype(np.uint8))
+    return Composite(f"{cutout.name}-{kind}-{index}", kind, image, alpha)

@@ -1,0 +1,101 @@
+"""The port through which a host (ComfyUI, WebUI, shell) reaches the core."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+import torch
+from torch import Tensor, nn
+
+from .errors import BadInput
+
+
+class Step(Protocol):
+    """Reports `count` finished units; may raise the host's own "stop", which passes unchanged.
+
+    `preview`: 3×H×W or 4×H×W, [0, 1], what the host may show meanwhile.
+    """
+
+    def __call__(self, count: int = 1, *, preview: Tensor | None = None) -> None: ...
+
+
+@runtime_checkable
+class Host(Protocol):
+    """Where files lie, who owns the memory of the device, where progress and stop are."""
+
+    def weight_dirs(self) -> Sequence[Path]:
+        """Folders searched in order; downloads go to the first."""
+        ...
+
+    def on_device(
+        self, model: nn.Module, working_memory: int
+    ) -> AbstractContextManager[torch.device]:
+        """Hold `model` on its compute device, with `working_memory` bytes free beside it."""
+        ...
+
+    def progress(self, total: int, label: str) -> AbstractContextManager[Step]:
+        """Progress of `total` units."""
+        ...
+
+
+def choose_device(name: str) -> torch.device:
+    """Device of that name; "auto" takes cuda, then mps, then cpu. An absent device is an error."""
+    has_mps = torch.backends.mps.is_available()
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if has_mps else "cpu"
+    kind = name.split(":")[0]
+    present = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": has_mps}
+    if not present.get(kind, False):
+        available = ", ".join(device for device, there in present.items() if there)
+        raise BadInput(
+            f"device must be auto or one that this machine has ({available})", f"{name!r}"
+        )
+    return torch.device(name)
+
+
+def cache_dir() -> Path:
+    """Folder of downloaded weights outside of any host."""
+    return Path.home() / ".cache" / "toonout"
+
+
+class LocalHost:
+    """A host without a program around it: the shell, a notebook, a test."""
+
+    def __init__(
+        self,
+        device: str = "auto",
+        weight_dirs: Sequence[Path] | None = None,
+        *,
+        quiet: bool = False,
+    ) -> None:
+        self.device = choose_device(device)
+        self.quiet = quiet
+        self._weight_dirs = tuple(weight_dirs) if weight_dirs is not None else (cache_dir(),)
+
+    def weight_dirs(self) -> Sequence[Path]:
+        return self._weight_dirs
+
+    @contextmanager
+    def on_device(self, model: nn.Module, working_memory: int) -> Iterator[torch.device]:
+        model.to(self.device)
+        yield self.device
+
+    @contextmanager
+    def progress(self, total: int, label: str) -> Iterator[Step]:
+        if self.quiet or total <= 1:
+            yield lambda count=1, *, preview=None: None
+            return
+        try:
+            from tqdm import tqdm
+        except ImportError:
+            yield lambda count=1, *, preview=None: None
+            return
+        with tqdm(total=total, desc=label, leave=False) as bar:
+
+            def step(count: int = 1, *, preview: Tensor | None = None) -> None:
+                bar.update(count)
+
+            yield step

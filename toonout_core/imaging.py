@@ -1,0 +1,223 @@
+"""The one file that knows layouts: PIL, numpy, ComfyUI, files, colour order, bit depth.
+
+Inside of the core a picture is float32 RGB in [0, 1], B×3×H×W; alpha is B×1×H×W, straight.
+"""
+
+from __future__ import annotations
+
+import warnings
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image, ImageOps, ImageSequence, UnidentifiedImageError
+from torch import Tensor
+
+from .errors import BadInput
+
+Array = npt.NDArray[Any]
+PixelSource = str | Path | IO[bytes] | Image.Image
+
+# 8192 × 8192 and a margin for panoramas; above it a picture is more likely a decompression bomb.
+PIXEL_LIMIT = 100_000_000
+
+IMAGE_SUFFIXES = frozenset(
+    {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".tga", ".avif", ".apng"}
+)
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What a file carries beside its pixels, to be written again."""
+
+    text: Mapping[str, str] = field(default_factory=dict[str, str])
+    icc_profile: bytes | None = None
+    dpi: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One frame. `image` 1×3×H×W in [0, 1]; `alpha` 1×1×H×W in [0, 1], or None if opaque."""
+
+    image: Tensor
+    alpha: Tensor | None = None
+    metadata: Metadata = Metadata()
+
+    @property
+    def size_hw(self) -> tuple[int, int]:
+        return int(self.image.shape[-2]), int(self.image.shape[-1])
+
+
+# ---------------------------------------------------------------- arrays
+
+
+def from_array(array: Array) -> Tensor:
+    """H×W, H×W×C or B×H×W×C of uint8, uint16, bool or float → B×C×H×W float32 in [0, 1]."""
+    if array.dtype == np.bool_:
+        array = array.astype(np.float32)
+    elif array.dtype in (np.uint8, np.uint16):
+        array = array.astype(np.float32) / np.float32(np.iinfo(array.dtype).max)
+    elif not np.issubdtype(array.dtype, np.floating):
+        raise BadInput("a pixel array must be uint8, uint16, bool or float", str(array.dtype))
+    if array.ndim == 2:
+        array = array[None, ..., None]
+    elif array.ndim == 3:
+        array = array[None]
+    elif array.ndim != 4:
+        raise BadInput("a pixel array must have 2, 3 or 4 axes", f"shape {array.shape}")
+    return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32)).permute(0, 3, 1, 2)
+
+
+def to_array(image: Tensor, bits: int = 8) -> Array:
+    """B×C×H×W in [0, 1] → B×H×W×C, rounded to nearest; `bits` 8 → uint8, 16 → uint16."""
+    if bits not in (8, 16):
+        raise BadInput("bits must be 8 or 16", str(bits))
+    levels = 2**bits - 1
+    scaled = image.detach().to(torch.float32).clamp(0, 1).mul(levels).round().cpu()
+    dtype = np.uint8 if bits == 8 else np.uint16
+    return scaled.permute(0, 2, 3, 1).contiguous().numpy().astype(dtype)
+
+
+# ---------------------------------------------------------------- ComfyUI
+
+
+def from_comfy(image: Tensor) -> tuple[Tensor, Tensor | None]:
+    """IMAGE B×H×W×C (C = 1, 3 or 4) → picture B×3×H×W and its alpha B×1×H×W, if it has one."""
+    if image.ndim != 4 or image.shape[-1] not in (1, 3, 4):
+        raise BadInput("IMAGE must be B×H×W×C with C 1, 3 or 4", f"shape {tuple(image.shape)}")
+    planes = image.to(torch.float32).permute(0, 3, 1, 2)
+    if planes.shape[1] == 1:
+        planes = planes.expand(-1, 3, -1, -1)
+    alpha = planes[:, 3:4] if planes.shape[1] == 4 else None
+    return planes[:, :3].contiguous(), alpha
+
+
+def to_comfy(image: Tensor) -> Tensor:
+    """B×C×H×W → IMAGE B×H×W×C float32."""
+    return image.to(torch.float32).permute(0, 2, 3, 1).contiguous()
+
+
+def mask_from_comfy(mask: Tensor) -> Tensor:
+    """MASK H×W, B×H×W, B×1×H×W or B×H×W×1 of any float type → B×1×H×W float32 in [0, 1]."""
+    if mask.ndim == 2:
+        mask = mask[None]
+    if mask.ndim == 4 and mask.shape[1] == 1:
+        mask = mask[:, 0]
+    elif mask.ndim == 4 and mask.shape[-1] == 1:
+        mask = mask[..., 0]
+    if mask.ndim != 3:
+        raise BadInput("MASK must be H×W, B×H×W or B×1×H×W", f"shape {tuple(mask.shape)}")
+    return mask.to(torch.float32).clamp(0, 1)[:, None]
+
+
+def mask_to_comfy(alpha: Tensor) -> Tensor:
+    """B×1×H×W → MASK B×H×W float32."""
+    return alpha.to(torch.float32)[:, 0].contiguous()
+
+
+# ---------------------------------------------------------------- PIL
+
+
+def _has_alpha(picture: Image.Image) -> bool:
+    return picture.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in picture.info
+
+
+def from_pil(picture: Image.Image) -> Picture:
+    """Any mode of Pillow; EXIF orientation is applied, alpha is kept straight."""
+    metadata = _metadata(picture)
+    oriented = ImageOps.exif_transpose(picture)
+    picture = oriented if oriented is not None else picture
+    if picture.mode in ("I;16", "I;16L", "I;16B", "I;16N", "I"):
+        grey = np.asarray(picture.convert("I"), dtype=np.int64).clip(0, 65535).astype(np.uint16)
+        return Picture(from_array(grey).expand(-1, 3, -1, -1).contiguous(), None, metadata)
+    if picture.mode == "F":
+        raise BadInput(
+            "a picture's pixels must be integers",
+            "floating point pixels of unknown range",
+            "Save it as 8 or 16 bit first.",
+        )
+    if _has_alpha(picture):
+        planes = from_array(np.asarray(picture.convert("RGBA")))
+        return Picture(planes[:, :3].contiguous(), planes[:, 3:4].contiguous(), metadata)
+    return Picture(from_array(np.asarray(picture.convert("RGB"))), None, metadata)
+
+
+def to_pil(image: Tensor, alpha: Tensor | None = None) -> Image.Image:
+    """First item of B×3×H×W (or B×1×H×W) → RGB (or L); with `alpha` B×1×H×W → RGBA (or LA)."""
+    planes = image if alpha is None else torch.cat((image, alpha.to(image)), 1)
+    array = to_array(planes[:1])[0]
+    return Image.fromarray(array[..., 0] if array.shape[-1] == 1 else array)
+
+
+def _metadata(picture: Image.Image) -> Metadata:
+    text = {
+        str(key): value
+        for key, value in picture.info.items()
+        if isinstance(value, str) and key not in ("comment",)
+    }
+    dpi = picture.info.get("dpi")
+    return Metadata(
+        text=text,
+        icc_profile=picture.info.get("icc_profile"),
+        dpi=(float(dpi[0]), float(dpi[1])) if dpi else None,
+    )
+
+
+# ---------------------------------------------------------------- files
+
+
+def _describe(source: PixelSource) -> str:
+    return str(source) if isinstance(source, str | Path) else "the data given"
+
+
+def open_picture(source: PixelSource) -> Image.Image:
+    """Open with a sentence for everything that is not a sound picture of a sane size."""
+    if isinstance(source, Image.Image):
+        return source
+    name = _describe(source)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            picture = Image.open(source)
+    except FileNotFoundError:
+        raise BadInput("a picture must exist", f"no file at {name}") from None
+    except Image.DecompressionBombError:
+        raise _too_large(name, "more") from None
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
+        raise BadInput(
+            f"{name} must be a picture that Pillow reads", f"{type(error).__name__}: {error}"
+        ) from error
+    if picture.width * picture.height > PIXEL_LIMIT:
+        raise _too_large(name, f"{picture.width}×{picture.height}")
+    return picture
+
+
+def _too_large(name: str, got: str) -> BadInput:
+    return BadInput(
+        f"{name} must have at most {PIXEL_LIMIT // 10**6} megapixels", got, "Make it smaller first."
+    )
+
+
+def _decoded(picture: Image.Image, name: str) -> Image.Image:
+    try:
+        picture.load()
+    except (OSError, ValueError, SyntaxError, EOFError, IndexError, zlib.error) as error:
+        raise BadInput(f"{name} must be a whole picture", f"{error}") from error
+    return picture
+
+
+def read(source: PixelSource) -> Picture:
+    """The first (or only) frame of a file, stream or PIL picture."""
+    return from_pil(_decoded(open_picture(source), _describe(source)))
+
+
+def read_frames(source: PixelSource) -> Iterator[Picture]:
+    """Every frame of an animated file; one for a still."""
+    picture = open_picture(source)
+    for frame in ImageSequence.Iterator(picture):
+        yield from_pil(_decoded(frame.copy(), _describe(source)))

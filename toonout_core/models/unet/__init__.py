@@ -1,0 +1,34 @@
+"""The U-Net that reconstructs a lost alpha channel; also the embedded default."""
+
+from __future__ import annotations
+
+from math import isqrt
+
+from ..architecture import Architecture, StateDict, count_items
+from .unet import UNet
+
+__all__ = ["ARCHITECTURE", "UNet", "build"]
+
+
+def build(state: StateDict) -> UNet:
+    """A U-Net of the shapes in `state`, without its values."""
+    levels = count_items(state, "encoder")
+    separable = "encoder.0.conv1.3.weight" not in state or state["encoder.0.conv1.1.weight"].ndim > 1
+    norm = "2" if separable else "1"
+    widths = tuple(
+        int(state[f"encoder.{level}.conv2.{norm}.weight"].shape[0]) for level in range(levels)
+    )
+    return UNet(widths=widths, patch=isqrt(int(state["head.weight"].shape[0])), separable=separable)
+
+
+ARCHITECTURE = Architecture(
+    id="unet",
+    keys=("stem.weight", "encoder.0.conv1.0.weight", "decoder.0.conv2.0.weight", "head.weight"),
+    build=build,
+    multiple_of=64,
+    half=True,
+    input_size_hw=(512, 512),
+    mean=(0.5, 0.5, 0.5),
+    std=(0.5, 0.5, 0.5),
+    bytes_per_pixel=400,
+)

@@ -1,0 +1,1 @@
+"""Making pictures of known alpha: characters laid over backgrounds."""

@@ -1,0 +1,67 @@
+"""Batches for training: sample `i` depends on nothing but the seed and `i`, so resuming is exact."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from ..imaging import from_array
+from ..synthesis.composite import training_sample
+from ..synthesis.library import Library
+
+
+class CompositeBatches(Dataset[tuple[Tensor, Tensor]]):
+    """Item `i` is batch `i`: images B×3×S×S and alphas B×1×S×S in [0, 1]."""
+
+    def __init__(
+        self,
+        library: Library,
+        sizes_px: tuple[int, ...],
+        batch: int,
+        flat_share: float,
+        seed: int,
+        first: int,
+        last: int,
+    ) -> None:
+        self.library, self.sizes_px, self.batch = library, sizes_px, batch
+        self.flat_share, self.seed, self.first, self.last = flat_share, seed, first, last
+        self.weights = library.weights()
+
+    def __len__(self) -> int:
+        return self.last - self.first
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        rng = np.random.default_rng((self.seed, self.first + index))
+        size_px = int(rng.choice(self.sizes_px))
+        pairs = [
+            training_sample(rng, self.library, size_px, self.flat_share, self.weights)
+            for _ in range(self.batch)
+        ]
+        images = from_array(np.stack([rgb for rgb, _ in pairs]))
+        alphas = from_array(np.stack([alpha for _, alpha in pairs]))
+        return images, alphas
+
+
+def _single_thread(_worker: int) -> None:
+    import cv2
+
+    cv2.setNumThreads(0)
+    torch.set_num_threads(1)
+
+
+def batches(data: CompositeBatches, workers: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """All items of `data`, in order."""
+    loader = DataLoader(
+        data,
+        batch_size=None,
+        num_workers=workers,
+        worker_init_fn=_single_thread if workers else None,
+        prefetch_factor=4 if workers else None,
+    )
+    return iter(loader)

@@ -1,0 +1,210 @@
+"""Train the alpha-reconstruction U-Net: one loop, one page."""
+
+from __future__ import annotations
+
+import csv
+import logging
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from math import cos, pi
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from ..evaluation.alpha_metrics import AlphaScores, mean_scores, score_alpha
+from ..evaluation.composites import Kind, composites
+from ..host import choose_device
+from ..models.unet import ARCHITECTURE, UNet
+from ..synthesis.library import Library, read_library
+from .config import UNetConfig
+from .data import CompositeBatches, batches
+from .losses import weighted_sum
+
+log = logging.getLogger("toonout")
+
+
+def learning_rate(config: UNetConfig, step: int) -> float:
+    """Linear warm-up, then constant, or half a cosine down to 1 % of `lr`."""
+    warm = min(1.0, (step + 1) / max(config.warmup_steps, 1))
+    if config.schedule == "constant":
+        return config.lr * warm
+    done = min(1.0, step / max(config.steps, 1))
+    return config.lr * warm * (0.01 + 0.99 * (1 + cos(pi * done)) / 2)
+
+
+def normalise(image: Tensor) -> Tensor:
+    mean = torch.tensor(ARCHITECTURE.mean).view(1, 3, 1, 1).to(image)
+    return (image - mean) / torch.tensor(ARCHITECTURE.std).view(1, 3, 1, 1).to(image)
+
+
+@torch.inference_mode()
+def validate(network: nn.Module, library: Library, size_px: int) -> dict[Kind, AlphaScores]:
+    """Scores on the fixed composites of a split, network at the composites' own size."""
+    device = next(network.parameters()).device
+    network.train(False)
+    result: dict[Kind, AlphaScores] = {}
+    kinds: tuple[Kind, ...] = ("flat", "scene")
+    for kind in kinds:
+        scores: list[AlphaScores] = []
+        for item in composites(library, kind, size_px, per_figure=1):
+            alpha = network(normalise(item.image.to(device))).sigmoid().cpu()
+            scores.append(score_alpha(alpha, item.alpha))
+        result[kind] = mean_scores(scores)
+    return result
+
+
+def train_unet(config: UNetConfig) -> Path:
+    """Train, resume if `config.out` holds a run, and return the best weights by validation IoU.
+
+    Under `torchrun` every process takes its own batches and gradients are averaged.
+    """
+    distributed = torch.distributed.is_torchelastic_launched()
+    if distributed:
+        torch.distributed.init_process_group()
+    rank = torch.distributed.get_rank() if distributed else 0
+    world = torch.distributed.get_world_size() if distributed else 1
+    device = choose_device(config.device)
+    if distributed and device.type == "cuda":
+        device = torch.device("cuda", rank % torch.cuda.device_count())
+    torch.manual_seed(config.seed)
+
+    out = Path(config.out)
+    out.mkdir(parents=True, exist_ok=True)
+    network = UNet(widths=config.widths, patch=config.patch, separable=config.separable)
+    if config.init:
+        network.load_state_dict(load_file(config.init))
+    network = network.to(device, memory_format=torch.channels_last)
+    averaged = UNet(widths=config.widths, patch=config.patch, separable=config.separable)
+    averaged.load_state_dict(network.state_dict())
+    averaged = averaged.to(device, memory_format=torch.channels_last)
+    optimizer = torch.optim.Adam(network.parameters(), config.lr, config.betas)
+    first, best = _resume(out, network, averaged, optimizer, device)
+    if rank == 0:
+        config.write(out / "config.json")
+
+    training, validation = (read_library(Path(config.data), s) for s in ("train", "val"))
+    data = CompositeBatches(
+        training, config.sizes_px, config.batch, config.flat_share, config.seed * world + rank,
+        first, config.steps,
+    )
+    model = DistributedDataParallel(network) if distributed else network
+    weights = {"mse": config.mse, "edge_l1": config.edge_l1, "bce": config.bce, "iou": config.iou}
+    started, running = time.monotonic(), 0.0
+    stream: Iterator[tuple[Tensor, Tensor]] = batches(data, config.workers)
+    for step, (image, alpha) in enumerate(stream, first):
+        model.train()
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(config, step)
+        image = normalise(image.to(device)).contiguous(memory_format=torch.channels_last)
+        with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16"):
+            logits = model(image)
+        loss = weighted_sum(logits.float(), alpha.to(device), weights)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimizer.step()
+        _average(averaged, network, min(config.ema_decay, (step + 1) / (step + 10)))
+        running = float(loss.detach()) if step == first else 0.98 * running + 0.02 * float(loss)
+
+        done = step + 1
+        if rank == 0 and (done % config.validate_every == 0 or done == config.steps):
+            scores = validate(averaged, validation, max(config.sizes_px))
+            best = _record(out, done, running, time.monotonic() - started, scores, best, averaged)
+        if rank == 0 and (done % config.checkpoint_every == 0 or done == config.steps):
+            _checkpoint(out, done, best, network, averaged, optimizer)
+    if distributed:
+        torch.distributed.destroy_process_group()
+    return out / "best.safetensors"
+
+
+@torch.no_grad()
+def _average(averaged: nn.Module, network: nn.Module, decay: float) -> None:
+    """Exponential moving average of parameters and BatchNorm statistics."""
+    for mean, value in zip(
+        averaged.state_dict().values(), network.state_dict().values(), strict=True
+    ):
+        if mean.is_floating_point():
+            mean.lerp_(value, 1 - decay)
+        else:
+            mean.copy_(value)
+
+
+def save_weights(network: nn.Module, path: Path, dtype: torch.dtype = torch.float32) -> None:
+    """Atomic; `num_batches_tracked` has no use after training and is left out."""
+    state = {
+        key: value.detach().cpu().to(dtype).contiguous()
+        for key, value in network.state_dict().items()
+        if not key.endswith("num_batches_tracked")
+    }
+    partial = path.with_suffix(".partial")
+    save_file(state, partial, {"format": "pt", "architecture": "unet"})
+    partial.replace(path)
+
+
+def _record(
+    out: Path,
+    step: int,
+    loss: float,
+    seconds: float,
+    scores: dict[Kind, AlphaScores],
+    best: float,
+    averaged: nn.Module,
+) -> float:
+    row: dict[str, Any] = {"step": step, "loss": round(loss, 5), "seconds": round(seconds, 1)}
+    for kind, score in scores.items():
+        row |= {f"{kind}_{name}": round(value, 5) for name, value in asdict(score).items()}
+    path = out / "curve.csv"
+    fresh = not path.exists()
+    with path.open("a", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(row))
+        if fresh:
+            writer.writeheader()
+        writer.writerow(row)
+    log.info("%s", row)
+    quality = scores["flat"].iou + scores["scene"].iou
+    if quality > best:
+        save_weights(averaged, out / "best.safetensors")
+    return max(best, quality)
+
+
+def _checkpoint(
+    out: Path,
+    step: int,
+    best: float,
+    network: nn.Module,
+    averaged: nn.Module,
+    optimizer: torch.optim.Optimizer,
+) -> None:
+    state = {
+        "step": step,
+        "best": best,
+        "network": network.state_dict(),
+        "averaged": averaged.state_dict(),
+        "optimizer": optimizer.state_dict(),
+    }
+    partial = out / "last.partial"
+    torch.save(state, partial)
+    partial.replace(out / "last.pt")
+
+
+def _resume(
+    out: Path,
+    network: nn.Module,
+    averaged: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    device: torch.device,
+) -> tuple[int, float]:
+    path = out / "last.pt"
+    if not path.is_file():
+        return 0, -1.0
+    state = torch.load(path, map_location=device, weights_only=True)
+    network.load_state_dict(state["network"])
+    averaged.load_state_dict(state["averaged"])
+    optimizer.load_state_dict(state["optimizer"])
+    log.info("resumed at step %d", state["step"])
+    return int(state["step"]), float(state["best"])

@@ -1,0 +1,65 @@
+"""What the pipelines return."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from PIL.Image import Image
+from torch import Tensor
+
+from .errors import BadInput
+from .imaging import to_pil
+from .ops.compositing import over, parse_colour
+
+
+@dataclass(frozen=True)
+class Matte:
+    """Alpha of a batch of pictures and the colours that belong to it.
+
+    `image` B×3×H×W as given; `alpha` B×1×H×W, straight; `foreground` B×3×H×W, the colours without
+    the old background, or None if they were not estimated. All float32 in [0, 1].
+    """
+
+    image: Tensor
+    alpha: Tensor
+    foreground: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        frames, channels, height, width = self.image.shape
+        if channels != 3:
+            raise BadInput("image must be B×3×H×W", f"shape {tuple(self.image.shape)}")
+        if self.alpha.shape != (frames, 1, height, width):
+            raise BadInput(
+                f"alpha must be {frames}×1×{height}×{width} like its image",
+                f"shape {tuple(self.alpha.shape)}",
+            )
+        if self.foreground is not None and self.foreground.shape != self.image.shape:
+            raise BadInput(
+                f"foreground must have the image's shape {tuple(self.image.shape)}",
+                f"shape {tuple(self.foreground.shape)}",
+            )
+
+    def __len__(self) -> int:
+        return int(self.image.shape[0])
+
+    @property
+    def size_hw(self) -> tuple[int, int]:
+        return int(self.image.shape[-2]), int(self.image.shape[-1])
+
+    @property
+    def colours(self) -> Tensor:
+        """B×3×H×W to be shown under `alpha`: the foreground; without one, the image where it is
+        visible and black where it is not, so that no hidden background travels along."""
+        if self.foreground is not None:
+            return self.foreground
+        return self.image * (self.alpha > 0).to(self.image)
+
+    def cutout(self, index: int = 0) -> Image:
+        """RGBA picture, straight alpha, 8 bit."""
+        return to_pil(self.colours[index : index + 1], self.alpha[index : index + 1])
+
+    def composite(self, background: Tensor | str) -> Tensor:
+        """Over a picture (1 or B × 3×H×W) or a colour ("#rrggbb" or a name) → B×3×H×W."""
+        if isinstance(background, str):
+            background = parse_colour(background)
+        return over(self.colours, self.alpha, background.to(self.image))

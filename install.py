@@ -1,0 +1,192 @@
+"""Alone, makes ready and runs: `python3 install.py demo | test [arguments for pytest]`.
+
+In the WebUI, which runs this file at every start, it adds what is missing and changes nothing else.
+Standard library only; nothing here runs when ComfyUI loads the pack.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+VENV = ROOT / ".venv"
+PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+EXAMPLE = ROOT / "toonout_core" / "assets" / "example.webp"
+DEMO_OUT = ROOT / "runs" / "demo"
+
+USAGE = """\
+python3 install.py demo    cut out the example picture and print where the result is
+python3 install.py test    lint, type check and test; further arguments go to pytest
+Both make .venv beside this file the first time (PyTorch is a download of some GB on Linux)."""
+
+# import name -> package; torch, torchvision, numpy and pillow belong to the WebUI
+WEBUI_NEEDS = {
+    "cv2": "opencv-python",
+    "safetensors": "safetensors",
+    "huggingface_hub": "huggingface-hub",
+}
+
+PIP_LINES = ("Collecting", "Downloading", "Installing", "Successfully", "ERROR")
+
+
+class Failed(Exception):
+    """Ends the program with a sentence."""
+
+
+# ---------------------------------------------------------------- alone
+
+
+def stamp(extra: str) -> str:
+    """What an up-to-date .venv with this extra was made of."""
+    parts = [sys.version, str(ROOT), extra]
+    parts += [(ROOT / name).read_text("utf-8") for name in ("pyproject.toml", "requirements.txt")]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def prepare(extra: str) -> None:
+    """Make .venv hold the package, what it needs and the `extra`; quick if it does already."""
+    if sys.version_info < (3, 10):  # noqa: UP036
+        raise Failed(
+            "Python must be 3.10 or newer, but this is "
+            f"{sys.version_info[0]}.{sys.version_info[1]}. Start install.py with a newer one."
+        )
+    record = VENV / f"ready-{extra or 'plain'}"
+    if PYTHON.exists() and record.exists() and record.read_text() == stamp(extra):
+        return
+    if not PYTHON.exists():
+        make_venv()
+    say("installing into .venv (the first time this takes minutes) ...")
+    pip("pip>=21.3")
+    pip("--editable", f"{ROOT}[{extra}]" if extra else str(ROOT))
+    record.write_text(stamp(extra))
+
+
+def make_venv() -> None:
+    if importlib.util.find_spec("ensurepip") is None or importlib.util.find_spec("venv") is None:
+        version = ".".join(map(str, sys.version_info[:2]))
+        raise Failed(
+            "This Python has no venv module with pip, which making .venv needs. "
+            f"On Debian and Ubuntu: apt install python{version}-venv, then run this again."
+        )
+    say(f"making {VENV} with Python {sys.version.split()[0]} ...")
+    if subprocess.call([sys.executable, "-m", "venv", "--clear", str(VENV)]):
+        raise Failed(f"The virtual environment {VENV} could not be made; see above.")
+
+
+def pip(*arguments: str) -> None:
+    """Run pip in .venv, passing on the lines that say how far it is."""
+    command = [str(PYTHON), "-m", "pip", "install", "--disable-pip-version-check"]
+    with subprocess.Popen(
+        [*command, "--progress-bar", "off", *arguments], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.lstrip().startswith(PIP_LINES):
+                print("  " + line.strip()[:110], flush=True)
+    if process.returncode:
+        raise Failed(
+            "pip could not install everything; see above. Check the network and the free space, "
+            "then run this again: it goes on where it stopped."
+        )
+
+
+def demo() -> int:
+    prepare("")
+    say(f"cutting out {EXAMPLE.relative_to(ROOT)} with the model that is shipped ...")
+    command = [str(PYTHON), "-m", "toonout_core", "cutout", str(EXAMPLE), "-o", str(DEMO_OUT)]
+    code = subprocess.call([*command, "--model", "toonout-mini", "--overwrite"], cwd=ROOT)
+    if code == 0:
+        say("the result:")
+        for path in sorted(DEMO_OUT.glob("*.png")):
+            print(path)
+    return code
+
+
+def test(arguments: list[str]) -> int:
+    """Everything that CI runs. pytest is last, and reports the failures before it as well."""
+    prepare("dev")
+    run = [str(PYTHON), "-m"]
+    checks = {
+        "ruff check": [*run, "ruff", "check", "."],
+        "ruff format": [*run, "ruff", "format", "--check", "."],
+        "pyright": [*run, "pyright", "--pythonpath", str(PYTHON)],
+    }
+    failed: list[str] = []
+    for name, command in checks.items():
+        say(name)
+        if subprocess.call(command, cwd=ROOT):
+            failed.append(name)
+    say("pytest")
+    environment = {**os.environ, "TOONOUT_FAILED_CHECKS": ", ".join(failed)}
+    code = subprocess.call([*run, "pytest", *arguments], cwd=ROOT, env=environment)
+    return code or len(failed)
+
+
+def say(text: str) -> None:
+    print(f"ToonOut: {text}", flush=True)
+
+
+# ---------------------------------------------------------------- in the WebUI
+
+
+def in_webui() -> bool:
+    """True if the WebUI's launcher started this file, and installed what was missing."""
+    try:
+        import launch  # pyright: ignore
+    except ImportError:
+        return False
+    if not hasattr(launch, "run_pip"):
+        return False
+    missing = [p for name, p in WEBUI_NEEDS.items() if importlib.util.find_spec(name) is None]
+    if missing and not getattr(getattr(launch, "args", None), "skip_install", False):
+        add_to_webui(launch, missing)
+    return True
+
+
+def add_to_webui(launch: object, packages: list[str]) -> None:
+    """Let the host's pip add `packages` with every version that is there already held fast."""
+    with tempfile.TemporaryDirectory() as folder:
+        constraints = Path(folder) / "constraints.txt"
+        constraints.write_text("\n".join(installed_versions()), "utf-8")
+        try:
+            launch.run_pip(  # pyright: ignore
+                f'install {" ".join(packages)} -c "{constraints}"', "what ToonOut needs"
+            )
+        except RuntimeError:
+            print(
+                f"ToonOut: {', '.join(packages)} could not be installed and some functions will be "
+                "missing. Install by hand into the WebUI's venv, without changing numpy."
+            )
+
+
+def installed_versions() -> list[str]:
+    """`name==version` of everything in this environment."""
+    from importlib.metadata import distributions
+
+    found = {d.metadata["Name"]: d.version for d in distributions()}
+    return sorted(f"{name}=={version}" for name, version in found.items() if name and version)
+
+
+def main(arguments: list[str]) -> int:
+    if not arguments and in_webui():
+        return 0
+    try:
+        if arguments == ["demo"]:
+            return demo()
+        if arguments and arguments[0] == "test":
+            return test(arguments[1:])
+    except Failed as failure:
+        print(f"ToonOut: {failure}", file=sys.stderr)
+        return 1
+    print(USAGE)
+    return 0 if not arguments or arguments[0] in ("-h", "--help") else 2
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

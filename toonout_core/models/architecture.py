@@ -1,13 +1,25 @@
-"""What makes a network recognisable from its state dict alone."""
+"""What makes a network recognisable from its state dict alone, and how it is filled from one."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
+import torch
 from torch import Tensor, nn
 
+from ..errors import CorruptWeights
+
 StateDict = Mapping[str, Tensor]
+PatchOrder = Literal["channel_first", "channel_last"]
+
+_WRAPPER_PREFIXES = ("module.", "_orig_mod.")
+
+
+def batch_counter(key: str, state: StateDict) -> Tensor | None:
+    """Zero for a BatchNorm counter: of use in training only, and left out of many files."""
+    return torch.zeros((), dtype=torch.int64) if key.endswith(".num_batches_tracked") else None
 
 
 @dataclass(frozen=True)
@@ -24,9 +36,47 @@ class Architecture:
     std: tuple[float, float, float]
     bytes_per_pixel: int  # of working memory, fp32, per input pixel
     rename_keys: Callable[[StateDict], dict[str, Tensor]] | None = None
+    # the value of a tensor that a file may leave out; None: it must be there
+    default_value: Callable[[str, StateDict], Tensor | None] = batch_counter
+    # order of a file about which nothing is known; None: the network has no `patch_order`
+    patch_order: PatchOrder | None = None
 
     def matches(self, state: StateDict) -> bool:
         return all(key in state for key in self.keys)
+
+    def load(self, state: StateDict) -> nn.Module:
+        """A network that holds the tensors of `state` themselves, not copies; for inference.
+
+        Strict: CorruptWeights names what is missing, unknown or of another shape.
+        """
+        state = self.rename_keys(state) if self.rename_keys is not None else dict(state)
+        network = self._build(state)
+        expected = network.state_dict()
+        for key in expected.keys() - state.keys():
+            value = self.default_value(key, state)
+            if value is not None:
+                state[key] = value
+        _check_fit(self.id, state, expected)
+        network.load_state_dict(state, strict=True, assign=True)
+        left = [key for key, value in _all_tensors(network) if value.is_meta]
+        assert not left, f"{self.id} leaves {left} without values: register them persistent"
+        return network.train(False).requires_grad_(False)
+
+    def _build(self, state: StateDict) -> nn.Module:
+        try:
+            with torch.device("meta"):
+                return self.build(state)
+        except (LookupError, ValueError, TypeError, RuntimeError, ArithmeticError) as error:
+            raise CorruptWeights(
+                f"The weights must fit {self.id}, whose marks they bear, but its sizes cannot be "
+                f"read from them ({type(error).__name__}: {error}). The file is incomplete or of "
+                "another network: get it again."
+            ) from error
+
+
+def strip_prefixes(state: StateDict) -> dict[str, Tensor]:
+    """Keys without what data parallelism (`module.`) and compilation (`_orig_mod.`) put before."""
+    return {_bare(key): value for key, value in state.items()}
 
 
 def count_items(state: StateDict, prefix: str) -> int:
@@ -37,3 +87,48 @@ def count_items(state: StateDict, prefix: str) -> int:
         if key.startswith(f"{prefix}.") and key[len(prefix) + 1 :].split(".", 1)[0].isdigit()
     ]
     return max(indices) + 1 if indices else 0
+
+
+def examples(keys: Iterable[str], limit: int = 3) -> str:
+    """`a, b, c, …` of sorted keys."""
+    listed = sorted(keys)
+    return ", ".join(listed[:limit]) + (", …" if len(listed) > limit else "")
+
+
+def _bare(key: str) -> str:
+    while key.startswith(_WRAPPER_PREFIXES):
+        key = key.split(".", 1)[1]
+    return key
+
+
+def _all_tensors(network: nn.Module) -> list[tuple[str, Tensor]]:
+    return [*network.named_parameters(), *network.named_buffers()]
+
+
+def _check_fit(name: str, state: StateDict, expected: StateDict) -> None:
+    missing = expected.keys() - state.keys()
+    unknown = state.keys() - expected.keys()
+    misshapen = {
+        f"{key} is {_shape(state[key])} instead of {_shape(expected[key])}"
+        for key in expected.keys() & state.keys()
+        if state[key].shape != expected[key].shape
+    }
+    faults = [
+        f"{len(keys)} {what} ({examples(keys)})"
+        for keys, what in (
+            (missing, "missing"),
+            (unknown, "unknown"),
+            (misshapen, "of another shape"),
+        )
+        if keys
+    ]
+    if faults:
+        raise CorruptWeights(
+            f"The weights must be the {len(expected)} tensors of {name}, but of their {len(state)} "
+            f"tensors are {' and '.join(faults)}. The file is incomplete or of another network: "
+            "get it again."
+        )
+
+
+def _shape(tensor: Tensor) -> str:
+    return "×".join(map(str, tensor.shape)) or "a scalar"

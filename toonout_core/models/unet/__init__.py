@@ -13,7 +13,8 @@ __all__ = ["ARCHITECTURE", "UNet", "build"]
 def build(state: StateDict) -> UNet:
     """A U-Net of the shapes in `state`, without its values."""
     levels = count_items(state, "encoder")
-    separable = "encoder.0.conv1.3.weight" not in state or state["encoder.0.conv1.1.weight"].ndim > 1
+    # separable: 0 depthwise, 1 pointwise, 2 norm; else: 0 convolution, 1 norm
+    separable = state["encoder.0.conv1.1.weight"].ndim > 1
     norm = "2" if separable else "1"
     widths = tuple(
         int(state[f"encoder.{level}.conv2.{norm}.weight"].shape[0]) for level in range(levels)

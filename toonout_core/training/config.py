@@ -22,7 +22,7 @@ class UNetConfig:
     out: str
     seed: int = 7
     # network
-    widths: tuple[int, ...] = (32, 56, 88, 144, 208, 240)
+    widths: tuple[int, ...] = (24, 40, 72, 112, 160, 192)
     patch: int = 2
     separable: bool = False
     init: str = ""  # weights to start from
@@ -54,7 +54,7 @@ class UNetConfig:
 
 def read_config(path: Path, **overrides: Any) -> UNetConfig:
     """The record at `path`, with `overrides` put in."""
-    values = json.loads(path.read_text(encoding="utf-8"))
+    values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     known = set(UNetConfig.__dataclass_fields__)
     if unknown := sorted(set(values) - known):
         raise BadInput(f"{path} must hold fields of UNetConfig", f"{', '.join(unknown)} as well")

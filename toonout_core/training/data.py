@@ -1,4 +1,4 @@
-"""Batches for training: sample `i` depends on nothing but the seed and `i`, so resuming is exact."""
+"""Batches for training: sample `i` follows from the seed and `i` alone, so resuming is exact."""
 
 from __future__ import annotations
 

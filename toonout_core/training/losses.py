@@ -19,11 +19,15 @@ def bce(logits: Tensor, alpha: Tensor) -> Tensor:
 
 def edge_l1(logits: Tensor, alpha: Tensor, radius_px: int = 3, gain: float = 4.0) -> Tensor:
     """Mean |Δα|, weighted 1 + gain·(local range of the true alpha within `radius_px`)."""
-    window = 2 * radius_px + 1
-    high = F.max_pool2d(alpha, window, 1, radius_px)
-    low = -F.max_pool2d(-alpha, window, 1, radius_px)
-    weight = 1 + gain * (high - low)
+    weight = 1 + gain * (_highest(alpha, radius_px) + _highest(-alpha, radius_px))
     return (weight * (logits.sigmoid() - alpha).abs()).sum() / weight.sum()
+
+
+def _highest(x: Tensor, radius_px: int) -> Tensor:
+    """Maximum over a square window, one axis after the other."""
+    window = 2 * radius_px + 1
+    x = F.max_pool2d(x, (window, 1), 1, (radius_px, 0))
+    return F.max_pool2d(x, (1, window), 1, (0, radius_px))
 
 
 def soft_iou(logits: Tensor, alpha: Tensor) -> Tensor:

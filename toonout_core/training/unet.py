@@ -109,7 +109,7 @@ def train_unet(config: UNetConfig) -> Path:
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimizer.step()
         _average(averaged, network, min(config.ema_decay, (step + 1) / (step + 10)))
-        running = float(loss.detach()) if step == first else 0.98 * running + 0.02 * float(loss)
+        running = float(loss.detach()) if step == first else 0.98 * running + 0.02 * float(loss.detach())
 
         done = step + 1
         if rank == 0 and (done % config.validate_every == 0 or done == config.steps):

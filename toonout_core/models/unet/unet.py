@@ -64,6 +64,6 @@ class UNet(nn.Module):
             skips.append(x)
         for level in reversed(range(len(self.decoder))):
             skip = skips[level]
-            up = F.interpolate(x, size=skip.shape[-2:], mode="bilinear", align_corners=False)
+            up = F.interpolate(x, size=skip.shape[-2:], mode="nearest")
             x = self.decoder[level](torch.cat((skip, up), 1))
         return F.pixel_shuffle(self.head(x), self.patch)

@@ -5,9 +5,11 @@ Inside of the core a picture is float32 RGB in [0, 1], B×3×H×W; alpha is B×1
 
 from __future__ import annotations
 
+import struct
 import warnings
 import zlib
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -15,7 +17,7 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from PIL import Image, ImageOps, ImageSequence, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from .errors import BadInput
@@ -47,6 +49,7 @@ class Picture:
     image: Tensor
     alpha: Tensor | None = None
     metadata: Metadata = Metadata()
+    bits: int = 8  # a channel, in the source
 
     @property
     def size_hw(self) -> tuple[int, int]:
@@ -81,6 +84,18 @@ def to_array(image: Tensor, bits: int = 8) -> Array:
     scaled = image.detach().to(torch.float32).clamp(0, 1).mul(levels).round().cpu()
     dtype = np.uint8 if bits == 8 else np.uint16
     return scaled.permute(0, 2, 3, 1).contiguous().numpy().astype(dtype)
+
+
+def to_layer(rgba: Array) -> Array:
+    """H×W×4 uint8, straight → H×W×4 float32 in [0, 255], premultiplied, fit for resampling."""
+    layer = rgba.astype(np.float32)
+    layer[..., :3] *= layer[..., 3:] / np.float32(255)
+    return layer
+
+
+def split_layer(layer: Array) -> tuple[Array, Array]:
+    """Premultiplied colours H×W×3 in [0, 255] and opacity H×W×1 in [0, 1] of a layer."""
+    return layer[..., :3], layer[..., 3:] / np.float32(255)
 
 
 # ---------------------------------------------------------------- ComfyUI
@@ -134,7 +149,7 @@ def from_pil(picture: Image.Image) -> Picture:
     picture = oriented if oriented is not None else picture
     if picture.mode in ("I;16", "I;16L", "I;16B", "I;16N", "I"):
         grey = np.asarray(picture.convert("I"), dtype=np.int64).clip(0, 65535).astype(np.uint16)
-        return Picture(from_array(grey).expand(-1, 3, -1, -1).contiguous(), None, metadata)
+        return Picture(from_array(grey).expand(-1, 3, -1, -1).contiguous(), None, metadata, 16)
     if picture.mode == "F":
         raise BadInput(
             "a picture's pixels must be integers",
@@ -154,18 +169,40 @@ def to_pil(image: Tensor, alpha: Tensor | None = None) -> Image.Image:
     return Image.fromarray(array[..., 0] if array.shape[-1] == 1 else array)
 
 
+# what Pillow keeps in `info` about the encoding, not about the picture
+_NOT_TEXT = frozenset({"comment", "compression", "version", "extension"})
+
+
 def _metadata(picture: Image.Image) -> Metadata:
     text = {
         str(key): value
         for key, value in picture.info.items()
-        if isinstance(value, str) and key not in ("comment",)
+        if isinstance(value, str) and key not in _NOT_TEXT
     }
+    if "parameters" not in text and (comment := _user_comment(picture)):
+        text["parameters"] = comment
     dpi = picture.info.get("dpi")
     return Metadata(
         text=text,
         icc_profile=picture.info.get("icc_profile"),
         dpi=(float(dpi[0]), float(dpi[1])) if dpi else None,
     )
+
+
+def _user_comment(picture: Image.Image) -> str:
+    """EXIF's UserComment, where generators put their parameters in JPEG and WebP."""
+    if "exif" not in picture.info:
+        return ""
+    try:
+        comment = picture.getexif().get_ifd(0x8769).get(0x9286, b"")
+    except (OSError, ValueError, SyntaxError, KeyError, TypeError, IndexError):
+        return ""
+    if not isinstance(comment, bytes):
+        return ""
+    coding, content = comment[:8], comment[8:]
+    if coding == b"UNICODE\0":
+        return content.decode("utf-16-be", "replace")
+    return content.decode("ascii", "replace") if coding == b"ASCII\0\0\0" else ""
 
 
 # ---------------------------------------------------------------- files
@@ -193,6 +230,7 @@ def open_picture(source: PixelSource) -> Image.Image:
             f"{name} must be a picture that Pillow reads", f"{type(error).__name__}: {error}"
         ) from error
     if picture.width * picture.height > PIXEL_LIMIT:
+        picture.close()
         raise _too_large(name, f"{picture.width}×{picture.height}")
     return picture
 
@@ -211,13 +249,76 @@ def _decoded(picture: Image.Image, name: str) -> Image.Image:
     return picture
 
 
+@contextmanager
+def _opened(source: PixelSource) -> Iterator[Image.Image]:
+    picture = open_picture(source)
+    try:
+        yield picture
+    finally:
+        if isinstance(source, str | Path):
+            picture.close()
+
+
 def read(source: PixelSource) -> Picture:
     """The first (or only) frame of a file, stream or PIL picture."""
-    return from_pil(_decoded(open_picture(source), _describe(source)))
+    with _opened(source) as picture:
+        return _first_frame(picture, _describe(source))
 
 
 def read_frames(source: PixelSource) -> Iterator[Picture]:
     """Every frame of an animated file; one for a still."""
-    picture = open_picture(source)
-    for frame in ImageSequence.Iterator(picture):
-        yield from_pil(_decoded(frame.copy(), _describe(source)))
+    name = _describe(source)
+    with _opened(source) as picture:
+        try:
+            frames = int(getattr(picture, "n_frames", 1))
+        except (OSError, ValueError, SyntaxError, EOFError, IndexError, struct.error) as error:
+            raise BadInput(f"{name} must be a whole picture", str(error)) from error
+        # MPO: a photograph with previews or a second view behind it, not an animation
+        if frames == 1 or picture.format == "MPO":
+            yield _first_frame(picture, name)
+            return
+        for index in range(frames):
+            try:
+                picture.seek(index)
+            except (OSError, ValueError, SyntaxError, EOFError, struct.error) as error:
+                raise BadInput(f"{name} must be whole", f"frame {index + 1}: {error}") from error
+            yield from_pil(_decoded(picture, name).copy())
+
+
+def _first_frame(picture: Image.Image, name: str) -> Picture:
+    if _is_deep_colour(picture):
+        return _read_deep_colour(picture, name)
+    return from_pil(_decoded(picture, name))
+
+
+# ---------------------------------------------------------------- 16-bit colour (Pillow reads 8)
+
+
+def _is_deep_colour(picture: Image.Image) -> bool:
+    tiles = getattr(picture, "tile", None)
+    return picture.mode in ("RGB", "RGBA", "LA") and bool(tiles) and ";16" in str(tiles[0][3])
+
+
+def _read_deep_colour(picture: Image.Image, name: str) -> Picture:
+    import cv2
+
+    stream: IO[bytes] = getattr(picture, "fp")  # noqa: B009
+    position = stream.tell()
+    stream.seek(0)
+    array = cv2.imdecode(np.frombuffer(stream.read(), np.uint8), cv2.IMREAD_UNCHANGED)
+    stream.seek(position)
+    if array is None or array.dtype != np.uint16 or array.shape[-1] not in (3, 4):
+        return from_pil(_decoded(picture, name))
+    upright = _upright(array, int(picture.getexif().get(0x112, 1)))
+    planes = from_array(upright)[:, [2, 1, 0, *range(3, array.shape[-1])]]
+    alpha = planes[:, 3:4].contiguous() if planes.shape[1] == 4 else None
+    return Picture(planes[:, :3].contiguous(), alpha, _metadata(picture), 16)
+
+
+def _upright(array: Array, orientation: int) -> Array:
+    """Turn H×W×C by EXIF's orientation, 1 … 8."""
+    if orientation in (5, 6, 7, 8):
+        array = array.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        array = array[::-1]
+    return array[:, ::-1] if orientation in (2, 3, 6, 7) else array

@@ -10,7 +10,7 @@ from zlib import crc32
 import numpy as np
 from torch import Tensor
 
-from ..imaging import from_array
+from ..imaging import from_array, split_layer
 from ..synthesis.composite import Placement, place, plain_background, scene_background
 from ..synthesis.library import Cutout, Library
 
@@ -49,8 +49,8 @@ def _composite(library: Library, cutout: Cutout, kind: Kind, size_px: int, index
     else:
         scene = library.backgrounds[int(rng.integers(len(library.backgrounds)))]
         background = scene_background(rng, scene, size_px, share=(0.6, 1.0))
-    opacity = layer[..., 3:] / np.float32(255)
-    rgb = layer[..., :3] + (1 - opacity) * background
+    colours, opacity = split_layer(layer)
+    rgb = colours + (1 - opacity) * background
     image = from_array(rgb.round().clip(0, 255).astype(np.uint8))
-    alpha = from_array(layer[..., 3:].round().clip(0, 255).astype(np.uint8))
+    alpha = from_array((opacity * 255).round().clip(0, 255).astype(np.uint8))
     return Composite(f"{cutout.name}-{kind}-{index}", kind, image, alpha)

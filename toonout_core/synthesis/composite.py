@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..imaging import split_layer, to_layer
 from .library import Cutout, Library
 
 Array = npt.NDArray[Any]
@@ -54,8 +55,7 @@ def place(cutout: Cutout, size_px: int, placement: Placement) -> Array:
         elif first in sides:
             target[axis] -= low[axis] + slack[axis]
     matrix = np.concatenate((linear, target[:, None]), 1)
-    pixels = rgba.astype(np.float32)
-    pixels[..., :3] *= pixels[..., 3:] / np.float32(255)
+    pixels = to_layer(rgba)
     if factor < 0.7:
         # antialias: warpAffine samples, it does not average
         sigma = 0.4 / factor
@@ -64,6 +64,7 @@ def place(cutout: Cutout, size_px: int, placement: Placement) -> Array:
 
 
 def random_placement(rng: Generator, cut: bool) -> Placement:
+    """Where a figure may stand; one that its source `cut` is turned less."""
     return Placement(
         scale=float(rng.uniform(0.45, 1.2)),
         centre_xy=(float(rng.uniform(0.25, 0.75)), float(rng.uniform(0.35, 0.65))),
@@ -85,6 +86,7 @@ def plain_colour(rng: Generator) -> Array:
 
 
 def plain_background(rng: Generator, size_px: int) -> Array:
+    """One of the paper's colours, size×size×3 in [0, 255]."""
     return np.broadcast_to(plain_colour(rng), (size_px, size_px, 3)).copy()
 
 
@@ -137,6 +139,7 @@ def jitter_colours(rng: Generator, rgb: Array, strength: float = 0.25) -> Array:
 
 
 def draw_background(rng: Generator, library: Library, size_px: int, flat_share: float) -> Array:
+    """A plain colour for `flat_share` of the draws, else a pattern or a scene."""
     import cv2
 
     if rng.random() < flat_share or not library.backgrounds:
@@ -187,15 +190,13 @@ def training_sample(
     for _ in range(int(rng.choice((1, 2, 3), p=(0.78, 0.16, 0.06)))):
         cutout = library.cutouts[int(rng.choice(len(library.cutouts), p=weights))]
         layer = place(cutout, size_px, random_placement(rng, bool(cutout.cut_sides)))
-        opacity = layer[..., 3:] / np.float32(255)
-        colours = layer[..., :3]
+        colours, opacity = split_layer(layer)
         if rng.random() < 0.6:
             straight = colours / np.maximum(opacity, 1e-3)
             colours = jitter_colours(rng, straight.clip(0, 255)) * opacity
         if rng.random() < 0.12:
-            shift = np.float32(
-                [[1, 0, rng.uniform(-0.05, 0.05) * size_px], [0, 1, rng.uniform(0, 0.05) * size_px]]
-            )
+            right, down = rng.uniform(-0.05, 0.05), rng.uniform(0, 0.05)
+            shift = np.array([[1, 0, right * size_px], [0, 1, down * size_px]], np.float32)
             shadow = cv2.warpAffine(opacity, shift, (size_px, size_px))
             shadow = cv2.GaussianBlur(shadow, (0, 0), rng.uniform(0.004, 0.03) * size_px)
             rgb = rgb * (1 - np.float32(rng.uniform(0.2, 0.7)) * shadow[..., None])

@@ -1,3 +1,80 @@
-"""ToonOut: cut anime and cartoon characters out of pictures."""
+"""ToonOut: cut anime and cartoon characters out of pictures.
+
+>>> matte = load_matting("toonout")("girl.png")
+>>> matte.cutout().save("girl_cutout.png")
+
+Public names are imported when they are first used, so that `import toonout_core` costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .errors import (
+        BadInput,
+        Cancelled,
+        CorruptWeights,
+        DownloadFailed,
+        ToonOutError,
+        UnknownModel,
+    )
+    from .host import Host, LocalHost
+    from .loading import Precision
+    from .matting import Fit, ForegroundOptions, Matting, load_matting
+    from .ops.foreground import estimate_foreground
+    from .results import Matte
+    from .weights import WEIGHTS, Weights
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "WEIGHTS",
+    "BadInput",
+    "Cancelled",
+    "CorruptWeights",
+    "DownloadFailed",
+    "Fit",
+    "ForegroundOptions",
+    "Host",
+    "LocalHost",
+    "Matte",
+    "Matting",
+    "Precision",
+    "ToonOutError",
+    "UnknownModel",
+    "Weights",
+    "estimate_foreground",
+    "load_matting",
+]
+
+_HOMES = {
+    "errors": (
+        "BadInput",
+        "Cancelled",
+        "CorruptWeights",
+        "DownloadFailed",
+        "ToonOutError",
+        "UnknownModel",
+    ),
+    "host": ("Host", "LocalHost"),
+    "loading": ("Precision",),
+    "matting": ("Fit", "ForegroundOptions", "Matting", "load_matting"),
+    "ops.foreground": ("estimate_foreground",),
+    "results": ("Matte",),
+    "weights": ("WEIGHTS", "Weights"),
+}
+
+
+def __getattr__(name: str) -> object:
+    for home, names in _HOMES.items():
+        if name in names:
+            value = getattr(import_module(f".{home}", __name__), name)
+            globals()[name] = value
+            return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -55,11 +55,11 @@ def read_library(root: Path, split: str, longest_px: int = 640) -> Library:
     cutouts: list[Cutout] = []
     for path in figures:
         row = rows.get(path.relative_to(root).as_posix(), {})
-        rgba = _read_rgba(path, longest_px)
+        rgba = np.concatenate(_read_figure(path, longest_px), -1)
         cutouts.append(Cutout(path.stem, rgba, row.get("cut_sides", ""), row.get("style", "")))
     own = root / "bg" / split
     backgrounds = [
-        _read_rgba(path, longest_px)[..., :3]
+        _read_figure(path, longest_px)[0]
         for path in _pictures(own if own.is_dir() else root / "bg")
         if rows.get(path.relative_to(root).as_posix(), {}).get("split", split) == split
     ]
@@ -80,7 +80,8 @@ def _pictures(folder: Path) -> list[Path]:
     return sorted(p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
 
 
-def _read_rgba(path: Path, longest_px: int) -> Array:
+def _read_figure(path: Path, longest_px: int) -> tuple[Array, Array]:
+    """Colours H×W×3 and alpha H×W×1, uint8, made smaller if a side is longer than `longest_px`."""
     import cv2
 
     picture = read(path)
@@ -88,11 +89,15 @@ def _read_rgba(path: Path, longest_px: int) -> Array:
     scale = min(1.0, longest_px / max(picture.size_hw))
     rgb, matte = to_array(picture.image)[0], to_array(alpha)[0]
     if scale == 1.0:
-        return np.concatenate((rgb, matte), -1)
+        return rgb, matte
     size_wh = (round(rgb.shape[1] * scale), round(rgb.shape[0] * scale))
     # colours are weighted by alpha, so that what lies under transparency never bleeds in
     opacity = matte.astype(np.float32)
     small_opacity = cv2.resize(opacity, size_wh, interpolation=cv2.INTER_AREA)[..., None]
     premultiplied = cv2.resize(rgb * opacity, size_wh, interpolation=cv2.INTER_AREA)
     colours = premultiplied / np.maximum(small_opacity, 1e-3)
-    return np.concatenate((colours, small_opacity), -1).round().clip(0, 255).astype(np.uint8)
+    return _to_levels(colours), _to_levels(small_opacity)
+
+
+def _to_levels(values: Array) -> Array:
+    return values.round().clip(0, 255).astype(np.uint8)

@@ -1,0 +1,67 @@
+"""Same numbers on every run, no network, and tests with needs only where these are met."""
+
+from __future__ import annotations
+
+import os
+import random
+import socket
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import settings
+
+settings.register_profile("toonout", deadline=None, derandomize=True, database=None)
+settings.load_profile("toonout")
+
+OPTIONS = {
+    "weights": "published weight files, downloaded if they are not here",
+    "gpu": "a CUDA device",
+    "slow": "patience",
+}
+
+
+def pytest_addoption(parser):
+    for name, need in OPTIONS.items():
+        parser.addoption(f"--{name}", action="store_true", help=f"also the tests that need {need}")
+
+
+def pytest_collection_modifyitems(config, items):
+    for item in items:
+        for name in OPTIONS:
+            if name in item.keywords and not config.getoption(f"--{name}"):
+                item.add_marker(pytest.mark.skip(reason=f"needs the option --{name}"))
+        if "comfy" in item.keywords and not os.environ.get("COMFYUI_PATH"):
+            item.add_marker(pytest.mark.skip(reason="needs COMFYUI_PATH, see docs/testing.md"))
+
+
+def pytest_terminal_summary(terminalreporter):
+    if failed := os.environ.get("TOONOUT_FAILED_CHECKS"):
+        terminalreporter.section("checks before pytest")
+        terminalreporter.line(f"FAILED: {failed} (see above)", red=True)
+
+
+@pytest.fixture(autouse=True)
+def _seed():
+    random.seed(0)
+    np.random.seed(0)
+    torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def _no_network(request, monkeypatch):
+    if "weights" in request.keywords:
+        return
+    connect = socket.socket.connect
+
+    def connect_locally(self, address):
+        host = address[0] if isinstance(address, tuple) else ""
+        if self.family != getattr(socket, "AF_UNIX", None) and host not in (
+            "127.0.0.1",
+            "::1",
+            "localhost",
+        ):
+            raise AssertionError(f"a test must not reach the network, but connected to {address}")
+        return connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", connect_locally)

@@ -1,0 +1,240 @@
+"""Who may import whom, and where layouts may be spelled out: the house plan, enforced."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+CORE = ROOT / "toonout_core"
+
+PIPELINE = {"errors", "host", "imaging", "results", "weights", "loading", "ops"}
+APPLICATION = PIPELINE | {"matting"}
+
+# part of the core -> the parts that it may import
+MAY_IMPORT = {
+    "errors": set(),
+    "weights": set(),
+    "host": {"errors"},
+    "imaging": {"errors"},
+    "models": {"errors"},
+    "ops": {"errors", "imaging"},
+    "results": {"errors", "imaging", "ops"},
+    "writing": {"errors", "imaging"},
+    "naming": {"errors", "imaging"},
+    "manifest": {"errors"},
+    "reading": {"errors", "models"},
+    "loading": {"errors", "host", "weights", "models", "reading"},
+    "matting": PIPELINE,
+    "batch": APPLICATION | {"writing", "naming", "manifest"},
+    "evaluation": APPLICATION | {"synthesis"},
+    "synthesis": APPLICATION,
+    "training": APPLICATION | {"models", "evaluation", "synthesis"},
+    "cli": None,  # anything
+    "__main__": {"cli"},
+    "__init__": None,
+}
+
+# what the skins of ComfyUI and the WebUI may know of the core, beside its public names
+FOR_HOSTS = {"errors", "host", "imaging", "naming", "ops", "weights", "writing"}
+
+HOST_MODULES = {
+    "comfy",
+    "comfy_api",
+    "comfy_execution",
+    "comfy_extras",
+    "comfy_nodes",
+    "execution",
+    "folder_paths",
+    "gradio",
+    "launch",
+    "modules",
+    "nodes",
+    "server",
+    "toonout_core",  # the core reaches itself by relative imports only
+}
+
+
+def part_of(path: Path) -> str:
+    """First component below toonout_core, without the suffix."""
+    return path.relative_to(CORE).parts[0].removesuffix(".py")
+
+
+def imports_of(source: str, package: tuple[str, ...]) -> list[tuple[tuple[str, ...], int]]:
+    """(absolute dotted name split at the dots, line) of every import in a module of `package`."""
+    found: list[tuple[tuple[str, ...], int]] = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found += [(tuple(name.name.split(".")), node.lineno) for name in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else ()
+            base += tuple(node.module.split(".")) if node.module else ()
+            found += [((*base, name.name), node.lineno) for name in node.names]
+    return found
+
+
+def forbidden_imports(part: str, source: str, package: tuple[str, ...]) -> list[str]:
+    """`package` is counted from the core: ("<core>",) for a module directly in it."""
+    allowed = MAY_IMPORT[part]
+    found = []
+    for name, line in imports_of(source, package):
+        if name[0] != "<core>":
+            if name[0] in HOST_MODULES:
+                found.append(f"line {line}: {name[0]} belongs to a host")
+        elif len(name) > 1 and allowed is not None and name[1] not in {*allowed, part}:
+            if name[1] == "__version__":
+                continue
+            found.append(f"line {line}: {part} must not import {name[1]}")
+    return found
+
+
+CORE_FILES = sorted(CORE.rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", CORE_FILES, ids=lambda p: p.relative_to(CORE).as_posix())
+def test_core_imports_only_downwards(path: Path):
+    part = part_of(path)
+    assert part in MAY_IMPORT, f"say in the table of this test what {part} may import"
+    package = ("<core>", *path.relative_to(CORE).parent.parts)
+    assert forbidden_imports(part, path.read_text("utf-8"), package) == []
+
+
+@pytest.mark.parametrize(
+    ("part", "package", "source"),
+    [
+        ("models", ("<core>", "models", "unet"), "from ...host import Host"),
+        ("errors", ("<core>",), "from . import imaging"),
+        ("ops", ("<core>", "ops"), "def f():\n    from ..matting import Matting"),
+        ("weights", ("<core>",), "from .models import ARCHITECTURES"),
+        ("matting", ("<core>",), "import folder_paths"),
+        ("matting", ("<core>",), "from comfy.utils import ProgressBar"),
+        ("batch", ("<core>",), "from .cli import main"),
+        ("batch", ("<core>",), "from toonout_core.errors import BadInput"),
+    ],
+)
+def test_planted_violations_are_seen(part, package, source):
+    assert len(forbidden_imports(part, source, package)) == 1
+
+
+def test_allowed_imports_are_not_flagged():
+    source = "from ..errors import BadInput\nfrom .blur import box_blur\nimport torch"
+    assert forbidden_imports("ops", source, ("<core>", "ops")) == []
+
+
+def skin_files() -> list[Path]:
+    return [ROOT / "__init__.py", ROOT / "nodes.py", *sorted((ROOT / "comfy_nodes").rglob("*.py"))]
+
+
+def forbidden_in_skin(source: str, package: tuple[str, ...], public: set[str]) -> list[str]:
+    found = []
+    for name, line in imports_of(source, package):
+        if name[0] == "toonout_core":
+            found.append(f"line {line}: reach the core by a relative import")
+        inner = name[2:] if name[:2] == ("<root>", "toonout_core") else ()
+        if inner and inner[0] not in FOR_HOSTS and inner[-1] not in public:
+            found.append(f"line {line}: {'.'.join(inner)} is not for hosts")
+    return found
+
+
+def test_a_planted_violation_in_the_skin_is_seen():
+    package = ("<root>", "comfy_nodes")
+    for line in ("from ..toonout_core.loading import load_network", "import toonout_core"):
+        assert len(forbidden_in_skin(line, package, {"Matting"})) == 1
+    assert not forbidden_in_skin("from ..toonout_core.matting import Matting", package, {"Matting"})
+
+
+@pytest.mark.parametrize("path", skin_files(), ids=lambda p: p.relative_to(ROOT).as_posix())
+def test_nodes_know_public_names_only(path: Path):
+    import toonout_core
+
+    package = ("<root>", *path.relative_to(ROOT).parent.parts)
+    public = {*toonout_core.__all__, "__version__"}
+    assert forbidden_in_skin(path.read_text("utf-8"), package, public) == []
+
+
+# ---------------------------------------------------------------- layouts
+
+LAYOUT_METHODS = {"permute", "movedim", "moveaxis"}
+
+
+def layouts_in(source: str) -> list[str]:
+    """Places where axis order, bit depth, colour order or an alpha split are spelled out."""
+    return [
+        f"line {node.lineno}: {why}"
+        for node in ast.walk(ast.parse(source))
+        if (why := _layout(node)) and isinstance(node, ast.expr | ast.stmt)
+    ]
+
+
+def _layout(node: ast.AST) -> str:
+    if isinstance(node, ast.Attribute) and node.attr in LAYOUT_METHODS:
+        return f".{node.attr}"
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div) and not _is_number(node.left):
+        divisor = node.right.args[0] if _is_cast(node.right) else node.right
+        if isinstance(divisor, ast.Constant) and divisor.value in (255, 65535):
+            return f"/ {divisor.value}"
+    if isinstance(node, ast.ImportFrom) and node.module == "PIL":
+        return "PIL.Image" if "Image" in [name.name for name in node.names] else ""
+    if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Tuple):
+        return _channel_slice(node.slice.elts)
+    return ""
+
+
+def _is_number(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant)
+
+
+def _is_cast(node: ast.expr) -> bool:
+    return isinstance(node, ast.Call) and len(node.args) == 1
+
+
+def _channel_slice(axes: list[ast.expr]) -> str:
+    """Colour flips `[..., ::-1]`; splits at channel 3, last or second of the axes."""
+    last = axes[-1]
+    channel_last = isinstance(axes[0], ast.Constant) and axes[0].value is ...
+    second = len(axes) == 2 and isinstance(axes[0], ast.Slice) and axes[0].lower is None
+    if not isinstance(last, ast.Slice) or not (channel_last or second):
+        return ""
+    if channel_last and last.step is not None and ast.unparse(last.step) == "-1":
+        return "[..., ::-1]"
+    edges = [edge.value for edge in (last.lower, last.upper) if isinstance(edge, ast.Constant)]
+    return "an alpha split" if 3 in edges else ""
+
+
+LAYOUT_FREE = [
+    path
+    for path in [*CORE_FILES, *sorted((ROOT / "comfy_nodes").rglob("*.py"))]
+    if path != CORE / "imaging.py" and (CORE not in path.parents or part_of(path) != "models")
+]
+
+
+@pytest.mark.parametrize("path", LAYOUT_FREE, ids=lambda p: p.relative_to(ROOT).as_posix())
+def test_layouts_are_spelled_in_imaging_only(path: Path):
+    assert layouts_in(path.read_text("utf-8")) == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "x.permute(0, 3, 1, 2)",
+        "np.moveaxis(x, -1, 0)",
+        "x / 255",
+        "x / np.float32(255)",
+        "x / 65535.0",
+        "from PIL import Image",
+        "bgr[..., ::-1]",
+        "rgba[..., :3]",
+        "planes[:, 3:4]",
+    ],
+)
+def test_planted_layouts_are_seen(line):
+    assert len(layouts_in(line)) == 1
+
+
+@pytest.mark.parametrize(
+    "line", ["x[:, ::-1]", "x / 2", "x[..., :4]", "x[3:, :3, 3:]", "0.5 / 255"]
+)
+def test_other_arithmetic_is_not_flagged(line):
+    assert layouts_in(line) == []

@@ -11,17 +11,20 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from .downloading import download as fetch
+from .downloading import refuse
 from .errors import BadInput, CorruptWeights, UnknownModel
+from .fingerprints import Fingerprints
 from .host import Host
+from .locating import WEIGHTS_KEY, find_file, find_path, identify
 from .models import Architecture, recognise
 from .reading import read_state
-from .weights import WEIGHTS, PatchOrder, Task, Weights, find
+from .weights import PatchOrder, Task, Weights, find
 
 log = logging.getLogger("toonout")
 
 Precision = Literal["auto", "fp32", "fp16", "bf16"]
 DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
-ASSETS = Path(__file__).parent / "assets"
 
 
 @dataclass(frozen=True)
@@ -68,13 +71,18 @@ def load_network(
     """The network of a name in the table, of a file in the host's folders, or of any file.
 
     `patch_order` overrides the table's. `download=False` forbids any use of the network.
-    `verify` computes the file's sha256 again.
+    `verify` computes the file's sha256 again and compares it with what is known.
+    Raises UnknownModel, CorruptWeights, DownloadFailed.
     """
     started = time.perf_counter()
-    path, row = _locate(name_or_path)
-    state, _ = read_state(path)
+    path, row = locate(name_or_path, host, task=task, download=download)
+    if verify:
+        verify_file(path, row, host)
+    state, metadata = read_state(path)
+    row = row or find(metadata.get(WEIGHTS_KEY, ""))
     try:
         architecture = recognise(state)
+        _check_row(row, architecture)
         dtype = choose_dtype(precision, architecture, host)
         network = architecture.load(cast_floats(state, dtype))
     except CorruptWeights as error:
@@ -86,6 +94,47 @@ def load_network(
     seconds = time.perf_counter() - started
     log.info("%s: %s, %s, loaded in %.1f s", loaded.name, architecture.id, dtype, seconds)
     return loaded
+
+
+def locate(
+    name_or_path: str | Path, host: Host, *, task: Task = "matting", download: bool = True
+) -> tuple[Path, Weights | None]:
+    """The file and, if it is a published one, its row; fetched if it is not here and may be."""
+    row = find(str(name_or_path))
+    if row is None:
+        path = find_path(str(name_or_path), host)
+        return path, identify(path, host)
+    if row.task != task:
+        raise UnknownModel(f"The model must be one for {task}, but {row.name} is for {row.task}.")
+    path = find_file(row, host)
+    if path is None:
+        if not download:
+            raise refuse(row, host)
+        path = fetch(row, host)
+    return path, row
+
+
+def verify_file(path: Path, row: Weights | None, host: Host) -> bool:
+    """Whether anything is known to compare the sha256 with; CorruptWeights if it differs."""
+    fingerprints = Fingerprints(host)
+    known = fingerprints.recall(path)
+    wanted = known.sha256 if known and known.source else row.sha256 if row else ""
+    got = fingerprints.of(path, again=True).sha256
+    if wanted and got != wanted:
+        raise CorruptWeights(
+            f"{path} must have the sha256 {wanted}, but has {got}: it was altered or damaged. "
+            "Delete it and get it again."
+        )
+    if not wanted:
+        log.warning("%s: no checksum is known for this file, only its structure is checked", path)
+    return bool(wanted)
+
+
+def _check_row(row: Weights | None, architecture: Architecture) -> None:
+    if row is not None and row.architecture != architecture.id:
+        raise CorruptWeights(
+            f"The weights must be {row.architecture}, as {row.name} is, but are {architecture.id}."
+        )
 
 
 def choose_dtype(precision: Precision, architecture: Architecture, host: Host) -> torch.dtype:
@@ -105,14 +154,3 @@ def cast_floats(state: dict[str, Tensor], dtype: torch.dtype) -> dict[str, Tenso
     return {
         key: value.to(dtype) if value.is_floating_point() else value for key, value in state.items()
     }
-
-
-def _locate(name_or_path: str | Path) -> tuple[Path, Weights | None]:
-    row = find(str(name_or_path))
-    if row is not None and row.embedded:
-        return ASSETS / row.file, row
-    path = Path(name_or_path)
-    if not path.is_file():
-        names = ", ".join(row.name for row in WEIGHTS)
-        raise UnknownModel(f"The model must be one of {names} or a file, but is {name_or_path!r}.")
-    return path, None

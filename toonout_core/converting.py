@@ -1,0 +1,57 @@
+"""Any weight file that can be loaded → safetensors under bare names, for ComfyUI and others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from .errors import BadInput
+from .fingerprints import Fingerprints
+from .host import Host
+from .loading import DTYPES, cast_floats
+from .locating import WEIGHTS_KEY, identify
+from .models import recognise
+from .reading import read_state
+
+Dtype = Literal["fp32", "fp16", "bf16"]
+
+
+def convert(
+    source: Path, target: Path, host: Host, *, dtype: Dtype | None = None, force: bool = False
+) -> None:
+    """Write all tensors of the network, those that `source` left out too; integers as they are.
+
+    `dtype` None keeps the floats as stored. `force` replaces an existing file.
+    """
+    if target.suffix != ".safetensors":
+        raise BadInput("the converted file's name must end in .safetensors", str(target))
+    if target.exists() and not force:
+        raise BadInput(
+            "the converted file must be a new one", f"{target}, which exists", "Use --force."
+        )
+    from safetensors.torch import save_file
+
+    row = identify(source, host)
+    state, metadata = read_state(source)
+    complete = recognise(state).load(state).state_dict()
+    if dtype is not None:
+        complete = cast_floats(complete, DTYPES[dtype])
+    name = row.name if row else metadata.get(WEIGHTS_KEY, "")
+    notes = {"format": "pt", **({WEIGHTS_KEY: name} if name else {})}
+    # copies: the tensors may be mapped from a file that is about to be replaced
+    owned = {
+        key: value.clone(memory_format=torch.contiguous_format) for key, value in complete.items()
+    }
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(target.name + ".partial")
+    try:
+        save_file(owned, partial, notes)
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)
+    fingerprints = Fingerprints(host)
+    fingerprints.remember(
+        target, fingerprints.of(target, again=True).sha256, f"converted from {source.name}"
+    )

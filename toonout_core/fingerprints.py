@@ -1,0 +1,94 @@
+"""sha256 of weight files, computed once per size and time stamp and kept beside the downloads."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from .host import Host
+
+log = logging.getLogger("toonout")
+
+# in the first weight folder: records, unfinished downloads, locks
+STATE_FOLDER = ".toonout"
+_BLOCK = 1 << 22
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """What is known about one file. `source`: where it was fetched from and compared with."""
+
+    path: str
+    sha256: str
+    size: int
+    mtime_ns: int
+    source: str = ""
+
+    def is_current(self, path: Path) -> bool:
+        """Nothing but size and time stamp is looked at."""
+        status = path.stat()
+        return (self.size, self.mtime_ns) == (status.st_size, status.st_mtime_ns)
+
+
+class Fingerprints:
+    """The records of one host. A folder that cannot be written keeps none, and all goes on."""
+
+    def __init__(self, host: Host) -> None:
+        self.host = host
+        self.folder = host.weight_dirs()[0] / STATE_FOLDER
+
+    def of(self, path: Path, *, again: bool = False) -> Fingerprint:
+        """From the record while the file looks unchanged, else (or `again`) from its bytes."""
+        known = self.recall(path)
+        if known is not None and not again and known.is_current(path):
+            return known
+        digest = self._digest(path)
+        source = known.source if known is not None and known.sha256 == digest else ""
+        if known is not None and again and not source:
+            return _fingerprint(path, digest, "")  # what was known stays, to be compared with
+        return self.remember(path, digest, source)
+
+    def recall(self, path: Path) -> Fingerprint | None:
+        """The record of `path`, whether the file has changed since or not."""
+        try:
+            return Fingerprint(**json.loads(self._record(path).read_text("utf-8")))
+        except (OSError, ValueError, TypeError):
+            return None
+
+    def remember(self, path: Path, sha256: str, source: str = "") -> Fingerprint:
+        """Keep and return a record; `sha256` must be what the bytes of `path` give now."""
+        known = _fingerprint(path, sha256, source)
+        record = self._record(path)
+        partial = record.with_name(f"{record.name}.{os.getpid()}.partial")
+        try:
+            record.parent.mkdir(parents=True, exist_ok=True)
+            partial.write_text(json.dumps(asdict(known), indent=1), "utf-8")
+            partial.replace(record)
+        except OSError as error:
+            log.debug("no record of %s is kept: %s", path, error)
+        return known
+
+    def _record(self, path: Path) -> Path:
+        place = hashlib.sha256(str(path.absolute()).encode()).hexdigest()[:12]
+        return self.folder / f"{path.name}.{place}.json"
+
+    def _digest(self, path: Path) -> str:
+        digest = hashlib.sha256()
+        size_mb = path.stat().st_size // 1_000_000
+        with self.host.progress(size_mb, f"checking {path.name}") as step, path.open("rb") as file:
+            done_mb = 0
+            while block := file.read(_BLOCK):
+                digest.update(block)
+                now_mb = min(file.tell() // 1_000_000, size_mb)
+                step(now_mb - done_mb)
+                done_mb = now_mb
+        return digest.hexdigest()
+
+
+def _fingerprint(path: Path, sha256: str, source: str) -> Fingerprint:
+    status = path.stat()
+    return Fingerprint(str(path.absolute()), sha256, status.st_size, status.st_mtime_ns, source)

@@ -1,0 +1,249 @@
+"""What a release for the Comfy registry would contain, and what its scanner would say of it."""
+
+from __future__ import annotations
+
+import ast
+import io
+import re
+import shutil
+import subprocess
+import sys
+import tokenize
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+RUN_TIME = {
+    "huggingface-hub": "huggingface_hub",
+    "numpy": "numpy",
+    "opencv-python": "cv2",
+    "pillow": "PIL",
+    "safetensors": "safetensors",
+    "torch": "torch",
+    "torchvision": "torchvision",
+}
+# come with what is above, with the `queue` extra, or with ComfyUI; never needed for an import
+OPTIONAL = {"tqdm", "aiohttp"}
+COMFYUI = {"comfy", "comfy_api", "folder_paths"}
+LATE = {"cv2", "huggingface_hub"} | OPTIONAL
+
+# what the registry's scanner looks for in any text, comments included
+SUSPECT = [
+    re.compile(pattern)
+    for pattern in (
+        r"subprocess\.",
+        r"os\.system\(",
+        r"os\.environ",
+        r"os\.getenv\(",
+        r"requests\.(get|post)\(",
+        r"urllib\.request",
+        r"urlopen\(",
+        r"http\.client",
+        r"aiohttp\.ClientSession",
+        r"\bsocket\.",
+        r"\.connect\(",
+        r"\.bind\(",
+        r"\.send\(",
+        r"\.recv\(",
+        r"\beval\(",
+        r"\bexec\(",
+        r"__import__\(",
+        r"\bmarshal\b",
+        r"zlib\.decompress",
+        r"pip install",
+    )
+]
+
+TEXT_SUFFIXES = {".css", ".js", ".json", ".md", ".py", ".toml", ".txt", ".yaml", ".yml", ""}
+
+
+def git(*arguments: str) -> list[str]:
+    if shutil.which("git") is None or not (ROOT / ".git").exists():
+        pytest.skip("not a git checkout")
+    done = subprocess.run(
+        ["git", "-c", "core.quotePath=off", *arguments], cwd=ROOT, capture_output=True, check=False
+    )
+    if done.returncode:
+        pytest.skip(f"git cannot read this checkout: {done.stderr.decode().strip()}")
+    return done.stdout.decode().splitlines()
+
+
+@pytest.fixture(scope="module")
+def archive() -> list[Path]:
+    """Tracked files without those that .comfyignore (of gitignore's syntax) keeps out."""
+    tracked = git("ls-files", "--cached")
+    left_out = set(git("ls-files", "--cached", "--ignored", "--exclude-from=.comfyignore"))
+    return [ROOT / name for name in tracked if name not in left_out and (ROOT / name).is_file()]
+
+
+@pytest.fixture(scope="module")
+def modules(archive) -> dict[Path, ast.Module]:
+    return {
+        path: ast.parse(path.read_text("utf-8"), filename=str(path))
+        for path in archive
+        if path.suffix == ".py"
+    }
+
+
+def relative(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def test_the_archive_has_what_comfyui_needs(archive):
+    names = {relative(path) for path in archive}
+    assert names >= {
+        "LICENSE",
+        "NOTICE",
+        "README.md",
+        "__init__.py",
+        "nodes.py",
+        "pyproject.toml",
+        "requirements.txt",
+        "toonout_core/assets/toonout-mini.safetensors",
+    }
+
+
+def test_the_archive_has_nothing_else(archive):
+    tops = {relative(path).split("/")[0] for path in archive}
+    assert tops <= {
+        "CHANGELOG.md",
+        "LICENSE",
+        "NOTICE",
+        "README.md",
+        "__init__.py",
+        "comfy_nodes",
+        "example_workflows",
+        "locales",
+        "node_list.json",
+        "nodes.py",
+        "pyproject.toml",
+        "requirements.txt",
+        "toonout_core",
+        "web",
+    }
+
+
+def test_the_archive_stays_small(archive):
+    assert sum(path.stat().st_size for path in archive) < 20_000_000
+
+
+def suspicions(text: str) -> list[str]:
+    return [
+        f"line {number}: {pattern.pattern}"
+        for number, line in enumerate(text.splitlines(), 1)
+        for pattern in SUSPECT
+        if pattern.search(line)
+    ]
+
+
+def test_no_text_that_the_scanner_flags(archive):
+    found = {
+        relative(path): suspicions(path.read_text("utf-8"))
+        for path in archive
+        if path.suffix in TEXT_SUFFIXES
+    }
+    assert {name: lines for name, lines in found.items() if lines} == {}
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["import subprocess; subprocess.run(x)", "model.eval()", "# pip install x", "ws.send(1)"],
+)
+def test_planted_text_is_flagged(line):
+    assert suspicions(line)
+
+
+def test_no_two_statements_on_a_line(modules):
+    found = [
+        f"{relative(path)}:{token.start[0]}"
+        for path in modules
+        for token in tokenize.generate_tokens(io.StringIO(path.read_text("utf-8")).readline)
+        if token.type == tokenize.OP and token.string == ";"
+    ]
+    assert found == []
+
+
+def top_names(node: ast.AST) -> set[str]:
+    if isinstance(node, ast.Import):
+        return {name.name.split(".")[0] for name in node.names}
+    if isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+        return {node.module.split(".")[0]}
+    return set()
+
+
+def test_nothing_but_the_run_time_list_is_imported(modules):
+    """No transformers, timm, mmcv, onnxruntime: what moves under one's feet is not stood upon."""
+    known = sys.stdlib_module_names | set(RUN_TIME.values()) | OPTIONAL
+    for path, module in modules.items():
+        allowed = known | (COMFYUI if path.parent.name == "comfy_nodes" else set())
+        imported = set().union(*(top_names(node) for node in ast.walk(module)))
+        assert imported <= allowed, relative(path)
+
+
+def imported_at_once(module: ast.Module) -> set[str]:
+    """Names imported when the module is, functions and type checking left out."""
+    found: set[str] = set()
+    waiting: list[ast.AST] = [module]
+    while waiting:
+        node = waiting.pop()
+        found |= top_names(node)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            continue
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            waiting += node.orelse
+            continue
+        waiting += ast.iter_child_nodes(node)
+    return found
+
+
+def test_heavy_and_optional_imports_wait_for_their_use(modules):
+    for path, module in modules.items():
+        assert not imported_at_once(module) & LATE, relative(path)
+
+
+def test_a_planted_early_import_is_seen():
+    assert imported_at_once(ast.parse("try:\n    import cv2\nexcept ImportError:\n    pass")) == {
+        "cv2"
+    }
+    assert imported_at_once(ast.parse("def f():\n    import cv2")) == set()
+
+
+# arguments that every release of huggingface_hub from 0.26 to 2.4 has
+HUB_ARGUMENTS = {
+    "hf_hub_download": {"repo_id", "filename", "revision", "local_dir"},
+    "hf_hub_url": {"repo_id", "filename", "revision"},
+    "get_hf_file_metadata": {"url", "timeout"},
+}
+
+
+def test_the_hub_is_called_with_lasting_arguments(modules):
+    for path, module in modules.items():
+        for node in ast.walk(module):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name | ast.Attribute):
+                name = node.func.id if isinstance(node.func, ast.Name) else node.func.attr
+                used = {keyword.arg for keyword in node.keywords}
+                allowed = HUB_ARGUMENTS.get(name)
+                assert allowed is None or used <= allowed, f"{relative(path)}:{node.lineno}"
+
+
+def test_requirements_are_the_run_time_list_and_bare():
+    """A version or a comment here breaks other packs, or ComfyUI-Manager."""
+    lines = (ROOT / "requirements.txt").read_text("utf-8").splitlines()
+    assert sorted(lines) == sorted(RUN_TIME)
+
+
+def test_pyproject_is_what_the_registry_accepts():
+    text = (ROOT / "pyproject.toml").read_text("utf-8")
+    assert re.search(r'^name = "[a-z][a-z0-9-]{1,98}"$', text, re.M)
+    assert 'license = { file = "LICENSE" }' in text
+    assert "[tool.comfy]" in text
+    assert re.search(r'^PublisherId = "[a-z0-9-]+"$', text, re.M)
+    assert re.search(r'^requires-comfyui = ">=0\.3\.64"$', text, re.M)
+
+
+def test_every_link_in_the_readme_leads_somewhere():
+    links = re.findall(r"\]\(([^)#]+)\)", (ROOT / "README.md").read_text("utf-8"))
+    missing = [link for link in links if "://" not in link and not (ROOT / link).exists()]
+    assert missing == []

@@ -1,0 +1,49 @@
+"""The shell: one module a verb with `add_parser` and `run`; none imports torch before it runs.
+
+Exit codes: 0 all done · 1 some inputs failed · 2 nothing could be done · 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+
+from .. import __version__
+from ..errors import Cancelled, ToonOutError
+from . import cutout, doctor, evaluate, train
+from .terminal import say, show_log
+
+# the table of contents, in the order of the help: a verb is called as its module
+VERBS = {module.__name__.rpartition(".")[2]: module for module in (cutout, doctor, train, evaluate)}
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    parser = argparse.ArgumentParser(
+        prog="toonout", description="Cut anime and cartoon characters out of pictures."
+    )
+    parser.add_argument("--version", action="version", version=f"toonout {__version__}")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    for module in VERBS.values():
+        module.add_parser(verbs)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one verb and return the exit code."""
+    arguments = build_parser().parse_args(argv)
+    quiet = bool(getattr(arguments, "quiet", False))
+    with show_log(logging.WARNING if quiet else logging.INFO):
+        try:
+            return VERBS[arguments.verb].run(arguments)
+        except (KeyboardInterrupt, Cancelled):
+            say("Interrupted.")
+            return 130
+        except ToonOutError as error:
+            say(f"toonout {arguments.verb}: {error}")
+            return 2
+        except BrokenPipeError:  # whoever read our output has gone
+            sys.stderr.close()
+            return 1

@@ -1,0 +1,82 @@
+"""What the shell says, all of it on stderr: stdout is for pictures and reports."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import TracebackType
+
+from ..errors import BadInput
+
+
+def say(text: str) -> None:
+    """One line that does not break a progress bar."""
+    if "tqdm" in sys.modules:
+        from tqdm import tqdm
+
+        tqdm.write(text, file=sys.stderr)
+    else:
+        print(text, file=sys.stderr)
+
+
+class _LogLines(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        say(self.format(record))
+
+
+@contextmanager
+def show_log(level: int) -> Iterator[None]:
+    """Show what the core logs."""
+    log = logging.getLogger("toonout")
+    handler, before = _LogLines(level), log.level
+    log.addHandler(handler)
+    log.setLevel(level)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(before)
+
+
+class ProgressBar:
+    """A bar on a terminal, nothing elsewhere."""
+
+    def __init__(self, total: int, label: str, *, quiet: bool = False) -> None:
+        self._update: Callable[[float], object] = lambda _: None
+        self._describe: Callable[[str], object] = lambda _: None
+        self._close: Callable[[], object] = lambda: None
+        if quiet or not sys.stderr.isatty():
+            return
+        try:
+            from tqdm import tqdm
+        except ImportError:
+            return
+        bar = tqdm(total=total, desc=label, unit="picture", leave=False, dynamic_ncols=True)
+        self._update, self._describe, self._close = bar.update, bar.set_postfix_str, bar.close
+
+    def advance(self, count: float = 1) -> None:
+        self._update(count)
+
+    def describe(self, text: str) -> None:
+        self._describe(text)
+
+    def __enter__(self) -> ProgressBar:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._close()
+
+
+def require_redirected_stdout() -> None:
+    """Raises BadInput where the bytes of a picture would be poured over a terminal."""
+    if sys.stdout.isatty():
+        raise BadInput(
+            "a picture on stdout must go to a file or a program", "a terminal", "Use -o FILE."
+        )

@@ -1,0 +1,145 @@
+"""The folder that results go to: what is there already, and what is never touched."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from .errors import BadInput
+from .manifest import Manifest, Record, settings_hash
+from .naming import Source
+from .report import Result
+from .writing import PARTIAL_SUFFIX, Existing, publish, publish_numbered
+
+log = logging.getLogger("toonout")
+
+_ABANDONED_AFTER_S = 24 * 3600
+
+
+class Destination:
+    """Takes finished files in under the names of their sources.
+
+    `resume` leaves out what the manifest holds as done with the same `settings`, and replaces what
+    was done with others. An input is never overwritten, whatever `existing` says. Without a
+    `manifest` nothing is remembered.
+    """
+
+    def __init__(
+        self,
+        out: Path,
+        sources: Sequence[Source],
+        *,
+        settings: Mapping[str, Any],
+        existing: Existing = "number",
+        resume: bool = False,
+        manifest: Manifest | None = None,
+    ) -> None:
+        self.out, self.sources = out, sources
+        self.existing: Existing = existing
+        self.settings = settings_hash(settings)
+        self.manifest = manifest
+        self._resume = resume and manifest is not None
+        self._inputs = {_identity(source.path) for source in sources}
+
+    def clean(self) -> None:
+        """Remove what runs left behind that were killed more than a day ago."""
+        oldest = time.time() - _ABANDONED_AFTER_S
+        for folder in {self.out / source.target.parent for source in self.sources}:
+            for path in folder.glob(f".*{PARTIAL_SUFFIX}"):
+                try:
+                    if path.stat().st_mtime < oldest:
+                        path.unlink()
+                except OSError:
+                    log.debug("%s", path, exc_info=True)
+
+    def folder_of(self, source: Source) -> Path:
+        """Where its results go. Raises BadInput if a link leads from there out of OUT."""
+        folder = self.out / source.target.parent
+        real, root = folder.resolve(), self.out.resolve()
+        if real != root and root not in real.parents:
+            raise BadInput(
+                f"results must stay inside {self.out}", f"a link to {real}", "Remove the link."
+            )
+        return folder
+
+    def done_before(self, source: Source, names: Sequence[Path]) -> Result | None:
+        """A result that makes work needless. `names`: those that count for `existing` "skip"."""
+        if self._resume and self.manifest is not None:
+            try:
+                record = self.manifest.finished(source.path, self.settings)
+            except OSError:
+                record = None
+            if record is not None:
+                outputs = tuple(self.out / output for output in record.outputs)
+                return Result(source.path, "resumed", outputs)
+        there = tuple(path for path in names if path.exists()) if self.existing == "skip" else ()
+        return Result(source.path, "skipped", there) if there else None
+
+    def begin(self, source: Source) -> Record:
+        """The state of the source before it is read. Raises OSError."""
+        state = source.path.stat()
+        return Record(str(source.path), state.st_size, state.st_mtime_ns, self.settings, "failed")
+
+    def publish(
+        self,
+        source: Source,
+        partials: Sequence[Path],
+        names: Callable[[int], Sequence[Path]],
+    ) -> tuple[tuple[Path, ...], bool]:
+        """Give finished files their names: those of `names(1)`, or with the next free number.
+
+        Returns the names, and whether they had to be numbered.
+        """
+        plain = names(1)
+        before = self._own_results(source, plain)
+        if before or (self.existing == "overwrite" and not self._holds_input(plain)):
+            chosen = tuple(before or plain)
+            for partial, path in zip(partials, chosen, strict=True):
+                publish(partial, path, overwrite=True)
+            return chosen, False
+        outputs = publish_numbered(partials, names)
+        return tuple(outputs), outputs != list(plain)
+
+    def remember(self, record: Record, result: Result) -> None:
+        """Write down what became of a source."""
+        if self.manifest is None:
+            return
+        self.manifest.append(
+            replace(
+                record,
+                status="done" if result.status == "done" else "failed",
+                outputs=tuple(path.relative_to(self.out).as_posix() for path in result.outputs),
+                seconds=result.seconds,
+                message=result.message,
+            )
+        )
+
+    def _own_results(self, source: Source, plain: Sequence[Path]) -> list[Path]:
+        """What an earlier run made of the same picture, where that is to be replaced."""
+        record = self.manifest.last(source.path) if self._resume and self.manifest else None
+        if record is None or len(record.outputs) != len(plain):
+            return []
+        before = [self.out / output for output in record.outputs]
+        same_kind = all(old.suffix == new.suffix for old, new in zip(before, plain, strict=True))
+        there = all(path.is_file() for path in before)
+        return before if same_kind and there and not self._holds_input(before) else []
+
+    def _holds_input(self, paths: Sequence[Path]) -> bool:
+        return any(_identity(path) in self._inputs for path in paths if path.exists())
+
+
+def frame_name(path: Path, number: int) -> Path:
+    """`girl.png` → `girl_0001.png`."""
+    return path.with_name(f"{path.stem}_{number:04d}{path.suffix}")
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        state = path.stat()
+    except OSError:
+        return None
+    return state.st_dev, state.st_ino

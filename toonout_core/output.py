@@ -1,0 +1,123 @@
+"""From a matte to the file that was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import torch
+from torch import Tensor
+
+from .errors import BadInput
+from .imaging import Picture
+from .ops.resizing import resize
+from .results import Matte
+from .writing import (
+    FORMATS,
+    NO_METADATA,
+    Format,
+    encode,
+    numbered,
+    partial_file,
+    publish,
+    publish_numbered,
+)
+
+Cut = Callable[[Picture], Matte]
+
+
+@dataclass(frozen=True)
+class Output:
+    """What a result is made of.
+
+    `bits` 0: 16 where the source has 16 and the format too, else 8. `background`: colour or
+    picture (1×3×1×1 or 1×3×H×W in [0, 1]) that the result stands on; None leaves it transparent.
+    """
+
+    format: Format = "png"
+    suffix: str = ""  # of the file name; "" takes the format's own
+    bits: int = 0
+    quality: int | None = None
+    mask_only: bool = False
+    background: Tensor | None = None
+    keep_metadata: bool = True
+
+    def __post_init__(self) -> None:
+        opaque = self.mask_only or self.background is not None
+        if not opaque and not FORMATS[self.format].transparent:
+            raise BadInput(
+                f"a cutout must be saved as png, webp or tiff, as {self.format} knows no "
+                "transparency",
+                self.format,
+                "Or give a background colour.",
+            )
+        if self.bits and self.bits not in FORMATS[self.format].bits:
+            raise BadInput(
+                f"{self.format} must have 8 bits a channel", str(self.bits), "Save as png."
+            )
+
+
+def layers(matte: Matte, output: Output) -> tuple[Tensor, Tensor | None]:
+    """The colours to write and the alpha beside them, None if the result is opaque."""
+    if output.mask_only:
+        return matte.alpha, None
+    if output.background is not None:
+        return matte.composite(_cover(output.background, matte.size_hw)), None
+    return matte.colours, matte.alpha
+
+
+def encode_matte(stream: IO[bytes], matte: Matte, picture: Picture, output: Output) -> list[str]:
+    """Write one result to a binary stream and return what is worth knowing about it."""
+    notes = observations(matte)
+    image, alpha = layers(matte, output)
+    deep = picture.bits > 8
+    bits = output.bits or (16 if deep and 16 in FORMATS[output.format].bits else 8)
+    encode(
+        stream, image, alpha, format=output.format, bits=bits, quality=output.quality,
+        metadata=picture.metadata if output.keep_metadata else NO_METADATA,
+    )  # fmt: skip
+    if deep and bits == 8:
+        notes.append("16 bits a channel were written as 8")
+    return notes
+
+
+def _cover(background: Tensor, size_hw: tuple[int, int]) -> Tensor:
+    """Scaled to fill `size_hw`, what is over at two sides cut away; a colour stays as it is."""
+    height, width = int(background.shape[-2]), int(background.shape[-1])
+    if (height, width) in ((1, 1), size_hw):
+        return background
+    scale = max(size_hw[0] / height, size_hw[1] / width)
+    filled_hw = (max(size_hw[0], round(height * scale)), max(size_hw[1], round(width * scale)))
+    top, left = (filled_hw[0] - size_hw[0]) // 2, (filled_hw[1] - size_hw[1]) // 2
+    filled = resize(background, filled_hw)
+    return filled[:, :, top : top + size_hw[0], left : left + size_hw[1]]
+
+
+def observations(matte: Matte) -> list[str]:
+    """What a person should look at. Raises BadInput if the network answered with no number."""
+    if not bool(torch.isfinite(matte.alpha).all()):
+        raise BadInput(
+            "alpha must be a number everywhere", "NaN or infinity", "Use --precision fp32."
+        )
+    notes: list[str] = []
+    flat = matte.image.flatten(2)
+    if bool((flat.amax(-1) == flat.amin(-1)).all()):
+        notes.append("the picture is one flat colour")
+    if float(matte.alpha.max()) < 0.5:
+        notes.append("no character was found: alpha stays below 0.5")
+    return notes
+
+
+def cut_picture(
+    picture: Picture, cut: Cut, path: Path, output: Output, *, overwrite: bool = False
+) -> tuple[Path, list[str]]:
+    """One picture that is no file into one file: its path, and what is worth knowing."""
+    with partial_file(path.parent) as partial:
+        with partial.open("xb") as stream:
+            notes = encode_matte(stream, cut(picture), picture, output)
+        if overwrite:
+            publish(partial, path, overwrite=True)
+            return path, notes
+        return publish_numbered([partial], lambda number: [numbered(path, number)])[0], notes

@@ -1,0 +1,61 @@
+"""What became of each picture of a run."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+Status = Literal["done", "failed", "skipped", "resumed"]
+
+
+@dataclass(frozen=True)
+class Result:
+    """One picture. `message` says why it failed; `notes` what is worth knowing."""
+
+    source: Path
+    status: Status
+    outputs: tuple[Path, ...] = ()
+    seconds: float = 0.0
+    message: str = ""
+    notes: tuple[str, ...] = ()
+    renamed: bool = False  # the name was taken, so that it got a number
+
+
+@dataclass
+class Report:
+    """All results of a run."""
+
+    results: list[Result] = field(default_factory=list[Result])
+    interrupted: bool = False
+
+    def count(self, status: Status) -> int:
+        return Counter(result.status for result in self.results)[status]
+
+    @property
+    def exit_code(self) -> int:
+        """0 all done, 1 some failed, 130 interrupted."""
+        return 130 if self.interrupted else int(self.count("failed") > 0)
+
+    def sentence(self) -> str:
+        """One line for people."""
+        parts = [f"{self.count('done')} done"]
+        parts += [f"{n} done before" for n in [self.count("resumed")] if n]
+        parts += [f"{n} left out, as their results exist" for n in [self.count("skipped")] if n]
+        renamed = sum(result.renamed for result in self.results)
+        parts += [f"{renamed} under a numbered name, as the plain one was taken"] * bool(renamed)
+        parts += [f"{n} failed" for n in [self.count("failed")] if n]
+        return ", ".join(parts) + (", then interrupted." if self.interrupted else ".")
+
+    def as_json(self) -> dict[str, Any]:
+        statuses: tuple[Status, ...] = ("done", "failed", "skipped", "resumed")
+        return {
+            "counts": {status: self.count(status) for status in statuses},
+            "interrupted": self.interrupted,
+            "pictures": [
+                asdict(result)
+                | {"source": str(result.source), "outputs": [str(path) for path in result.outputs]}
+                for result in self.results
+            ],
+        }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..errors import CorruptWeights
-from . import unet
+from . import birefnet, unet
 from .architecture import Architecture, PatchOrder, StateDict, examples, strip_prefixes
 
 __all__ = [
@@ -16,7 +16,11 @@ __all__ = [
 ]
 
 # most specific first
-ARCHITECTURES: tuple[Architecture, ...] = (unet.ARCHITECTURE,)
+ARCHITECTURES: tuple[Architecture, ...] = (
+    birefnet.ARCHITECTURE,
+    birefnet.ARCHITECTURE_EP480,
+    unet.ARCHITECTURE,
+)
 
 # what people drop into the wrong folder: beginning of a key, and what it betrays
 _FOREIGN = (

@@ -1,0 +1,80 @@
+"""Pyramid of deformable convolutions (BiRefNet: Zheng et al. 2024, arXiv:2401.03407)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ...ops.deform_conv import deform_conv2d
+from .folding import fold_norm
+
+
+class DeformableConv(nn.Module):
+    """A convolution that predicts where it samples, and how much (Zhu et al. 2019)."""
+
+    def __init__(self, channels_in: int, channels_out: int, kernel: int) -> None:
+        super().__init__()
+        taps, padding = kernel * kernel, kernel // 2
+        self.offset_conv = nn.Conv2d(channels_in, 2 * taps, kernel, padding=padding)
+        self.modulator_conv = nn.Conv2d(channels_in, taps, kernel, padding=padding)
+        self.regular_conv = nn.Conv2d(channels_in, channels_out, kernel, bias=False)
+
+    def field(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Offsets B×2k²×H×W in pixels and factors B×k²×H×W in [0, 2]: both from one convolution."""
+        heads = (self.offset_conv, self.modulator_conv)
+        weight = torch.cat([head.weight for head in heads])
+        bias = torch.cat([head.bias for head in heads if head.bias is not None])
+        both = F.conv2d(x, weight, bias, padding=self.offset_conv.padding)
+        split = self.offset_conv.out_channels
+        return both[:, :split], 2 * torch.sigmoid(both[:, split:])
+
+    def forward(self, x: Tensor, norm: nn.BatchNorm2d | None = None) -> Tensor:
+        """B×C×H×W → B×O×H×W; with `norm`, one that uses kept statistics, folded in."""
+        weight, bias = self.regular_conv.weight, None
+        if norm is not None:
+            weight, bias = fold_norm(weight, None, norm)
+        return deform_conv2d(x, *self.field(x), weight, bias)
+
+
+class DeformableBranch(nn.Module):
+    """Deformable convolution, BatchNorm, ReLU."""
+
+    def __init__(self, channels_in: int, channels_out: int, kernel: int) -> None:
+        super().__init__()
+        self.atrous_conv = DeformableConv(channels_in, channels_out, kernel)
+        self.bn = nn.BatchNorm2d(channels_out)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.bn.training:
+            return F.relu(self.bn(self.atrous_conv(x)), inplace=True)
+        return F.relu(self.atrous_conv(x, self.bn), inplace=True)
+
+
+class ASPPDeformable(nn.Module):
+    """A 1×1 branch, one per entry of `kernels`, and the mean of the map; joined by a 1×1 conv."""
+
+    def __init__(self, channels: int, width: int, kernels: tuple[int, ...]) -> None:
+        super().__init__()
+        self.aspp1 = DeformableBranch(channels, width, 1)
+        self.aspp_deforms = nn.ModuleList(
+            DeformableBranch(channels, width, kernel) for kernel in kernels
+        )
+        self.global_avg_pool = nn.Sequential(
+            nn.AdaptiveAvgPool2d(1),
+            nn.Conv2d(channels, width, 1, bias=False),
+            nn.BatchNorm2d(width),
+            nn.ReLU(inplace=True),
+        )
+        self.conv1 = nn.Conv2d(width * (2 + len(kernels)), channels, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(channels)
+        self.dropout = nn.Dropout(0.5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """B×C×H×W → the same shape. The joining 1×1 conv is summed branch by branch."""
+        branches = [self.aspp1, *self.aspp_deforms, self.global_avg_pool]
+        pieces = self.conv1.weight.chunk(len(branches), 1)
+        total = F.conv2d(branches[-1](x), pieces[-1])
+        for branch, piece in zip(branches[:-1], pieces[:-1], strict=True):
+            total = total + F.conv2d(branch(x), piece)
+        return self.dropout(F.relu(self.bn1(total), inplace=True))

@@ -1,0 +1,76 @@
+"""Exact rewritings of linear layers that stand one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+def fold_norm(weight: Tensor, bias: Tensor | None, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+    """Weight and bias of a convolution with the BatchNorm after it, which uses kept statistics."""
+    variance, mean = norm.running_var, norm.running_mean
+    assert variance is not None and mean is not None
+    scale = norm.weight * torch.rsqrt(variance + norm.eps)
+    shift = norm.bias - mean * scale
+    if bias is not None:
+        shift = shift + bias * scale
+    return weight * scale.view(-1, 1, 1, 1), shift
+
+
+def conv_norm(conv: nn.Conv2d, norm: nn.BatchNorm2d, parts: Sequence[Tensor]) -> Tensor:
+    """norm(conv(concatenation of parts along the channels)), without concatenating."""
+    folds = not norm.training
+    weight, bias = fold_norm(conv.weight, conv.bias, norm) if folds else (conv.weight, conv.bias)
+    out = conv_of_parts(parts, weight, bias, conv.padding)
+    return out if folds else norm(out)
+
+
+def conv_of_parts(
+    parts: Sequence[Tensor], weight: Tensor, bias: Tensor | None, padding: str | tuple[int, ...]
+) -> Tensor:
+    """Convolution of the concatenation of `parts`: the sum of the convolutions of each."""
+    out: Tensor | None = None
+    for part, piece in zip(parts, weight.split([p.shape[1] for p in parts], 1), strict=True):
+        if out is None:
+            out = F.conv2d(part, piece, bias, padding=padding)
+        else:
+            out = out + F.conv2d(part, piece, padding=padding)
+    assert out is not None
+    return out
+
+
+def compose(
+    outer: Tensor, outer_bias: Tensor | None, inner: Tensor, inner_bias: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Kernel of a 1×1 convolution `outer` (O×M×1×1) after `inner` (M×C×k×k): O×C×k×k, and bias."""
+    weight = torch.einsum("om,mcyx->ocyx", outer.flatten(1), inner)
+    bias = outer.flatten(1) @ inner_bias
+    return weight, bias if outer_bias is None else bias + outer_bias
+
+
+def conv_twice(
+    x: Tensor, first: Tensor, first_bias: Tensor, second: Tensor, second_bias: Tensor
+) -> Tensor:
+    """Two 3×3 convolutions with zero padding, nothing between: 3→M→1 channels, B×1×H×W.
+
+    Inside, this is one 5×5 convolution, its kernel the full convolution of both. In the outermost
+    ring the second one reads padding where the 5×5 kernel would read values, so the ring is made
+    from strips three pixels wide.
+    """
+    kernel = F.conv2d(first.transpose(0, 1), second.flip(2, 3), padding=2).transpose(0, 1)
+    bias = second_bias + (second.sum((2, 3)) @ first_bias)
+    out = F.conv2d(x, kernel, bias, padding=2)
+
+    def strip(part: Tensor) -> Tensor:
+        return F.conv2d(
+            F.conv2d(part, first, first_bias, padding=1), second, second_bias, padding=1
+        )
+
+    out[:, :, :1] = strip(x[:, :, :3])[:, :, :1]
+    out[:, :, -1:] = strip(x[:, :, -3:])[:, :, -1:]
+    out[..., :1] = strip(x[..., :3])[..., :1]
+    out[..., -1:] = strip(x[..., -3:])[..., -1:]
+    return out

@@ -29,9 +29,9 @@ def pytest_addoption(parser):
 def pytest_collection_modifyitems(config, items):
     for item in items:
         for name in OPTIONS:
-            if name in item.keywords and not config.getoption(f"--{name}"):
+            if item.get_closest_marker(name) and not config.getoption(f"--{name}"):
                 item.add_marker(pytest.mark.skip(reason=f"needs the option --{name}"))
-        if "comfy" in item.keywords and not os.environ.get("COMFYUI_PATH"):
+        if item.get_closest_marker("comfy") and not os.environ.get("COMFYUI_PATH"):
             item.add_marker(pytest.mark.skip(reason="needs COMFYUI_PATH, see docs/testing.md"))
 
 
@@ -50,7 +50,7 @@ def _seed():
 
 @pytest.fixture(autouse=True)
 def _no_network(request, monkeypatch):
-    if "weights" in request.keywords:
+    if request.node.get_closest_marker("weights"):
         return
     connect = socket.socket.connect
 

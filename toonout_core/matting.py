@@ -195,6 +195,4 @@ class Matting:
         """
         picture = source if isinstance(source, Picture) else read(source)
         own = picture.alpha if source_alpha == "multiply" else None
-        return self.matte(
-            picture.image, own, foreground=foreground, resolution=resolution, fit=fit
-        )
+        return self.matte(picture.image, own, foreground=foreground, resolution=resolution, fit=fit)

@@ -48,12 +48,14 @@ def place(cutout: Cutout, size_px: int, placement: Placement) -> Array:
     if placement.flip:
         sides = sides.translate(str.maketrans("LR", "RL"))
     # under rotation the cut edge is tilted: push it out until none of it can be seen
-    slack = abs(sin) * np.array([height, width])
+    slack = abs(sin) * np.array([height, width]) + 1
     for axis, (first, last) in enumerate((("L", "R"), ("T", "B"))):
         if last in sides:
             target[axis] += size_px - high[axis] + slack[axis]
         elif first in sides:
             target[axis] -= low[axis] + slack[axis]
+    # warpAffine counts from pixel centres, the corners above from pixel edges
+    target += linear @ (0.5, 0.5) - 0.5
     matrix = np.concatenate((linear, target[:, None]), 1)
     pixels = to_layer(rgba)
     if factor < 0.7:

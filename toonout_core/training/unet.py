@@ -89,8 +89,13 @@ def train_unet(config: UNetConfig) -> Path:
 
     training, validation = (read_library(Path(config.data), s) for s in ("train", "val"))
     data = CompositeBatches(
-        training, config.sizes_px, config.batch, config.flat_share, config.seed * world + rank,
-        first, config.steps,
+        training,
+        config.sizes_px,
+        config.batch,
+        config.flat_share,
+        config.seed * world + rank,
+        first,
+        config.steps,
     )
     model = DistributedDataParallel(network) if distributed else network
     weights = {"mse": config.mse, "edge_l1": config.edge_l1, "bce": config.bce, "iou": config.iou}
@@ -109,7 +114,9 @@ def train_unet(config: UNetConfig) -> Path:
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimizer.step()
         _average(averaged, network, min(config.ema_decay, (step + 1) / (step + 10)))
-        running = float(loss.detach()) if step == first else 0.98 * running + 0.02 * float(loss.detach())
+        running = (
+            float(loss.detach()) if step == first else 0.98 * running + 0.02 * float(loss.detach())
+        )
 
         done = step + 1
         if rank == 0 and (done % config.validate_every == 0 or done == config.steps):

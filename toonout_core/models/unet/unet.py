@@ -40,7 +40,10 @@ class UNet(nn.Module):
     """
 
     def __init__(
-        self, *, widths: tuple[int, ...] = (64, 128, 256, 512, 1024), patch: int = 1,
+        self,
+        *,
+        widths: tuple[int, ...] = (64, 128, 256, 512, 1024),
+        patch: int = 1,
         separable: bool = False,
     ) -> None:
         super().__init__()

@@ -1,0 +1,40 @@
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from toonout_core.evaluation.alpha_metrics import PSNR_LIMIT_DB, mean_scores, score_alpha
+
+
+def test_values_worked_out_by_hand():
+    truth = torch.tensor([[1.0, 1, 0, 0]])
+    prediction = torch.tensor([[1.0, 0.4, 0.6, 0]])
+    score = score_alpha(prediction, truth)
+    assert score.pa == 0.5
+    assert score.iou == pytest.approx(1 / 3)
+    assert score.mae == pytest.approx(0.3)
+    assert score.psnr == pytest.approx(-10 * math.log10((0.36 + 0.36) / 4))
+
+
+def test_a_perfect_and_an_empty_matte():
+    truth = torch.rand(1, 1, 8, 8)
+    perfect = score_alpha(truth, truth)
+    assert (perfect.pa, perfect.iou, perfect.psnr) == (1.0, 1.0, PSNR_LIMIT_DB)
+    assert score_alpha(torch.zeros(4, 4), torch.zeros(4, 4)).iou == 1.0
+    assert score_alpha(torch.zeros(4, 4), torch.ones(4, 4)).iou == 0.0
+
+
+@given(st.integers(0, 10**6))
+def test_more_error_never_scores_better(seed):
+    generator = torch.Generator().manual_seed(seed)
+    truth = torch.rand(1, 1, 9, 9, generator=generator)
+    noise = torch.rand(1, 1, 9, 9, generator=generator) - 0.5
+    near, far = (score_alpha((truth + k * noise), truth) for k in (0.3, 0.9))
+    assert near.psnr >= far.psnr and near.mae <= far.mae and near.pa >= far.pa
+
+
+def test_the_mean_is_taken_metric_by_metric():
+    scores = [score_alpha(torch.full((2, 2), v), torch.ones(2, 2)) for v in (1.0, 0.0)]
+    assert mean_scores(scores).iou == 0.5

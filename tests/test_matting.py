@@ -1,0 +1,185 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from tests.fake_host import FakeHost, StopFromHost
+from toonout_core.errors import BadInput, ToonOutError
+from toonout_core.imaging import Picture
+from toonout_core.loading import LoadedNetwork
+from toonout_core.matting import Matting
+from toonout_core.models.architecture import Architecture
+
+
+class Redness(nn.Module):
+    """Opaque where the picture is red, transparent elsewhere; watches its host."""
+
+    def __init__(self):
+        super().__init__()
+        self.host = None
+        self.sizes = []
+        self.fails_above = None
+
+    def forward(self, image):
+        assert self.host.active, "a network was touched outside of on_device"
+        self.sizes.append(tuple(image.shape))
+        if self.fails_above is not None and len(image) > self.fails_above:
+            raise torch.cuda.OutOfMemoryError("out of memory")
+        return (image[:, :1] - 0.5) * 200
+
+
+def matting(host=None, **options):
+    host = host or FakeHost()
+    network = Redness()
+    network.host = host
+    architecture = Architecture(
+        id="redness",
+        keys=("none",),
+        build=lambda state: network,
+        multiple_of=32,
+        half=True,
+        input_size_hw=(64, 64),
+        mean=(0.0, 0.0, 0.0),
+        std=(1.0, 1.0, 1.0),
+        bytes_per_pixel=100,
+    )
+    loaded = LoadedNetwork(network, architecture, None, Path("redness.safetensors"), torch.float32)
+    return Matting(loaded, host, **options)
+
+
+def red_square(height=90, width=70, frames=1):
+    image = torch.zeros(frames, 3, height, width)
+    image[:, 0, 20:60, 20:50] = 1
+    return image
+
+
+def test_opaque_stays_exactly_one_and_empty_exactly_zero():
+    alpha = matting().predict(red_square(200, 300))
+    assert alpha.shape == (1, 1, 200, 300)
+    assert float(alpha[0, 0, 40, 35]) == 1.0
+    assert float(alpha[0, 0, 150, 250]) < 1e-30
+
+
+def test_edges_do_not_move():
+    image = red_square(256, 128)
+    alpha = matting(resolution=512).predict(image)
+    assert ((alpha > 0.5) == (image[:, :1] > 0.5)).float().mean() > 0.999
+
+
+@pytest.mark.parametrize("size_hw", [(1, 1), (1, 50), (33, 65), (640, 64)])
+@pytest.mark.parametrize("fit", ["squash", "pad"])
+def test_alpha_has_the_size_of_the_picture(size_hw, fit):
+    tool = matting()
+    alpha = tool.predict(torch.rand(2, 3, *size_hw), fit=fit)
+    assert alpha.shape == (2, 1, *size_hw)
+    assert float(alpha.min()) >= 0 and float(alpha.max()) <= 1
+    assert set(tool.loaded.network.sizes) == {(1, 3, 64, 64)}
+
+
+def test_pad_keeps_what_squash_keeps():
+    image = red_square(120, 60)
+    squashed, padded = (matting(resolution=256).predict(image, fit=f) for f in ("squash", "pad"))
+    assert ((squashed > 0.5) != (padded > 0.5)).float().mean() < 0.01
+
+
+def test_resolution_is_rounded_up_to_what_the_network_takes():
+    tool = matting()
+    tool.predict(red_square(), resolution=100)
+    assert tool.loaded.network.sizes == [(1, 3, 128, 128)]
+
+
+@pytest.mark.parametrize(
+    ("frames", "step", "sizes"), [(5, 2, [2, 2, 1]), (3, 8, [3]), (2, 1, [1, 1])]
+)
+def test_only_a_step_is_on_the_device(frames, step, sizes):
+    host = FakeHost()
+    tool = matting(host)
+    alpha = tool.predict(torch.rand(frames, 3, 40, 40), frames_per_step=step)
+    assert alpha.shape[0] == frames
+    assert [shape[0] for shape in tool.loaded.network.sizes] == sizes
+    assert host.steps == sizes
+    assert host.totals == [frames]
+    assert len(host.visits) == 1
+    assert all(preview.shape == (3, 40, 40) for preview in host.previews)
+
+
+def test_batches_and_single_frames_agree():
+    image = torch.rand(4, 3, 50, 40)
+    together = matting().predict(image, frames_per_step=4)
+    assert torch.allclose(together, torch.cat([matting().predict(f[None]) for f in image]))
+
+
+def test_the_step_is_halved_when_memory_runs_out():
+    host = FakeHost()
+    tool = matting(host)
+    tool.loaded.network.fails_above = 2
+    image = torch.rand(9, 3, 40, 40)
+    alpha = tool.predict(image, frames_per_step=8)
+    assert host.steps == [2, 2, 2, 2, 1]
+    assert host.visits[0] > host.visits[-1]
+    assert not host.active
+    assert torch.equal(alpha, matting().predict(image, frames_per_step=2))
+
+
+def test_a_device_that_is_too_small_gets_a_sentence():
+    host = FakeHost()
+    tool = matting(host)
+    tool.loaded.network.fails_above = 0
+    with pytest.raises(ToonOutError, match="Lower the resolution"):
+        tool.predict(red_square(), frames_per_step=4)
+    assert not host.active
+
+
+def test_stop_passes_unchanged_and_leaves_the_device():
+    host = FakeHost(cancel_at=2)
+    with pytest.raises(StopFromHost):
+        matting(host).predict(torch.rand(9, 3, 40, 40), frames_per_step=2)
+    assert host.steps == [2, 2]
+    assert not host.active
+
+
+def test_wrong_shapes_get_a_sentence():
+    with pytest.raises(BadInput, match="image must be B×3×H×W"):
+        matting().predict(torch.rand(1, 4, 8, 8))
+    with pytest.raises(BadInput, match="frames_per_step"):
+        matting().predict(torch.rand(1, 3, 8, 8), frames_per_step=0)
+
+
+def test_source_alpha_is_multiplied_or_ignored():
+    rgba = Image.new("RGBA", (64, 64), (255, 0, 0, 128))
+    tool = matting()
+    # the network sees red over white, which is red enough for this one
+    multiplied = tool(rgba, source_alpha="multiply")
+    assert multiplied.alpha.unique().tolist() == [pytest.approx(128 / 255)]
+    assert tool(rgba, source_alpha="ignore").alpha.unique().tolist() == [1.0]
+    assert torch.equal(multiplied.colours, multiplied.image)
+
+
+def test_colours_under_full_transparency_do_not_reach_the_network():
+    picture = Picture(torch.zeros(1, 3, 64, 64), torch.zeros(1, 1, 64, 64))
+    picture.image[:, 0] = 1
+    shown = matting().matte(picture.image, picture.alpha)
+    assert float(shown.alpha.max()) == 0.0
+
+
+def test_foreground_keeps_the_picture_where_opaque_and_can_be_left_out():
+    image = red_square(100, 100)
+    matte = matting().matte(image)
+    opaque = matte.alpha[:, 0] == 1
+    assert opaque.any()
+    colours = (matte.foreground * 255).round().movedim(1, -1)[opaque]
+    assert torch.equal(colours, (image * 255).round().movedim(1, -1)[opaque])
+    assert matting().matte(image, foreground=None).foreground is None
+
+
+def test_a_path_a_stream_and_a_picture_give_the_same(tmp_path):
+    path = tmp_path / "picture.png"
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 30, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(path)
+    tool = matting()
+    with path.open("rb") as stream:
+        mattes = [tool(path), tool(str(path)), tool(stream), tool(Image.open(path))]
+    assert all(torch.equal(m.alpha, mattes[0].alpha) for m in mattes)

@@ -1,0 +1,138 @@
+import csv
+import socket
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from tests.art import write_library
+from toonout_core.models import recognise
+from toonout_core.training.config import UNetConfig, read_config
+from toonout_core.training.unet import learning_rate, train_unet
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def art(tmp_path_factory):
+    return write_library(tmp_path_factory.mktemp("art"))
+
+
+def config(art, out, **overrides):
+    base = UNetConfig(
+        data=str(art),
+        out=str(out),
+        widths=(8, 12, 16),
+        patch=2,
+        sizes_px=(32,),
+        batch=4,
+        workers=0,
+        steps=6,
+        validate_every=6,
+        checkpoint_every=3,
+        precision="fp32",
+        device="cpu",
+        lr=2e-3,
+        warmup_steps=2,
+        schedule="constant",
+    )
+    return replace(base, **overrides)
+
+
+def curve(out, column):
+    with (out / "curve.csv").open() as file:
+        return [float(row[column]) for row in csv.DictReader(file)]
+
+
+def test_it_learns_and_writes_what_can_be_loaded(art, tmp_path):
+    out = tmp_path / "run"
+    best = train_unet(config(art, out, steps=60, validate_every=20, ema_decay=0.8, lr=5e-3))
+    loss, error = curve(out, "loss"), curve(out, "flat_mae")
+    assert loss[-1] < loss[0]
+    assert error[-1] < 0.8 * error[0]
+    state = load_file(best)
+    architecture = recognise(state)
+    assert architecture.id == "unet"
+    network = architecture.build(state)
+    assert network.load_state_dict(state, strict=False).unexpected_keys == []
+    assert not any(key.endswith("num_batches_tracked") for key in state)
+    assert read_config(out / "config.json").steps == 60
+
+
+def test_a_resumed_run_equals_an_uninterrupted_one(art, tmp_path):
+    whole = train_unet(config(art, tmp_path / "whole", schedule="constant"))
+    train_unet(config(art, tmp_path / "parts", steps=3))
+    parts = train_unet(config(art, tmp_path / "parts", steps=6))
+    first, second = (
+        torch.load(run.parent / "last.pt", weights_only=True) for run in (whole, parts)
+    )
+    assert first["step"] == second["step"] == 6
+    for key, value in first["network"].items():
+        assert torch.equal(value, second["network"][key]), key
+
+
+def test_samples_do_not_depend_on_the_workers(art, tmp_path):
+    runs = [train_unet(config(art, tmp_path / str(n), workers=n)) for n in (0, 1)]
+    first, second = (load_file(run) for run in runs)
+    assert all(torch.equal(first[key], second[key]) for key in first)
+
+
+def test_the_schedules():
+    base = UNetConfig(data="", out="", lr=1.0, steps=100, warmup_steps=10, schedule="cosine")
+    assert learning_rate(base, 0) == pytest.approx(0.1)
+    assert learning_rate(base, 50) == pytest.approx(0.505)
+    assert learning_rate(base, 100) == pytest.approx(0.01)
+    constant = replace(base, schedule="constant")
+    assert {learning_rate(constant, step) for step in (10, 50, 99)} == {1.0}
+
+
+SCRIPT = """
+import sys
+from toonout_core.training.config import read_config
+from toonout_core.training.unet import train_unet
+from pathlib import Path
+train_unet(read_config(Path(sys.argv[1])))
+"""
+
+
+def test_two_processes_train_together(art, tmp_path):
+    out = tmp_path / "two"
+    script = tmp_path / "train.py"
+    script.write_text(SCRIPT)
+    config(art, out, steps=3, validate_every=3).write(tmp_path / "config.json")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--nproc-per-node=2",
+        f"--master-port={port}",
+        "--master-addr=127.0.0.1",
+        str(script),
+        str(tmp_path / "config.json"),
+    ]
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        env={
+            "PYTHONPATH": str(ROOT),
+            "PATH": "/usr/bin:/bin",
+            "OMP_NUM_THREADS": "1",
+            "HOME": str(tmp_path),
+        },
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    alone = train_unet(config(art, tmp_path / "one", steps=3, validate_every=3))
+    joint, single = load_file(out / "best.safetensors"), load_file(alone)
+    assert joint.keys() == single.keys()
+    assert any(not torch.equal(joint[key], single[key]) for key in joint)
+    assert all(value.isfinite().all() for value in joint.values())

@@ -14,6 +14,9 @@ from hypothesis import settings
 settings.register_profile("toonout", deadline=None, derandomize=True, database=None)
 settings.load_profile("toonout")
 
+# the networks here are tiny: a second thread costs more than it brings
+torch.set_num_threads(1)
+
 OPTIONS = {
     "weights": "published weight files, downloaded if they are not here",
     "gpu": "a CUDA device",

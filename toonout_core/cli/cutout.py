@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import BadInput
 from .fields import Verbs
+from .options import add_file_options, add_model_options, add_output_options, load_model
 from .terminal import ProgressBar, require_redirected_stdout, say
 
 if TYPE_CHECKING:
@@ -54,87 +55,8 @@ def add_parser(verbs: Verbs) -> None:
         "-o", "--out", metavar="OUT", help="folder, file for a single picture, or - for stdout"
     )
     add_model_options(parser)
-    _add_output_options(parser)
-    _add_file_options(parser)
-
-
-def add_model_options(parser: argparse.ArgumentParser) -> None:
-    """What every verb that runs a network has."""
-    group = parser.add_argument_group("model")
-    group.add_argument(
-        "--model",
-        default="toonout-mini",
-        metavar="NAME|FILE",
-        help="toonout-mini is small and part of this package; toonout is the full-quality one "
-        "(844 MB, downloaded once); see 'toonout weights list' (default: %(default)s)",
-    )
-    group.add_argument(
-        "--resolution", type=int, metavar="N", help="side of the square that the network sees"
-    )
-    group.add_argument(
-        "--precision", choices=("auto", "fp32", "fp16", "bf16"), default="auto",
-        help="auto: fp16 on a GPU, else fp32",
-    )  # fmt: skip
-    group.add_argument(
-        "--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default: %(default)s)"
-    )
-    group.add_argument(
-        "--models-dir", action="append", default=[], metavar="DIR",
-        help="folder with weight files, searched first; may be given several times",
-    )  # fmt: skip
-    group.add_argument(
-        "--no-download", action="store_true", help="use weight files that are here, or fail"
-    )
-
-
-def _add_output_options(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("result")
-    group.add_argument(
-        "--format", choices=("png", "webp", "jpg", "tiff"), help="default: png, or as OUT is called"
-    )
-    group.add_argument(
-        "--background", metavar="COLOUR|FILE",
-        help="put the character on a colour ('#ff00ff', white) or a picture",
-    )  # fmt: skip
-    group.add_argument("--mask-only", action="store_true", help="write alpha as a grey picture")
-    group.add_argument(
-        "--foreground", action=argparse.BooleanOptionalAction, default=True,
-        help="clear the old background's colour from soft edges (default: on)",
-    )  # fmt: skip
-    group.add_argument(
-        "--source-alpha", choices=("multiply", "ignore"), default="multiply",
-        help="what to do with transparency that a picture already has (default: %(default)s)",
-    )  # fmt: skip
-    group.add_argument(
-        "--bits", choices=("auto", "8", "16"), default="auto",
-        help="a channel; auto keeps 16 where the picture has 16 and the result is png",
-    )  # fmt: skip
-    group.add_argument(
-        "--quality", type=int, metavar="1-100", help="of jpg (default 95); makes webp lossy"
-    )
-    group.add_argument(
-        "--metadata", action=argparse.BooleanOptionalAction, default=True,
-        help="keep text, colour profile and dpi (default: on)",
-    )  # fmt: skip
-
-
-def _add_file_options(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("files")
-    group.add_argument("-r", "--recursive", action="store_true", help="also read subfolders")
-    group.add_argument(
-        "--on-exists", choices=("number", "skip", "overwrite"), default="number",
-        help="what to do where a result's name is taken (default: %(default)s)",
-    )  # fmt: skip
-    group.add_argument(
-        "--overwrite", dest="on_exists", action="store_const", const="overwrite",
-        help="short for --on-exists overwrite",
-    )  # fmt: skip
-    group.add_argument(
-        "--resume", action="store_true",
-        help="leave out what OUT/.toonout.jsonl holds as done with the same settings",
-    )  # fmt: skip
-    group.add_argument("--report", metavar="FILE", help="write what became of each picture as JSON")
-    group.add_argument("-q", "--quiet", action="store_true", help="say nothing but errors")
+    add_output_options(parser)
+    add_file_options(parser)
 
 
 # ---------------------------------------------------------------- running
@@ -235,13 +157,7 @@ def _to_folder(arguments: argparse.Namespace, out: Path) -> int:
 def _finish(arguments: argparse.Namespace, batch: Batch, found: Found) -> int:
     from ..report import Report, Result
 
-    failures = [Result(Path(name), "failed", message=text) for name, text in found.problems]
-    report = Report(failures)
-    if not found.sources:
-        for failure in failures:
-            say(f"{failure.source}: {failure.message}")
-        say("There is no picture to cut out." + _left_out(found))
-        return 2
+    report = Report([Result(Path(name), "failed", message=text) for name, text in found.problems])
     try:
         with ProgressBar(len(batch), "cutout", quiet=arguments.quiet) as bar:
             for result in batch.run():
@@ -250,19 +166,27 @@ def _finish(arguments: argparse.Namespace, batch: Batch, found: Found) -> int:
     except KeyboardInterrupt:
         report.interrupted = True
     finally:
-        if arguments.report:
-            write_report(report, Path(arguments.report))
-    conclude(arguments, report, found)
-    return report.exit_code
+        conclude(arguments, report, found)
+    return exit_code(report, found)
+
+
+def exit_code(report: Report, found: Found) -> int:
+    """The report's, but 2 where there was nothing to do."""
+    return report.exit_code if found.sources else 2
 
 
 def conclude(arguments: argparse.Namespace, report: Report, found: Found) -> None:
-    """Say what failed, what is worth knowing, and how many of each there were."""
+    """Say what failed, what is worth knowing, how many of each there were; write the report."""
+    if arguments.report:
+        write_report(report, Path(arguments.report))
     for result in report.results:
         if result.status == "failed":
             say(f"failed: {result.source}: {result.message}")
         for note in result.notes:
             _note(arguments, f"{result.source}: {note}")
+    if not found.sources:
+        say("There is no picture." + _left_out(found))
+        return
     written = [path for result in report.results for path in result.outputs]
     where = f" {written[0]}" if len(written) == 1 else ""
     _note(arguments, report.sentence() + where + _left_out(found))
@@ -304,21 +228,6 @@ def _make_cut(arguments: argparse.Namespace) -> Cut:
         return matting(picture, source_alpha=arguments.source_alpha, foreground=options)
 
     return cut
-
-
-def load_model(arguments: argparse.Namespace) -> Any:
-    """The pipeline that the model options name."""
-    from ..host import LocalHost, cache_dir
-    from ..matting import load_matting
-
-    folders = [Path(folder).expanduser() for folder in arguments.models_dir]
-    return load_matting(
-        arguments.model,
-        host=LocalHost(arguments.device, [*folders, cache_dir()], quiet=arguments.quiet),
-        precision=arguments.precision,
-        resolution=arguments.resolution,
-        download=not arguments.no_download,
-    )
 
 
 def _output(arguments: argparse.Namespace, out: Path | None = None) -> Output:

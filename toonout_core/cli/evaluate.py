@@ -8,8 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .cutout import add_model_options, load_model
 from .fields import Verbs
+from .options import add_model_options, load_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable

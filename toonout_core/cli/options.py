@@ -1,0 +1,106 @@
+"""Options that several verbs share, and the pipeline that they name."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..matting import Matting
+
+
+def add_model_options(parser: argparse.ArgumentParser) -> None:
+    """What every verb that runs a network has."""
+    group = parser.add_argument_group("model")
+    group.add_argument(
+        "--model",
+        default="toonout-mini",
+        metavar="NAME|FILE",
+        help="toonout-mini is small and part of this package; toonout is the full-quality one "
+        "(844 MB, downloaded once); see 'toonout weights list' (default: %(default)s)",
+    )
+    group.add_argument(
+        "--resolution", type=int, metavar="N", help="side of the square that the network sees"
+    )
+    group.add_argument(
+        "--precision", choices=("auto", "fp32", "fp16", "bf16"), default="auto",
+        help="auto: fp16 on a GPU, else fp32",
+    )  # fmt: skip
+    group.add_argument(
+        "--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default: %(default)s)"
+    )
+    group.add_argument(
+        "--models-dir", action="append", default=[], metavar="DIR",
+        help="folder with weight files, searched first; may be given several times",
+    )  # fmt: skip
+    group.add_argument(
+        "--no-download", action="store_true", help="use weight files that are here, or fail"
+    )
+
+
+def add_output_options(parser: argparse.ArgumentParser) -> None:
+    """What a result is made of."""
+    group = parser.add_argument_group("result")
+    group.add_argument(
+        "--format", choices=("png", "webp", "jpg", "tiff"), help="default: png, or as OUT is called"
+    )
+    group.add_argument(
+        "--background", metavar="COLOUR|FILE",
+        help="put the character on a colour ('#ff00ff', white) or a picture",
+    )  # fmt: skip
+    group.add_argument("--mask-only", action="store_true", help="write alpha as a grey picture")
+    group.add_argument(
+        "--foreground", action=argparse.BooleanOptionalAction, default=True,
+        help="clear the old background's colour from soft edges (default: on)",
+    )  # fmt: skip
+    group.add_argument(
+        "--source-alpha", choices=("multiply", "ignore"), default="multiply",
+        help="what to do with transparency that a picture already has (default: %(default)s)",
+    )  # fmt: skip
+    group.add_argument(
+        "--bits", choices=("auto", "8", "16"), default="auto",
+        help="a channel; auto keeps 16 where the picture has 16 and the result is png",
+    )  # fmt: skip
+    group.add_argument(
+        "--quality", type=int, metavar="1-100", help="of jpg (default 95); makes webp lossy"
+    )
+    group.add_argument(
+        "--metadata", action=argparse.BooleanOptionalAction, default=True,
+        help="keep text, colour profile and dpi (default: on)",
+    )  # fmt: skip
+
+
+def add_file_options(parser: argparse.ArgumentParser) -> None:
+    """What every verb has that fills a folder."""
+    group = parser.add_argument_group("files")
+    group.add_argument("-r", "--recursive", action="store_true", help="also read subfolders")
+    group.add_argument(
+        "--on-exists", choices=("number", "skip", "overwrite"), default="number",
+        help="what to do where a result's name is taken (default: %(default)s)",
+    )  # fmt: skip
+    group.add_argument(
+        "--overwrite", dest="on_exists", action="store_const", const="overwrite",
+        help="short for --on-exists overwrite",
+    )  # fmt: skip
+    group.add_argument(
+        "--resume", action="store_true",
+        help="leave out what OUT/.toonout.jsonl holds as done with the same settings",
+    )  # fmt: skip
+    group.add_argument("--report", metavar="FILE", help="write what became of each picture as JSON")
+    group.add_argument("-q", "--quiet", action="store_true", help="say nothing but errors")
+
+
+def load_model(arguments: argparse.Namespace) -> Matting:
+    """The pipeline that the model options name."""
+    from ..host import LocalHost, cache_dir
+    from ..matting import load_matting
+
+    folders = [Path(folder).expanduser() for folder in arguments.models_dir]
+    return load_matting(
+        arguments.model,
+        host=LocalHost(arguments.device, [*folders, cache_dir()], quiet=arguments.quiet),
+        precision=arguments.precision,
+        resolution=arguments.resolution,
+        download=not arguments.no_download,
+    )

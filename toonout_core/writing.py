@@ -69,7 +69,8 @@ def encode(
     """Write the first item of `image` B×3×H×W or B×1×H×W with straight `alpha` B×1×H×W.
 
     `quality` 1 … 100 makes WebP lossy and sets JPEG's (95 otherwise). PNG keeps all text; WebP and
-    JPEG keep `parameters` in EXIF's user comment. Raises BadInput for what the format cannot hold.
+    JPEG keep `parameters` in EXIF's user comment, WebP also ComfyUI's graphs. Raises BadInput for
+    what the format cannot hold.
     """
     kind = FORMATS[format]
     _require(kind, format, image, alpha, bits)
@@ -90,7 +91,7 @@ def encode(
     elif format == "webp":
         picture.save(
             stream, "WEBP", lossless=quality is None, quality=quality or 80, exact=True,
-            exif=_exif(metadata), **shared,
+            exif=_exif(metadata, graphs=True), **shared,
         )  # fmt: skip
     else:
         picture.save(
@@ -138,16 +139,22 @@ def _png_text(metadata: Metadata) -> PngInfo:
     return info
 
 
-def _exif(metadata: Metadata) -> bytes:
-    """`parameters` as the WebUI writes them: UserComment (0x9286) of the EXIF folder (0x8769)."""
-    parameters = metadata.text.get("parameters")
-    if not parameters:
-        return b""
+# where ComfyUI keeps its graphs in files without text chunks, as "prompt:…" and "workflow:…"
+_COMFY_TAGS = {"prompt": 0x0110, "workflow": 0x010F}
+
+
+def _exif(metadata: Metadata, *, graphs: bool = False) -> bytes:
+    """`parameters` as the WebUI writes them: UserComment (0x9286) of the EXIF folder (0x8769);
+    with `graphs`, ComfyUI's own as ComfyUI writes them."""
     exif = Exif()
-    exif[0x8769] = {0x9286: b"UNICODE\0" + parameters.encode("utf-16-be", "replace")}
-    # Pillow refuses a segment above 64 kB in JPEG
-    encoded = exif.tobytes()
-    return encoded if len(encoded) < 65500 else b""
+    if parameters := metadata.text.get("parameters"):
+        exif[0x8769] = {0x9286: b"UNICODE\0" + parameters.encode("utf-16-be", "replace")}
+    for key, tag in _COMFY_TAGS.items() if graphs else ():
+        if graph := metadata.text.get(key):
+            exif[tag] = f"{key}:{graph}"
+    encoded = exif.tobytes() if len(exif) else b""
+    # Pillow refuses a segment above 64 kB in JPEG; WebP has no such limit
+    return encoded if graphs or len(encoded) < 65500 else b""
 
 
 # ---------------------------------------------------------------- 16-bit PNG (Pillow writes 8)

@@ -12,6 +12,8 @@ CORE = ROOT / "toonout_core"
 
 PIPELINE = {"errors", "host", "imaging", "results", "weights", "loading", "ops"}
 APPLICATION = PIPELINE | {"matting"}
+# from a name to a verified file, a step each: loading stands on all of them
+WEIGHT_FILES = {"errors", "host", "weights", "models", "fingerprints", "reading", "locking"}
 
 # part of the core -> the parts that it may import
 MAY_IMPORT = {
@@ -22,19 +24,30 @@ MAY_IMPORT = {
     "models": {"errors", "ops"},
     "ops": {"errors", "imaging"},
     "results": {"errors", "imaging", "ops"},
+    # weight files
+    "locking": {"errors"},
+    "reading": {"errors", "models"},
+    "fingerprints": {"errors", "host", "locking"},
+    "locating": WEIGHT_FILES,
+    "hub": WEIGHT_FILES | {"locating"},
+    "downloading": WEIGHT_FILES | {"locating", "hub"},
+    "loading": WEIGHT_FILES | {"locating", "downloading"},
+    "converting": WEIGHT_FILES | {"locating", "downloading", "loading"},
+    # pipelines
+    "matting": PIPELINE,
+    # pictures to files
+    "manifest": {"errors"},
+    "report": {"errors"},
     "writing": {"errors", "imaging"},
     "naming": {"errors", "imaging"},
-    "manifest": {"errors"},
-    "reading": {"errors", "models"},
-    "loading": {"errors", "host", "weights", "models", "reading"},
-    "matting": PIPELINE,
-    "output": APPLICATION | {"writing"},
-    "report": set(),
     "destination": {"errors", "manifest", "naming", "report", "writing"},
+    "output": APPLICATION | {"writing"},
     "batch": APPLICATION | {"destination", "naming", "output", "report", "writing"},
-    "evaluation": APPLICATION | {"synthesis"},
+    # what one does with the pipelines
     "synthesis": APPLICATION,
+    "evaluation": APPLICATION | {"synthesis"},
     "training": APPLICATION | {"models", "evaluation", "synthesis"},
+    # the shell
     "cli": None,  # anything
     "__main__": {"cli"},
     "__init__": None,

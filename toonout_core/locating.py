@@ -12,12 +12,11 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from . import weights
 from .errors import CorruptWeights, UnknownModel
 from .fingerprints import Fingerprints
 from .host import Host
 from .reading import SUFFIXES, read_header
-from .weights import Weights
+from .weights import WEIGHTS, Weights
 
 ASSETS = Path(__file__).parent / "assets"
 WEIGHTS_KEY = "toonout.weights"  # in the metadata of converted files: name of the row
@@ -40,7 +39,7 @@ def find_file(row: Weights, host: Host) -> Path | None:
     fingerprints = Fingerprints(host)
     rows = [
         row,
-        *(other for other in weights.WEIGHTS if other != row and _name(other) == _name(row)),
+        *(other for other in WEIGHTS if other != row and _name(other) == _name(row)),
     ]
     files = weight_files(host)
     for path in files:
@@ -53,7 +52,7 @@ def find_file(row: Weights, host: Host) -> Path | None:
 def identify(path: Path, host: Host) -> Weights | None:
     """The row whose published file `path` is, by content."""
     fingerprints = Fingerprints(host)
-    return next((row for row in weights.WEIGHTS if _is_file_of(path, row, fingerprints)), None)
+    return next((row for row in WEIGHTS if _is_file_of(path, row, fingerprints)), None)
 
 
 def find_path(name: str, host: Host) -> Path:
@@ -71,7 +70,7 @@ def find_path(name: str, host: Host) -> Path:
         return by_name
     what = "a folder" if path.is_dir() else "none of them"
     raise UnknownModel(
-        f"The model must be one of {', '.join(row.name for row in weights.WEIGHTS)}, or a weight file, "
+        f"The model must be one of {', '.join(row.name for row in WEIGHTS)}, or a weight file, "
         f"but {name} is {what}. Folders searched: {', '.join(map(str, folders))}."
     )
 

@@ -39,7 +39,8 @@ class Fingerprints:
 
     def __init__(self, host: Host) -> None:
         self.host = host
-        self.folder = host.weight_dirs()[0] / STATE_FOLDER
+        folders = host.weight_dirs()
+        self.folder = folders[0] / STATE_FOLDER if folders else None
 
     def of(self, path: Path, *, again: bool = False) -> Fingerprint:
         """From the record while the file looks unchanged, else (or `again`) from its bytes."""
@@ -48,14 +49,17 @@ class Fingerprints:
             return known
         digest = self._digest(path)
         source = known.source if known is not None and known.sha256 == digest else ""
-        if known is not None and again and not source:
-            return _fingerprint(path, digest, "")  # what was known stays, to be compared with
+        if again and not source:
+            return _fingerprint(path, digest, "")  # the record stays, to be compared with
         return self.remember(path, digest, source)
 
     def recall(self, path: Path) -> Fingerprint | None:
         """The record of `path`, whether the file has changed since or not."""
+        record = self._record(path)
+        if record is None:
+            return None
         try:
-            return Fingerprint(**json.loads(self._record(path).read_text("utf-8")))
+            return Fingerprint(**json.loads(record.read_text("utf-8")))
         except (OSError, ValueError, TypeError):
             return None
 
@@ -63,6 +67,8 @@ class Fingerprints:
         """Keep and return a record; `sha256` must be what the bytes of `path` give now."""
         known = _fingerprint(path, sha256, source)
         record = self._record(path)
+        if record is None:
+            return known
         partial = record.with_name(f"{record.name}.{os.getpid()}.partial")
         try:
             record.parent.mkdir(parents=True, exist_ok=True)
@@ -72,7 +78,9 @@ class Fingerprints:
             log.debug("no record of %s is kept: %s", path, error)
         return known
 
-    def _record(self, path: Path) -> Path:
+    def _record(self, path: Path) -> Path | None:
+        if self.folder is None:
+            return None
         place = hashlib.sha256(str(path.absolute()).encode()).hexdigest()[:12]
         return self.folder / f"{path.name}.{place}.json"
 

@@ -1,0 +1,72 @@
+"""A process that downloads when it is told to: one JSON job a line in, one JSON answer a line out.
+
+The hub's client reads HF_ENDPOINT and HF_HUB_OFFLINE when it is imported, hence a process.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from unittest import mock
+
+import huggingface_hub.file_download  # noqa: F401 (long imports first, before any job)
+from huggingface_hub import constants, utils
+
+from toonout_core import downloading, locating, weights
+from toonout_core.errors import ToonOutError
+
+
+class Stop(Exception):
+    """The host's own way to say stop: unknown to the core."""
+
+
+class Host:
+    def __init__(self, folder: Path, stop_after_mb: int | None) -> None:
+        self.folder, self.stop_after_mb = folder, stop_after_mb
+        self.done, self.calls, self.labels = 0, 0, []
+
+    def weight_dirs(self):
+        return (self.folder,)
+
+    @contextmanager
+    def progress(self, total, label):
+        self.labels.append((total, label))
+        downloading = label.startswith("downloading")
+
+        def step(count=1, *, preview=None):
+            self.calls += 1
+            if not downloading:
+                return
+            self.done += count
+            if self.stop_after_mb is not None and self.done >= self.stop_after_mb:
+                raise Stop
+
+        yield step
+
+
+def work(job: dict) -> dict:
+    constants.DOWNLOAD_CHUNK_SIZE = 100_000  # 10 MB otherwise: too much for a fast test
+    row = weights.Weights(**job["row"])
+    host = Host(Path(job["folder"]), job.get("stop_after_mb"))
+    headers = utils.build_hf_headers
+    if job.get("without_parts"):  # a client of some later day
+        del utils.build_hf_headers
+    try:
+        with mock.patch.object(locating, "WEIGHTS", (row,)):
+            path = downloading.download(row, host)
+        answer = {"path": str(path)}
+    except ToonOutError as error:
+        answer = {"error": type(error).__name__, "text": str(error)}
+    except Stop:
+        answer = {"error": "Stop"}
+    finally:
+        utils.build_hf_headers = headers
+    return answer | {"done": host.done, "calls": host.calls, "labels": host.labels}
+
+
+if __name__ == "__main__":
+    for line in sys.stdin:
+        sys.stdout.write(json.dumps(work(json.loads(line))) + "\n")
+        sys.stdout.flush()

@@ -181,11 +181,12 @@ class QueueRun:
 
         listening = [asyncio.create_task(self._listen()), asyncio.create_task(self._look())]
         workers = [asyncio.create_task(work()) for _ in range(max(1, in_flight))]
-        everything = asyncio.gather(*workers)
         try:
-            await asyncio.wait([everything, *listening], return_when=asyncio.FIRST_COMPLETED)
-            for task in (everything, *listening):
-                if task.done():
+            while working := [task for task in workers if not task.done()]:
+                done, _ = await asyncio.wait(
+                    [*working, *listening], return_when=asyncio.FIRST_COMPLETED
+                )
+                for task in done:
                     task.result()
         finally:
             for task in (*workers, *listening):

@@ -1,0 +1,260 @@
+"""`toonout cutout`, called as a person would."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.torture import BROKEN, EXPECTED, drawing, plant_torture
+
+Call = Callable[..., object]
+
+
+@pytest.fixture
+def cutout(toonout, model):
+    def call(*arguments):
+        return toonout(
+            "cutout", *arguments, "--model", model, "--device", "cpu", "--resolution", 32
+        )
+
+    return call
+
+
+@pytest.fixture
+def girl(tmp_path):
+    path = tmp_path / "girl.png"
+    drawing().save(path)
+    return path
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+
+
+def test_torture_folder_from_the_shell(cutout, tmp_path):
+    root, out = plant_torture(tmp_path / "in"), tmp_path / "in" / "out"
+    inputs = names(root)
+    shell = cutout(root, "-o", out, "--recursive", "--report", tmp_path / "report.json")
+    assert shell.code == 1
+    expected = sorted(name for outputs in EXPECTED.values() for name in outputs)
+    assert [name for name in names(out) if name != ".toonout.jsonl"] == expected
+    assert [name for name in names(root) if not name.startswith("out/")] == inputs
+    for name in BROKEN:
+        assert re.search(rf"^failed: .*{re.escape(name)}: .+\.$", shell.stderr, re.MULTILINE)
+    assert f"{len(EXPECTED)} done, {len(BROKEN)} failed." in shell.stderr
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["counts"]["done"] == len(EXPECTED)
+
+    again = cutout(root, "-o", out, "--recursive", "--resume", "--report", tmp_path / "report.json")
+    assert again.code == 1  # the broken ones are still broken
+    assert json.loads((tmp_path / "report.json").read_text())["counts"] == {
+        "done": 0, "failed": len(BROKEN), "skipped": 0, "resumed": len(EXPECTED),
+    }  # fmt: skip
+    assert [name for name in names(out) if name != ".toonout.jsonl"] == expected
+    assert "loaded in" not in again.stderr  # nothing to do: no network was even read
+
+
+def test_resume_sees_other_settings(cutout, tmp_path, girl):
+    out = tmp_path / "out"
+    assert cutout(girl, "-o", out).code == 0
+    before = (out / "girl.png").read_bytes()
+    again = cutout(girl, "-o", out, "--resume", "--background", "#ff00ff")
+    assert "1 done." in again.stderr
+    assert (out / "girl.png").read_bytes() != before
+    assert names(out) == [".toonout.jsonl", "girl.png"]
+
+
+def test_a_file_to_a_file(cutout, tmp_path, girl):
+    assert cutout(girl, "-o", tmp_path / "x.webp").code == 0
+    with Image.open(tmp_path / "x.webp") as picture:
+        assert (picture.format, picture.mode, picture.size) == ("WEBP", "RGBA", (32, 24))
+    assert cutout(girl, "-o", tmp_path / "x.jpeg", "--background", "white").code == 0
+    assert names(tmp_path) == ["girl.png", "x.jpeg", "x.webp"]
+
+
+def test_an_input_is_not_overwritten(cutout, girl):
+    before = girl.read_bytes()
+    shell = cutout(girl, "-o", girl, "--overwrite")
+    assert shell.code == 0
+    assert girl.read_bytes() == before
+    assert (girl.parent / "girl_2.png").is_file()
+
+
+def test_background_mask_and_no_foreground(cutout, tmp_path, girl):
+    assert cutout(girl, "-o", tmp_path / "magenta.png", "--background", "#ff00ff").code == 0
+    with Image.open(tmp_path / "magenta.png") as picture:
+        assert picture.mode == "RGB"
+    scene = tmp_path / "scene.png"
+    Image.new("RGB", (300, 20), (0, 200, 0)).save(scene)
+    assert cutout(girl, "-o", tmp_path / "on_scene.png", "--background", scene).code == 0
+    with Image.open(tmp_path / "on_scene.png") as picture:
+        assert picture.size == (32, 24)
+    assert cutout(girl, "-o", tmp_path / "mask.png", "--mask-only").code == 0
+    with Image.open(tmp_path / "mask.png") as picture:
+        assert picture.mode == "L"
+    assert cutout(girl, "-o", tmp_path / "as_is.png", "--no-foreground").code == 0
+    with Image.open(girl) as source, Image.open(tmp_path / "as_is.png") as result:
+        visible = np.asarray(result)[..., 3] > 0
+        assert np.array_equal(np.asarray(source)[visible], np.asarray(result)[visible][:, :3])
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["-o", "out", "--format", "jpg"], "background colour"),
+        (["-o", "x.jpg"], "background colour"),
+        (["-o", "x.png", "--format", "webp"], "--format must fit"),
+        (["-o", "out", "--model", "no-such-model"], "no-such-model"),
+        (["-o", "out", "--device", "cuda:9"], "device must be"),
+        (["-o", "out", "--quality", "200"], "quality must be"),
+        (["-o", "out", "--background", "no-colour"], "no-colour"),
+        ([], "-o OUT"),
+    ],
+)
+def test_what_cannot_be_done_is_said_before_anything_is_written(
+    toonout, girl, tmp_path, monkeypatch, options, sentence
+):
+    monkeypatch.chdir(tmp_path)
+    shell = toonout("cutout", girl, "--no-download", *options)
+    assert shell.code == 2
+    assert sentence in shell.stderr
+    assert "Traceback" not in shell.stderr
+    assert names(tmp_path) == ["girl.png"]
+
+
+def test_nothing_there_is_code_2_and_something_missing_code_1(cutout, tmp_path, girl):
+    shell = cutout(tmp_path / "none.png", "-o", tmp_path / "out")
+    assert shell.code == 2
+    assert "none.png: There is no such file or folder." in shell.stderr
+    shell = cutout(tmp_path / "none.png", girl, "-o", tmp_path / "out")
+    assert shell.code == 1
+    assert (tmp_path / "out/girl.png").is_file()
+
+
+def test_subfolders_and_skips_are_told(cutout, tmp_path, girl):
+    (tmp_path / "sub").mkdir()
+    drawing().save(tmp_path / "sub/b.png")
+    shell = cutout(tmp_path, "-o", tmp_path / "out")
+    assert "Subfolders not read: 1 (--recursive reads them)." in shell.stderr
+    shell = cutout(girl, "-o", tmp_path / "out", "--on-exists", "skip")
+    assert "1 left out, as their results exist" in shell.stderr
+
+
+def test_quiet_says_nothing_but_errors(cutout, tmp_path, girl):
+    assert cutout(girl, "-o", tmp_path / "out", "-q").stderr == ""
+
+
+class Pipe:
+    """stdin or stdout with bytes behind them."""
+
+    def __init__(self, content=b""):
+        self.buffer = io.BytesIO(content)
+
+    def isatty(self):
+        return False
+
+    def flush(self):
+        pass
+
+
+def test_through_a_pipe(cutout, girl, monkeypatch, tmp_path):
+    monkeypatch.setattr("sys.stdin", Pipe(girl.read_bytes()))
+    monkeypatch.setattr("sys.stdout", Pipe())
+    assert cutout("-").code == 0
+    piped = sys.stdout.buffer.getvalue()
+    monkeypatch.undo()
+    assert cutout(girl, "-o", tmp_path / "file.png").code == 0
+    assert piped == (tmp_path / "file.png").read_bytes()
+
+
+def test_stdin_to_a_file(cutout, girl, monkeypatch, tmp_path):
+    monkeypatch.setattr("sys.stdin", Pipe(girl.read_bytes()))
+    assert cutout("-", "-o", tmp_path / "file.png").code == 0
+    with Image.open(tmp_path / "file.png") as picture:
+        assert picture.mode == "RGBA"
+
+
+def test_a_terminal_gets_no_bytes(cutout, girl, monkeypatch):
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    shell = cutout(girl, "-o", "-")
+    assert shell.code == 2
+    assert "must go to a file" in shell.stderr
+
+
+def test_help_imports_no_torch():
+    code = (
+        "import sys\n"
+        "from toonout_core.cli import build_parser\n"
+        "build_parser().format_help()\n"
+        "heavy = {'torch', 'numpy', 'PIL', 'cv2', 'huggingface_hub', 'aiohttp'} & set(sys.modules)\n"
+        "sys.exit(', '.join(heavy) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("verb", ["cutout", "queue", "doctor", "evaluate"])
+def test_every_verb_shows_examples(toonout, verb):
+    shell = toonout(verb, "--help")
+    assert shell.code == 0
+    assert f"examples:\n  toonout {verb}" in shell.stdout
+
+
+SLOW = """
+import sys, time
+import toonout_core.cli.cutout as cutout
+from toonout_core.results import Matte
+
+def load(arguments):
+    def matting(picture, **_):
+        print("working", file=sys.stderr, flush=True)
+        time.sleep(0.4)
+        return Matte(picture.image, picture.image[:, :1])
+    return matting
+
+cutout.load_model = load
+from toonout_core.cli import main
+raise SystemExit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no SIGINT for a child process")
+def test_ctrl_c_leaves_whole_files_only(tmp_path):
+    root, out = tmp_path / "in", tmp_path / "out"
+    root.mkdir()
+    for index in range(20):
+        drawing().save(root / f"{index:02}.png")
+    arguments = ["cutout", root, "-o", out, "--report", tmp_path / "report.json", "--resume"]
+    command = [sys.executable, "-c", SLOW, *map(str, arguments)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        working = (line for line in process.stderr if line == "working\n")
+        for _ in range(3):
+            next(working)
+        time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        said = process.stderr.read()
+    assert process.returncode == 130
+    assert "then interrupted" in said
+    assert "Traceback" not in said
+    files = names(out)
+    assert files[:3] == [".toonout.jsonl", "00.png", "01.png"]
+    assert all(name == ".toonout.jsonl" or name.endswith(".png") for name in files)
+    for name in files[1:]:
+        with Image.open(out / name) as picture:
+            picture.load()
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["interrupted"]
+    assert report["counts"]["done"] == len(files) - 1

@@ -1,0 +1,153 @@
+"""`toonout weights`: what can be had, what is here, is it sound, and in another form."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ToonOutError, UnknownModel
+from .fields import Verbs
+from .terminal import say
+
+if TYPE_CHECKING:
+    from ..host import LocalHost
+    from ..weights import Weights
+
+EXAMPLES = """\
+examples:
+  toonout weights list
+  toonout weights download toonout
+  toonout weights verify ~/ComfyUI/models/background_removal/*.safetensors
+  toonout weights convert birefnet_finetuned_toonout.pth -o toonout-fp16.safetensors --dtype fp16
+
+A converted file also loads in ComfyUI's own background removal node. That node feeds ToonOut its
+picture in an order the network was not trained with; our nodes do not.
+Exit code 1 if some of several files failed, 2 if nothing could be done.
+"""
+
+
+def add_parser(verbs: Verbs) -> None:
+    """Add the verb to the command line."""
+    parser = verbs.add_parser(
+        "weights",
+        help="list, download, verify and convert weight files",
+        description="List, download, verify and convert weight files.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    listing = actions.add_parser("list", help="show all published weights and which are here")
+    listing.add_argument("--json", action="store_true", help="as JSON on stdout")
+    download = actions.add_parser("download", help="fetch published weights, verified")
+    download.add_argument("names", nargs="+", metavar="NAME", help="see 'toonout weights list'")
+    verify = actions.add_parser("verify", help="check that weight files are sound and say what of")
+    verify.add_argument("files", nargs="+", metavar="FILE", help="a file, or a name of the list")
+    convert = actions.add_parser("convert", help="write a weight file as safetensors")
+    convert.add_argument("file", metavar="FILE", help="a file, or a name of the list")
+    convert.add_argument("-o", "--output", required=True, metavar="OUT", help="….safetensors")
+    convert.add_argument("--dtype", choices=("fp32", "fp16", "bf16"), help="default: as stored")
+    convert.add_argument("--force", action="store_true", help="replace OUT if it exists")
+    for action in (listing, download, verify, convert):
+        action.add_argument(
+            "--models-dir", action="append", default=[], metavar="DIR",
+            help="folder with weight files, searched first and downloaded to",
+        )  # fmt: skip
+        action.add_argument("-q", "--quiet", action="store_true", help="say nothing but errors")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Reports go to stdout, all else to stderr."""
+    from ..host import LocalHost, cache_dir
+
+    folders = [Path(folder).expanduser() for folder in arguments.models_dir]
+    host = LocalHost("cpu", [*folders, cache_dir()], quiet=arguments.quiet)
+    if arguments.action == "list":
+        return _list(host, arguments.json)
+    if arguments.action == "download":
+        return _each(arguments.names, lambda name: _download(name, host))
+    if arguments.action == "verify":
+        return _each(arguments.files, lambda name: _verify(name, host))
+    return _convert(arguments, host)
+
+
+def _list(host: LocalHost, as_json: bool) -> int:
+    from ..weights import WEIGHTS
+
+    rows = [_describe(row, host) for row in WEIGHTS]
+    if as_json:
+        print(json.dumps(rows, indent=2))
+        return 0
+    width = max(len(row["name"]) for row in rows)
+    for row in rows:
+        size = f"{row['size_bytes'] / 1_000_000:.0f} MB"
+        print(f"{row['name']:<{width}}  {size:>7}  {row['licence']:<12}  {row['purpose']}")
+        if row["path"]:
+            print(f"{'':<{width}}  {'':>7}  {row['path']}")
+    print(f"Folders searched: {', '.join(map(str, host.weight_dirs()))}")
+    return 0
+
+
+def _describe(row: Weights, host: LocalHost) -> dict[str, Any]:
+    from ..locating import find_file
+
+    path = find_file(row, host)
+    there = path is not None and path.is_file()
+    size = path.stat().st_size if path is not None and there else row.size_bytes
+    return {
+        "name": row.name,
+        "task": row.task,
+        "purpose": row.purpose,
+        "licence": row.licence,
+        "size_bytes": size,
+        "path": str(path) if there else "",
+        "url": row.url,
+    }
+
+
+def _each(names: list[str], work: Any) -> int:
+    """1 if some failed, 2 if all did."""
+    failed = 0
+    for name in names:
+        try:
+            work(name)
+        except ToonOutError as error:
+            failed += 1
+            say(f"{name}: {error}")
+    return 0 if not failed else 2 if failed == len(names) else 1
+
+
+def _download(name: str, host: LocalHost) -> None:
+    from ..loading import locate
+    from ..weights import WEIGHTS, find
+
+    row = find(name)
+    if row is None:
+        names = ", ".join(row.name for row in WEIGHTS)
+        raise UnknownModel(f"The name must be one of {names}, but is {name}.")
+    path, _ = locate(name, host, task=row.task)
+    print(path)
+
+
+def _verify(name: str, host: LocalHost) -> None:
+    from ..loading import find_here, load_network, verify_file
+
+    path, row = find_here(name, host)
+    known = verify_file(path, row, host)
+    task = row.task if row else "matting"
+    loaded = load_network(path, host, task=task, precision="fp32", download=False)
+    count = len(loaded.network.state_dict())
+    checksum = "sha256 as published" if known else "no checksum known"
+    print(f"{path}: {loaded.name}, {loaded.architecture.id}, {count} tensors, {checksum}")
+
+
+def _convert(arguments: argparse.Namespace, host: LocalHost) -> int:
+    from ..converting import convert
+    from ..loading import find_here
+
+    source, _ = find_here(arguments.file, host)
+    target = Path(arguments.output).expanduser()
+    convert(source, target, host, dtype=arguments.dtype, force=arguments.force)
+    print(target)
+    return 0

@@ -1,60 +1,132 @@
-"""Sizes that a network can take, and the way there and back."""
+"""Sizes of pictures: antialiased resizing, what sizes a network accepts, and the way back."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
+import torch
 from torch import Tensor
-from torch.nn import functional as F
+from torch.nn import functional
 
 from ..errors import BadInput
 
-Box = tuple[int, int, int, int]  # top, left, height, width
+FitMode = Literal["squash", "pad"]
+
+# what remains of 1.0 after interpolation with float32 weights
+OPAQUE = 1 - 1e-6
 
 
 def resize(image: Tensor, size_hw: tuple[int, int]) -> Tensor:
-    """Bilinear, half-pixel aligned, antialiased when it gets smaller; range is kept, ends exact.
+    """Bilinear, half-pixel aligned, antialiased where it shrinks; B×C×H×W → B×C×h×w float32.
 
-    Equal to Pillow's BILINEAR within one level of 8 bit (Pillow rounds between its two passes).
+    Same filter as Pillow's BILINEAR, without its rounding to 8 bit.
     """
     if min(size_hw) < 1:
-        raise BadInput("size_hw must be at least 1×1", f"{size_hw}")
-    if tuple(image.shape[-2:]) == tuple(size_hw):
+        raise BadInput("a size must be at least 1×1", _spell(size_hw))
+    image = image.to(torch.float32)
+    height, width = int(image.shape[-2]), int(image.shape[-1])
+    if (height, width) == tuple(size_hw):
         return image
-    result = F.interpolate(image, size=size_hw, mode="bilinear", align_corners=False, antialias=True)
-    # weights sum to 1 but for the last bit: opaque stays opaque
-    return result.mul_(1 + 4e-7).clamp_(0, 1)
+    shrinks = size_hw[0] < height or size_hw[1] < width
+    if shrinks and image.device.type not in ("cpu", "cuda"):
+        # torch has the antialiased kernel for these two only
+        return resize(image.cpu(), size_hw).to(image.device)
+    return functional.interpolate(
+        image, size=tuple(size_hw), mode="bilinear", align_corners=False, antialias=shrinks
+    )
+
+
+def resize_alpha(alpha: Tensor, size_hw: tuple[int, int]) -> Tensor:
+    """`resize` for B×1×H×W in [0, 1]: opaque stays exactly 1.0, transparent exactly 0.0."""
+    resized = resize(alpha, size_hw).clamp(0, 1)
+    return torch.where(resized >= OPAQUE, torch.ones_like(resized), resized)
 
 
 @dataclass(frozen=True)
 class SizeRule:
-    """What sizes a network takes."""
+    """Which sizes a network accepts: sides in steps, not below a minimum, equal if `square`."""
 
     multiple_of: int = 1
     minimum: int = 1
     square: bool = False
 
-    def size_hw(self, size_hw: tuple[int, int]) -> tuple[int, int]:
-        """The smallest size that obeys the rule and holds `size_hw`."""
-        height, width = (max(side, self.minimum) for side in size_hw)
-        if self.square:
-            height = width = max(height, width)
-        unit = self.multiple_of
-        return -(-height // unit) * unit, -(-width // unit) * unit
+    def apply(self, size_hw: tuple[int, int]) -> tuple[int, int]:
+        """The smallest accepted size that holds size_hw."""
+        height, width = (self._step_up(max(side, self.minimum)) for side in size_hw)
+        longer = max(height, width)
+        return (longer, longer) if self.square else (height, width)
+
+    def accepts(self, size_hw: tuple[int, int]) -> bool:
+        """True if a picture of that size needs no padding."""
+        return self.apply(size_hw) == tuple(size_hw)
+
+    def _step_up(self, side: int) -> int:
+        return -(-side // self.multiple_of) * self.multiple_of
 
 
-def letterbox(image: Tensor, size_hw: tuple[int, int], fill: float = 0.5) -> tuple[Tensor, Box]:
-    """Fit B×C×H×W into `size_hw` with its aspect kept, centred on `fill`; also where it lies."""
-    height, width = int(image.shape[-2]), int(image.shape[-1])
-    scale = min(size_hw[0] / height, size_hw[1] / width)
-    inner = max(1, round(height * scale)), max(1, round(width * scale))
-    top, left = (size_hw[0] - inner[0]) // 2, (size_hw[1] - inner[1]) // 2
-    canvas = image.new_full((*image.shape[:2], *size_hw), fill)
-    canvas[..., top : top + inner[0], left : left + inner[1]] = resize(image, inner)
-    return canvas, (top, left, *inner)
+@dataclass(frozen=True)
+class Fit:
+    """Where a picture went on a canvas, and how to come back."""
+
+    source_hw: tuple[int, int]
+    content_hw: tuple[int, int]
+    offset_yx: tuple[int, int]
+    canvas_hw: tuple[int, int]
+
+    def undo(self, result: Tensor) -> Tensor:
+        """B×C×canvas → B×C×source; bit for bit where the picture was only padded."""
+        if tuple(result.shape[-2:]) != self.canvas_hw:
+            raise BadInput(
+                f"a result must have the canvas' size {_spell(self.canvas_hw)}",
+                _spell((int(result.shape[-2]), int(result.shape[-1]))),
+            )
+        return resize(self.crop(result), self.source_hw)
+
+    def undo_alpha(self, alpha: Tensor) -> Tensor:
+        """`undo` by `resize_alpha`."""
+        return resize_alpha(self.crop(alpha), self.source_hw)
+
+    def crop(self, result: Tensor) -> Tensor:
+        """The picture's part of the canvas, not resized."""
+        (top, left), (height, width) = self.offset_yx, self.content_hw
+        return result[..., top : top + height, left : left + width]
 
 
-def undo_letterbox(image: Tensor, box: Box, size_hw: tuple[int, int]) -> Tensor:
-    """Cut `box` out and bring it back to `size_hw`."""
-    top, left, height, width = box
-    return resize(image[..., top : top + height, left : left + width], size_hw)
+def fit(image: Tensor, size_hw: tuple[int, int], mode: FitMode = "squash") -> tuple[Tensor, Fit]:
+    """Onto a canvas of size_hw: `squash` stretches, `pad` keeps the aspect ratio and centres.
+
+    B×C×H×W → B×C×h×w float32. Beside the picture its own edge pixels are repeated.
+    """
+    source_hw = (int(image.shape[-2]), int(image.shape[-1]))
+    if mode == "squash":
+        return resize(image, size_hw), Fit(source_hw, size_hw, (0, 0), size_hw)
+    if mode != "pad":
+        raise BadInput('fit must be "squash" or "pad"', repr(mode))
+    scale = min(size_hw[0] / source_hw[0], size_hw[1] / source_hw[1])
+    content_hw = (
+        min(max(round(source_hw[0] * scale), 1), size_hw[0]),
+        min(max(round(source_hw[1] * scale), 1), size_hw[1]),
+    )
+    return _place(resize(image, content_hw), source_hw, size_hw, centre=True)
+
+
+def pad(image: Tensor, rule: SizeRule) -> tuple[Tensor, Fit]:
+    """Right and below, by repeated edge pixels, up to the next size that the rule accepts."""
+    source_hw = (int(image.shape[-2]), int(image.shape[-1]))
+    return _place(image.to(torch.float32), source_hw, rule.apply(source_hw), centre=False)
+
+
+def _place(
+    content: Tensor, source_hw: tuple[int, int], canvas_hw: tuple[int, int], centre: bool
+) -> tuple[Tensor, Fit]:
+    height, width = int(content.shape[-2]), int(content.shape[-1])
+    down, right = canvas_hw[0] - height, canvas_hw[1] - width
+    top, left = (down // 2, right // 2) if centre else (0, 0)
+    edges = (left, right - left, top, down - top)
+    canvas = functional.pad(content, edges, mode="replicate") if any(edges) else content
+    return canvas, Fit(source_hw, (height, width), (top, left), canvas_hw)
+
+
+def _spell(size_hw: tuple[int, int]) -> str:
+    return f"{size_hw[0]}×{size_hw[1]}"

@@ -1,0 +1,269 @@
+"""Blur fusion (Forte 2021; two passes: Photoroom): the colours of the foreground alone.
+
+I = αF + (1−α)B has two unknown colours. One pass takes local means of both, weighted by α and
+1−α, and adds what is missing to explain I. With box_r the mean over r×r pixels and ε = 1e-5:
+
+    F̄ = box_r(F·α) / (box_r(α) + ε)      B̄ = box_r(B·(1−α)) / (box_r(1−α) + ε)
+    F′ = clip(F̄ + α·(I − α·F̄ − (1−α)·B̄), 0, 1)
+
+starting from F = B = I; the next pass starts from F′ and B̄. With n = 1−α the last line equals
+
+    F′ = clip(αI + n·(1+α)·F̄ − α·(n·B̄), 0, 1)
+
+which is I itself where α = 1, shares αI and n·B̄ with the blurs' inputs, and needs no temporary
+picture. It runs in windows: bands of rows, on the CPU only their columns that hold any alpha, each
+with a halo that makes its cut edges harmless.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from .blur import box_blur_torch, run_parallel
+
+Array = npt.NDArray[Any]
+Window = tuple[slice, slice]
+
+EPSILON = 1e-5
+# α below half a level of 8 bit is written as 0
+TRANSPARENT = 1 / 510
+# a last window whose mean α is below this holds hardly more than such α
+UNREACHED = 2e-3
+# rows of one band: few enough for little memory, enough that the halo is a small part
+BAND_ROWS = 512
+# pixels on which arithmetic is done at a time, so that they stay in the processor's cache
+CACHE_PIXELS = 1 << 16
+
+
+def blur_fusion(
+    image: Tensor, alpha: Tensor, radius_px: int, refine_radius_px: int
+) -> tuple[Tensor, Tensor]:
+    """B×3×H×W and B×1×H×W in [0, 1] → (foreground B×3×H×W float32, unreached B×1×H×W bool).
+
+    `unreached` pixels are transparent with no alpha near them: there the formula has no answer.
+    """
+    fuse = blur_fusion_cpu if image.device.type == "cpu" else blur_fusion_torch
+    return fuse(image, alpha, radius_px, refine_radius_px)
+
+
+def bands(height: int, least_rows: int = 128) -> list[slice]:
+    """Slices of rows that together are the whole height."""
+    rows = max(min(BAND_ROWS, height // 4), least_rows)
+    return [slice(top, min(top + rows, height)) for top in range(0, height, rows)]
+
+
+def _widen(part: slice, window_px: int, length: int) -> slice:
+    """`part` and all that box windows over it see, inside of 0 … length."""
+    margin = window_px // 2 + 1 if window_px else 0
+    return slice(max(0, part.start - margin), min(length, part.stop + margin))
+
+
+def _within(inner: slice, outer: slice) -> slice:
+    """`inner` counted from the start of `outer`."""
+    return slice(inner.start - outer.start, inner.stop - outer.start)
+
+
+# ---------------------------------------------------------------- OpenCV and numpy
+
+
+def blur_fusion_cpu(
+    image: Tensor, alpha: Tensor, radius_px: int, refine_radius_px: int
+) -> tuple[Tensor, Tensor]:
+    """`blur_fusion` through cv2.blur, a band a thread."""
+    batch, _, height, width = image.shape
+    pictures = image.detach().to(torch.float32).numpy()
+    alphas = alpha.detach().to(torch.float32).numpy()
+    # numpy asks the system for large pages, torch does not: a good part of the time at 4096²
+    foreground = np.empty((batch, 3, height, width), np.float32)
+    unreached = np.empty((batch, 1, height, width), np.bool_)
+    memory: list[_Memory] = []
+
+    def work(item: int, band: slice) -> None:
+        mine = memory.pop() if memory else _Memory()
+        colours, empty = foreground[item, :, band], unreached[item, 0, band]
+        colours.fill(0)
+        empty.fill(True)
+        columns = _occupied(alphas[item, 0], band, refine_radius_px or radius_px)
+        if columns is not None:
+            _fuse_window(
+                pictures[item],
+                alphas[item, 0],
+                (band, columns),
+                (radius_px, refine_radius_px),
+                (colours[..., columns], empty[:, columns]),
+                mine,
+            )
+        memory.append(mine)
+
+    run_parallel(work, [(item, band) for item in range(batch) for band in bands(height, radius_px)])
+    return torch.from_numpy(foreground), torch.from_numpy(unreached)
+
+
+def _occupied(alpha: Array, band: slice, window_px: int) -> slice | None:
+    """Columns of a band outside of which every window is unreached."""
+    height, width = alpha.shape
+    present = alpha[_widen(band, window_px, height)].max(axis=0) >= TRANSPARENT
+    columns = np.flatnonzero(present)
+    if not columns.size:
+        return None
+    return _widen(slice(int(columns[0]), int(columns[-1]) + 1), window_px, width)
+
+
+class _Memory:
+    """Planes of one thread, used again for every window."""
+
+    COUNT = 10
+
+    def __init__(self) -> None:
+        self._data = np.empty(0, np.float32)
+
+    def planes(self, height: int, width: int) -> Array:
+        """COUNT×height×width, of unknown content."""
+        size = self.COUNT * height * width
+        if self._data.size < size:
+            self._data = np.empty(0, np.float32)
+            self._data = np.empty(size, np.float32)
+        return self._data[:size].reshape(self.COUNT, height, width)
+
+
+class _Pass:
+    """One pass over a window: what depends on alpha alone is worked out once for three colours.
+
+    α and n = 1−α are H×W; results are wanted for the pixels `inside` only.
+    """
+
+    def __init__(
+        self, a: Array, n: Array, size_px: int, inside: Window, planes: list[Array]
+    ) -> None:
+        import cv2
+
+        cv2.blur(a, (size_px, size_px), dst=planes[0])
+        cv2.blur(n, (size_px, size_px), dst=planes[1])
+        self.weight_f, self.weight_b, self._scratch = (plane[inside] for plane in planes[:3])
+        self._alpha, without = a[inside], n[inside]
+        self.unreached = (self._alpha < TRANSPARENT) & (self.weight_f < UNREACHED)
+        for r in _chunks(self._alpha):
+            # n·(1+α) / (box(α) + ε) and n / (box(n) + ε)
+            weight, scratch = self.weight_f[r], self._scratch[r]
+            weight += EPSILON
+            np.divide(without[r], weight, out=weight)
+            np.multiply(weight, self._alpha[r], out=scratch)
+            weight += scratch
+            self.weight_b[r] += EPSILON
+            np.divide(without[r], self.weight_b[r], out=self.weight_b[r])
+
+    def explain(self, seen: Array, mean_f: Array, mean_b: Array, target: Array) -> None:
+        """From αI, box(F·α) and box(B·n): F′ into `target`; mean_b turns into n·B̄."""
+        for r in _chunks(seen):
+            scratch, result = self._scratch[r], target[r]
+            mean_b[r] *= self.weight_b[r]
+            np.multiply(mean_b[r], self._alpha[r], out=scratch)
+            np.multiply(mean_f[r], self.weight_f[r], out=result)
+            result += seen[r]
+            result -= scratch
+            np.maximum(result, 0, out=result)
+            np.minimum(result, 1, out=result)
+
+
+def _chunks(plane: Array) -> Iterator[slice]:
+    height, width = plane.shape
+    step = max(CACHE_PIXELS // width, 1)
+    for top in range(0, height, step):
+        yield slice(top, top + step)
+
+
+def _fuse_window(
+    image: Array,
+    alpha: Array,
+    window: Window,
+    sizes_px: tuple[int, int],
+    targets: tuple[Array, Array],
+    memory: _Memory,
+) -> None:
+    """Foreground 3×h×w and unreached h×w of one window of 3×H×W and H×W, into `targets`."""
+    import cv2
+
+    size, refine = sizes_px
+    inner = _map2(lambda part, length: _widen(part, refine, length), window, alpha.shape)
+    outer = _map2(lambda part, length: _widen(part, size, length), inner, alpha.shape)
+    middle, centre = _map2(_within, inner, outer), _map2(_within, window, inner)
+    a = alpha[outer]
+    n, seen, unseen, mean_f, mean_b, *rest = memory.planes(*a.shape)
+    np.subtract(1, a, out=n)
+    first = _Pass(a, n, size, middle, rest[:3])
+    a_inner, seen_inner, f, b = (plane[middle] for plane in (a, seen, mean_f, mean_b))
+    corner = tuple(slice(0, length) for length in a_inner.shape)
+    f2, b2, *rest = (plane[corner] for plane in (unseen, mean_f, rest[3], rest[4], rest[2]))
+    last = _Pass(a_inner, n[middle], refine, centre, rest) if refine else first
+    targets[1][...] = last.unreached
+    for colour, target in zip(image, targets[0], strict=True):
+        for r in _chunks(a):
+            np.multiply(colour[outer][r], a[r], out=seen[r])
+            np.multiply(colour[outer][r], n[r], out=unseen[r])
+        cv2.blur(seen, (size, size), dst=mean_f)
+        cv2.blur(unseen, (size, size), dst=mean_b)
+        if not refine:
+            first.explain(seen_inner, f, b, target)
+            continue
+        first.explain(seen_inner, f, b, f)
+        f *= a_inner
+        cv2.blur(f, (refine, refine), dst=f2)
+        cv2.blur(b, (refine, refine), dst=b2)
+        last.explain(seen_inner[centre], f2[centre], b2[centre], target)
+
+
+def _map2(
+    function: Callable[[slice, Any], slice], window: Window, others: tuple[Any, ...]
+) -> Window:
+    return function(window[0], others[0]), function(window[1], others[1])
+
+
+# ---------------------------------------------------------------- torch
+
+
+def blur_fusion_torch(
+    image: Tensor, alpha: Tensor, radius_px: int, refine_radius_px: int
+) -> tuple[Tensor, Tensor]:
+    """`blur_fusion` on any device."""
+    foreground = torch.empty(image.shape, dtype=torch.float32, device=image.device)
+    unreached = torch.empty(alpha.shape, dtype=torch.bool, device=image.device)
+    for item in range(image.shape[0]):
+        one = slice(item, item + 1)
+        for band in bands(image.shape[-2]):
+            foreground[one, :, band], unreached[one, :, band] = _fuse_band_torch(
+                image[one], alpha[one], band, radius_px, refine_radius_px
+            )
+    return foreground, unreached
+
+
+def _fuse_band_torch(
+    image: Tensor, alpha: Tensor, band: slice, radius_px: int, refine_radius_px: int
+) -> tuple[Tensor, Tensor]:
+    inner = _widen(band, refine_radius_px, image.shape[-2])
+    outer = _widen(inner, radius_px, image.shape[-2])
+    colours, a = image[:, :, outer].to(torch.float32), alpha[:, :, outer].to(torch.float32)
+    n = 1 - a
+    means = box_blur_torch(torch.cat((a, n, colours * a, colours * n), 1), radius_px)
+    rows = _within(inner, outer)
+    a, n, seen, means = (x[:, :, rows] for x in (a, n, colours * a, means))
+    foreground, background = _explain_torch(a, n, seen, means)
+    if refine_radius_px:
+        means = box_blur_torch(torch.cat((a, n, foreground * a, background), 1), refine_radius_px)
+        rows = _within(band, inner)
+        a, n, seen, means = (x[:, :, rows] for x in (a, n, seen, means))
+        foreground, _ = _explain_torch(a, n, seen, means)
+    return foreground, (a < TRANSPARENT) & (means[:, :1] < UNREACHED)
+
+
+def _explain_torch(a: Tensor, n: Tensor, seen: Tensor, means: Tensor) -> tuple[Tensor, Tensor]:
+    """F′ and n·B̄ from αI and the means of α, n, F·α (3 planes) and B·n (3 planes)."""
+    background = n / (means[:, 1:2] + EPSILON) * means[:, 5:8]
+    weight = (1 + a) * n / (means[:, :1] + EPSILON)
+    foreground = torch.addcmul(seen, means[:, 2:5], weight)
+    return foreground.addcmul_(background, a, value=-1).clamp_(0, 1), background

@@ -1,0 +1,45 @@
+"""One batch rule for every node: 1 frame goes with N, N with N, and sizes must be equal."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from ..toonout_core.errors import BadInput
+
+EMPTY_MASK_HW = (64, 64)  # what Load Image gives for a picture without alpha
+
+
+def matched(**tensors: Tensor | None) -> list[Tensor | None]:
+    """B×C×H×W tensors by socket name, repeated to the longest batch without a copy; None stays.
+
+    Raises BadInput if two batches are longer than 1 and differ.
+    """
+    counts = {name: len(tensor) for name, tensor in tensors.items() if tensor is not None}
+    longest = max(counts.values())
+    wrong = [name for name, count in counts.items() if count not in (1, longest)]
+    if wrong:
+        got = " and ".join(f"{count} in {name}" for name, count in counts.items())
+        raise BadInput(
+            "the batches must have equal length, or one of them a single frame",
+            got,
+            "Repeat or cut one of them.",
+        )
+    return [
+        None if tensor is None else tensor.expand(longest, *tensor.shape[1:])
+        for tensor in tensors.values()
+    ]
+
+
+def check_size(mask: Tensor, image: Tensor) -> None:
+    """A mask that is not of its image is an error, not something to be stretched."""
+    size_hw, expected_hw = tuple(mask.shape[-2:]), tuple(image.shape[-2:])
+    if size_hw == expected_hw:
+        return
+    advice = "Connect the mask of the same picture, or resize it."
+    if size_hw == EMPTY_MASK_HW:
+        advice = "Load Image gives an empty 64×64 mask for a picture without alpha. " + advice
+    raise BadInput(
+        f"mask must have the image's size {expected_hw[1]}×{expected_hw[0]}",
+        f"{size_hw[1]}×{size_hw[0]}",
+        advice,
+    )

@@ -1,0 +1,105 @@
+"""Compose over Background."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from comfy_api.latest import io
+from torch import Tensor
+
+from ..toonout_core.imaging import from_comfy, mask_from_comfy, to_comfy
+from ..toonout_core.ops.compositing import over, parse_colour
+from ..toonout_core.ops.resizing import resize
+from .batches import check_size, matched
+from .types import CATEGORY, schema, widget
+
+BackgroundFit = Literal["cover", "contain", "stretch"]
+
+
+class Compose(io.ComfyNode):
+    """Foreground and mask over a picture or a colour."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id="ToonOut_Compose",
+            display_name="Compose over Background (ToonOut)",
+            category=CATEGORY,
+            description=(
+                "Lays a cutout over a picture or a plain colour. The result is opaque, so that "
+                "VAE Encode and video nodes see exactly what you see."
+            ),
+            search_aliases=["composite", "paste", "replace background", "green screen"],
+            inputs=[
+                io.Image.Input(
+                    "foreground",
+                    tooltip="cutout or foreground of Cut Out Character; not the original picture.",
+                ),
+                io.Mask.Input(
+                    "mask",
+                    optional=True,
+                    tooltip="White = character. Without it the cutout's own alpha is used.",
+                ),
+                io.Image.Input(
+                    "background",
+                    optional=True,
+                    tooltip="Picture behind the character, of any size. Without it: the colour.",
+                ),
+                widget(
+                    io.String,
+                    "colour",
+                    default="#00ff00",
+                    tooltip="#rrggbb or a name such as white; used where no background picture is.",
+                ),
+                widget(
+                    io.Combo,
+                    "fit",
+                    options=["cover", "contain", "stretch"],
+                    default="cover",
+                    tooltip=(
+                        "How the background gets the character's size. cover: cut what sticks "
+                        "out. contain: all of it, with bars of the colour. stretch: bend it."
+                    ),
+                ),
+            ],
+            outputs=[io.Image.Output(display_name="image", tooltip="RGB, opaque.")],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        foreground: Tensor,
+        colour: str,
+        fit: BackgroundFit,
+        mask: Tensor | None = None,
+        background: Tensor | None = None,
+    ) -> io.NodeOutput:
+        picture, alpha = from_comfy(foreground)
+        if mask is not None:
+            alpha = mask_from_comfy(mask)
+            check_size(alpha, picture)
+        size_hw = (int(picture.shape[-2]), int(picture.shape[-1]))
+        behind = parse_colour(colour).to(picture).expand(1, 3, *size_hw)
+        if background is not None:
+            behind = fitted(from_comfy(background)[0], size_hw, fit, behind)
+        top, alpha, behind = matched(foreground=picture, mask=alpha, background=behind)
+        assert top is not None and behind is not None
+        return io.NodeOutput(to_comfy(top if alpha is None else over(top, alpha, behind)))
+
+
+def fitted(
+    background: Tensor, size_hw: tuple[int, int], fit: BackgroundFit, bars: Tensor
+) -> Tensor:
+    """B×3×h×w → B×3×H×W; `bars` 1×3×H×W shows where "contain" leaves room."""
+    if fit == "stretch":
+        return resize(background, size_hw).clamp(0, 1)
+    scales = [want / have for want, have in zip(size_hw, background.shape[-2:], strict=True)]
+    scale = max(scales) if fit == "cover" else min(scales)
+    height, width = (max(1, round(int(side) * scale)) for side in background.shape[-2:])
+    scaled = resize(background, (height, width)).clamp(0, 1)
+    top, left = abs(size_hw[0] - height) // 2, abs(size_hw[1] - width) // 2
+    if fit == "cover":
+        return scaled[..., top : top + size_hw[0], left : left + size_hw[1]]
+    framed = bars.expand(len(scaled), *bars.shape[1:]).clone()
+    framed[..., top : top + height, left : left + width] = scaled
+    return framed

@@ -1,0 +1,126 @@
+"""ComfyHost: ComfyUI's folders, its memory management, its progress bar and its stop button."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import comfy.model_management as management
+import comfy.model_patcher
+import comfy.utils
+import folder_paths
+import torch
+from torch import Tensor, nn
+
+from ..toonout_core.host import Step
+from ..toonout_core.imaging import to_pil
+
+FOLDER = "background_removal"  # ComfyUI's own key since 0.21
+FOREIGN_FOLDERS = ("BiRefNet", "RMBG/BiRefNet")  # where other packs keep the same files
+PREVIEW_SIDE_PX = 512
+PREVIEW_SECONDS = 0.2
+
+
+def register_folders() -> None:
+    """Make `models/background_removal` known to releases before 0.21, beside what a user's
+    extra_model_paths.yaml already says about it."""
+    folder_paths.add_model_folder_path(FOLDER, str(Path(folder_paths.models_dir) / FOLDER))
+    paths, suffixes = folder_paths.folder_names_and_paths[FOLDER]
+    if not suffixes:
+        folder_paths.folder_names_and_paths[FOLDER] = (paths, folder_paths.supported_pt_extensions)
+
+
+def weight_dirs() -> list[Path]:
+    """Folders that are searched for weights, in order; downloads go to the first."""
+    own = [Path(folder) for folder in folder_paths.get_folder_paths(FOLDER)]
+    return own + [Path(folder_paths.models_dir) / name for name in FOREIGN_FOLDERS]
+
+
+class ComfyHost:
+    """One per loaded pipeline: it keeps the patchers, through which ComfyUI may unload."""
+
+    def __init__(self) -> None:
+        self._patchers: dict[nn.Module, Any] = {}
+        self._bar: _Bar | None = None
+
+    def weight_dirs(self) -> Sequence[Path]:
+        return weight_dirs()
+
+    @contextmanager
+    def on_device(self, model: nn.Module, working_memory: int) -> Iterator[torch.device]:
+        device = management.get_torch_device()
+        if next(model.parameters(), None) is not None:
+            patcher = self._patcher(model)
+            management.load_models_gpu(
+                [patcher], memory_required=working_memory, force_full_load=True
+            )
+            device = patcher.load_device
+            # with --novram ComfyUI leaves parameters of modules that have children behind
+            model.to(device)
+        try:
+            yield device
+        except management.OOM_EXCEPTION:
+            management.soft_empty_cache()
+            raise
+
+    @contextmanager
+    def workspace(self, working_memory: int) -> Iterator[torch.device]:
+        """A CUDA device with that many bytes free, else the CPU, for work without a network."""
+        device = management.get_torch_device()
+        if device.type == "cuda":
+            management.free_memory(working_memory, device)
+            yield device
+        else:
+            yield torch.device("cpu")
+
+    @contextmanager
+    def progress(self, total: int, label: str) -> Iterator[Step]:
+        """Inside of another `progress` its units are counted there, so that one bar serves all."""
+        management.throw_exception_if_processing_interrupted()
+        if self._bar is not None:
+            yield self._bar
+            return
+        self._bar = _Bar(total)
+        try:
+            yield self._bar
+        finally:
+            self._bar = None
+
+    def _patcher(self, model: nn.Module) -> Any:
+        if model not in self._patchers:
+            self._patchers[model] = comfy.model_patcher.ModelPatcher(
+                model,
+                load_device=management.get_torch_device(),
+                offload_device=management.unet_offload_device(),
+            )
+        return self._patchers[model]
+
+
+class _Bar:
+    """A `Step` on ComfyUI's progress bar."""
+
+    def __init__(self, total: int) -> None:
+        self._bar = comfy.utils.ProgressBar(total)
+        self._total = total
+        self._done = 0
+        self._last_preview = 0.0
+
+    def __call__(self, count: int = 1, *, preview: Tensor | None = None) -> None:
+        self._done += count
+        shown = None
+        now = time.monotonic()
+        if preview is not None and now - self._last_preview > PREVIEW_SECONDS:
+            self._last_preview = now
+            shown = _preview(preview)
+        self._bar.update_absolute(self._done, self._total, shown)
+        management.throw_exception_if_processing_interrupted()
+
+
+def _preview(picture: Tensor) -> tuple[str, Any, int]:
+    """3×H×W or 4×H×W → what ComfyUI's progress bar takes."""
+    stride = max(1, max(picture.shape[-2:]) // PREVIEW_SIDE_PX)
+    kind = "PNG" if len(picture) == 4 else "JPEG"
+    return kind, to_pil(picture[None, :, ::stride, ::stride]), PREVIEW_SIDE_PX

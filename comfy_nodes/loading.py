@@ -1,0 +1,169 @@
+"""Load Matting Model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import comfy.model_management as management
+import folder_paths
+from comfy_api.latest import io
+
+from ..toonout_core import WEIGHTS, load_matting
+from .host import FOLDER, FOREIGN_FOLDERS, ComfyHost, weight_dirs
+from .models import OwnModel
+from .types import CATEGORY, MattingModel, schema, widget
+
+PATCH_ORDERS: dict[str, Literal["channel_first", "channel_last"] | None] = {
+    "auto": None,
+    "new": "channel_first",
+    "old": "channel_last",
+}
+
+
+def model_names() -> list[str]:
+    """The weights table, then every file in the folders, `models/background_removal` first."""
+    own = sorted(folder_paths.get_filename_list(FOLDER))
+    return table_names() + own + _foreign_files()
+
+
+def table_names() -> list[str]:
+    """Published models."""
+    return [row.name for row in WEIGHTS if row.task == "matting"]
+
+
+def _foreign_files() -> list[str]:
+    """Names from `models/` on, of files that lie in the folders of other packs."""
+    models = Path(folder_paths.models_dir)
+    return sorted(
+        path.relative_to(models).as_posix()
+        for name in FOREIGN_FOLDERS
+        for path in (models / name).glob("*")
+        if path.suffix.lower() in folder_paths.supported_pt_extensions
+    )
+
+
+def find_file(name: str) -> Path | None:
+    """The file of an entry of `model_names`; None for a name of the weights table."""
+    own = folder_paths.get_full_path(FOLDER, name)
+    if own is not None:
+        return Path(own)
+    return Path(folder_paths.models_dir) / name if name in _foreign_files() else None
+
+
+class LoadMatting(io.ComfyNode):
+    """Name or file → BACKGROUND_REMOVAL."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id="ToonOut_LoadMatting",
+            display_name="Load Matting Model (ToonOut)",
+            category=CATEGORY,
+            description=(
+                "Loads a model that cuts characters out. toonout-mini comes with this pack and "
+                "works offline; the others are downloaded on first use, or read from "
+                "models/background_removal."
+            ),
+            search_aliases=["toonout", "birefnet", "background removal", "rembg", "anime"],
+            inputs=[
+                widget(
+                    io.Combo,
+                    "model",
+                    options=model_names(),
+                    tooltip=(
+                        "A published model by name, or any .safetensors / .pth file of a known "
+                        "network in models/background_removal (press R after adding one)."
+                    ),
+                ),
+                widget(
+                    io.Boolean,
+                    "allow_download",
+                    default=True,
+                    tooltip="Off: never use the network; a model that is not there is an error.",
+                ),
+                widget(
+                    io.Combo,
+                    "precision",
+                    options=["auto", "fp32", "fp16", "bf16"],
+                    default="auto",
+                    advanced=True,
+                    tooltip="auto: fp16 where the device is good at it, fp32 elsewhere.",
+                ),
+                widget(
+                    io.Combo,
+                    "patch_order",
+                    options=list(PATCH_ORDERS),
+                    default="auto",
+                    advanced=True,
+                    tooltip=(
+                        "Only for BiRefNet files: the order in which the network was trained to "
+                        "see picture patches, which the file does not tell. auto knows published "
+                        "files and takes new for others. A wrong order spoils mattes silently."
+                    ),
+                ),
+                widget(
+                    io.Int,
+                    "resolution",
+                    default=0,
+                    min=0,
+                    max=4096,
+                    step=32,
+                    advanced=True,
+                    tooltip=(
+                        "Side of the square that the network sees, when Remove Background runs "
+                        "the model too. 0: what the model was trained with."
+                    ),
+                ),
+            ],
+            outputs=[
+                MattingModel.Output(
+                    display_name="model",
+                    tooltip=(
+                        "For Cut Out Character (ToonOut), and for ComfyUI's own Remove Background."
+                    ),
+                )
+            ],
+        )
+
+    @classmethod
+    def validate_inputs(cls, model: str | None) -> bool | str:
+        if model is None:
+            return True  # connected: known only when the graph runs
+        if model in table_names() or find_file(model) is not None:
+            return True
+        folders = ", ".join(str(folder) for folder in weight_dirs())
+        return (
+            f"There is no model {model!r}. Folders searched: {folders}. Put the file into the "
+            "first one and press R, or choose another model."
+        )
+
+    @classmethod
+    def fingerprint_inputs(cls, model: str | None = None, **_options: Any) -> str:
+        path = find_file(model) if model else None
+        if path is None:
+            return str(model)
+        state = path.stat()
+        return f"{path} {state.st_size} {state.st_mtime_ns}"
+
+    @classmethod
+    def execute(
+        cls,
+        model: str,
+        allow_download: bool,
+        precision: Literal["auto", "fp32", "fp16", "bf16"],
+        patch_order: Literal["auto", "new", "old"],
+        resolution: int,
+    ) -> io.NodeOutput:
+        host = ComfyHost()
+        if precision == "auto" and not management.should_use_fp16(management.get_torch_device()):
+            precision = "fp32"
+        matting = load_matting(
+            find_file(model) or model,
+            host=host,
+            precision=precision,
+            resolution=resolution or None,
+            patch_order=PATCH_ORDERS[patch_order],
+            download=allow_download,
+        )
+        return io.NodeOutput(OwnModel(matting, host))

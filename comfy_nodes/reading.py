@@ -1,0 +1,190 @@
+"""Load Folder."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import re
+from dataclasses import dataclass, fields
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+import folder_paths
+import torch
+from comfy_api.latest import io
+
+from ..toonout_core.errors import BadInput
+from ..toonout_core.imaging import read, to_comfy
+from ..toonout_core.naming import find_sources
+from .host import ComfyHost
+from .types import CATEGORY, schema, widget
+
+log = logging.getLogger("toonout")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which pictures of which folder."""
+
+    folder: str
+    pattern: str
+    recursive: bool
+    start: int
+    limit: int
+
+    @property
+    def path(self) -> Path:
+        """Relative folders are meant from ComfyUI's input folder on."""
+        return Path(folder_paths.get_input_directory()) / Path(self.folder).expanduser()
+
+    def files(self) -> list[tuple[Path, str]]:
+        """Files and their names without ending, in natural order: frame_2 before frame_10."""
+        found = find_sources([self.path], recursive=self.recursive).sources
+        chosen = [
+            (source.path, source.target.as_posix())
+            for source in found
+            if fnmatch(source.path.name.casefold(), self.pattern.casefold())
+        ]
+        chosen.sort(key=lambda item: _natural(item[1]))
+        stop = self.start + self.limit if self.limit else None
+        return chosen[self.start : stop]
+
+
+class LoadFolder(io.ComfyNode):
+    """Folder → list of pictures and list of names."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id="ToonOut_LoadFolder",
+            display_name="Load Folder (ToonOut)",
+            category=CATEGORY,
+            description=(
+                "All pictures of a folder, one by one: every node behind it runs once per "
+                "picture, whose sizes may differ. Connect names to Save Cutout to keep the names."
+            ),
+            search_aliases=["batch", "directory", "image list", "load images"],
+            inputs=[
+                widget(
+                    io.String,
+                    "folder",
+                    default="",
+                    tooltip="A folder in ComfyUI's input folder (empty: itself), or a full path.",
+                ),
+                widget(
+                    io.String,
+                    "pattern",
+                    default="*",
+                    tooltip="Which pictures: *.png, frame_*, … Upper and lower case are the same.",
+                ),
+                widget(
+                    io.Boolean,
+                    "recursive",
+                    default=False,
+                    tooltip="Subfolders too; names then keep the subfolder.",
+                ),
+                widget(
+                    io.Int, "start", default=0, min=0, max=1_000_000, tooltip="Pictures to skip."
+                ),
+                widget(
+                    io.Int,
+                    "limit",
+                    default=0,
+                    min=0,
+                    max=1_000_000,
+                    tooltip=(
+                        "How many pictures at most; 0: all. They are all in memory at one time "
+                        "(12 MB for 1024×1024): do thousands in parts, with start and limit."
+                    ),
+                ),
+                widget(
+                    io.Boolean,
+                    "keep_alpha",
+                    default=True,
+                    tooltip="Transparent pictures come as RGBA. Off: always RGB.",
+                ),
+            ],
+            outputs=[
+                io.Image.Output(
+                    display_name="image", is_output_list=True, tooltip="One picture after another."
+                ),
+                io.String.Output(
+                    display_name="name",
+                    is_output_list=True,
+                    tooltip="File names without ending, for names of Save Cutout.",
+                ),
+            ],
+        )
+
+    @classmethod
+    def validate_inputs(
+        cls,
+        folder: str | None,
+        pattern: str | None,
+        recursive: bool | None,
+        start: int | None,
+        limit: int | None,
+    ) -> bool | str:
+        if folder is None or pattern is None or recursive is None or start is None or limit is None:
+            return True  # connected: known only when the graph runs
+        choice = Choice(folder, pattern, recursive, start, limit)
+        if not choice.path.is_dir():
+            return f"folder must be a folder, but there is none at {choice.path}."
+        if not choice.files():
+            return (
+                f"{choice.path} must contain pictures that match {pattern!r} from number {start} "
+                "on, but has none. Change pattern or start, or switch recursive on."
+            )
+        return True
+
+    @classmethod
+    def fingerprint_inputs(cls, keep_alpha: Any = None, **inputs: Any) -> str:
+        if len(inputs) < len(fields(Choice)):
+            return ""  # connected inputs are not here; ComfyUI follows them itself
+        seen = hashlib.sha256()
+        for path, name in Choice(**inputs).files():
+            state = path.stat()
+            seen.update(f"{path} {name} {state.st_size} {state.st_mtime_ns}\n".encode())
+        return seen.hexdigest()
+
+    @classmethod
+    def execute(
+        cls,
+        folder: str,
+        pattern: str,
+        recursive: bool,
+        start: int,
+        limit: int,
+        keep_alpha: bool,
+    ) -> io.NodeOutput:
+        choice = Choice(folder, pattern, recursive, start, limit)
+        files = choice.files()
+        images: list[torch.Tensor] = []
+        names: list[str] = []
+        with ComfyHost().progress(len(files), "reading") as report:
+            for path, name in files:
+                try:
+                    picture = read(path)
+                except BadInput as error:
+                    log.warning("left out: %s", error)
+                    report(1)
+                    continue
+                planes = [picture.image]
+                if keep_alpha and picture.alpha is not None:
+                    planes.append(picture.alpha)
+                images.append(to_comfy(torch.cat(planes, 1)))
+                names.append(name)
+                report(1, preview=picture.image[0])
+        if not images:
+            raise BadInput(
+                f"at least one picture in {choice.path} must be readable",
+                "broken files only; the log names them",
+            )
+        return io.NodeOutput(images, names)
+
+
+def _natural(text: str) -> list[tuple[bool, int, str]]:
+    """Sort key that counts: digits as numbers, letters without case."""
+    parts = re.findall(r"\d+|\D+", text.casefold())
+    return [(part.isdigit(), int(part) if part.isdigit() else 0, part) for part in parts]

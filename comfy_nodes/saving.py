@@ -1,0 +1,163 @@
+"""Save Cutout."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+import folder_paths
+from comfy.cli_args import args
+from comfy_api.latest import io, ui
+from torch import Tensor
+
+from ..toonout_core.imaging import Metadata, from_comfy, mask_from_comfy
+from ..toonout_core.writing import Format, encode, numbered, partial_file, publish_numbered
+from .batches import check_size, matched
+from .host import ComfyHost
+from .types import CATEGORY, schema, widget
+
+FORMATS: dict[str, tuple[Format, int]] = {
+    "png": ("png", 8),
+    "png 16 bit": ("png", 16),
+    "webp": ("webp", 8),
+}
+
+
+class SaveCutout(io.ComfyNode):
+    """Cutouts → files in ComfyUI's output folder."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id="ToonOut_SaveCutout",
+            display_name="Save Cutout (ToonOut)",
+            category=CATEGORY,
+            description=(
+                "Saves transparent pictures with exact alpha: rounded, not cut off, and with the "
+                "workflow inside. Never overwrites a file."
+            ),
+            search_aliases=["save png", "save webp", "export", "transparent", "16 bit"],
+            is_output_node=True,
+            inputs=[
+                io.Image.Input(
+                    "image",
+                    tooltip="cutout (RGBA), or foreground (RGB) together with the mask.",
+                ),
+                io.Mask.Input(
+                    "mask",
+                    optional=True,
+                    tooltip=(
+                        "White = character. Takes the place of alpha that the picture already has."
+                    ),
+                ),
+                widget(
+                    io.String,
+                    "filename_prefix",
+                    default="toonout/cutout",
+                    tooltip=(
+                        "Folder and beginning of the file name, in ComfyUI's output folder. "
+                        "%width%, %height%, %year% … work as in Save Image. When names are "
+                        "connected only the folder counts."
+                    ),
+                ),
+                widget(
+                    io.Combo,
+                    "format",
+                    options=list(FORMATS),
+                    default="png",
+                    tooltip="16 bit keeps fine steps in soft edges for compositing programs.",
+                ),
+                widget(
+                    io.Int,
+                    "quality",
+                    default=100,
+                    min=1,
+                    max=100,
+                    advanced=True,
+                    tooltip="WebP only. 100: without loss.",
+                ),
+                widget(
+                    io.String,
+                    "names",
+                    optional=True,
+                    force_input=True,
+                    tooltip="File names without ending, from Load Folder (ToonOut).",
+                ),
+            ],
+            outputs=[],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        image: Tensor,
+        filename_prefix: str,
+        format: Literal["png", "png 16 bit", "webp"],
+        quality: int,
+        mask: Tensor | None = None,
+        names: str | None = None,
+    ) -> io.NodeOutput:
+        picture, alpha = from_comfy(image)
+        if mask is not None:
+            alpha = mask_from_comfy(mask)
+            check_size(alpha, picture)
+        top, alpha = matched(image=picture, mask=alpha)
+        assert top is not None
+        kind, bits = FORMATS[format]
+        place = Place(filename_prefix, names, f".{kind}", top)
+        metadata = Metadata(text=_workflow(cls.hidden))
+        results: list[Any] = []
+        with ComfyHost().progress(len(top), "saving") as report:
+            for i in range(len(top)):
+                with partial_file(place.folder) as partial:
+                    with partial.open("xb") as stream:
+                        encode(
+                            stream,
+                            top[i : i + 1],
+                            None if alpha is None else alpha[i : i + 1],
+                            format=kind,
+                            bits=bits,
+                            metadata=metadata,
+                            quality=None if quality == 100 else quality,
+                        )
+                    path = publish_numbered([partial], place.names(i))[0]
+                results.append(ui.SavedResult(path.name, place.subfolder, io.FolderType.output))
+                report(1)
+        return io.NodeOutput(ui=ui.SavedImages(results))
+
+
+class Place:
+    """Where the files of one batch go."""
+
+    def __init__(self, prefix: str, name: str | None, suffix: str, image: Tensor) -> None:
+        if name is not None:
+            prefix = str(Path(prefix).parent / name)
+        folder, stem, counter, subfolder, _ = folder_paths.get_save_image_path(
+            prefix, folder_paths.get_output_directory(), image.shape[-1], image.shape[-2]
+        )
+        self.folder, self.subfolder = Path(folder), subfolder
+        self._stem, self._counter, self._suffix = stem, counter, suffix
+        self._named, self._several = name is not None, len(image) > 1
+
+    def names(self, index: int) -> Callable[[int], list[Path]]:
+        """Candidates for frame `index`: girl, girl_2, … or cutout_00001_, cutout_00002_, …"""
+        stem = self._stem.replace("%batch_num%", str(index))
+        if not self._named:
+            return lambda number: [
+                self.folder / f"{stem}_{self._counter + number - 1:05}_{self._suffix}"
+            ]
+        if self._several:
+            stem = f"{stem}_{index + 1:04}"
+        # not with_suffix: a name may contain dots
+        return lambda number: [numbered(self.folder / f"{stem}{self._suffix}", number)]
+
+
+def _workflow(hidden: Any) -> dict[str, str]:
+    """What ComfyUI's own nodes store, so that the file opens as a workflow."""
+    if args.disable_metadata or hidden is None:
+        return {}
+    text = {"prompt": json.dumps(hidden.prompt)} if hidden.prompt else {}
+    extra: dict[str, Any] = hidden.extra_pnginfo or {}
+    return text | {key: json.dumps(value) for key, value in extra.items()}

@@ -1,0 +1,61 @@
+"""The example workflows: from what a person sees (UI format) to what a server runs (API format)."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "example_workflows"
+NAMES = sorted(path.stem for path in EXAMPLES.glob("*.json"))
+# drawn by the frontend alone
+DECORATION = {"Note", "MarkdownNote"}
+WIDGETS = {"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO"}
+
+
+def example(name: str) -> dict[str, Any]:
+    return json.loads((EXAMPLES / f"{name}.json").read_text("utf-8"))
+
+
+def widget_names(info: dict[str, Any]) -> list[str]:
+    """Widgets of a node as stored by position; "" for what the frontend adds by itself."""
+    names: list[str] = []
+    for group in ("required", "optional"):
+        for name, (kind, *options) in info["input"].get(group, {}).items():
+            option = options[0] if options else {}
+            if not isinstance(kind, list) and (kind not in WIDGETS or option.get("forceInput")):
+                continue
+            names.append(name)
+            if option.get("control_after_generate") or option.get("image_upload"):
+                names.append("")
+    return names
+
+
+def to_api(graph: dict[str, Any], object_info: dict[str, Any]) -> dict[str, Any]:
+    """What the frontend would send. Raises KeyError for nodes that the server does not know and
+    AssertionError for stored values or sockets that do not fit it."""
+    sources = {link[0]: [str(link[1]), link[2]] for link in graph["links"]}
+    prompt: dict[str, Any] = {}
+    for node in graph["nodes"]:
+        if node["type"] in DECORATION:
+            continue
+        info = object_info[node["type"]]
+        names = widget_names(info)
+        assert len(names) == len(node["widgets_values"]), f"{node['type']}: {names}"
+        inputs = {
+            name: value for name, value in zip(names, node["widgets_values"], strict=True) if name
+        }
+        known = {**info["input"].get("required", {}), **info["input"].get("optional", {})}
+        for socket in node["inputs"]:
+            assert known[socket["name"]][0] == socket["type"], f"{node['type']}.{socket['name']}"
+            if socket["link"] is not None:
+                inputs[socket["name"]] = sources[socket["link"]]
+        stored = [(item["name"], item["type"]) for item in node["outputs"]]
+        there = list(zip(info["output_name"], info["output"], strict=True))
+        assert stored == there[: len(stored)], f"{node['type']}: {stored}"
+        prompt[str(node["id"])] = {"class_type": node["type"], "inputs": inputs}
+    return prompt
+
+
+def ids_of(prompt: dict[str, Any], kind: str) -> list[str]:
+    return [key for key, node in prompt.items() if node["class_type"] == kind]

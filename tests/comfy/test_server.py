@@ -1,0 +1,334 @@
+"""The pack inside a real ComfyUI, over HTTP: what people do, and what goes wrong for them.
+
+COMFYUI_PATH=<checkout> COMFYUI_PYTHON=<its python> pytest tests/comfy
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.comfy.graphs import NAMES, example, ids_of, to_api
+from tests.comfy.test_pack import NODE_IDS
+
+pytestmark = pytest.mark.comfy
+pytest.importorskip("aiohttp")
+
+from tests.comfy.server import BACK, BRIGHT, DARK, PACK, ComfyError  # noqa: E402
+
+LUMA = "luma.safetensors"
+
+
+def node(kind, **inputs):
+    return {"class_type": kind, "inputs": inputs}
+
+
+def load(model=LUMA, resolution=64, **options):
+    given = dict(allow_download=False, precision="auto", patch_order="auto")
+    return node("ToonOut_LoadMatting", model=model, resolution=resolution, **(given | options))
+
+
+def matte(model, image, **options):
+    given = dict(
+        resolution=0,
+        fit="squash",
+        clean_colours=True,
+        radius_px=20,
+        refine_radius_px=4,
+        frames_per_step=1,
+        source_alpha="multiply",
+    )
+    return node("ToonOut_Matte", model=model, image=image, **(given | options))
+
+
+def clip(count, side=64, alpha=False):
+    return node("Probe_Frames", count=count, side=side, alpha=alpha)
+
+
+def preview(image):
+    return node("PreviewImage", images=image)
+
+
+def cut_out(count=1, **options):
+    """load → (watch) → matte → preview of the cutout."""
+    return {
+        "1": load(),
+        "2": node("Probe_Watch", model=["1", 0]),
+        "3": clip(count),
+        "4": matte(["2", 0], ["3", 0], **options),
+        "5": preview(["4", 0]),
+    }
+
+
+def report(comfy):
+    return comfy.get("/toonout_probe")
+
+
+def pixels(picture):
+    return np.asarray(picture).astype(int)
+
+
+# ---------------------------------------------------------------- registration
+
+
+def test_the_pack_is_registered(comfy):
+    known = comfy.get("/object_info")
+    assert set(NODE_IDS) <= set(known)
+    assert "IMPORT FAILED" not in comfy.log()
+    assert known["ToonOut_LoadMatting"]["output"] == ["BACKGROUND_REMOVAL"]
+    (seconds,) = re.findall(rf"([\d.]+) seconds: \S*/{PACK}\n", comfy.log())
+    assert float(seconds) < 2, "wall time on a busy machine; test_pack.py is strict about CPU time"
+
+
+def test_help_translations_and_templates_are_served(comfy):
+    for name in NODE_IDS:
+        assert comfy.bytes(f"/extensions/{PACK}/docs/{name}.md").startswith(b"# ")
+    assert "nodeDefs" in comfy.get("/i18n")["ja"]
+    assert comfy.get("/i18n")["ja"]["nodeDefs"]["ToonOut_Matte"]["display_name"]
+    assert set(NAMES) <= set(comfy.get("/api/workflow_templates")[PACK])
+
+
+# ---------------------------------------------------------------- example workflows
+
+
+def prepared(comfy, name):
+    """An example with pictures and a model that are here."""
+    prompt = to_api(example(name), comfy.get("/object_info"))
+    for key in ids_of(prompt, "ToonOut_LoadMatting"):
+        prompt[key]["inputs"] |= {"model": LUMA, "allow_download": False}
+    for key, picture in zip(
+        ids_of(prompt, "LoadImage"), ("girl.png", "background.png"), strict=False
+    ):
+        prompt[key]["inputs"]["image"] = picture
+    for key in ids_of(prompt, "ToonOut_LoadFolder"):
+        prompt[key]["inputs"]["folder"] = "characters"
+    return prompt
+
+
+def test_folder_batch(comfy):
+    prompt = prepared(comfy, "02_folder_batch")
+    run = comfy.run(prompt)
+    (key,) = ids_of(prompt, "ToonOut_SaveCutout")
+    files = [item["filename"] for item in run.outputs[key]["images"]]
+    assert files == ["frame_1.png", "frame_2.png", "frame_10.png"]
+    for picture, side in zip(comfy.pictures(run, key), (96, 64, 128), strict=True):
+        assert (picture.mode, picture.size) == ("RGBA", (side, side))
+        values = pixels(picture)
+        assert values[side // 2, side // 2].tolist() == [BRIGHT] * 3 + [255]
+        assert values[2, 2, 3] == 0
+        assert abs(values[2, 2, 0] - DARK) > 20, "the old background lies under alpha 0"
+
+
+def test_replace_background(comfy):
+    prompt = prepared(comfy, "05_replace_background")
+    run = comfy.run(prompt)
+    (key,) = ids_of(prompt, "SaveImage")
+    (picture,) = comfy.pictures(run, key)
+    values = pixels(picture)
+    assert values.shape == (96, 128, 3)
+    assert values[50, 60].tolist() == [BRIGHT] * 3
+    assert np.abs(values[4, 4] - BACK).max() <= 1
+
+
+def test_compare_models(comfy):
+    prompt = prepared(comfy, "07_compare_models")
+    run = comfy.run(prompt)
+    (key,) = ids_of(prompt, "SaveImage")
+    (picture,) = comfy.pictures(run, key)
+    values = pixels(picture)
+    assert values.shape == (96, 4 * 128 + 3 * 16, 3)
+    for column in range(1, 4):
+        left = column * (128 + 16)
+        assert np.abs(values[4, left + 4] - (255, 0, 255)).max() <= 1
+        assert np.abs(values[50, left + 60] - BRIGHT).max() <= 1
+
+
+def test_text_to_image_is_valid_up_to_its_checkpoint(comfy):
+    prompt = prepared(comfy, "01_text2img_cutout")
+    with pytest.raises(ComfyError) as refused:
+        comfy.run(prompt)
+    errors = json.loads(str(refused.value))["node_errors"]
+    found = {
+        (errors[key]["class_type"], error["type"])
+        for key in errors
+        for error in errors[key]["errors"]
+    }
+    assert found == {("CheckpointLoaderSimple", "value_not_in_list")}
+
+
+# ---------------------------------------------------------------- a running graph
+
+
+def test_progress_and_previews(comfy):
+    run = comfy.run(cut_out(5))
+    seen = run.progress["4"]
+    assert seen[-1] == (10, 10)
+    assert len({value for value, _ in seen}) >= 5
+    assert run.previews
+    meta, picture = run.previews[-1]
+    assert meta["node_id"] == "4"
+    assert max(picture.size) <= 512
+
+
+def test_stop_in_the_middle_of_a_batch(comfy):
+    asked: list[float] = []
+
+    def stop(value, _):
+        if value >= 3 and not asked:
+            asked.append(time.monotonic())
+            comfy.post("/interrupt", {})
+
+    before = report(comfy)["frames"]
+    graph = cut_out(400, clean_colours=False, resolution=512)
+    with pytest.raises(ComfyError, match="interrupted in ToonOut_Matte"):
+        comfy.run(graph, on_progress=stop)
+    assert time.monotonic() - asked[0] < 10
+    assert 3 <= len(report(comfy)["frames"]) - len(before) < 50
+    assert comfy.run(cut_out(2)).outputs["5"]["images"], "the next prompt works"
+
+
+def test_second_run_is_cached(comfy):
+    graph = cut_out(2, radius_px=33)
+    comfy.run(graph)
+    again = comfy.run(graph)
+    assert again.executed == []
+    assert set(again.cached) == set(graph)
+
+
+def test_only_a_step_of_a_long_batch_is_on_the_device(comfy):
+    before = report(comfy)
+    comfy.run(cut_out(300, frames_per_step=3, refine_radius_px=0))
+    after = report(comfy)
+    assert after["frames"][len(before["frames"]) :] == [3] * 100
+    results_mib = 300 * 64 * 64 * 4 * (3 + 4 + 3 + 1 + 1) / 2**20
+    assert after["peak_mib"] - before["peak_mib"] < 3 * results_mib + 100
+
+
+def test_free_lets_the_model_go(comfy):
+    comfy.run(cut_out(1, radius_px=44))
+    held = report(comfy)
+    assert held["alive"] >= 1
+    assert "UNet" in held["loaded"]
+    comfy.post("/free", {"unload_models": True, "free_memory": True})
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        freed = report(comfy)
+        if freed["alive"] == 0:
+            break
+        time.sleep(0.5)
+    assert freed["alive"] == 0
+    assert "UNet" not in freed["loaded"]
+
+
+def test_sizes_in_a_list_may_differ_and_alpha_is_exact(comfy):
+    levels = np.array([0, 1, 64, 128, 254, 255], np.uint8)
+    picture = np.repeat(levels[None, :, None], 4, 2).repeat(5, 0)
+    folder = comfy.base / "input" / "levels"
+    folder.mkdir(exist_ok=True)
+    Image.fromarray(picture, "RGBA").save(folder / "levels.png")
+    for format in ("png", "png 16 bit", "webp"):
+        graph = {
+            "1": node(
+                "ToonOut_LoadFolder",
+                folder="levels", pattern="*", recursive=False, start=0, limit=0, keep_alpha=True,
+            ),
+            "2": node(
+                "ToonOut_SaveCutout",
+                image=["1", 0], names=["1", 1], filename_prefix=f"levels/{format}/x",
+                format=format, quality=100,
+            ),
+        }  # fmt: skip
+        run = comfy.run(graph, extra={"extra_pnginfo": {"workflow": {"id": format}}})
+        (item,) = run.outputs["2"]["images"]
+        path = comfy.base / "output" / item["subfolder"] / item["filename"]
+        with Image.open(path) as saved:
+            assert pixels(saved.convert("RGBA"))[0, :, 3].tolist() == levels.tolist()
+            stored = {**saved.info, **dict(enumerate(saved.getexif().values()))}
+            assert any(f'"id": "{format}"' in str(value) for value in stored.values())
+
+
+def test_transparent_input_stays_transparent(comfy):
+    graph = cut_out(1)
+    graph["3"] = clip(1, alpha=True)
+    (picture,) = comfy.pictures(comfy.run(graph), "5")
+    assert pixels(picture)[:, 0::6, 3].max() == 0
+
+
+# ---------------------------------------------------------------- models
+
+
+def test_models_of_extra_model_paths_are_listed_and_load(comfy):
+    kind, options = comfy.get("/object_info/ToonOut_LoadMatting")["ToonOut_LoadMatting"]["input"][
+        "required"
+    ]["model"]
+    names = kind if isinstance(kind, list) else options["options"]
+    assert {"toonout-mini", "toonout", LUMA, "shared.pth"} <= set(names)
+    graph = cut_out()
+    graph["1"] = load("shared.pth")
+    (picture,) = comfy.pictures(comfy.run(graph), "5")
+    assert pixels(picture)[32, 16, 3] >= 254  # Preview Image cuts off, 254.9 becomes 254
+
+
+def test_a_missing_file_is_named_with_the_folders(comfy):
+    graph = cut_out()
+    graph["1"] = load("gone.safetensors")
+    with pytest.raises(ComfyError) as refused:
+        comfy.run(graph)
+    (error,) = json.loads(str(refused.value))["node_errors"]["1"]["errors"]
+    assert error["type"] == "custom_validation_failed"
+    assert "gone.safetensors" in error["details"]
+    assert str(comfy.base / "models" / "background_removal") in error["details"]
+    assert str(comfy.base / "elsewhere" / "mattes") in error["details"]
+
+
+def test_a_broken_file_is_a_sentence(comfy):
+    graph = cut_out()
+    graph["1"] = load("broken.safetensors")
+    with pytest.raises(ComfyError, match=r"ToonOut_LoadMatting: .*broken\.safetensors"):
+        comfy.run(graph)
+
+
+def test_a_model_that_must_not_be_fetched_is_a_sentence_and_no_connection(comfy):
+    graph = cut_out()
+    graph["1"] = load("toonout", allow_download=False)
+    with pytest.raises(ComfyError, match=r"ToonOut_LoadMatting: .*toonout"):
+        comfy.run(graph)
+    assert report(comfy)["connections"] == []
+
+
+def test_cores_node_runs_our_model(comfy):
+    if "RemoveBackground" not in comfy.get("/object_info"):
+        pytest.skip("ComfyUI has its own node since 0.21")
+    graph = {
+        "1": load(),
+        "2": clip(2),
+        "3": node("RemoveBackground", bg_removal_model=["1", 0], image=["2", 0]),
+        "4": node("MaskToImage", mask=["3", 0]),
+        "5": preview(["4", 0]),
+    }
+    run = comfy.run(graph)
+    assert run.progress["3"][-1] == (2, 2)
+    first = pixels(comfy.pictures(run, "5")[0])
+    assert first[32, 16].min() > 250
+    assert first[4, 4].max() < 5
+
+
+def test_wrong_batches_and_values_are_refused(comfy):
+    graph = {
+        "1": clip(2),
+        "2": clip(3),
+        "3": node(
+            "ToonOut_Compose", foreground=["1", 0], mask=["2", 1], colour="white", fit="cover"
+        ),
+        "4": preview(["3", 0]),
+    }
+    with pytest.raises(ComfyError, match=r"ToonOut_Compose: .*equal length.*2 in foreground"):
+        comfy.run(graph)
+    graph = cut_out(resolution=99999)
+    with pytest.raises(ComfyError, match="value_bigger_than_max"):
+        comfy.run(graph)

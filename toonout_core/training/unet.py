@@ -38,6 +38,7 @@ def learning_rate(config: UNetConfig, step: int) -> float:
 
 
 def normalise(image: Tensor) -> Tensor:
+    """B×3×H×W in [0, 1] → what the network takes."""
     mean = torch.tensor(ARCHITECTURE.mean).view(1, 3, 1, 1).to(image)
     return (image - mean) / torch.tensor(ARCHITECTURE.std).view(1, 3, 1, 1).to(image)
 
@@ -64,11 +65,11 @@ def train_unet(config: UNetConfig) -> Path:
     Under `torchrun` every process takes its own batches and gradients are averaged.
     """
     distributed = torch.distributed.is_torchelastic_launched()
+    device = choose_device(config.device)
     if distributed:
-        torch.distributed.init_process_group()
+        torch.distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
     rank = torch.distributed.get_rank() if distributed else 0
     world = torch.distributed.get_world_size() if distributed else 1
-    device = choose_device(config.device)
     if distributed and device.type == "cuda":
         device = torch.device("cuda", rank % torch.cuda.device_count())
     torch.manual_seed(config.seed)
@@ -78,10 +79,10 @@ def train_unet(config: UNetConfig) -> Path:
     network = UNet(widths=config.widths, patch=config.patch, separable=config.separable)
     if config.init:
         network.load_state_dict(load_file(config.init))
-    network = network.to(device, memory_format=torch.channels_last)
+    network = network.to(device).to(memory_format=torch.channels_last)
     averaged = UNet(widths=config.widths, patch=config.patch, separable=config.separable)
     averaged.load_state_dict(network.state_dict())
-    averaged = averaged.to(device, memory_format=torch.channels_last)
+    averaged = averaged.to(device).to(memory_format=torch.channels_last)
     optimizer = torch.optim.Adam(network.parameters(), config.lr, config.betas)
     first, best = _resume(out, network, averaged, optimizer, device)
     if rank == 0:

@@ -16,6 +16,8 @@ log = logging.getLogger("toonout")
 # in the first weight folder: records, unfinished downloads, locks
 STATE_FOLDER = ".toonout"
 _BLOCK = 1 << 22
+_MB = 1_000_000
+_COMPUTED: dict[tuple[str, int, int], str] = {}  # of this process, where no record can be kept
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class Fingerprints:
         known = self.recall(path)
         if known is not None and not again and known.is_current(path):
             return known
-        digest = self._digest(path)
+        digest = self._digest(path, again)
         source = known.source if known is not None and known.sha256 == digest else ""
         if again and not source:
             return _fingerprint(path, digest, "")  # the record stays, to be compared with
@@ -84,14 +86,19 @@ class Fingerprints:
         place = hashlib.sha256(str(path.absolute()).encode()).hexdigest()[:12]
         return self.folder / f"{path.name}.{place}.json"
 
-    def _digest(self, path: Path) -> str:
-        digest = hashlib.sha256()
-        size_mb = path.stat().st_size // 1_000_000
+    def _digest(self, path: Path, again: bool) -> str:
+        status = path.stat()
+        key = (str(path.absolute()), status.st_size, status.st_mtime_ns)
+        if again or key not in _COMPUTED:
+            _COMPUTED[key] = self._compute(path, status.st_size // _MB)
+        return _COMPUTED[key]
+
+    def _compute(self, path: Path, size_mb: int) -> str:
+        digest, done_mb = hashlib.sha256(), 0
         with self.host.progress(size_mb, f"checking {path.name}") as step, path.open("rb") as file:
-            done_mb = 0
             while block := file.read(_BLOCK):
                 digest.update(block)
-                now_mb = min(file.tell() // 1_000_000, size_mb)
+                now_mb = min(file.tell() // _MB, size_mb)
                 step(now_mb - done_mb)
                 done_mb = now_mb
         return digest.hexdigest()

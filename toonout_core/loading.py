@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from .downloading import download as fetch
 from .downloading import refuse
-from .errors import BadInput, CorruptWeights, UnknownModel
+from .errors import BadInput, CorruptWeights, DownloadFailed, UnknownModel
 from .fingerprints import Fingerprints
 from .host import Host
 from .locating import WEIGHTS_KEY, find_file, find_path, identify
@@ -101,16 +101,25 @@ def locate(
 ) -> tuple[Path, Weights | None]:
     """The file and, if it is a published one, its row; fetched if it is not here and may be."""
     row = find(str(name_or_path))
+    if row is not None and row.task != task:
+        raise UnknownModel(f"The model must be one for {task}, but {row.name} is for {row.task}.")
+    try:
+        return find_here(name_or_path, host)
+    except DownloadFailed:
+        if row is None or not download:
+            raise
+    return fetch(row, host), row
+
+
+def find_here(name_or_path: str | Path, host: Host) -> tuple[Path, Weights | None]:
+    """The same without the network: DownloadFailed says what is missing where, and a link."""
+    row = find(str(name_or_path))
     if row is None:
         path = find_path(str(name_or_path), host)
         return path, identify(path, host)
-    if row.task != task:
-        raise UnknownModel(f"The model must be one for {task}, but {row.name} is for {row.task}.")
     path = find_file(row, host)
     if path is None:
-        if not download:
-            raise refuse(row, host)
-        path = fetch(row, host)
+        raise refuse(row, host)
     return path, row
 
 

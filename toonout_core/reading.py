@@ -22,7 +22,10 @@ _BEGINNINGS = (
     (b"version https://git-lfs", "a git-lfs pointer, not the file it points to"),
     (b"<", "a web page or XML"),
     (b"GGUF", "a GGUF file"),
-    (b"\x08\x00\x00\x00", "an ONNX model"),
+    (b"\x08\x07\x12", "an ONNX model"),
+    (b"\x08\x08\x12", "an ONNX model"),
+    (b"\x08\x09\x12", "an ONNX model"),
+    (b"\x08\x0a\x12", "an ONNX model"),
     (b"\x89PNG", "a picture"),
     (b"\x1f\x8b", "a gzip archive"),
     (b"7z\xbc\xaf", "a 7z archive"),
@@ -111,9 +114,12 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 def _read_pickle(path: Path, start: bytes) -> Any:
     try:
-        # mapping needs the zip format, which is torch.save's since 1.6
-        mapped = {"mmap": True} if start.startswith(b"PK") else {}
-        return torch.load(path, map_location="cpu", weights_only=True, **mapped)
+        # mapping needs the zip format, which is torch.save's since 1.6, and a name that does not
+        # promise safetensors, which the newest torch.load goes by
+        if start.startswith(b"PK") and path.suffix not in (".safetensors", ".sft"):
+            return torch.load(str(path), map_location="cpu", weights_only=True, mmap=True)
+        with path.open("rb") as file:
+            return torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise CorruptWeights(
             f"{path} must hold tensors only, but also holds other objects, which may be program "
@@ -122,6 +128,7 @@ def _read_pickle(path: Path, start: bytes) -> Any:
         ) from error
     except (
         RuntimeError,
+        OSError,
         EOFError,
         ValueError,
         LookupError,

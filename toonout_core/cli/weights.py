@@ -138,7 +138,7 @@ def _verify(name: str, host: LocalHost) -> None:
     task = row.task if row else "matting"
     loaded = load_network(path, host, task=task, precision="fp32", download=False)
     count = len(loaded.network.state_dict())
-    checksum = "sha256 as published" if known else "no checksum known"
+    checksum = "sha256 as recorded" if known else "no checksum known"
     print(f"{path}: {loaded.name}, {loaded.architecture.id}, {count} tensors, {checksum}")
 
 

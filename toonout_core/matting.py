@@ -16,7 +16,7 @@ from .imaging import Picture, PixelSource, read
 from .loading import LoadedNetwork, Precision, load_network
 from .ops.compositing import over
 from .ops.foreground import estimate_foreground
-from .ops.resizing import letterbox, resize, undo_letterbox
+from .ops.resizing import fit as fit_to
 from .results import Matte
 from .weights import PatchOrder
 
@@ -127,19 +127,11 @@ class Matting:
     def _step(
         self, image: Tensor, size_hw: tuple[int, int], fit: Fit, device: torch.device
     ) -> Tensor:
-        source_hw = (int(image.shape[-2]), int(image.shape[-1]))
-        box = None
-        if fit == "pad":
-            small, box = letterbox(image, size_hw)
-        else:
-            small = resize(image, size_hw)
+        small, fitted = fit_to(image, size_hw, fit)
         mean = small.new_tensor(self.loaded.mean).view(1, 3, 1, 1)
         std = small.new_tensor(self.loaded.std).view(1, 3, 1, 1)
         logits = self.loaded.network(((small - mean) / std).to(device, self.loaded.dtype))
-        alpha = logits.to(torch.float32).sigmoid().to(image.device)
-        if box is not None:
-            return undo_letterbox(alpha, box, source_hw)
-        return resize(alpha, source_hw)
+        return fitted.undo(logits.to(torch.float32).sigmoid().to(image.device))
 
     def matte(
         self,

@@ -63,16 +63,18 @@ def checkerboard(
 
 
 def parse_colour(text: str) -> Tensor:
-    """A name of COLOURS, "#rgb" or "#rrggbb" → 1×3×1×1 in [0, 1]."""
+    """A name of COLOURS, "#rgb" or "#rrggbb" (# may lack) → 1×3×1×1 in [0, 1]."""
     name = text.strip().lower()
     code = COLOURS.get(name, name)
-    if not re.fullmatch("#([0-9a-f]{3}|[0-9a-f]{6})", code):
+    if not re.fullmatch("#?([0-9a-f]{3}|[0-9a-f]{6})", code):
         raise BadInput(
             f"a colour must be #rgb, #rrggbb or one of {', '.join(COLOURS)}",
             repr(text),
             "For a transparent result leave the background away.",
         )
-    digits = code[1:] if len(code) == 7 else "".join(2 * digit for digit in code[1:])
+    digits = code.removeprefix("#")
+    if len(digits) == 3:
+        digits = "".join(2 * digit for digit in digits)
     levels = [int(digits[start : start + 2], 16) for start in (0, 2, 4)]
     return torch.tensor(levels, dtype=torch.float32).div(0xFF).view(1, 3, 1, 1)
 

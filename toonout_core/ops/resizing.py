@@ -13,14 +13,15 @@ from ..errors import BadInput
 
 FitMode = Literal["squash", "pad"]
 
-# what remains of 1.0 after interpolation with float32 weights
-OPAQUE = 1 - 1e-6
+# float32 weights of one pixel sum to 1 within 4e-7; with this margin 1.0 stays exactly 1.0
+MARGIN = 1 + 1e-6
 
 
 def resize(image: Tensor, size_hw: tuple[int, int]) -> Tensor:
     """Bilinear, half-pixel aligned, antialiased where it shrinks; B×C×H×W → B×C×h×w float32.
 
-    Same filter as Pillow's BILINEAR, without its rounding to 8 bit.
+    Values stay in [0, 1]: opaque is exactly 1.0 again, transparent exactly 0.0. Same filter as
+    Pillow's BILINEAR, without its rounding to 8 bit.
     """
     if min(size_hw) < 1:
         raise BadInput("a size must be at least 1×1", _spell(size_hw))
@@ -32,15 +33,10 @@ def resize(image: Tensor, size_hw: tuple[int, int]) -> Tensor:
     if shrinks and image.device.type not in ("cpu", "cuda"):
         # torch has the antialiased kernel for these two only
         return resize(image.cpu(), size_hw).to(image.device)
-    return functional.interpolate(
+    resized = functional.interpolate(
         image, size=tuple(size_hw), mode="bilinear", align_corners=False, antialias=shrinks
     )
-
-
-def resize_alpha(alpha: Tensor, size_hw: tuple[int, int]) -> Tensor:
-    """`resize` for B×1×H×W in [0, 1]: opaque stays exactly 1.0, transparent exactly 0.0."""
-    resized = resize(alpha, size_hw).clamp(0, 1)
-    return torch.where(resized >= OPAQUE, torch.ones_like(resized), resized)
+    return resized.mul_(MARGIN).clamp_(0, 1)
 
 
 @dataclass(frozen=True)
@@ -66,7 +62,7 @@ class SizeRule:
 
 
 @dataclass(frozen=True)
-class Fit:
+class Fitted:
     """Where a picture went on a canvas, and how to come back."""
 
     source_hw: tuple[int, int]
@@ -83,24 +79,20 @@ class Fit:
             )
         return resize(self.crop(result), self.source_hw)
 
-    def undo_alpha(self, alpha: Tensor) -> Tensor:
-        """`undo` by `resize_alpha`."""
-        return resize_alpha(self.crop(alpha), self.source_hw)
-
     def crop(self, result: Tensor) -> Tensor:
         """The picture's part of the canvas, not resized."""
         (top, left), (height, width) = self.offset_yx, self.content_hw
         return result[..., top : top + height, left : left + width]
 
 
-def fit(image: Tensor, size_hw: tuple[int, int], mode: FitMode = "squash") -> tuple[Tensor, Fit]:
+def fit(image: Tensor, size_hw: tuple[int, int], mode: FitMode = "squash") -> tuple[Tensor, Fitted]:
     """Onto a canvas of size_hw: `squash` stretches, `pad` keeps the aspect ratio and centres.
 
     B×C×H×W → B×C×h×w float32. Beside the picture its own edge pixels are repeated.
     """
     source_hw = (int(image.shape[-2]), int(image.shape[-1]))
     if mode == "squash":
-        return resize(image, size_hw), Fit(source_hw, size_hw, (0, 0), size_hw)
+        return resize(image, size_hw), Fitted(source_hw, size_hw, (0, 0), size_hw)
     if mode != "pad":
         raise BadInput('fit must be "squash" or "pad"', repr(mode))
     scale = min(size_hw[0] / source_hw[0], size_hw[1] / source_hw[1])
@@ -111,7 +103,7 @@ def fit(image: Tensor, size_hw: tuple[int, int], mode: FitMode = "squash") -> tu
     return _place(resize(image, content_hw), source_hw, size_hw, centre=True)
 
 
-def pad(image: Tensor, rule: SizeRule) -> tuple[Tensor, Fit]:
+def pad(image: Tensor, rule: SizeRule) -> tuple[Tensor, Fitted]:
     """Right and below, by repeated edge pixels, up to the next size that the rule accepts."""
     source_hw = (int(image.shape[-2]), int(image.shape[-1]))
     return _place(image.to(torch.float32), source_hw, rule.apply(source_hw), centre=False)
@@ -119,13 +111,13 @@ def pad(image: Tensor, rule: SizeRule) -> tuple[Tensor, Fit]:
 
 def _place(
     content: Tensor, source_hw: tuple[int, int], canvas_hw: tuple[int, int], centre: bool
-) -> tuple[Tensor, Fit]:
+) -> tuple[Tensor, Fitted]:
     height, width = int(content.shape[-2]), int(content.shape[-1])
     down, right = canvas_hw[0] - height, canvas_hw[1] - width
     top, left = (down // 2, right // 2) if centre else (0, 0)
     edges = (left, right - left, top, down - top)
     canvas = functional.pad(content, edges, mode="replicate") if any(edges) else content
-    return canvas, Fit(source_hw, (height, width), (top, left), canvas_hw)
+    return canvas, Fitted(source_hw, (height, width), (top, left), canvas_hw)
 
 
 def _spell(size_hw: tuple[int, int]) -> str:

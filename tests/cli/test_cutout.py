@@ -198,7 +198,7 @@ def test_help_imports_no_torch():
         "import sys\n"
         "from toonout_core.cli import build_parser\n"
         "build_parser().format_help()\n"
-        "heavy = {'torch', 'numpy', 'PIL', 'cv2', 'huggingface_hub', 'aiohttp'} & set(sys.modules)\n"
+        "heavy = {'torch', 'numpy', 'PIL', 'cv2', 'aiohttp', 'safetensors'} & set(sys.modules)\n"
         "sys.exit(', '.join(heavy) or 0)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

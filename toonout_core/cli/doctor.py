@@ -8,6 +8,7 @@ import os
 import platform
 import sys
 import time
+from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -67,10 +68,18 @@ def examine(device: str, folders: list[Path]) -> dict[str, Section]:
         "toonout": _program(),
         "packages": _versions(),
         "machine": _machine(),
-        "devices": _devices(),
-        "models": _models(folders),
-        "test inference": _inference(device),
+        "devices": _guarded(_devices),
+        "models": _guarded(lambda: _models(folders)),
+        "test inference": {"works": False} | _guarded(lambda: _inference(device)),
     }
+
+
+def _guarded(examination: Callable[[], Section]) -> Section:
+    """What is broken is a finding, too."""
+    try:
+        return examination()
+    except (ToonOutError, ImportError, OSError, RuntimeError, AttributeError) as error:
+        return {"error": f"{type(error).__name__}: {error}"}
 
 
 def as_text(report: dict[str, Section]) -> str:
@@ -163,14 +172,11 @@ def _inference(device: str) -> Section:
     disc = (rows**2 + rows.mT**2 < 0.4).float()  # a skin-coloured disc on blue
     colours = [torch.tensor(rgb).view(1, 3, 1, 1) for rgb in ((1.0, 0.85, 0.75), (0.3, 0.5, 0.9))]
     picture = disc * colours[0] + (1 - disc) * colours[1]
-    try:
-        host = LocalHost(device, quiet=True)
-        matting = load_matting("toonout-mini", host=host, download=False)
-        started = time.perf_counter()
-        alpha = matting.predict(picture)
-        seconds = time.perf_counter() - started
-    except (ToonOutError, RuntimeError, OSError, ImportError) as error:
-        return {"works": False, "error": f"{type(error).__name__}: {error}"}
+    host = LocalHost(device, quiet=True)
+    matting = load_matting("toonout-mini", host=host, download=False)
+    started = time.perf_counter()
+    alpha = matting.predict(picture)
+    seconds = time.perf_counter() - started
     inside, outside = (float((alpha * part).sum() / part.sum()) for part in (disc, 1 - disc))
     finite = bool(torch.isfinite(alpha).all())
     return {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
 from ..errors import BadInput
@@ -61,5 +60,4 @@ def run(arguments: argparse.Namespace) -> int:
 
     best = train_unet(config)
     say(f"The best weights by validation are {best}.")
-    say(json.dumps({"model": str(best), "steps": config.steps}))
     return 0

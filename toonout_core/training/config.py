@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -54,9 +54,14 @@ class UNetConfig:
 
 def read_config(path: Path, **overrides: Any) -> UNetConfig:
     """The record at `path`, with `overrides` put in."""
-    values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BadInput(f"{path} must be a configuration in JSON", str(error)) from error
     known = set(UNetConfig.__dataclass_fields__)
     if unknown := sorted(set(values) - known):
         raise BadInput(f"{path} must hold fields of UNetConfig", f"{', '.join(unknown)} as well")
-    values = {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}
-    return replace(UNetConfig(**values), **overrides)
+    values = {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()} | overrides
+    if missing := [f"--{name}" for name in ("data", "out") if name not in values]:
+        raise BadInput("--data and --out must be given", f"no {' and no '.join(missing)}")
+    return UNetConfig(**values)

@@ -1,0 +1,84 @@
+"""`toonout train` and `toonout evaluate`: from art to weights to figures."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.art import write_library
+from toonout_core.cli import build_parser
+from toonout_core.cli.train import read_fields
+from toonout_core.errors import BadInput
+from toonout_core.training.config import UNetConfig
+
+
+def parsed(*options: str) -> UNetConfig:
+    return read_fields(build_parser().parse_args(["train", "unet", *options]))
+
+
+def test_defaults_are_those_of_the_record():
+    assert parsed("--data", "a", "--out", "b") == UNetConfig(data="a", out="b")
+
+
+def test_every_field_is_an_option():
+    config = parsed(
+        "--data", "a", "--out", "b", "--seed", "3", "--widths", "4", "6", "--separable",
+        "--betas", "0.9", "0.99", "--lr", "1e-3", "--schedule", "constant", "--sizes-px", "64",
+    )  # fmt: skip
+    assert config == UNetConfig(
+        data="a", out="b", seed=3, widths=(4, 6), separable=True, betas=(0.9, 0.99), lr=1e-3,
+        schedule="constant", sizes_px=(64,),
+    )  # fmt: skip
+
+
+def test_options_win_over_the_file(tmp_path):
+    UNetConfig(data="a", out="b", steps=7, separable=True, lr=0.5).write(tmp_path / "config.json")
+    config = parsed("--config", str(tmp_path / "config.json"), "--lr", "0.25", "--no-separable")
+    assert config == UNetConfig(data="a", out="b", steps=7, lr=0.25)
+
+
+def test_a_file_may_leave_out_what_the_options_say(tmp_path):
+    (tmp_path / "config.json").write_text('{"steps": 7}')
+    config = parsed("--config", str(tmp_path / "config.json"), "--data", "a", "--out", "b")
+    assert config == UNetConfig(data="a", out="b", steps=7)
+    with pytest.raises(BadInput, match="no --data and no --out"):
+        parsed("--config", str(tmp_path / "config.json"))
+
+
+def test_a_wrong_choice_is_code_2(toonout):
+    shell = toonout("train", "unet", "--data", "a", "--out", "b", "--schedule", "stairs")
+    assert shell.code == 2
+    assert "'constant'" in shell.stderr
+
+
+def test_art_to_weights_to_figures(toonout, tmp_path):
+    data, run = write_library(tmp_path / "art", figures=2, backgrounds=2), tmp_path / "run"
+    options = [
+        "--widths", 4, 6, "--batch", 2, "--sizes-px", 64, "--workers", 0, "--device", "cpu",
+        "--precision", "fp32", "--validate-every", 2, "--checkpoint-every", 2,
+    ]  # fmt: skip
+    shell = toonout("train", "unet", "--data", data, "--out", run, "--steps", 2, *options)
+    assert shell.code == 0, shell.stderr
+    assert str(run / "best.safetensors") in shell.stderr
+    # the same run goes on
+    shell = toonout("train", "unet", "--config", run / "config.json", "--steps", 4)
+    assert shell.code == 0, shell.stderr
+    assert "resumed at step 2" in shell.stderr
+    shell = toonout(
+        "evaluate", "--data", data, "--split", "val", "--model", run / "best.safetensors",
+        "--device", "cpu", "--size", 64, "--grabcut", "--at-size", "-q", "--per-figure", 1,
+        "--json", tmp_path / "figures.json",
+    )  # fmt: skip
+    assert shell.code == 0, shell.stderr
+    assert "| method | background |" in shell.stdout
+    rows = json.loads((tmp_path / "figures.json").read_text())
+    assert {(row["method"], row["kind"]) for row in rows} == {
+        ("best", "flat"), ("best", "scene"), ("GrabCut", "flat"), ("GrabCut", "scene"),
+    }  # fmt: skip
+
+
+def test_missing_art_is_code_2(toonout, tmp_path):
+    shell = toonout("train", "unet", "--data", tmp_path, "--out", tmp_path / "run", "--steps", 1)
+    assert shell.code == 2
+    assert "must hold RGBA pictures" in shell.stderr

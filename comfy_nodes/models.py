@@ -88,7 +88,7 @@ class ForeignModel:
                 done += len(part)
                 report(len(part), preview=part[-1] * parts[-1][-1])
         alpha = torch.cat(parts)
-        return alpha if way is None else way.undo_alpha(alpha)
+        return alpha if way is None else way.undo(alpha)
 
     def _halved(self, step: int, error: Exception) -> int:
         management.soft_empty_cache()

@@ -114,7 +114,7 @@ class ForeignModel:
 
 
 def as_model(value: Any) -> OwnModel | ForeignModel:
-    """Whatever a loader put on the socket."""
+    """Whatever a loader gives, as something that cuts out."""
     if isinstance(value, OwnModel):
         return value
     if callable(getattr(value, "encode_image", None)):

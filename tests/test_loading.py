@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import warnings
 from collections import OrderedDict
 from dataclasses import replace
 from pathlib import Path
@@ -221,6 +222,16 @@ def pickled(content) -> bytes:
     return buffer.getvalue()
 
 
+def scripted() -> bytes:
+    import io
+
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # deprecated in the newest
+        torch.jit.save(torch.jit.script(torch.nn.Linear(2, 2)), buffer)
+    return buffer.getvalue()
+
+
 class Code:
     """Leaves a file behind if it is ever run."""
 
@@ -273,6 +284,10 @@ BAD = {
         spoilt(lambda s: (s.clear(), s.update(foreign("stage1.rebnconvin.conv_s1.weight")))),
         "an IS-Net",
     ),
+    "names twice": (
+        spoilt(lambda s: s.update({f"module.{key}": value + 1 for key, value in s.items()})),
+        "must name each tensor once",
+    ),
     "other net": (
         spoilt(lambda s: (s.clear(), s.update(foreign("a.b", "c.d")))),
         "2 tensors of an unknown network (a.b, c.d)",
@@ -281,6 +296,7 @@ BAD = {
     "pickled list": (pickled([1, 2, 3]), "a pickled list"),
     "pickled numbers": (pickled({"lr": 1, "steps": 3}), "a checkpoint with lr, steps"),
     "onnx": (b"\x08\x08\x12\x07pytorch" + bytes(100), "an ONNX model"),
+    "torchscript": (scripted(), "a TorchScript program"),
     "whole module": (pickled(torch.nn.Linear(2, 2)), "must hold tensors only"),
 }
 
@@ -394,6 +410,22 @@ def test_other_file_of_the_same_numbers_serves(monkeypatch, host, folder):
     set_table(monkeypatch, absent, twin)
     loaded = load_network("published", host, download=False)
     assert (loaded.path, loaded.name) == (path, "published")
+
+
+def test_file_in_the_cache_of_the_hubs_client_is_used(monkeypatch, host, folder, tmp_path):
+    path = write(unet(), tmp_path / "model.safetensors")
+    blobs = tmp_path / "blobs"
+    blobs.mkdir()
+    row = published(path)
+    blob = path.rename(blobs / row.sha256)
+    path.symlink_to(blob)
+    monkeypatch.setattr(locating, "cached", lambda row: path)
+    for known in (row, replace(row, sha256="")):
+        set_table(monkeypatch, known)
+        assert load_network("published", host, download=False).path == path
+    set_table(monkeypatch, replace(row, sha256="0" * 64))
+    with pytest.raises(DownloadFailed):
+        load_network("published", host, download=False)
 
 
 def test_row_decides_patch_order_and_the_caller_overrides(monkeypatch, host, folder):

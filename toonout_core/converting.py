@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 import torch
+from torch import Tensor
 
 from .errors import BadInput
 from .fingerprints import Fingerprints
@@ -34,20 +35,13 @@ def convert(
     from safetensors.torch import save_file
 
     row = identify(source, host)
-    state, metadata = read_state(source)
-    complete = recognise(state).load(state).state_dict()
-    if dtype is not None:
-        complete = cast_floats(complete, DTYPES[dtype])
-    name = row.name if row else metadata.get(WEIGHTS_KEY, "")
+    state, claimed = _complete(source, dtype)
+    name = row.name if row else claimed
     notes = {"format": "pt", **({WEIGHTS_KEY: name} if name else {})}
-    # copies: the tensors may be mapped from a file that is about to be replaced
-    owned = {
-        key: value.clone(memory_format=torch.contiguous_format) for key, value in complete.items()
-    }
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(target.name + ".partial")
     try:
-        save_file(owned, partial, notes)
+        save_file(state, partial, notes)
         partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)
@@ -55,3 +49,15 @@ def convert(
     fingerprints.remember(
         target, fingerprints.of(target, again=True).sha256, f"converted from {source.name}"
     )
+
+
+def _complete(source: Path, dtype: Dtype | None) -> tuple[dict[str, Tensor], str]:
+    """Copies of all tensors: the file that they are mapped from may be about to be replaced."""
+    state, metadata = read_state(source)
+    complete = recognise(state).load(state).state_dict()
+    if dtype is not None:
+        complete = cast_floats(complete, DTYPES[dtype])
+    owned = {
+        key: value.clone(memory_format=torch.contiguous_format) for key, value in complete.items()
+    }
+    return owned, metadata.get(WEIGHTS_KEY, "")

@@ -31,7 +31,7 @@ def download(row: Weights, host: Host) -> Path:
     The host's `step` may raise: nothing that could be loaded is left, only what continues later.
     Processes that want the same file take turns, and the later ones find it.
     """
-    folder = host.weight_dirs()[0]
+    folder = _first_folder(host)
     state = folder / STATE_FOLDER
     _make_folder(state, row)
     with (
@@ -49,7 +49,7 @@ def refuse(row: Weights, host: Host) -> DownloadFailed:
     folders = ", ".join(map(str, host.weight_dirs()))
     return DownloadFailed(
         f"{row.name} must be in one of the folders {folders}, but is not, and downloads are "
-        f"switched off. {_by_hand(row, host.weight_dirs()[0])}"
+        f"switched off. {_by_hand(row, _first_folder(host))}"
     )
 
 
@@ -169,6 +169,12 @@ class _Download:
         now_mb = max(size // _MB, self.reported_mb)
         self.step(now_mb - self.reported_mb)
         self.reported_mb = now_mb
+
+
+def _first_folder(host: Host) -> Path:
+    folders = host.weight_dirs()
+    assert folders, "a host must have a folder for weights"
+    return folders[0]
 
 
 def _make_folder(folder: Path, row: Weights) -> None:

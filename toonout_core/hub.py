@@ -10,6 +10,7 @@ exist from 0.26 to 2.4; where the parts are gone `hf_hub_download` is the way.
 from __future__ import annotations
 
 import os
+import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -91,6 +92,19 @@ def fetch(row: Weights, offer: Offer, sink: Sink, path: Path) -> None:
     )
 
 
+def cached(row: Weights) -> Path | None:
+    """The file in the client's own cache, where other programs may have put it; no network."""
+    try:
+        from huggingface_hub import try_to_load_from_cache
+    except ImportError:
+        return None
+    for revision in (row.revision, "main"):
+        path = try_to_load_from_cache(row.repo, row.file, revision=revision)
+        if isinstance(path, str):
+            return Path(path)
+    return None
+
+
 def _fetch_whole(row: Weights, path: Path) -> None:
     from huggingface_hub import hf_hub_download
 
@@ -99,6 +113,7 @@ def _fetch_whole(row: Weights, path: Path) -> None:
         repo_id=row.repo, filename=row.file, revision=row.revision, local_dir=folder
     )
     os.replace(whole, path)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager

@@ -2,7 +2,8 @@
 
 The host's folders are searched in its order. ComfyUI: `background_removal` and what
 extra_model_paths adds to it, then the folders of other packs for the same files
-(`models/BiRefNet`, `models/RMBG/BiRefNet`), then the cache. A published file is known by its size
+(`models/BiRefNet`, `models/RMBG/BiRefNet`), then the cache; last what the hub's own client keeps
+for other programs. A published file is known by its size
 and sha256, whatever it is called; a file that `weights convert` wrote says itself what it is.
 """
 
@@ -15,6 +16,7 @@ from pathlib import Path
 from .errors import CorruptWeights, UnknownModel
 from .fingerprints import Fingerprints
 from .host import Host
+from .hub import cached
 from .reading import SUFFIXES, read_header
 from .weights import WEIGHTS, Weights
 
@@ -46,7 +48,8 @@ def find_file(row: Weights, host: Host) -> Path | None:
         if any(_is_file_of(path, candidate, fingerprints) for candidate in rows):
             return path
     names = {candidate.name for candidate in rows}
-    return next((path for path in files if claimed_name(path) in names), None)
+    converted = next((path for path in files if claimed_name(path) in names), None)
+    return converted or next(filter(None, (_in_hub_cache(r, fingerprints) for r in rows)), None)
 
 
 def identify(path: Path, host: Host) -> Weights | None:
@@ -84,6 +87,15 @@ def claimed_name(path: Path) -> str:
     except (CorruptWeights, OSError):
         return ""
     return str(metadata.get(WEIGHTS_KEY, "")) if isinstance(metadata, dict) else ""
+
+
+def _in_hub_cache(row: Weights, fingerprints: Fingerprints) -> Path | None:
+    path = cached(row)
+    if path is None:
+        return None
+    # the cache calls the bytes of a large file by their sha256
+    wanted = row.sha256 or path.resolve().name
+    return path if fingerprints.of(path).sha256 == wanted else None
 
 
 def _name(row: Weights) -> str:

@@ -7,6 +7,7 @@ import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
+from zipfile import BadZipFile, ZipFile
 
 import torch
 from torch import Tensor
@@ -42,11 +43,18 @@ def read_state(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         with path.open("rb") as file:
             start = file.read(64)
         if start.startswith(b"PK\x03\x04") or start.startswith(b"\x80\x02"):
-            return strip_prefixes(_unwrap(path, _read_pickle(path, start))), {}
+            return _bare_names(path, _unwrap(path, _read_pickle(path, start))), {}
         _refuse_others(path, start)
         return _read_safetensors(path)
     except OSError as error:
         raise CorruptWeights(f"{path} cannot be read ({error}).") from error
+
+
+def _bare_names(path: Path, state: dict[str, Tensor]) -> dict[str, Tensor]:
+    try:
+        return strip_prefixes(state)
+    except CorruptWeights as error:
+        raise CorruptWeights(f"{path}: {error}") from error
 
 
 def read_header(path: Path) -> dict[str, Any]:
@@ -109,11 +117,13 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     except (SafetensorError, ValueError, RuntimeError, TypeError, KeyError) as error:
         raise CorruptWeights(_must_be_weights(path, f"damaged ({error})")) from error
     metadata: Any = header.get("__metadata__") or {}
-    return strip_prefixes(state), {str(key): str(value) for key, value in metadata.items()}
+    return _bare_names(path, state), {str(key): str(value) for key, value in metadata.items()}
 
 
 def _read_pickle(path: Path, start: bytes) -> Any:
     try:
+        if start.startswith(b"PK"):
+            _refuse_program(path)
         # mapping needs the zip format, which is torch.save's since 1.6, and a name that does not
         # promise safetensors, which the newest torch.load goes by
         if start.startswith(b"PK") and path.suffix not in (".safetensors", ".sft"):
@@ -135,12 +145,20 @@ def _read_pickle(path: Path, start: bytes) -> Any:
         AttributeError,
         TypeError,
         AssertionError,
+        BadZipFile,
     ) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CorruptWeights(
             f"{path} must be a whole PyTorch checkpoint, but is damaged or cut off ({reason}). "
             "Delete it and get it again."
         ) from error
+
+
+def _refuse_program(path: Path) -> None:
+    # torch.load hands such a file to torch.jit.load, weights_only or not
+    with ZipFile(path) as archive:
+        if any(name.endswith("/constants.pkl") for name in archive.namelist()):
+            raise CorruptWeights(_must_be_weights(path, "a TorchScript program"))
 
 
 def _unwrap(path: Path, content: Any) -> dict[str, Tensor]:

@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from toonout_core import host as host_module
+from toonout_core import locating
 from toonout_core.cli import main
 from toonout_core.models.unet import UNet
 
@@ -16,6 +17,7 @@ from toonout_core.models.unet import UNet
 @pytest.fixture(autouse=True)
 def _no_real_cache(monkeypatch, tmp_path):
     monkeypatch.setattr(host_module, "cache_dir", lambda: tmp_path / "cache")
+    monkeypatch.setattr(locating, "cached", lambda row: None)
 
 
 @pytest.fixture

@@ -76,7 +76,13 @@ class Architecture:
 
 def strip_prefixes(state: StateDict) -> dict[str, Tensor]:
     """Keys without what data parallelism (`module.`) and compilation (`_orig_mod.`) put before."""
-    return {_bare(key): value for key, value in state.items()}
+    bare = {_bare(key): value for key, value in state.items()}
+    if len(bare) != len(state):
+        raise CorruptWeights(
+            f"The weights must name each tensor once, but {len(state) - len(bare)} occur with and "
+            "without prefix. Save the network's state dict alone."
+        )
+    return bare
 
 
 def count_items(state: StateDict, prefix: str) -> int:

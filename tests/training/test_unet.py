@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from tests.art import write_library
 from toonout_core.models import recognise
 from toonout_core.training.config import UNetConfig, read_config
-from toonout_core.training.unet import learning_rate, train_unet
+from toonout_core.training.unet import learning_rate, start_network, train_unet
 
 ROOT = Path(__file__).parents[2]
 
@@ -73,6 +73,15 @@ def test_a_resumed_run_equals_an_uninterrupted_one(art, tmp_path):
     assert first["step"] == second["step"] == 6
     for key, value in first["network"].items():
         assert torch.equal(value, second["network"][key]), key
+
+
+def test_a_run_starts_from_the_weights_of_another(art, tmp_path):
+    first = train_unet(config(art, tmp_path / "first"))
+    second = start_network(config(art, tmp_path / "second", init=str(first), widths=(4, 4)))
+    state = load_file(first)
+    assert all(torch.equal(value, second.state_dict()[key]) for key, value in state.items())
+    assert all(parameter.requires_grad for parameter in second.parameters())
+    train_unet(config(art, tmp_path / "second", init=str(first), steps=1, validate_every=1))
 
 
 def test_samples_do_not_depend_on_the_workers(art, tmp_path):

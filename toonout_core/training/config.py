@@ -25,7 +25,7 @@ class UNetConfig:
     widths: tuple[int, ...] = (24, 40, 72, 112, 160, 192)
     patch: int = 2
     separable: bool = False
-    init: str = ""  # weights to start from
+    init: str = ""  # weights to start from; their shape wins over the three above
     # data
     sizes_px: tuple[int, ...] = (192, 256, 320)  # one is drawn for each batch
     flat_share: float = 0.4  # of the samples stand on a plain colour

@@ -6,6 +6,7 @@ import csv
 import logging
 import time
 from collections.abc import Iterator
+from copy import deepcopy
 from dataclasses import asdict
 from math import cos, pi
 from pathlib import Path
@@ -59,6 +60,13 @@ def validate(network: nn.Module, library: Library, size_px: int) -> dict[Kind, A
     return result
 
 
+def start_network(config: UNetConfig) -> nn.Module:
+    """A new network of the config's shape, or the one in `config.init`, whatever its shape."""
+    if not config.init:
+        return UNet(widths=config.widths, patch=config.patch, separable=config.separable)
+    return ARCHITECTURE.load(load_file(config.init)).requires_grad_(True)
+
+
 def train_unet(config: UNetConfig) -> Path:
     """Train, resume if `config.out` holds a run, and return the best weights by validation IoU.
 
@@ -76,13 +84,8 @@ def train_unet(config: UNetConfig) -> Path:
 
     out = Path(config.out)
     out.mkdir(parents=True, exist_ok=True)
-    network = UNet(widths=config.widths, patch=config.patch, separable=config.separable)
-    if config.init:
-        network.load_state_dict(load_file(config.init))
-    network = network.to(device).to(memory_format=torch.channels_last)
-    averaged = UNet(widths=config.widths, patch=config.patch, separable=config.separable)
-    averaged.load_state_dict(network.state_dict())
-    averaged = averaged.to(device).to(memory_format=torch.channels_last)
+    network = start_network(config).to(device).to(memory_format=torch.channels_last)
+    averaged = deepcopy(network)
     optimizer = torch.optim.Adam(network.parameters(), config.lr, config.betas)
     first, best = _resume(out, network, averaged, optimizer, device)
     if rank == 0:

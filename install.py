@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -32,7 +33,8 @@ WEBUI_NEEDS = {
     "huggingface_hub": "huggingface-hub",
 }
 
-PIP_LINES = ("Collecting", "Downloading", "Installing", "Successfully", "ERROR")
+# "Downloading torch-2.9.0-cp311-cp311-linux.whl (540.1 MB)": files of less than 1 MB are left out
+DOWNLOAD = re.compile(r"\s*Downloading ([^-\s]+-[^-\s]+)\S* \((\d[\d.]* [MG]B)\)")
 
 
 class Failed(Exception):
@@ -87,13 +89,22 @@ def pip(*arguments: str) -> None:
     ) as process:
         assert process.stdout is not None
         for line in process.stdout:
-            if line.lstrip().startswith(PIP_LINES):
-                print("  " + line.strip()[:110], flush=True)
+            news = pip_news(line)
+            if news:
+                print("  " + news, flush=True)
     if process.returncode:
         raise Failed(
             "pip could not install everything; see above. Check the network and the free space, "
             "then run this again: it goes on where it stopped."
         )
+
+
+def pip_news(line: str) -> str:
+    """What a line of pip's says to somebody who waits; empty if nothing."""
+    download = DOWNLOAD.match(line)
+    if download:
+        return f"{download[1]} ({download[2]})"
+    return "unpacking ..." if line.startswith("Installing collected packages") else ""
 
 
 def demo() -> int:

@@ -209,6 +209,20 @@ def test_a_failing_pip_gets_a_sentence(install, monkeypatch, capsys):
         install.pip("--no-index", "--quiet", "a-package-that-does-not-exist-anywhere")
 
 
+@pytest.mark.parametrize(
+    ("line", "news"),
+    [
+        ("  Downloading torch-2.9.0-cp311-linux.whl (539.1 MB)\n", "torch-2.9.0 (539.1 MB)"),
+        ("Downloading nvidia_nccl-2.30.7-py3-none.whl (1.2 GB)", "nvidia_nccl-2.30.7 (1.2 GB)"),
+        ("  Downloading pluggy-1.7.0-py3-none-any.whl (27 kB)", ""),
+        ("Collecting torch (from toonout==0.1.0)", ""),
+        ("Installing collected packages: torch, numpy", "unpacking ..."),
+    ],
+)
+def test_pip_is_cut_short(install, line, news):
+    assert install.pip_news(line) == news
+
+
 def test_ci_runs_what_the_readme_says():
     script = (ROOT / ".ci" / "run").read_text("utf-8")
     assert script.splitlines()[-1] == "python3 install.py test"

@@ -42,15 +42,8 @@ def gaussian_blur(x: Tensor, sigma_px: float) -> Tensor:
         raise BadInput("sigma_px must not be negative", str(sigma_px))
     if sigma_px == 0:
         return x.to(torch.float32)
-    weights = _gaussian_weights(sigma_px)
-    if x.device.type == "cpu":
-        return _gaussian_blur_cpu(x, weights)
-    taps = torch.tensor(weights, dtype=torch.float32, device=x.device)
-    padded = _pad(x.to(torch.float32), len(weights) // 2, len(weights) // 2)
-    planes = padded.flatten(0, 1)[:, None]
-    planes = torch.nn.functional.conv2d(planes, taps.view(1, 1, -1, 1))
-    planes = torch.nn.functional.conv2d(planes, taps.view(1, 1, 1, -1))
-    return planes.view(x.shape)
+    blur = gaussian_blur_cpu if x.device.type == "cpu" else gaussian_blur_torch
+    return blur(x, sigma_px)
 
 
 # ---------------------------------------------------------------- OpenCV
@@ -66,10 +59,11 @@ def box_blur_cpu(x: Tensor, size_px: int) -> Tensor:
     return _map_planes(blur, x)
 
 
-def _gaussian_blur_cpu(x: Tensor, weights: list[float]) -> Tensor:
+def gaussian_blur_cpu(x: Tensor, sigma_px: float) -> Tensor:
+    """`gaussian_blur` through cv2.sepFilter2D."""
     import cv2
 
-    taps = np.array(weights, np.float32)
+    taps = np.array(_gaussian_weights(sigma_px), np.float32)
 
     def blur(source: Array, target: Array) -> None:
         cv2.sepFilter2D(source, -1, taps, taps, dst=target)
@@ -108,6 +102,16 @@ def box_blur_torch(x: Tensor, size_px: int) -> Tensor:
     padded = _pad(x.to(torch.float32), size_px // 2, size_px - 1 - size_px // 2)
     columns = _window_sum(padded, size_px, -2).div_(size_px)
     return _window_sum(columns, size_px, -1).div_(size_px)
+
+
+def gaussian_blur_torch(x: Tensor, sigma_px: float) -> Tensor:
+    """`gaussian_blur` on any device."""
+    weights = _gaussian_weights(sigma_px)
+    taps = torch.tensor(weights, dtype=torch.float32, device=x.device)
+    reach = len(weights) // 2
+    planes = _pad(x.to(torch.float32), reach, reach).flatten(0, 1)[:, None]
+    planes = torch.nn.functional.conv2d(planes, taps.view(1, 1, -1, 1))
+    return torch.nn.functional.conv2d(planes, taps.view(1, 1, 1, -1)).view(x.shape)
 
 
 def _window_sum(x: Tensor, size: int, dim: int) -> Tensor:

@@ -52,9 +52,9 @@ def blur_fusion(
     return fuse(image, alpha, radius_px, refine_radius_px)
 
 
-def bands(height: int, least_rows: int = 128) -> list[slice]:
+def bands(height: int, radius_px: int) -> list[slice]:
     """Slices of rows that together are the whole height."""
-    rows = max(min(BAND_ROWS, height // 4), least_rows)
+    rows = max(min(BAND_ROWS, height // 4), radius_px, 128)
     return [slice(top, min(top + rows, height)) for top in range(0, height, rows)]
 
 
@@ -235,7 +235,7 @@ def blur_fusion_torch(
     unreached = torch.empty(alpha.shape, dtype=torch.bool, device=image.device)
     for item in range(image.shape[0]):
         one = slice(item, item + 1)
-        for band in bands(image.shape[-2]):
+        for band in bands(image.shape[-2], radius_px):
             foreground[one, :, band], unreached[one, :, band] = _fuse_band_torch(
                 image[one], alpha[one], band, radius_px, refine_radius_px
             )

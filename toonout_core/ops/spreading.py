@@ -34,10 +34,12 @@ def spread_colours_(
     B×1×H×W, of which less than `least_alpha` counts as nothing. A picture without any alpha turns
     `empty`. Returns `image`."""
     on_cpu = image.device.type == "cpu"
-    cells = (_cell_means_cpu if on_cpu else _cell_means_torch)(image, alpha, least_alpha)
-    colours = np.stack([_push(item, empty) for item in cells])
-    (_paint_cpu_ if on_cpu else _paint_torch_)(image, where, colours)
-    return image
+    spread = spread_colours_cpu_ if on_cpu else spread_colours_torch_
+    return spread(image, alpha, where, least_alpha, empty)
+
+
+def _push_all(cells: Array, empty: float) -> Array:
+    return np.stack([_push(item, empty) for item in cells])
 
 
 def _push(cells: Array, empty: float) -> Array:
@@ -65,6 +67,14 @@ def _resized(planes: Array, factor: float) -> Array:
 # ---------------------------------------------------------------- torch
 
 
+def spread_colours_torch_(
+    image: Tensor, alpha: Tensor, where: Tensor, least_alpha: float, empty: float
+) -> Tensor:
+    """`spread_colours_` on any device; the small cells go by the CPU."""
+    _paint_torch_(image, where, _push_all(_cell_means_torch(image, alpha, least_alpha), empty))
+    return image
+
+
 def _cell_means_torch(image: Tensor, alpha: Tensor, least_alpha: float) -> Array:
     weight = functional.threshold(alpha, least_alpha, 0.0)
     down, right = -image.shape[-2] % CELL_PX, -image.shape[-1] % CELL_PX
@@ -83,6 +93,14 @@ def _paint_torch_(image: Tensor, where: Tensor, colours: Array) -> None:
 
 
 # ---------------------------------------------------------------- OpenCV
+
+
+def spread_colours_cpu_(
+    image: Tensor, alpha: Tensor, where: Tensor, least_alpha: float, empty: float
+) -> Tensor:
+    """`spread_colours_`, a few rows a thread."""
+    _paint_cpu_(image, where, _push_all(_cell_means_cpu(image, alpha, least_alpha), empty))
+    return image
 
 
 def _cell_means_cpu(image: Tensor, alpha: Tensor, least_alpha: float) -> Array:

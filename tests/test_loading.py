@@ -549,6 +549,7 @@ def test_conversion_writes_every_tensor_under_bare_names(host, tmp_path, dtype):
         expected = value.to(wanted) if value.is_floating_point() else value
         assert torch.equal(written[key], expected), key
     assert [path.name for path in target.parent.iterdir()] == ["converted.safetensors"]
+    assert target.stat().st_mode == (tmp_path / "raw.pth").stat().st_mode
     load_network(target, host, verify=True)
 
 

@@ -41,7 +41,10 @@ def convert(
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(target.name + ".partial")
     try:
+        partial.touch()
+        mode = partial.stat().st_mode
         save_file(state, partial, notes)
+        partial.chmod(mode)  # safetensors keeps new files from other users
         partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)

@@ -1,0 +1,105 @@
+"""Cells → scored boxes in pixels of the input, and which of them say the same."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import torch
+from torch import Tensor
+from torchvision.ops import batched_nms
+
+from .head import STRIDES, RawDetections
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Cells that may show an instance, as N rows of every field.
+
+    `scores` in [0, 1]; `classes`; `boxes_xyxy` N×4; `priors` N×3: x, y, stride of the cell, in
+    pixels of the input; `kernels` N×K: the weights of the mask's network.
+    """
+
+    scores: Tensor
+    classes: Tensor
+    boxes_xyxy: Tensor
+    priors: Tensor
+    kernels: Tensor
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def __getitem__(self, index: Tensor | slice) -> Candidates:
+        return Candidates(*(getattr(self, field.name)[index] for field in fields(self)))
+
+
+def decode(
+    raw: RawDetections,
+    frame: int,
+    size_hw: tuple[int, int],
+    *,
+    min_score: float = 0.05,
+    limit_per_level: int = 1000,
+) -> Candidates:
+    """The cells of one frame that score above `min_score`; boxes clamped to the input's size."""
+    levels = [
+        _decode_level(
+            raw.logits[level][frame],
+            raw.distances[level][frame],
+            raw.kernels[level][frame],
+            stride,
+            min_score,
+            limit_per_level,
+        )
+        for level, stride in enumerate(STRIDES)
+    ]
+    joined = Candidates(
+        *(
+            torch.cat([getattr(level, field.name) for level in levels])
+            for field in fields(Candidates)
+        )
+    )
+    height, width = size_hw
+    joined.boxes_xyxy[:, 0::2].clamp_(0, width)
+    joined.boxes_xyxy[:, 1::2].clamp_(0, height)
+    return joined
+
+
+def _decode_level(
+    logits: Tensor, distances: Tensor, kernels: Tensor, stride: int, min_score: float, limit: int
+) -> Candidates:
+    scores = logits.to(torch.float32).sigmoid().permute(1, 2, 0).flatten()
+    kept = (scores > min_score).nonzero()[:, 0]
+    kept = kept[scores[kept].sort(descending=True).indices[:limit]]
+    cells = kept.div(len(logits), rounding_mode="floor")
+    width = logits.shape[-1]
+    points = torch.stack((cells % width, cells.div(width, rounding_mode="floor")), 1) * stride
+    points = points.to(torch.float32)
+    left_top, right_bottom = distances.to(torch.float32).flatten(1).T[cells].split(2, 1)
+    return Candidates(
+        scores[kept],
+        kept % len(logits),
+        torch.cat((points - left_top, points + right_bottom), 1),
+        torch.cat((points, torch.full_like(points[:, :1], stride)), 1),
+        kernels.flatten(1).T[cells],
+    )
+
+
+def suppress(
+    boxes_xyxy: Tensor,
+    scores: Tensor,
+    classes: Tensor,
+    *,
+    max_iou: float = 0.6,
+    limit: int | None = 100,
+) -> Tensor:
+    """Indices of boxes, best first, that overlap no better one of their class by more.
+
+    `max_iou` is compared in float32, as the reference does.
+    """
+    threshold = float(torch.tensor(max_iou, dtype=torch.float32))
+    return batched_nms(boxes_xyxy, scores, classes, threshold)[:limit]
+
+
+def with_area(boxes_xyxy: Tensor) -> Tensor:
+    """Indices of the boxes that have a width and a height."""
+    return (boxes_xyxy[:, 2:] > boxes_xyxy[:, :2]).all(1).nonzero()[:, 0]

@@ -152,7 +152,7 @@ class _Download:
         def target() -> None:
             try:
                 outcome.set_result(work())
-            except BaseException as error:  # carried over to the waiting thread, all of it
+            except BaseException as error:  # noqa: BLE001 (carried over to the waiting thread)
                 outcome.set_exception(error)
 
         with quiet_client():

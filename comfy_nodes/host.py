@@ -15,7 +15,7 @@ import folder_paths
 import torch
 from torch import Tensor, nn
 
-from ..toonout_core.host import Step
+from ..toonout_core.host import Step, cache_dir
 from ..toonout_core.imaging import to_pil
 
 FOLDER = "background_removal"  # ComfyUI's own key since 0.21
@@ -36,7 +36,8 @@ def register_folders() -> None:
 def weight_dirs() -> list[Path]:
     """Folders that are searched for weights, in order; downloads go to the first."""
     own = [Path(folder) for folder in folder_paths.get_folder_paths(FOLDER)]
-    return own + [Path(folder_paths.models_dir) / name for name in FOREIGN_FOLDERS]
+    foreign = [Path(folder_paths.models_dir) / name for name in FOREIGN_FOLDERS]
+    return [*own, *foreign, cache_dir()]
 
 
 class ComfyHost:

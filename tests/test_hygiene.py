@@ -215,6 +215,9 @@ HUB_ARGUMENTS = {
     "hf_hub_download": {"repo_id", "filename", "revision", "local_dir"},
     "hf_hub_url": {"repo_id", "filename", "revision"},
     "get_hf_file_metadata": {"url", "timeout"},
+    "http_get": {"url", "resume_size", "headers", "expected_size"},
+    "build_hf_headers": set(),
+    "try_to_load_from_cache": {"revision"},
 }
 
 

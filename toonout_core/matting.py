@@ -111,7 +111,8 @@ class Matting:
                         gib = self._working_memory(size_hw, 1) / 2**30
                         raise ToonOutError(
                             f"{self.name} at {size_hw[1]}×{size_hw[0]} needs about {gib:.1f} GiB "
-                            "beside its weights, but the device has less. Lower the resolution or run on the CPU."
+                            "beside its weights, but the device has less. Lower the resolution or "
+                            "run on the CPU."
                         ) from error
                     step //= 2
                     log.info("out of device memory: %d frames per step", step)

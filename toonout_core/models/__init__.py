@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from ..errors import CorruptWeights
-from . import birefnet, unet
-from .architecture import Architecture, PatchOrder, StateDict, examples, strip_prefixes
+from . import birefnet, isnet, unet, yolov8_seg
+from .architecture import Architecture, Fit, PatchOrder, StateDict, examples, strip_prefixes
 
 __all__ = [
     "ARCHITECTURES",
     "Architecture",
+    "Fit",
     "PatchOrder",
     "StateDict",
     "recognise",
@@ -19,6 +20,9 @@ __all__ = [
 ARCHITECTURES: tuple[Architecture, ...] = (
     birefnet.ARCHITECTURE,
     birefnet.ARCHITECTURE_EP480,
+    isnet.ARCHITECTURE,
+    isnet.ARCHITECTURE_REFINER,
+    yolov8_seg.ARCHITECTURE,
     unet.ARCHITECTURE,
 )
 
@@ -32,16 +36,29 @@ _FOREIGN = (
     ("first_stage_model.", "a VAE"),
     ("text_model.", "a text encoder"),
     ("encoder.down.", "a VAE"),
-    ("stage1.rebnconvin.", "an IS-Net or U²-Net (RMBG-1.4, isnet-anime, u2net)"),
+    ("stage1.rebnconvin.", "a U²-Net, or an IS-Net that is not whole"),
     ("image_encoder.", "a Segment Anything model"),
     ("bbox_head.", "an instance detector"),
-    ("model.22.", "a YOLO detector"),
+    ("model.22.", "a YOLO that is not YOLOv8-seg"),
     ("control_model.", "a ControlNet"),
+)
+
+# what could be loaded in kind, but must not be: keys of each network, all present
+_NON_COMMERCIAL = (
+    ("netImageOne.netMain.0.weight", "netImageTwo.netMain.0.weight"),  # depth refinement
+    ("netContext.0.weight", "netInput.netMain.0.weight"),  # inpainting
+    ("netImage.weight", "netSemantics.weight"),  # disparity
 )
 
 
 def recognise(state: StateDict) -> Architecture:
     """The architecture whose keys `state` has; its keys must be free of wrapper prefixes."""
+    if any(all(key in state for key in keys) for keys in _NON_COMMERCIAL):
+        raise CorruptWeights(
+            "The weights must be free for every use, but are those of 3D Ken Burns, which their "
+            "author licenses for non-commercial use only (CC BY-NC-SA). This package does not run "
+            "them: connect the depth or the inpainted picture of another model instead."
+        )
     for architecture in ARCHITECTURES:
         if architecture.matches(state):
             return architecture

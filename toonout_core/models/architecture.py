@@ -13,8 +13,9 @@ from ..errors import CorruptWeights
 
 StateDict = Mapping[str, Tensor]
 PatchOrder = Literal["channel_first", "channel_last"]
+Fit = Literal["squash", "pad"]
 
-_WRAPPER_PREFIXES = ("module.", "_orig_mod.")
+_WRAPPER_PREFIXES = ("module.", "_orig_mod.", "net.")
 
 
 def batch_counter(key: str, state: StateDict) -> Tensor | None:
@@ -40,9 +41,16 @@ class Architecture:
     default_value: Callable[[str, StateDict], Tensor | None] = batch_counter
     # order of a file about which nothing is known; None: the network has no `patch_order`
     patch_order: PatchOrder | None = None
+    # what else must be so, if another network has the same keys; not asked without the keys
+    condition: Callable[[StateDict], bool] | None = None
+    task: str = "matting"  # as in the weights table
+    fit: Fit = "squash"  # how a picture comes to the input size
+    fill: float | None = None  # value beside a padded picture; None: its edges, repeated
 
     def matches(self, state: StateDict) -> bool:
-        return all(key in state for key in self.keys)
+        """Whether `state`, free of wrapper prefixes, is of this architecture."""
+        has_keys = all(key in state for key in self.keys)
+        return has_keys and (self.condition is None or self.condition(state))
 
     def load(self, state: StateDict) -> nn.Module:
         """A network that holds the tensors of `state` themselves, not copies; for inference.
@@ -57,6 +65,9 @@ class Architecture:
             if value is not None:
                 state[key] = value
         _check_fit(self.id, state, expected)
+        for key, value in expected.items():
+            if not value.is_floating_point():  # a careless .half() takes indices along
+                state[key] = state[key].to(value.dtype)
         network.load_state_dict(state, strict=True, assign=True)
         left = [key for key, value in _all_tensors(network) if value.is_meta]
         assert not left, f"{self.id} leaves {left} without values: register them persistent"
@@ -75,7 +86,9 @@ class Architecture:
 
 
 def strip_prefixes(state: StateDict) -> dict[str, Tensor]:
-    """Keys without what data parallelism (`module.`) and compilation (`_orig_mod.`) put before."""
+    """Keys without what wrappers put before: data parallelism (`module.`), compilation
+    (`_orig_mod.`), Lightning modules (`net.`).
+    """
     bare = {_bare(key): value for key, value in state.items()}
     if len(bare) != len(state):
         raise CorruptWeights(
@@ -119,12 +132,18 @@ def _check_fit(name: str, state: StateDict, expected: StateDict) -> None:
         for key in expected.keys() & state.keys()
         if state[key].shape != expected[key].shape
     }
+    quantised = {
+        key
+        for key in expected.keys() & state.keys()
+        if expected[key].is_floating_point() and not state[key].is_floating_point()
+    }
     faults = [
         f"{len(keys)} {what} ({examples(keys)})"
         for keys, what in (
             (missing, "missing"),
             (unknown, "unknown"),
             (misshapen, "of another shape"),
+            (quantised, "whole numbers"),
         )
         if keys
     ]

@@ -1,0 +1,59 @@
+"""YOLOv8-seg, n to x: own network for the published files, which need their authors' package."""
+
+from __future__ import annotations
+
+from ..architecture import Architecture, StateDict, count_items
+from .head import Candidates
+from .selecting import Selection, masks, select
+from .yolov8_seg import YoloV8Seg
+
+__all__ = ["ARCHITECTURE", "Candidates", "Selection", "YoloV8Seg", "build", "masks", "select"]
+
+_HEAD = "model.22"
+
+
+def _size(state: StateDict, key: str) -> int:
+    return int(state[key].shape[0])
+
+
+def build(state: StateDict) -> YoloV8Seg:
+    """A YOLOv8-seg of the shapes in `state`, without its values."""
+    one, two, three, four, five = (
+        _size(state, f"model.{layer}.conv.weight") for layer in (0, 1, 3, 5, 7)
+    )
+    first, second, third, fourth = (count_items(state, f"model.{n}.m") for n in (2, 4, 6, 8))
+    return YoloV8Seg(
+        widths=(one, two, three, four, five),
+        depths=(first, second, third, fourth),
+        neck_depth=count_items(state, "model.12.m"),
+        classes=_size(state, f"{_HEAD}.cv3.0.2.weight"),
+        bins=_size(state, f"{_HEAD}.cv2.0.2.weight") // 4,
+        coefficients=_size(state, f"{_HEAD}.cv4.0.2.weight"),
+        box_width=_size(state, f"{_HEAD}.cv2.0.0.conv.weight"),
+        class_width=_size(state, f"{_HEAD}.cv3.0.0.conv.weight"),
+        mask_width=_size(state, f"{_HEAD}.cv4.0.0.conv.weight"),
+        prototype_width=_size(state, f"{_HEAD}.proto.cv1.conv.weight"),
+    )
+
+
+ARCHITECTURE = Architecture(
+    id="yolov8_seg",
+    task="instances",
+    keys=(
+        "model.0.conv.weight",
+        "model.2.m.0.cv1.conv.weight",
+        "model.9.cv1.conv.weight",
+        f"{_HEAD}.cv4.0.0.conv.weight",
+        f"{_HEAD}.proto.upsample.weight",
+        f"{_HEAD}.dfl.conv.weight",
+    ),
+    build=build,
+    multiple_of=32,
+    half=True,
+    input_size_hw=(640, 640),
+    mean=(0.0, 0.0, 0.0),
+    std=(1.0, 1.0, 1.0),
+    fit="pad",
+    fill=114 / 255,
+    bytes_per_pixel=600,
+)

@@ -86,6 +86,16 @@ def to_array(image: Tensor, bits: int = 8) -> Array:
     return scaled.permute(0, 2, 3, 1).contiguous().numpy().astype(dtype)
 
 
+def to_levels(image: Tensor) -> Tensor:
+    """B×C×H×W in [0, 1] → the same as uint8, rounded to nearest."""
+    return image.detach().mul(255).round_().clamp_(0, 255).to(torch.uint8)
+
+
+def from_levels(levels: Tensor) -> Tensor:
+    """B×C×H×W of whole numbers 0 … 255 → float32 in [0, 1]."""
+    return levels.to(torch.float32) / 255
+
+
 def to_layer(rgba: Array) -> Array:
     """H×W×4 uint8, straight → H×W×4 float32 in [0, 255], premultiplied, fit for resampling."""
     layer = rgba.astype(np.float32)

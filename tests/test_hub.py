@@ -142,6 +142,18 @@ def test_hash_known_to_the_hub_only(hub, worker, tmp_path):
     assert hub.gets("o/unpinned") == [""]
 
 
+def test_file_that_is_here_is_recognised_by_the_hubs_hash(hub, worker, tmp_path):
+    hub.serve("o/here", "model.safetensors", CONTENT)
+    mine = tmp_path / "sub" / "General.safetensors"
+    mine.parent.mkdir()
+    mine.write_bytes(CONTENT)
+    unpinned = row("o/here", sha256="", size_is_exact=False)
+    for _ in range(2):
+        assert path_of(worker.download(unpinned, tmp_path)) == mine
+    assert hub.gets("o/here") == []
+    assert len([path for _, path, _ in hub.requests if "o/here" in path]) == 1  # then its record
+
+
 def test_a_name_that_is_taken_is_not_overwritten(hub, worker, tmp_path):
     hub.serve("o/taken", "model.safetensors", CONTENT)
     mine = tmp_path / "taken.safetensors"

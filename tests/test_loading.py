@@ -28,7 +28,15 @@ from toonout_core.models.birefnet import BiRefNet
 from toonout_core.models.unet import UNet
 from toonout_core.reading import read_state
 
-TINY_BIREFNET = {"dim": 4, "depths": (1, 1, 1, 1), "heads": (1, 1, 1, 1), "window": 3}
+TINY_BIREFNET = {
+    "dim": 4,
+    "depths": (1, 1, 1, 1),
+    "heads": (1, 1, 1, 1),
+    "window": 3,
+    "inner": 4,
+    "branch": 4,
+    "image_inner": 4,
+}
 
 
 def unet(**changes) -> UNet:
@@ -141,6 +149,16 @@ def test_what_follows_from_the_rest_may_be_missing(host, tmp_path):
     assert restored.keys() == state.keys()
     assert all(torch.equal(restored[key], state[key]) for key in state if "tracked" not in key)
     assert torch.allclose(logits(loaded), logits(network), atol=1e-5)
+
+
+def test_indices_that_were_halved_are_whole_again(host, tmp_path):
+    network = BiRefNet(**TINY_BIREFNET).train(False).half()
+    careless = {key: value.half() for key, value in cloned(network).items()}
+    save_file(careless, tmp_path / "careless.safetensors")
+    loaded = load_network(tmp_path / "careless.safetensors", host).network.state_dict()
+    for key, value in network.state_dict().items():
+        assert torch.equal(loaded[key], value.float() if value.is_floating_point() else value)
+        assert loaded[key].is_floating_point() == value.is_floating_point()
 
 
 def test_tensors_are_taken_over_not_copied():
@@ -275,6 +293,10 @@ BAD = {
     "other shape": (
         spoilt(lambda s: s.update({"head.bias": torch.zeros(9)})),
         "head.bias is 9 instead of 4",
+    ),
+    "quantised": (
+        spoilt(lambda s: s.update({"head.bias": torch.zeros(4, dtype=torch.int8)})),
+        "1 whole numbers (head.bias)",
     ),
     "stable diffusion": (
         spoilt(lambda s: (s.clear(), s.update(foreign("model.diffusion_model.x", "b")))),

@@ -14,7 +14,7 @@ from .errors import CorruptWeights, DownloadFailed
 from .fingerprints import STATE_FOLDER, Fingerprints
 from .host import Host, Step
 from .hub import Offer, Sink, ask, fetch, quiet_client
-from .locating import find_file, source_of
+from .locating import find_file, source_of, weight_files
 from .locking import locked
 from .weights import Weights
 
@@ -64,6 +64,9 @@ class _Download:
     def run(self) -> Path:
         offer = self._run(lambda: ask(self.row))
         sha256 = self._wanted(offer)
+        here = self._find(sha256, offer.size)
+        if here is not None:
+            return self._keep(here, sha256)
         partial = self.folder / STATE_FOLDER / f"{self.row.name}.{sha256[:16]}.partial"
         continued = self._prepare(partial, offer.size) > 0
         self._transfer(offer, partial)
@@ -80,9 +83,19 @@ class _Download:
             )
         target = _free_name(self.folder, self.row)
         partial.replace(target)
-        self.fingerprints.remember(target, sha256, source_of(self.row))
         log.info("%s: downloaded to %s", self.row.name, target)
-        return target
+        return self._keep(target, sha256)
+
+    def _find(self, sha256: str, size: int) -> Path | None:
+        """A file that is here already, now that its sha256 is known."""
+        for path in weight_files(self.fingerprints.host):
+            if path.stat().st_size == size and self.fingerprints.of(path).sha256 == sha256:
+                return path
+        return None
+
+    def _keep(self, path: Path, sha256: str) -> Path:
+        self.fingerprints.remember(path, sha256, source_of(self.row))
+        return path
 
     def _wanted(self, offer: Offer) -> str:
         """The sha256 that the file must have: the table's, else the one that the hub reports."""

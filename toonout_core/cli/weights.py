@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -106,7 +107,7 @@ def _describe(row: Weights, host: LocalHost) -> dict[str, Any]:
     }
 
 
-def _each(names: list[str], work: Any) -> int:
+def _each(names: list[str], work: Callable[[str], None]) -> int:
     """1 if some failed, 2 if all did."""
     failed = 0
     for name in names:

@@ -161,3 +161,27 @@ def test_too_many_pixels_get_a_sentence(monkeypatch):
 @given(st.integers(1, 40), st.integers(1, 40))
 def test_any_size_is_read(height, width):
     assert imaging.read(Image.new("RGB", (width, height))).size_hw == (height, width)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P", "LA", "CMYK", "1", "I;16"])
+def test_reducing_keeps_orientation_alpha_and_text(mode, tmp_path):
+    pixels = np.zeros((40, 80, 4), np.uint8)
+    pixels[:, :40] = 255  # light and opaque at the left
+    source = Image.fromarray(pixels)
+    picture = Image.new(mode, (80, 40)) if mode == "I;16" else source.convert(mode)
+    if mode == "I;16":
+        picture.paste(65535, (0, 0, 40, 40))
+    exif = Image.Exif()
+    exif[0x112] = 6
+    path = tmp_path / "picture.tiff"
+    picture.save(path, exif=exif)
+    small = imaging.read(path, shrink_to=800)
+    assert small.size_hw == (40, 20)
+    whole = imaging.read(path)
+    assert whole.size_hw == (80, 40)
+    for one, other in ((small.image, whole.image), (small.alpha, whole.alpha)):
+        assert (one is None) == (other is None)
+        if one is not None:
+            assert float((one[..., 4, 10] - other[..., 8, 20]).abs().max()) < 0.02
+            assert float((one[..., 36, 10] - other[..., 72, 20]).abs().max()) < 0.02
+    assert imaging.read(path, shrink_to=3200).size_hw == (80, 40)

@@ -25,13 +25,18 @@ class Batch:
     """Every source of a destination through `cut`: each result is whole and recorded, or not there.
 
     `cut` is made by `make_cut` when the first picture needs it, so that a run with nothing to do
-    loads no network.
+    loads no network. `shrink_to`: pixels that larger pictures are reduced to.
     """
 
     def __init__(
-        self, destination: Destination, make_cut: Callable[[], Cut], output: Output
+        self,
+        destination: Destination,
+        make_cut: Callable[[], Cut],
+        output: Output,
+        *,
+        shrink_to: int | None = None,
     ) -> None:
-        self.destination, self.output = destination, output
+        self.destination, self.output, self.shrink_to = destination, output, shrink_to
         self.inferences = 0
         self._make_cut = make_cut
         self._cut: Cut | None = None
@@ -42,7 +47,7 @@ class Batch:
 
     def run(self) -> Iterator[Result]:
         """One result a picture, in order. Stop by not asking for the next one."""
-        self.destination.clean()
+        self.destination.prepare()
         for source in self.destination.sources:
             target = self._target(source)
             names = [target, frame_name(target, 1)]
@@ -77,7 +82,7 @@ class Batch:
         notes: list[str] = []
         written: list[Path] = []
         with ExitStack() as partials:
-            for picture in read_frames(source.path):
+            for picture in read_frames(source.path, shrink_to=self.shrink_to):
                 partial = partials.enter_context(partial_file(folder))
                 notes += self._write(picture, partial)
                 written.append(partial)

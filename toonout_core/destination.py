@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from .errors import BadInput
+from .errors import BadInput, ToonOutError
 from .manifest import Manifest, Record, settings_hash
 from .naming import Source
 from .report import Result
@@ -45,8 +45,15 @@ class Destination:
         self._resume = resume and manifest is not None
         self._inputs = {_identity(source.path) for source in sources}
 
-    def clean(self) -> None:
-        """Remove what runs left behind that were killed more than a day ago."""
+    def prepare(self) -> None:
+        """Make the folder, and remove what runs left there that were killed more than a day ago.
+
+        Raises ToonOutError if it cannot be made.
+        """
+        try:
+            self.out.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ToonOutError(f"{self.out} must be a folder to write to, but: {error}.") from error
         oldest = time.time() - _ABANDONED_AFTER_S
         for folder in {self.out / source.target.parent for source in self.sources}:
             for path in folder.glob(f".*{PARTIAL_SUFFIX}"):
@@ -105,18 +112,20 @@ class Destination:
         return tuple(outputs), outputs != list(plain)
 
     def remember(self, record: Record, result: Result) -> None:
-        """Write down what became of a source."""
+        """Write down what became of a source. Raises ToonOutError if that cannot be written."""
         if self.manifest is None:
             return
-        self.manifest.append(
-            replace(
-                record,
-                status="done" if result.status == "done" else "failed",
-                outputs=tuple(path.relative_to(self.out).as_posix() for path in result.outputs),
-                seconds=result.seconds,
-                message=result.message,
-            )
+        complete = replace(
+            record,
+            status="done" if result.status == "done" else "failed",
+            outputs=tuple(path.relative_to(self.out).as_posix() for path in result.outputs),
+            seconds=result.seconds,
+            message=result.message,
         )
+        try:
+            self.manifest.append(complete)
+        except OSError as error:
+            raise ToonOutError(f"{self.manifest.path} must be writable, but: {error}.") from error
 
     def _own_results(self, source: Source, plain: Sequence[Path]) -> list[Path]:
         """What an earlier run made of the same picture, where that is to be replaced."""

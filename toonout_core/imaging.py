@@ -6,6 +6,7 @@ Inside of the core a picture is float32 RGB in [0, 1], B×3×H×W; alpha is B×1
 from __future__ import annotations
 
 import struct
+import sys
 import warnings
 import zlib
 from collections.abc import Iterator, Mapping
@@ -222,24 +223,24 @@ def _describe(source: PixelSource) -> str:
     return str(source) if isinstance(source, str | Path) else "the data given"
 
 
-def open_picture(source: PixelSource) -> Image.Image:
+def open_picture(
+    source: PixelSource, *, name: str = "", pixel_limit: int = PIXEL_LIMIT
+) -> Image.Image:
     """Open with a sentence for everything that is not a sound picture of a sane size."""
     if isinstance(source, Image.Image):
         return source
-    name = _describe(source)
+    name = name or _describe(source)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             picture = Image.open(source)
-    except FileNotFoundError:
-        raise BadInput("a picture must exist", f"no file at {name}") from None
     except Image.DecompressionBombError:
         raise _too_large(name, "more") from None
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
         raise BadInput(
             f"{name} must be a picture that Pillow reads", f"{type(error).__name__}: {error}"
         ) from error
-    if picture.width * picture.height > PIXEL_LIMIT:
+    if picture.width * picture.height > pixel_limit:
         picture.close()
         raise _too_large(name, f"{picture.width}×{picture.height}")
     return picture
@@ -260,45 +261,73 @@ def _decoded(picture: Image.Image, name: str) -> Image.Image:
 
 
 @contextmanager
-def _opened(source: PixelSource) -> Iterator[Image.Image]:
-    picture = open_picture(source)
-    try:
-        yield picture
-    finally:
-        if isinstance(source, str | Path):
-            picture.close()
-
-
-def read(source: PixelSource) -> Picture:
-    """The first (or only) frame of a file, stream or PIL picture."""
-    with _opened(source) as picture:
-        return _first_frame(picture, _describe(source))
-
-
-def read_frames(source: PixelSource) -> Iterator[Picture]:
-    """Every frame of an animated file; one for a still."""
+def _opened(source: PixelSource, shrink_to: int | None) -> Iterator[Image.Image]:
+    # Pillow has a limit of its own at 179 megapixels
+    limit = PIXEL_LIMIT if shrink_to is None else sys.maxsize
     name = _describe(source)
-    with _opened(source) as picture:
+    if not isinstance(source, str | Path):
+        yield open_picture(source, name=name, pixel_limit=limit)
+        return
+    # not by its name: Pillow loses the orientation of a TIFF that it maps into memory
+    try:
+        stream = Path(source).open("rb")
+    except FileNotFoundError:
+        raise BadInput("a picture must exist", f"no file at {name}") from None
+    except OSError as error:
+        raise BadInput("a picture must be a file that can be read", str(error)) from error
+    with stream:
+        yield open_picture(stream, name=name, pixel_limit=limit)
+
+
+def read(source: PixelSource, *, shrink_to: int | None = None) -> Picture:
+    """The first (or only) frame of a file, stream or PIL picture.
+
+    `shrink_to`: pixels (width times height) that a larger picture is reduced to.
+    """
+    with _opened(source, shrink_to) as picture:
+        return _first_frame(picture, _describe(source), shrink_to)
+
+
+def read_frames(source: PixelSource, *, shrink_to: int | None = None) -> Iterator[Picture]:
+    """Every frame of an animated file; one for a still. See `read`."""
+    name = _describe(source)
+    with _opened(source, shrink_to) as picture:
         try:
             frames = int(getattr(picture, "n_frames", 1))
         except (OSError, ValueError, SyntaxError, EOFError, IndexError, struct.error) as error:
             raise BadInput(f"{name} must be a whole picture", str(error)) from error
         # MPO: a photograph with previews or a second view behind it, not an animation
         if frames == 1 or picture.format == "MPO":
-            yield _first_frame(picture, name)
+            yield _first_frame(picture, name, shrink_to)
             return
         for index in range(frames):
             try:
                 picture.seek(index)
             except (OSError, ValueError, SyntaxError, EOFError, struct.error) as error:
                 raise BadInput(f"{name} must be whole", f"frame {index + 1}: {error}") from error
-            yield from_pil(_decoded(picture, name).copy())
+            yield from_pil(_shrunk(_decoded(picture, name).copy(), shrink_to))
 
 
-def _first_frame(picture: Image.Image, name: str) -> Picture:
-    if _is_deep_colour(picture):
+def _first_frame(picture: Image.Image, name: str, shrink_to: int | None) -> Picture:
+    too_large = shrink_to is not None and picture.width * picture.height > shrink_to
+    if _is_deep_colour(picture) and not too_large:
         return _read_deep_colour(picture, name)
-    return from_pil(_decoded(picture, name))
+    return from_pil(_shrunk(_decoded(picture, name), shrink_to))
+
+
+def _shrunk(picture: Image.Image, pixels: int | None) -> Image.Image:
+    if pixels is None or picture.width * picture.height <= pixels:
+        return picture
+    scale = (pixels / (picture.width * picture.height)) ** 0.5
+    info = {key: value for key, value in picture.info.items() if key != "transparency"}
+    if "exif" in info:  # what is in it may not be true any more: Pillow turns TIFF as it loads
+        info["exif"] = picture.getexif().tobytes()
+    size = (max(1, int(picture.width * scale)), max(1, int(picture.height * scale)))
+    if picture.mode in ("1", "P", "PA"):
+        picture = picture.convert("RGBA" if _has_alpha(picture) else "RGB")
+    smaller = picture.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
+    smaller.info = info
+    return smaller
 
 
 # ---------------------------------------------------------------- 16-bit colour (Pillow reads 8)

@@ -230,12 +230,13 @@ raise SystemExit(main(sys.argv[1:]))
 """
 
 
-@pytest.mark.skipif(os.name == "nt", reason="no SIGINT for a child process")
-def test_ctrl_c_leaves_whole_files_only(tmp_path):
+@pytest.mark.skipif(os.name == "nt", reason="no such signals for a child process")
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_a_stop_leaves_whole_files_only(tmp_path, how):
     root, out = tmp_path / "in", tmp_path / "out"
     root.mkdir()
-    for index in range(20):
-        drawing().save(root / f"{index:02}.png")
+    for index in range(9):
+        drawing().save(root / f"{index}.png")
     arguments = ["cutout", root, "-o", out, "--report", tmp_path / "report.json", "--resume"]
     command = [sys.executable, "-c", SLOW, *map(str, arguments)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
@@ -244,17 +245,39 @@ def test_ctrl_c_leaves_whole_files_only(tmp_path):
         for _ in range(3):
             next(working)
         time.sleep(0.1)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(how)
         said = process.stderr.read()
-    assert process.returncode == 130
-    assert "then interrupted" in said
     assert "Traceback" not in said
-    files = names(out)
-    assert files[:3] == [".toonout.jsonl", "00.png", "01.png"]
-    assert all(name == ".toonout.jsonl" or name.endswith(".png") for name in files)
-    for name in files[1:]:
+    done = [name for name in names(out) if name.endswith(".png")]
+    assert done[:2] == ["0.png", "1.png"]
+    assert len(done) < 9
+    for name in done:
         with Image.open(out / name) as picture:
             picture.load()
-    report = json.loads((tmp_path / "report.json").read_text())
-    assert report["interrupted"]
-    assert report["counts"]["done"] == len(files) - 1
+    if how == signal.SIGINT:
+        assert process.returncode == 130
+        assert "then interrupted" in said
+        assert names(out) == [".toonout.jsonl", *done]
+        report = json.loads((tmp_path / "report.json").read_text())
+        assert (report["interrupted"], report["counts"]["done"]) == (True, len(done))
+    finished = subprocess.run(command, capture_output=True, text=True)
+    assert finished.returncode == 0
+    assert f"{9 - len(done)} done, {len(done)} done before" in finished.stderr
+    assert [n for n in names(out) if n.endswith(".png")] == [f"{i}.png" for i in range(9)]
+
+
+def test_large_pictures_can_be_reduced(cutout, tmp_path):
+    path = tmp_path / "large.png"
+    drawing(200, 400).save(path)
+    assert cutout(path, "-o", tmp_path / "small.png", "--shrink-to", "0.02").code == 0
+    with Image.open(tmp_path / "small.png") as picture:
+        assert picture.size == (200, 100)
+    assert cutout(path, "-o", tmp_path / "same.png", "--shrink-to", "1").code == 0
+    with Image.open(tmp_path / "same.png") as picture:
+        assert picture.size == (400, 200)
+
+
+def test_a_folder_that_cannot_be_made(cutout, tmp_path, girl):
+    shell = cutout(girl, "-o", girl / "out")
+    assert shell.code == 2
+    assert "Traceback" not in shell.stderr

@@ -126,7 +126,7 @@ def test_ctrl_c_leaves_an_empty_queue(comfy, tmp_path, pictures):
     assert "Traceback" not in said
     while jobs(comfy) and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 40  # the whole batch would take minutes
     assert jobs(comfy) == 0
     # nothing of ours comes after the end
     time.sleep(1)

@@ -50,3 +50,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         except BrokenPipeError:  # whoever read our output has gone
             sys.stderr.close()
             return 1
+        except OSError as error:
+            say(f"toonout {arguments.verb}: {error}")
+            return 2

@@ -68,6 +68,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise BadInput("- must be the only input", " ".join(arguments.paths))
     if arguments.quality is not None and not 1 <= arguments.quality <= 100:
         raise BadInput("quality must be 1 … 100", str(arguments.quality))
+    if arguments.shrink_to is not None and arguments.shrink_to <= 0:
+        raise BadInput("--shrink-to must be above 0 megapixels", str(arguments.shrink_to))
     if arguments.out == "-" or (arguments.out is None and arguments.paths == ["-"]):
         return _to_stdout(arguments)
     if arguments.out is None:
@@ -94,7 +96,8 @@ def _to_stdout(arguments: argparse.Namespace) -> int:
         raise BadInput("stdout must get one picture", f"{len(arguments.paths)}", "Name a folder.")
     output = _output(arguments)
     name = arguments.paths[0]
-    picture = read(io.BytesIO(sys.stdin.buffer.read()) if name == "-" else name)
+    source = io.BytesIO(sys.stdin.buffer.read()) if name == "-" else name
+    picture = read(source, shrink_to=_shrink_to(arguments))
     matte = _make_cut(arguments)(picture)
     for note in encode_matte(sys.stdout.buffer, matte, picture, output):
         _note(arguments, note)
@@ -111,7 +114,7 @@ def _to_file(arguments: argparse.Namespace, out: Path) -> int:
 
     output = _output(arguments, out)
     if arguments.paths == ["-"]:
-        picture = read(io.BytesIO(sys.stdin.buffer.read()))
+        picture = read(io.BytesIO(sys.stdin.buffer.read()), shrink_to=_shrink_to(arguments))
         path, notes = cut_picture(
             picture, _make_cut(arguments), out, output, overwrite=arguments.on_exists == "overwrite"
         )
@@ -125,7 +128,9 @@ def _to_file(arguments: argparse.Namespace, out: Path) -> int:
         )
     named = [Source(source.path, PurePath(out.stem)) for source in found.sources]
     destination = Destination(out.parent, named, settings={}, existing=arguments.on_exists)
-    batch = Batch(destination, lambda: _make_cut(arguments), output)
+    batch = Batch(
+        destination, lambda: _make_cut(arguments), output, shrink_to=_shrink_to(arguments)
+    )
     return _finish(arguments, batch, Found(named, found.problems))
 
 
@@ -150,7 +155,9 @@ def _to_folder(arguments: argparse.Namespace, out: Path) -> int:
         resume=arguments.resume,
         manifest=manifest,
     )
-    batch = Batch(destination, lambda: _make_cut(arguments), output)
+    batch = Batch(
+        destination, lambda: _make_cut(arguments), output, shrink_to=_shrink_to(arguments)
+    )
     return _finish(arguments, batch, found)
 
 
@@ -257,10 +264,14 @@ def _background(text: str) -> Any:
     return read(text).image if Path(text).is_file() else parse_colour(text)
 
 
+def _shrink_to(arguments: argparse.Namespace) -> int | None:
+    return int(arguments.shrink_to * 1e6) if arguments.shrink_to is not None else None
+
+
 def _settings(arguments: argparse.Namespace) -> dict[str, Any]:
     """All that a result depends on, beside its picture."""
     names = ("resolution", "precision", "format", "background", "mask_only", "foreground")
-    names += ("source_alpha", "bits", "quality", "metadata")
+    names += ("shrink_to", "source_alpha", "bits", "quality", "metadata")
     return {name: getattr(arguments, name) for name in names} | {
         "model": _file_state(arguments.model),
         "background": _file_state(arguments.background),

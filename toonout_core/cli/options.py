@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,6 +60,12 @@ def add_output_options(parser: argparse.ArgumentParser) -> None:
         help="what to do with transparency that a picture already has (default: %(default)s)",
     )  # fmt: skip
     group.add_argument(
+        "--shrink-to",
+        type=float,
+        metavar="MEGAPIXELS",
+        help="reduce larger pictures to that size (without it, 100 megapixels are the limit)",
+    )
+    group.add_argument(
         "--bits", choices=("auto", "8", "16"), default="auto",
         help="a channel; auto keeps 16 where the picture has 16 and the result is png",
     )  # fmt: skip
@@ -97,9 +104,11 @@ def load_model(arguments: argparse.Namespace) -> Matting:
     from ..matting import load_matting
 
     folders = [Path(folder).expanduser() for folder in arguments.models_dir]
+    host = LocalHost(arguments.device, [*folders, cache_dir()], quiet=arguments.quiet)
+    logging.getLogger("toonout").info("device: %s", host.device)
     return load_matting(
         arguments.model,
-        host=LocalHost(arguments.device, [*folders, cache_dir()], quiet=arguments.quiet),
+        host=host,
         precision=arguments.precision,
         resolution=arguments.resolution,
         download=not arguments.no_download,

@@ -65,7 +65,9 @@ def add_parser(verbs: Verbs) -> None:
     parser.add_argument(
         "paths", nargs="+", metavar="PATH", help="picture, folder or pattern ('*.png')"
     )
-    parser.add_argument("-o", "--out", metavar="DIR", required=True, help="folder for the results")
+    parser.add_argument(
+        "-o", "--out", metavar="DIR", default="results", help="folder (default: %(default)s)"
+    )
     parser.add_argument("--workflow", metavar="FILE", required=True, help="in API format")
     parser.add_argument(
         "--server", metavar="URL", default="http://127.0.0.1:8188", help="default: %(default)s"
@@ -171,7 +173,7 @@ class QueueRun:
 
     async def run(self, in_flight: int) -> None:
         """Raises ToonOutError if the workflow is wrong; takes back what is queued when stopped."""
-        self.destination.clean()
+        self.destination.prepare()
         sources = iter(self.destination.sources)
 
         async def work() -> None:

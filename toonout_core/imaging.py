@@ -270,7 +270,7 @@ def _opened(source: PixelSource, shrink_to: int | None) -> Iterator[Image.Image]
         return
     # not by its name: Pillow loses the orientation of a TIFF that it maps into memory
     try:
-        stream = Path(source).open("rb")
+        stream = Path(source).open("rb")  # noqa: SIM115 (closed by the `with` below)
     except FileNotFoundError:
         raise BadInput("a picture must exist", f"no file at {name}") from None
     except OSError as error:

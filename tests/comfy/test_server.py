@@ -6,14 +6,16 @@ COMFYUI_PATH=<checkout> COMFYUI_PYTHON=<its python> pytest tests/comfy
 from __future__ import annotations
 
 import json
+import os
 import re
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from tests.comfy.graphs import NAMES, example, ids_of, to_api
+from tests.comfy.graphs import DECORATION, NAMES, example, ids_of, to_api
 from tests.comfy.test_pack import NODE_IDS
 
 pytestmark = pytest.mark.comfy
@@ -22,6 +24,7 @@ pytest.importorskip("aiohttp")
 from tests.comfy.server import BACK, BRIGHT, DARK, PACK, ComfyError  # noqa: E402
 
 LUMA = "luma.safetensors"
+CORE_NODES = Path(__file__).parent / "core_nodes.json"
 
 
 def node(kind, **inputs):
@@ -131,7 +134,7 @@ def test_replace_background(comfy):
     (picture,) = comfy.pictures(run, key)
     values = pixels(picture)
     assert values.shape == (96, 128, 3)
-    assert values[50, 60].tolist() == [BRIGHT] * 3
+    assert np.abs(values[50, 60] - BRIGHT).max() <= 1  # Save Image cuts off
     assert np.abs(values[4, 4] - BACK).max() <= 1
 
 
@@ -165,10 +168,11 @@ def test_text_to_image_is_valid_up_to_its_checkpoint(comfy):
 
 
 def test_progress_and_previews(comfy):
-    run = comfy.run(cut_out(5))
-    seen = run.progress["4"]
-    assert seen[-1] == (10, 10)
-    assert len({value for value, _ in seen}) >= 5
+    run = comfy.run(cut_out(2))
+    assert run.progress["4"][-1] == (4, 4), "matting and colours, on one bar"
+    # ComfyUI itself drops events that follow each other too fast
+    run = comfy.run(cut_out(4, clean_colours=False, resolution=1024))
+    assert {value for value, _ in run.progress["4"]} >= {1, 2, 3, 4}
     assert run.previews
     meta, picture = run.previews[-1]
     assert meta["node_id"] == "4"
@@ -202,7 +206,7 @@ def test_second_run_is_cached(comfy):
 
 def test_only_a_step_of_a_long_batch_is_on_the_device(comfy):
     before = report(comfy)
-    comfy.run(cut_out(300, frames_per_step=3, refine_radius_px=0))
+    comfy.run(cut_out(300, frames_per_step=3, clean_colours=False))
     after = report(comfy)
     assert after["frames"][len(before["frames"]) :] == [3] * 100
     results_mib = 300 * 64 * 64 * 4 * (3 + 4 + 3 + 1 + 1) / 2**20
@@ -332,3 +336,38 @@ def test_wrong_batches_and_values_are_refused(comfy):
     graph = cut_out(resolution=99999)
     with pytest.raises(ComfyError, match="value_bigger_than_max"):
         comfy.run(graph)
+
+
+def test_recorded_sockets_of_core_nodes(comfy):
+    """core_nodes.json, which test_workflows.py believes, agrees with this release.
+
+    To record another one: TOONOUT_STORE_CORE_NODES=1
+    """
+    release = ".".join(map(str, comfy.version))
+    stored = json.loads(CORE_NODES.read_text("utf-8")) if CORE_NODES.is_file() else {}
+    used = {node["type"] for name in NAMES for node in example(name)["nodes"]} - DECORATION
+    live = {name: sockets(comfy.get(f"/object_info/{name}")[name]) for name in sorted(used)}
+    core = {name: info for name, info in live.items() if name not in NODE_IDS}
+    if os.environ.get("TOONOUT_STORE_CORE_NODES"):
+        stored[release] = core
+        CORE_NODES.write_text(json.dumps(stored, indent=1, sort_keys=True) + "\n", "utf-8")
+    if release not in stored:
+        pytest.skip(f"no record of ComfyUI {release}")
+    assert stored[release] == core
+
+
+def sockets(info):
+    """The part of /object_info that graphs depend on; lists of choices are left out."""
+    kept = ("control_after_generate", "image_upload", "forceInput")
+    inputs = {
+        group: {
+            name: [
+                "COMBO" if isinstance(kind, list) else kind,
+                {key: True for key in kept if options and options[0].get(key)},
+            ]
+            for name, (kind, *options) in items.items()
+        }
+        for group, items in info["input"].items()
+        if group != "hidden"
+    }
+    return {"input": inputs, "output": info["output"], "output_name": info["output_name"]}

@@ -1,0 +1,96 @@
+"""The example workflows: complete, laid out for people, and still fitting our nodes and core's."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.comfy.graphs import DECORATION, NAMES, example, ids_of, to_api
+
+CORE = json.loads((Path(__file__).parent / "core_nodes.json").read_text("utf-8"))
+# seeds and the like: what the frontend may change after each run
+AFTER_GENERATE = {"fixed", "increment", "decrement", "randomize"}
+
+
+def our_nodes(nodes):
+    """As /object_info would tell it."""
+    known = {}
+    for name, node in nodes.items():
+        schema = node.define_schema()
+        inputs = {
+            item.id: [item.io_type, {"forceInput": bool(getattr(item, "force_input", False))}]
+            for item in schema.inputs
+        }
+        known[name] = {
+            "input": {"required": inputs},
+            "output": [item.io_type for item in schema.outputs],
+            "output_name": [item.display_name for item in schema.outputs],
+        }
+    return known
+
+
+@pytest.mark.parametrize("release", list(CORE))
+@pytest.mark.parametrize("name", NAMES)
+def test_every_socket_and_widget_fits(nodes, name, release):
+    prompt = to_api(example(name), CORE[release] | our_nodes(nodes))
+    for node in prompt.values():
+        if node["class_type"] in nodes:
+            schema = nodes[node["class_type"]].define_schema()
+            for item in schema.inputs:
+                if not item.optional:
+                    assert item.id in node["inputs"]
+                options = getattr(item, "options", None)
+                if options:
+                    assert node["inputs"][item.id] in options
+    assert not ids_of(prompt, "InvertMask"), "white is the character everywhere"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_seeds_are_fixed(name):
+    for node in example(name)["nodes"]:
+        chosen = AFTER_GENERATE & {
+            value for value in node["widgets_values"] if isinstance(value, str)
+        }
+        assert chosen <= {"fixed"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_note_explains_and_nothing_overlaps(name):
+    graph = example(name)
+    assert any(node["type"] in DECORATION for node in graph["nodes"])
+    assert graph["groups"]
+    boxes = [(node["pos"], node["size"], node["id"]) for node in graph["nodes"]]
+    for (a, a_size, a_id), (b, b_size, b_id) in itertools.combinations(boxes, 2):
+        # a node's title is 30 pixels above its position
+        apart = (
+            a[0] + a_size[0] <= b[0]
+            or b[0] + b_size[0] <= a[0]
+            or a[1] + a_size[1] <= b[1] - 30
+            or b[1] + b_size[1] <= a[1] - 30
+        )
+        assert apart, f"nodes {a_id} and {b_id} overlap"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_links_are_sound(name):
+    graph = example(name)
+    nodes = {node["id"]: node for node in graph["nodes"]}
+    for number, source, out, target, into, kind in graph["links"]:
+        assert nodes[source]["outputs"][out]["type"] == kind
+        assert number in nodes[source]["outputs"][out]["links"]
+        assert nodes[target]["inputs"][into] | {"link": number} == nodes[target]["inputs"][into]
+    assert graph["last_link_id"] == max(link[0] for link in graph["links"])
+    assert graph["last_node_id"] == max(nodes)
+
+
+def test_checkpoints_come_with_their_address():
+    for node in example("01_text2img_cutout")["nodes"]:
+        if node["type"] == "CheckpointLoaderSimple":
+            (model,) = node["properties"]["models"]
+            assert model["name"] == node["widgets_values"][0]
+            assert model["url"].startswith("https://huggingface.co/")
+            assert model["url"].endswith(model["name"])
+            assert model["directory"] == "checkpoints"

@@ -12,6 +12,9 @@ from torch import Tensor
 
 from .errors import BadInput
 from .imaging import Picture
+from .matting import ForegroundOptions
+from .ops.adjust import AdjustOptions, adjust
+from .ops.foreground import estimate_foreground
 from .ops.resizing import resize
 from .results import Matte
 from .writing import (
@@ -108,6 +111,25 @@ def observations(matte: Matte) -> list[str]:
     if float(matte.alpha.max()) < 0.5:
         notes.append("no character was found: alpha stays below 0.5")
     return notes
+
+
+def adjusting(cut: Cut, options: AdjustOptions, colours: ForegroundOptions | None) -> Cut:
+    """`cut`, then adjust its alpha, then estimate colours for what it has become.
+
+    `cut` itself should estimate none.
+    """
+
+    def adjusted(picture: Picture) -> Matte:
+        matte = cut(picture)
+        alpha = adjust(matte.alpha, options)
+        if colours is None:
+            return Matte(matte.image, alpha)
+        foreground = estimate_foreground(
+            matte.image, alpha, colours.radius_px, colours.refine_radius_px
+        )
+        return Matte(matte.image, alpha, foreground)
+
+    return adjusted
 
 
 def cut_picture(

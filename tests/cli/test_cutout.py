@@ -277,6 +277,29 @@ def test_large_pictures_can_be_reduced(cutout, tmp_path):
         assert picture.size == (400, 200)
 
 
+def test_adjustments_are_those_of_the_core():
+    from dataclasses import fields
+
+    from toonout_core.cli.options import ADJUSTMENTS
+    from toonout_core.ops.adjust import AdjustOptions
+
+    assert list(ADJUSTMENTS) == [field.name for field in fields(AdjustOptions)]
+
+
+def test_the_matte_is_adjusted_before_its_colours(cutout, tmp_path, girl):
+    # alpha of the random network lies around 0.5: nothing is left, or everything
+    assert cutout(girl, "-o", tmp_path / "none.png", "--black", "0.99").code == 0
+    assert cutout(girl, "-o", tmp_path / "all.png", "--white", "0.01").code == 0
+    with Image.open(tmp_path / "none.png") as none, Image.open(tmp_path / "all.png") as whole:
+        assert np.asarray(none)[..., 3].max() == 0
+        assert np.asarray(whole)[..., 3].min() == 255
+        with Image.open(girl) as source:
+            assert np.array_equal(np.asarray(whole)[..., :3], np.asarray(source))
+    shell = cutout(girl, "-o", tmp_path / "x.png", "--black", "0.9", "--white", "0.1")
+    assert shell.code != 0
+    assert "Traceback" not in shell.stderr
+
+
 def test_a_folder_that_cannot_be_made(cutout, tmp_path, girl):
     shell = cutout(girl, "-o", girl / "out")
     assert shell.code == 2

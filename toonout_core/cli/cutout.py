@@ -11,14 +11,23 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import BadInput
 from .fields import Verbs
-from .options import add_file_options, add_model_options, add_output_options, load_model
+from .options import (
+    add_adjust_options,
+    add_file_options,
+    add_model_options,
+    add_output_options,
+    given_adjustments,
+    load_model,
+)
 from .terminal import ProgressBar, require_redirected_stdout, say
 
 if TYPE_CHECKING:
     from ..batch import Batch
+    from ..imaging import Picture
     from ..naming import Found
     from ..output import Cut, Output
     from ..report import Report
+    from ..results import Matte
 
 EXAMPLES = """\
 examples:
@@ -55,6 +64,7 @@ def add_parser(verbs: Verbs) -> None:
         "-o", "--out", metavar="OUT", help="folder, file for a single picture, or - for stdout"
     )
     add_model_options(parser)
+    add_adjust_options(parser)
     add_output_options(parser)
     add_file_options(parser)
 
@@ -227,14 +237,18 @@ def _note(arguments: argparse.Namespace, text: str) -> None:
 
 def _make_cut(arguments: argparse.Namespace) -> Cut:
     from ..matting import ForegroundOptions
+    from ..ops.adjust import AdjustOptions
+    from ..output import adjusting
 
     matting = load_model(arguments)
-    options = ForegroundOptions() if arguments.foreground and not arguments.mask_only else None
+    colours = ForegroundOptions() if arguments.foreground and not arguments.mask_only else None
+    given = given_adjustments(arguments)
 
-    def cut(picture: Any) -> Any:
-        return matting(picture, source_alpha=arguments.source_alpha, foreground=options)
+    def cut(picture: Picture) -> Matte:
+        early = None if given else colours
+        return matting(picture, source_alpha=arguments.source_alpha, foreground=early)
 
-    return cut
+    return adjusting(cut, AdjustOptions(**given), colours) if given else cut
 
 
 def _output(arguments: argparse.Namespace, out: Path | None = None) -> Output:
@@ -273,6 +287,7 @@ def _settings(arguments: argparse.Namespace) -> dict[str, Any]:
     names = ("resolution", "precision", "format", "background", "mask_only", "foreground")
     names += ("shrink_to", "source_alpha", "bits", "quality", "metadata")
     return {name: getattr(arguments, name) for name in names} | {
+        "adjust": given_adjustments(arguments),
         "model": _file_state(arguments.model),
         "background": _file_state(arguments.background),
     }

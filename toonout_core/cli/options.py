@@ -78,6 +78,32 @@ def add_output_options(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
+# the fields of ops.adjust.AdjustOptions, which imports torch
+ADJUSTMENTS = {
+    "black": ("X", "alpha that becomes transparent, 0 to 1"),
+    "white": ("X", "alpha that becomes opaque, 0 to 1"),
+    "gamma": ("X", "above 1: half transparent parts become more opaque"),
+    "drop_specks_px": ("AREA", "remove separate specks up to that many pixels"),
+    "fill_holes_px": ("AREA", "fill enclosed holes up to that many pixels"),
+    "grow_px": ("N", "move edges outwards, or inwards if negative; fractions count"),
+    "feather_px": ("N", "soften edges over that distance"),
+}
+
+
+def add_adjust_options(parser: argparse.ArgumentParser) -> None:
+    """What is done to a matte before colours are estimated for it."""
+    group = parser.add_argument_group("matte")
+    for name, (metavar, explanation) in ADJUSTMENTS.items():
+        option = "--" + name.removesuffix("_px").replace("_", "-")
+        group.add_argument(option, dest=name, type=float, metavar=metavar, help=explanation)
+
+
+def given_adjustments(arguments: argparse.Namespace) -> dict[str, float]:
+    """Those that stand on the command line."""
+    values = {name: getattr(arguments, name) for name in ADJUSTMENTS}
+    return {name: value for name, value in values.items() if value is not None}
+
+
 def add_file_options(parser: argparse.ArgumentParser) -> None:
     """What every verb has that fills a folder."""
     group = parser.add_argument_group("files")

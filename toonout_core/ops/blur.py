@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,7 @@ def box_blur(x: Tensor, size_px: int) -> Tensor:
         raise BadInput("size_px must be at least 1", str(size_px))
     if size_px == 1:
         return x.to(torch.float32)
-    return box_blur_cpu(x, size_px) if x.device.type == "cpu" else box_blur_torch(x, size_px)
+    return box_blur_cpu(x, size_px) if through_opencv(x) else box_blur_torch(x, size_px)
 
 
 def gaussian_blur(x: Tensor, sigma_px: float) -> Tensor:
@@ -42,8 +43,13 @@ def gaussian_blur(x: Tensor, sigma_px: float) -> Tensor:
         raise BadInput("sigma_px must not be negative", str(sigma_px))
     if sigma_px == 0:
         return x.to(torch.float32)
-    blur = gaussian_blur_cpu if x.device.type == "cpu" else gaussian_blur_torch
+    blur = gaussian_blur_cpu if through_opencv(x) else gaussian_blur_torch
     return blur(x, sigma_px)
+
+
+def through_opencv(x: Tensor) -> bool:
+    """True where OpenCV is the quicker way: on the CPU, if it is installed at all."""
+    return x.device.type == "cpu" and find_spec("cv2") is not None
 
 
 # ---------------------------------------------------------------- OpenCV
@@ -76,10 +82,10 @@ def _map_planes(function: Callable[[Array, Array], None], x: Tensor) -> Tensor:
     source = x.detach().to(torch.float32)
     if source.stride(-1) != 1:
         source = source.contiguous()
-    target = torch.empty(source.shape, dtype=torch.float32)
-    planes = list(zip(source.flatten(0, 1).numpy(), target.flatten(0, 1).numpy(), strict=True))
-    run_parallel(function, planes)
-    return target
+    # numpy asks the system for large pages, torch does not: half of the time of a large result
+    target = np.empty((source.shape[0] * source.shape[1], *source.shape[2:]), np.float32)
+    run_parallel(function, list(zip(source.flatten(0, 1).numpy(), target, strict=True)))
+    return torch.from_numpy(target).view(source.shape)
 
 
 def run_parallel(work: Callable[..., None], tasks: list[tuple[Any, ...]]) -> None:

@@ -25,7 +25,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from .blur import box_blur_torch, run_parallel
+from .blur import box_blur_torch, run_parallel, through_opencv
 
 Array = npt.NDArray[Any]
 Window = tuple[slice, slice]
@@ -48,7 +48,7 @@ def blur_fusion(
 
     `unreached` pixels are transparent with no alpha near them: there the formula has no answer.
     """
-    fuse = blur_fusion_cpu if image.device.type == "cpu" else blur_fusion_torch
+    fuse = blur_fusion_cpu if through_opencv(image) else blur_fusion_torch
     return fuse(image, alpha, radius_px, refine_radius_px)
 
 
@@ -118,7 +118,7 @@ def _occupied(alpha: Array, band: slice, window_px: int) -> slice | None:
 class _Memory:
     """Planes of one thread, used again for every window."""
 
-    COUNT = 10
+    COUNT = 9
 
     def __init__(self) -> None:
         self._data = np.empty(0, np.float32)
@@ -139,36 +139,47 @@ class _Pass:
     """
 
     def __init__(
-        self, a: Array, n: Array, size_px: int, inside: Window, planes: list[Array]
+        self, a: Array, n: Array, size_px: int, inside: Window, planes: list[Array], last: bool
     ) -> None:
         import cv2
 
         cv2.blur(a, (size_px, size_px), dst=planes[0])
         cv2.blur(n, (size_px, size_px), dst=planes[1])
-        self.weight_f, self.weight_b, self._scratch = (plane[inside] for plane in planes[:3])
-        self._alpha, without = a[inside], n[inside]
-        self.unreached = (self._alpha < TRANSPARENT) & (self.weight_f < UNREACHED)
-        for r in _chunks(self._alpha):
-            # n·(1+α) / (box(α) + ε) and n / (box(n) + ε)
-            weight, scratch = self.weight_f[r], self._scratch[r]
-            weight += EPSILON
-            np.divide(without[r], weight, out=weight)
-            np.multiply(weight, self._alpha[r], out=scratch)
-            weight += scratch
-            self.weight_b[r] += EPSILON
-            np.divide(without[r], self.weight_b[r], out=self.weight_b[r])
+        self._alpha, n = a[inside], n[inside]
+        self._weight_f, self._weight_b = planes[0][inside], planes[1][inside]
+        if last:
+            self.unreached = (self._alpha < TRANSPARENT) & (self._weight_f < UNREACHED)
+        for r in _chunks(n):
+            # n·(1+α) / (box(α)+ε), and n / (box(n)+ε), times α where only α·n·B̄ is wanted
+            weight_f, weight_b = self._weight_f[r], self._weight_b[r]
+            weight_f += EPSILON
+            np.divide(n[r], weight_f, out=weight_f)
+            weight_f += weight_f * self._alpha[r]
+            weight_b += EPSILON
+            np.divide(n[r], weight_b, out=weight_b)
+            if last:
+                weight_b *= self._alpha[r]
 
-    def explain(self, seen: Array, mean_f: Array, mean_b: Array, target: Array) -> None:
-        """From αI, box(F·α) and box(B·n): F′ into `target`; mean_b turns into n·B̄."""
+    def explain(self, seen: Array, mean_f: Array, mean_b: Array) -> None:
+        """From αI, box(F·α) and box(B·n): the latter two turn into F′·α and n·B̄."""
         for r in _chunks(seen):
-            scratch, result = self._scratch[r], target[r]
-            mean_b[r] *= self.weight_b[r]
-            np.multiply(mean_b[r], self._alpha[r], out=scratch)
-            np.multiply(mean_f[r], self.weight_f[r], out=result)
+            result, alpha = mean_f[r], self._alpha[r]
+            mean_b[r] *= self._weight_b[r]
+            result *= self._weight_f[r]
             result += seen[r]
-            result -= scratch
-            np.maximum(result, 0, out=result)
-            np.minimum(result, 1, out=result)
+            result -= mean_b[r] * alpha
+            np.clip(result, 0, 1, out=result)
+            result *= alpha
+
+    def finish(self, seen: Array, mean_f: Array, mean_b: Array, target: Array) -> None:
+        """The last time: F′ into `target`."""
+        for r in _chunks(seen):
+            result = target[r]
+            np.multiply(mean_f[r], self._weight_f[r], out=result)
+            result += seen[r]
+            mean_b[r] *= self._weight_b[r]
+            result -= mean_b[r]
+            np.clip(result, 0, 1, out=result)
 
 
 def _chunks(plane: Array) -> Iterator[slice]:
@@ -194,13 +205,14 @@ def _fuse_window(
     outer = _map2(lambda part, length: _widen(part, size, length), inner, alpha.shape)
     middle, centre = _map2(_within, inner, outer), _map2(_within, window, inner)
     a = alpha[outer]
-    n, seen, unseen, mean_f, mean_b, *rest = memory.planes(*a.shape)
+    n, seen, unseen, mean_f, mean_b, *weights = memory.planes(*a.shape)
     np.subtract(1, a, out=n)
-    first = _Pass(a, n, size, middle, rest[:3])
+    first = last = _Pass(a, n, size, middle, weights[:2], not refine)
     a_inner, seen_inner, f, b = (plane[middle] for plane in (a, seen, mean_f, mean_b))
     corner = tuple(slice(0, length) for length in a_inner.shape)
-    f2, b2, *rest = (plane[corner] for plane in (unseen, mean_f, rest[3], rest[4], rest[2]))
-    last = _Pass(a_inner, n[middle], refine, centre, rest) if refine else first
+    f2, b2, *weights = (plane[corner] for plane in (unseen, mean_f, *weights[2:]))
+    if refine:
+        last = _Pass(a_inner, n[middle], refine, centre, weights, True)
     targets[1][...] = last.unreached
     for colour, target in zip(image, targets[0], strict=True):
         for r in _chunks(a):
@@ -209,13 +221,12 @@ def _fuse_window(
         cv2.blur(seen, (size, size), dst=mean_f)
         cv2.blur(unseen, (size, size), dst=mean_b)
         if not refine:
-            first.explain(seen_inner, f, b, target)
+            last.finish(seen_inner, f, b, target)
             continue
-        first.explain(seen_inner, f, b, f)
-        f *= a_inner
+        first.explain(seen_inner, f, b)
         cv2.blur(f, (refine, refine), dst=f2)
         cv2.blur(b, (refine, refine), dst=b2)
-        last.explain(seen_inner[centre], f2[centre], b2[centre], target)
+        last.finish(seen_inner[centre], f2[centre], b2[centre], target)
 
 
 def _map2(

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from .blur import run_parallel
+from .blur import run_parallel, through_opencv
 
 Array = npt.NDArray[Any]
 
@@ -33,8 +33,7 @@ def spread_colours_(
     """Overwrites `image` B×3×H×W where `where` B×1×H×W bool, by its colours weighed with `alpha`
     B×1×H×W, of which less than `least_alpha` counts as nothing. A picture without any alpha turns
     `empty`. Returns `image`."""
-    on_cpu = image.device.type == "cpu"
-    spread = spread_colours_cpu_ if on_cpu else spread_colours_torch_
+    spread = spread_colours_cpu_ if through_opencv(image) else spread_colours_torch_
     return spread(image, alpha, where, least_alpha, empty)
 
 
@@ -50,18 +49,22 @@ def _push(cells: Array, empty: float) -> Array:
         found = weight > 0
         return np.where(found, colours / np.where(found, weight, 1), np.float32(empty))
     even = np.pad(cells, ((0, 0), (0, height % 2), (0, width % 2)))
-    coarser = _push(_resized(even, 0.5), empty)
-    around = _resized(coarser, 2)[:, :height, :width]
+    coarser = _push(_halved(even), empty)
+    around = _doubled(coarser)[:, :height, :width]
     return (colours + AROUND_WEIGHT * around) / (weight + AROUND_WEIGHT)
 
 
-def _resized(planes: Array, factor: float) -> Array:
-    """C×h×w, every plane on its own: means of areas, or bilinear."""
-    import cv2
+def _halved(planes: Array) -> Array:
+    """C×h×w of even sides → means of 2×2."""
+    return functional.avg_pool2d(torch.from_numpy(planes)[None], 2)[0].numpy()
 
-    height, width = (round(length * factor) for length in planes.shape[-2:])
-    mode = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
-    return np.stack([cv2.resize(plane, (width, height), interpolation=mode) for plane in planes])
+
+def _doubled(planes: Array) -> Array:
+    """C×h×w → C×2h×2w, bilinear."""
+    larger = functional.interpolate(
+        torch.from_numpy(planes)[None], scale_factor=2, mode="bilinear", align_corners=False
+    )
+    return larger[0].numpy()
 
 
 # ---------------------------------------------------------------- torch

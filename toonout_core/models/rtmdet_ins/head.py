@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -116,7 +116,7 @@ def _towers(
 def _tower(
     channels_in: int, channels: int, depth: int, eps: float, like: nn.Sequential | None = None
 ) -> nn.Sequential:
-    convs = [block.conv for block in like] if like is not None else [None] * depth
+    convs = [cast(ConvBlock, block).conv for block in like] if like is not None else [None] * depth
     return nn.Sequential(
         *(
             ConvBlock(channels if index else channels_in, channels, 3, conv=conv, eps=eps)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from .cspnext import CSPNeXt
+from .decoding import FoundInstances, decode, suppress, with_area
 from .head import InstanceHead, RawDetections
 from .pafpn import CSPNeXtPAFPN
 
@@ -57,3 +58,27 @@ class RTMDetIns(nn.Module):
 
     def forward(self, image: Tensor) -> RawDetections:
         return self.bbox_head(self.neck(self.backbone(image.flip(1))))
+
+    def detect(
+        self,
+        image: Tensor,
+        *,
+        min_score: float = 0.05,
+        max_iou: float | None = 0.6,
+        limit: int | None = 100,
+    ) -> list[FoundInstances]:
+        """The instances of every frame, best first, boxes clamped to the input.
+
+        `max_iou` None: every cell that scores above `min_score`, by level, for prompts.
+        """
+        raw = self(image)
+        size_hw = (int(image.shape[-2]), int(image.shape[-1]))
+        found = []
+        for frame in range(len(image)):
+            cells = decode(raw, frame, size_hw, min_score=min_score)
+            cells = cells[with_area(cells.boxes_xyxy)]
+            if max_iou is not None:
+                boxes, scores, classes = cells.boxes_xyxy, cells.scores, cells.classes
+                cells = cells[suppress(boxes, scores, classes, max_iou=max_iou, limit=limit)]
+            found.append(FoundInstances(cells, raw.prototypes[frame], size_hw))
+        return found

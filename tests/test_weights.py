@@ -36,7 +36,7 @@ def test_row_is_complete(row: Weights):
     assert row.purpose
     assert row.licence
     assert row.source
-    assert row.file.endswith((".safetensors", ".pth"))
+    assert row.file.endswith((".safetensors", ".pth", ".ckpt"))
     assert row.same_as in ("", *BY_NAME)
     assert find(row.name) is row
 

@@ -19,6 +19,7 @@ Task = Literal["matting", "instances", "refine", "depth", "inpaint"]
 PatchOrder = Literal["channel_first", "channel_last"]
 
 _CONVERSIONS = "4d000788a9698c7f8d67c8c6ce2b40c768f5b909"  # commit of 1038lab/BiRefNet
+_CARTOON = "bc091c8cd74e234001eeacece6dd45038521254f"  # of dreMaz/AnimeInstanceSegmentation
 _BIREFNET = "BiRefNet, arXiv:2401.03407"
 
 
@@ -290,6 +291,21 @@ WEIGHTS: tuple[Weights, ...] = (
         name="birefnet-ep580-dis",
         purpose="thin structures, the first release of March 2024",
         file="BiRefNet-DIS_ep580.pth",
+    ),
+    Weights(
+        name="anime-instances",
+        task="instances",
+        architecture="rtmdet_ins",
+        purpose="finds every anime character, a mask each",
+        repo="dreMaz/AnimeInstanceSegmentation",
+        file="rtmdetl_e60.ckpt",
+        revision=_CARTOON,
+        sha256="8052de69f831188cbe7331500c9cf73252d73f2a22da9c2eb9f6414d0366fb36",
+        size_bytes=230_000_000,
+        size_is_exact=False,
+        licence="MIT",
+        source="Instance-guided Cartoon Editing, arXiv:2312.01943; RTMDet, arXiv:2212.07784",
+        input_size_hw=(640, 640),
     ),
 )
 

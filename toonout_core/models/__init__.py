@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..errors import CorruptWeights
-from . import birefnet, isnet, unet, yolov8_seg
+from . import birefnet, isnet, rtmdet_ins, unet, yolov8_seg
 from .architecture import Architecture, Fit, PatchOrder, StateDict, examples, strip_prefixes
 
 __all__ = [
@@ -22,6 +22,7 @@ ARCHITECTURES: tuple[Architecture, ...] = (
     birefnet.ARCHITECTURE_EP480,
     isnet.ARCHITECTURE,
     isnet.ARCHITECTURE_REFINER,
+    rtmdet_ins.ARCHITECTURE,
     yolov8_seg.ARCHITECTURE,
     unet.ARCHITECTURE,
 )
@@ -38,7 +39,7 @@ _FOREIGN = (
     ("encoder.down.", "a VAE"),
     ("stage1.rebnconvin.", "a U²-Net, or an IS-Net that is not whole"),
     ("image_encoder.", "a Segment Anything model"),
-    ("bbox_head.", "an instance detector"),
+    ("bbox_head.", "a detector that is not RTMDet-Ins"),
     ("model.22.", "a YOLO that is not YOLOv8-seg"),
     ("control_model.", "a ControlNet"),
 )

@@ -90,6 +90,7 @@ def default_value(key: str, state: StateDict) -> Tensor | None:
 
 ARCHITECTURE = Architecture(
     id="rtmdet_ins",
+    task="instances",
     keys=(
         "backbone.stage1.1.attention.fc.weight",
         "neck.reduce_layers.0.conv.weight",
@@ -103,6 +104,8 @@ ARCHITECTURE = Architecture(
     input_size_hw=(640, 640),
     mean=(0.485, 0.456, 0.406),
     std=(0.229, 0.224, 0.225),
+    fit="pad",
+    fill=114 / 255,
     bytes_per_pixel=500,
     rename_keys=rename_keys,
     default_value=default_value,

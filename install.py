@@ -58,15 +58,23 @@ def prepare(extra: str) -> None:
             "Python must be 3.10 or newer, but this is "
             f"{sys.version_info[0]}.{sys.version_info[1]}. Start install.py with a newer one."
         )
-    record = VENV / f"ready-{extra or 'plain'}"
-    if PYTHON.exists() and record.exists() and record.read_text() == stamp(extra):
-        return
     if not PYTHON.exists():
         make_venv()
+    if is_ready(extra) or is_ready("dev"):  # dev has everything
+        return
     say("installing into .venv (the first time this takes minutes) ...")
     pip("pip>=21.3")
     pip("--editable", f"{ROOT}[{extra}]" if extra else str(ROOT))
-    record.write_text(stamp(extra))
+    record(extra).write_text(stamp(extra))
+
+
+def record(extra: str) -> Path:
+    """Where the stamp is kept."""
+    return VENV / f"ready-{extra or 'plain'}"
+
+
+def is_ready(extra: str) -> bool:
+    return record(extra).exists() and record(extra).read_text() == stamp(extra)
 
 
 def make_venv() -> None:
@@ -111,7 +119,9 @@ def demo() -> int:
     prepare("")
     say(f"cutting out {EXAMPLE.relative_to(ROOT)} with the model that is shipped ...")
     command = [str(PYTHON), "-m", "toonout_core", "cutout", str(EXAMPLE), "-o", str(DEMO_OUT)]
-    code = subprocess.call([*command, "--model", "toonout-mini", "--overwrite"], cwd=ROOT)
+    code = subprocess.call(
+        [*command, "--model", "toonout-mini", "--overwrite", "--quiet"], cwd=ROOT
+    )
     if code == 0:
         say("the result:")
         for path in sorted(DEMO_OUT.glob("*.png")):

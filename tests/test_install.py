@@ -146,6 +146,14 @@ def test_the_first_run_makes_the_environment_and_the_second_reuses_it(install, m
     assert calls == []
 
 
+def test_the_demo_runs_in_the_environment_of_the_tests(install, monkeypatch):
+    calls = fake_calls(install, monkeypatch)
+    install.prepare("dev")
+    calls.clear()
+    install.prepare("")
+    assert calls == []
+
+
 def test_changed_requirements_are_installed_again(install, monkeypatch):
     calls = fake_calls(install, monkeypatch)
     install.prepare("")

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 _log = logging.getLogger("toonout")
 _missing: set[tuple[str, str, torch.dtype]] = set()  # (function, device type, dtype)
-_SAMPLE_BYTES = 16 << 20  # held at a time by the sampled form
+_SAMPLE_BYTES = 48 << 20  # held at a time by the sampled form
 _COLUMN_BYTES = 1 << 30  # that the op may take for its own samples
 
 
@@ -29,12 +29,11 @@ def deform_conv2d(
     source, offset, mask = x.to(wide), offset.to(wide), mask.to(wide)
     result = None
     if _prefers_op(x, weight):
-        args = (source, offset, mask, weight.to(wide))
+        args = (source, offset, mask, weight.to(wide), None if bias is None else bias.to(wide))
         result = _unless_missing("deform_conv2d", x.device, wide, _op, *args)
     if result is None:
-        result = sampled_deform_conv2d(source, offset, mask, weight)
-    result = result.to(x.dtype)
-    return result if bias is None else result + bias.to(x.dtype).view(1, -1, 1, 1)
+        result = sampled_deform_conv2d(source, offset, mask, weight, bias)
+    return result.to(x.dtype)
 
 
 def _prefers_op(x: Tensor, weight: Tensor) -> bool:
@@ -49,15 +48,15 @@ def _prefers_op(x: Tensor, weight: Tensor) -> bool:
     return x.device.type != "cpu" and samples * 4 <= _COLUMN_BYTES
 
 
-def _op(x: Tensor, offset: Tensor, mask: Tensor, weight: Tensor) -> Tensor:
+def _op(x: Tensor, offset: Tensor, mask: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """One picture at a time where nothing is kept for training: the buffer grows with the batch."""
     from torchvision.ops import deform_conv2d as op
 
     padding = (weight.shape[-1] // 2, weight.shape[-1] // 2)
     if torch.is_grad_enabled():
-        return op(x, offset, weight, padding=padding, mask=mask)
+        return op(x, offset, weight, bias, padding=padding, mask=mask)
     pictures = zip(x.split(1), offset.split(1), mask.split(1), strict=True)
-    return torch.cat([op(a, b, weight, padding=padding, mask=c) for a, b, c in pictures])
+    return torch.cat([op(a, b, weight, bias, padding=padding, mask=c) for a, b, c in pictures])
 
 
 def _unless_missing(
@@ -65,7 +64,7 @@ def _unless_missing(
     device: torch.device,
     dtype: torch.dtype,
     function: Callable[..., Tensor],
-    *args: Tensor,
+    *args: Tensor | None,
 ) -> Tensor | None:
     """Result of `function`; None where this build, device or dtype lacks it, which is noted."""
     key = (name, device.type, dtype)
@@ -86,29 +85,28 @@ def _says_missing(error: RuntimeError) -> bool:
     return isinstance(error, NotImplementedError) or any(word in str(error) for word in words)
 
 
-def sampled_deform_conv2d(x: Tensor, offset: Tensor, mask: Tensor, weight: Tensor) -> Tensor:
+def sampled_deform_conv2d(
+    x: Tensor, offset: Tensor, mask: Tensor, weight: Tensor, bias: Tensor | None = None
+) -> Tensor:
     """The same function without the op, in bands of rows. Shapes as in `deform_conv2d`.
 
     The result has the dtype of `weight`, in which the samples are multiplied.
     """
     height, width = x.shape[-2:]
-    matrix = weight.flatten(2).transpose(0, 2).reshape(-1, weight.shape[0])
-    rows = max(1, _SAMPLE_BYTES // (matrix.shape[0] * width * x.element_size()))
+    matrix = weight.flatten(2).transpose(1, 2).flatten(1)
+    rows = max(1, _SAMPLE_BYTES // (matrix.shape[1] * width * x.element_size()))
     if torch.is_grad_enabled():
         rows = height
     bands = [slice(top, min(top + rows, height)) for top in range(0, height, rows)]
-    pictures: list[Tensor] = []
+    products: list[Tensor] = []
     for picture, moves, factors in zip(x, offset, mask, strict=True):
         # One ring of zeros before, two after: samples outside are clamped to read zeros there.
         table = F.pad(picture, (1, 2, 1, 2)).flatten(1).T.contiguous()
-        products = [
-            _samples(table, moves[:, band].flatten(1).T, factors[:, band].flatten(1).T, band, x)
-            .to(weight.dtype)
-            .matmul(matrix)
-            for band in bands
-        ]
-        pictures.append(torch.cat(products).T.unflatten(1, (height, width)))
-    return torch.stack(pictures)
+        for band in bands:
+            field = (moves[:, band].flatten(1).T, factors[:, band].flatten(1).T)
+            samples = _samples(table, *field, band, x)
+            products.append(F.linear(samples.to(weight.dtype), matrix, bias))
+    return torch.cat(products).view(len(x), height * width, -1).mT.unflatten(2, (height, width))
 
 
 def _samples(table: Tensor, offset: Tensor, mask: Tensor, band: slice, like: Tensor) -> Tensor:

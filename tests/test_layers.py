@@ -24,6 +24,7 @@ MAY_IMPORT = {
     "models": {"errors", "ops"},
     "ops": {"errors", "imaging"},
     "results": {"errors", "imaging", "ops"},
+    "instances": {"errors", "imaging", "ops"},
     # weight files
     "locking": {"errors"},
     "reading": {"errors", "models"},
@@ -35,6 +36,9 @@ MAY_IMPORT = {
     "converting": WEIGHT_FILES | {"locating", "downloading", "loading"},
     # pipelines
     "matting": PIPELINE,
+    "finding": {"errors", "ops", "models", "loading"},
+    "refining": PIPELINE | {"instances"},
+    "segmentation": PIPELINE | {"instances", "finding", "refining"},
     # pictures to files
     "manifest": {"errors"},
     "report": {"errors"},

@@ -1,0 +1,204 @@
+"""Characters of one picture, each with a mask of its own: the record that the detectors return."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, get_args
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from .errors import BadInput
+from .ops.regions import boxes_from_masks
+
+Order = Literal["left-right", "top-bottom", "area", "score", "centre"]
+Index = int | slice | Sequence[int] | Sequence[bool] | Tensor
+
+_HALF = 0.5  # where a soft mask ends
+
+
+@dataclass(frozen=True)
+class Instances:
+    """N characters of one picture.
+
+    `masks` N×H×W, bool or float in [0, 1]; `boxes_xyxy` N×4 int64 in pixels, x1 and y1 exclusive,
+    within the picture; `scores` N in [0, 1]; `tags` N texts, or None.
+    """
+
+    masks: Tensor
+    boxes_xyxy: Tensor
+    scores: Tensor
+    tags: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.masks.ndim != 3 or not (
+            self.masks.dtype == torch.bool or self.masks.is_floating_point()
+        ):
+            raise BadInput(
+                "masks must be N×H×W, bool or float",
+                f"{self.masks.dtype} of shape {tuple(self.masks.shape)}",
+            )
+        count = len(self.masks)
+        if self.boxes_xyxy.shape != (count, 4) or self.scores.shape != (count,):
+            raise BadInput(
+                f"{count} masks must have {count}×4 boxes and {count} scores",
+                f"{tuple(self.boxes_xyxy.shape)} and {tuple(self.scores.shape)}",
+            )
+        if self.tags is not None and len(self.tags) != count:
+            raise BadInput(f"{count} masks must have {count} tags", str(len(self.tags)))
+
+    @classmethod
+    def from_masks(
+        cls, masks: Tensor, scores: Tensor | None = None, tags: Sequence[str] | None = None
+    ) -> Instances:
+        """Boxes close around the masks (where they are above one half); scores 1 if not given.
+
+        An empty mask has the box 0, 0, 0, 0.
+        """
+        if masks.ndim != 3:
+            raise BadInput("masks must be N×H×W", f"shape {tuple(masks.shape)}")
+        boxes = [boxes_from_masks(_solid(masks[i : i + 1])) for i in range(len(masks))]
+        none = masks.new_zeros((0, 4), dtype=torch.int64)
+        return cls(
+            masks,
+            torch.cat([none, *boxes]),
+            scores if scores is not None else torch.ones(len(masks), device=masks.device),
+            tuple(tags) if tags is not None else None,
+        )
+
+    @classmethod
+    def none(cls, size_hw: tuple[int, int]) -> Instances:
+        """No character in a picture of that size."""
+        return cls.from_masks(torch.zeros((0, *size_hw), dtype=torch.bool))
+
+    def __len__(self) -> int:
+        return len(self.masks)
+
+    def __iter__(self) -> Iterator[Instances]:
+        """One at a time, each as a record of its own."""
+        return (self[index] for index in range(len(self)))
+
+    def __getitem__(self, index: Index) -> Instances:
+        """One (as a record of one), a slice, a list of indices, or those where a list is true."""
+        chosen = _chosen(index, len(self))
+        rows = torch.tensor(chosen, dtype=torch.int64)
+        return Instances(
+            self.masks[rows.to(self.masks.device)],
+            self.boxes_xyxy[rows.to(self.boxes_xyxy.device)],
+            self.scores[rows.to(self.scores.device)],
+            tuple(self.tags[i] for i in chosen) if self.tags is not None else None,
+        )
+
+    @property
+    def size_hw(self) -> tuple[int, int]:
+        """Of the picture."""
+        return int(self.masks.shape[-2]), int(self.masks.shape[-1])
+
+    @property
+    def areas_px(self) -> Tensor:
+        """N: pixels of every mask; soft ones count by their value."""
+        sums = [mask.sum(dtype=torch.float64) for mask in self.masks]
+        return torch.stack(sums) if sums else self.masks.new_zeros(0, dtype=torch.float64)
+
+    def with_tags(self, tags: Sequence[str]) -> Instances:
+        """The same with a text for each."""
+        return replace(self, tags=tuple(tags))
+
+    def with_masks(self, masks: Tensor) -> Instances:
+        """The same characters by other masks, with new boxes close around them."""
+        return Instances.from_masks(masks, self.scores, self.tags)
+
+    def sorted_by(self, order: Order, *, reverse: bool = False) -> Instances:
+        """Stable: equal ones stay in the order that they are in, also with `reverse`.
+
+        "left-right", "top-bottom": by the middle of the box. "area": largest first. "score": best
+        first. "centre": nearest to the picture's centre first.
+        """
+        if order not in get_args(Order):
+            raise BadInput(f"order must be one of {', '.join(get_args(Order))}", repr(order))
+        ranks = self._ranks(order)
+        return self[ranks.sort(descending=reverse, stable=True).indices]
+
+    def _ranks(self, order: Order) -> Tensor:
+        if order == "area":
+            return -self.areas_px
+        if order == "score":
+            return -self.scores
+        boxes = self.boxes_xyxy.to(torch.float64)
+        middles_xy = (boxes[:, :2] + boxes[:, 2:]) / 2
+        if order == "left-right":
+            return middles_xy[:, 0]
+        if order == "top-bottom":
+            return middles_xy[:, 1]
+        height, width = self.size_hw
+        return (middles_xy - middles_xy.new_tensor([width / 2, height / 2])).norm(dim=1)
+
+    def union(self) -> Tensor:
+        """1×1×H×W: what belongs to any of them, of the masks' type."""
+        joined = self.masks.new_zeros(self.size_hw)
+        for mask in self.masks:
+            joined = torch.maximum(joined, mask)
+        return joined[None, None]
+
+    def background(self) -> Tensor:
+        """1×1×H×W: what belongs to none of them."""
+        union = self.union()
+        return ~union if union.dtype == torch.bool else 1 - union
+
+    def without_duplicates(self, max_overlap: float = 0.8) -> Instances:
+        """Those of which no more than `max_overlap` lies in larger ones that are kept, in order.
+
+        An empty mask is left out.
+        """
+        covered = torch.zeros(self.size_hw, dtype=torch.bool, device=self.masks.device)
+        kept: list[int] = []
+        areas = [int(_solid(mask).sum()) for mask in self.masks]
+        for index in sorted(range(len(self)), key=lambda i: -areas[i]):
+            mask = _solid(self.masks[index])
+            if areas[index] and int((mask & covered).sum()) / areas[index] <= max_overlap:
+                covered |= mask
+                kept.append(index)
+        return self[sorted(kept)]
+
+    def resize(
+        self, size_hw: tuple[int, int], *, threshold: float = 0.3, reference_quirks: bool = False
+    ) -> Instances:
+        """For the picture at another size: averages of the masks; bool ones above `threshold`.
+
+        `reference_quirks`: boxes are scaled instead of drawn anew, by the two ratios swapped.
+        """
+        if min(size_hw) < 1:
+            raise BadInput("a size must be at least 1×1", f"{size_hw[0]}×{size_hw[1]}")
+        masks = torch.zeros((len(self), *size_hw), dtype=self.masks.dtype, device=self.masks.device)
+        for index, mask in enumerate(self.masks):
+            soft = functional.interpolate(mask[None, None].to(torch.float32), size_hw, mode="area")
+            masks[index] = soft[0, 0] > threshold if mask.dtype == torch.bool else soft[0, 0]
+        if not reference_quirks:
+            return self.with_masks(masks)
+        down, across = size_hw[0] / self.size_hw[0], size_hw[1] / self.size_hw[1]
+        swapped = torch.tensor([down, across], dtype=torch.float64)
+        corners = (self.boxes_xyxy[:, :2] * swapped).round()
+        sides = ((self.boxes_xyxy[:, 2:] - self.boxes_xyxy[:, :2]) * swapped).round()
+        boxes = torch.cat((corners, corners + sides), 1).to(torch.int64)
+        return replace(self, masks=masks, boxes_xyxy=boxes)
+
+
+def _solid(masks: Tensor) -> Tensor:
+    return masks if masks.dtype == torch.bool else masks > _HALF
+
+
+def _chosen(index: Index, count: int) -> list[int]:
+    if isinstance(index, slice):
+        return list(range(count))[index]
+    listed: Any = index.tolist() if isinstance(index, Tensor) else index
+    numbers: list[Any] = list(listed) if isinstance(listed, Sequence) else [listed]
+    if numbers and all(isinstance(number, bool) for number in numbers):
+        if len(numbers) != count:
+            raise BadInput(f"a choice among {count} must have {count} values", str(len(numbers)))
+        return [position for position, wanted in enumerate(numbers) if wanted]
+    wrong = [number for number in numbers if not -count <= number < count]
+    if wrong:
+        raise IndexError(f"there are {count} instances, but {wrong[0]} was asked for")
+    return [number % count for number in numbers]

@@ -27,7 +27,8 @@ MAY_IMPORT = {
     "instances": {"errors", "imaging", "ops"},
     # weight files
     "locking": {"errors"},
-    "reading": {"errors", "models"},
+    "unpickling": {"errors"},
+    "reading": {"errors", "models", "unpickling"},
     "fingerprints": {"errors", "host", "locking"},
     "hub": {"errors", "weights"},
     "locating": WEIGHT_FILES | {"hub"},
@@ -42,13 +43,14 @@ MAY_IMPORT = {
     # pictures to files
     "manifest": {"errors"},
     "report": {"errors"},
-    "writing": {"errors", "imaging"},
-    "naming": {"errors", "imaging"},
-    "destination": {"errors", "manifest", "naming", "report", "writing"},
-    "output": APPLICATION | {"writing"},
-    "batch": APPLICATION | {"destination", "naming", "output", "report", "writing"},
+    "naming": set(),
+    "publishing": set(),
+    "writing": {"errors", "imaging", "publishing"},
+    "destination": {"errors", "manifest", "naming", "publishing", "report"},
+    "output": APPLICATION | {"publishing", "writing"},
+    "batch": APPLICATION | {"destination", "naming", "output", "publishing", "report", "writing"},
     # what one does with the pipelines
-    "synthesis": APPLICATION,
+    "synthesis": APPLICATION | {"naming"},
     "evaluation": APPLICATION | {"synthesis"},
     "training": APPLICATION | {"models", "evaluation", "synthesis"},
     # the shell

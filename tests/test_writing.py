@@ -15,7 +15,8 @@ from PIL import ImageCms
 
 from toonout_core.errors import BadInput
 from toonout_core.imaging import Metadata, from_array, read, to_array
-from toonout_core.writing import encode, numbered, partial_file, publish, publish_numbered, write
+from toonout_core.publishing import numbered, partial_file, publish, publish_numbered
+from toonout_core.writing import encode, write
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 METADATA = Metadata(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import time
 from collections.abc import Callable, Iterator
@@ -10,13 +9,14 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-from .destination import Destination, frame_name
+from .destination import Destination, frame_name, raise_if_disk_is_full, sentence_of
 from .errors import Cancelled, CorruptWeights, DownloadFailed, ToonOutError, UnknownModel
 from .imaging import Picture, read_frames
 from .naming import Source
 from .output import Cut, Output, encode_matte
+from .publishing import numbered, partial_file
 from .report import Result
-from .writing import FORMATS, numbered, partial_file
+from .writing import FORMATS
 
 log = logging.getLogger("toonout")
 
@@ -109,18 +109,3 @@ class Batch:
         self.inferences += 1
         with partial.open("xb") as stream:
             return encode_matte(stream, matte, picture, self.output)
-
-
-def raise_if_disk_is_full(error: BaseException, out: Path) -> None:
-    """ToonOutError where no further picture could be written either."""
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EROFS):
-        raise ToonOutError(
-            f"{out} must be writable and have room left, but: {error.strerror}."
-        ) from error
-
-
-def sentence_of(error: BaseException) -> str:
-    """What a report says about it."""
-    if isinstance(error, MemoryError):
-        return "The picture needs more memory than there is. Make it smaller first."
-    return str(error) or type(error).__name__

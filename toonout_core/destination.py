@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -12,8 +13,8 @@ from typing import Any
 from .errors import BadInput, ToonOutError
 from .manifest import Manifest, Record, settings_hash
 from .naming import Source
+from .publishing import PARTIAL_SUFFIX, Existing, publish, publish_numbered
 from .report import Result
-from .writing import PARTIAL_SUFFIX, Existing, publish, publish_numbered
 
 log = logging.getLogger("toonout")
 
@@ -144,6 +145,21 @@ class Destination:
 def frame_name(path: Path, number: int) -> Path:
     """`girl.png` → `girl_0001.png`."""
     return path.with_name(f"{path.stem}_{number:04d}{path.suffix}")
+
+
+def raise_if_disk_is_full(error: BaseException, out: Path) -> None:
+    """ToonOutError where no further picture could be written either."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EROFS):
+        raise ToonOutError(
+            f"{out} must be writable and have room left, but: {error.strerror}."
+        ) from error
+
+
+def sentence_of(error: BaseException) -> str:
+    """What a report says about it."""
+    if isinstance(error, MemoryError):
+        return "The picture needs more memory than there is. Make it smaller first."
+    return str(error) or type(error).__name__
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

@@ -29,10 +29,6 @@ PixelSource = str | Path | IO[bytes] | Image.Image
 # 8192 × 8192 and a margin for panoramas; above it a picture is more likely a decompression bomb.
 PIXEL_LIMIT = 100_000_000
 
-IMAGE_SUFFIXES = frozenset(
-    {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".tga", ".avif", ".apng"}
-)
-
 
 @dataclass(frozen=True)
 class Metadata:

@@ -16,7 +16,9 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
-from .imaging import IMAGE_SUFFIXES
+IMAGE_SUFFIXES = frozenset(
+    {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".tga", ".avif", ".apng"}
+)
 
 # these may hold several frames, whose results are called girl_0001, girl_0002, …
 _ANIMATED_SUFFIXES = frozenset({".gif", ".apng", ".webp", ".avif", ".tif", ".tiff"})

@@ -16,17 +16,9 @@ from .matting import ForegroundOptions
 from .ops.adjust import AdjustOptions, adjust
 from .ops.foreground import estimate_foreground
 from .ops.resizing import resize
+from .publishing import numbered, partial_file, publish, publish_numbered
 from .results import Matte
-from .writing import (
-    FORMATS,
-    NO_METADATA,
-    Format,
-    encode,
-    numbered,
-    partial_file,
-    publish,
-    publish_numbered,
-)
+from .writing import FORMATS, NO_METADATA, Format, encode
 
 Cut = Callable[[Picture], Matte]
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 import struct
 import zlib
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal
@@ -19,12 +16,11 @@ from torch import Tensor, cat
 
 from .errors import BadInput
 from .imaging import Array, Metadata, to_array, to_pil
+from .publishing import numbered, partial_file, publish, publish_numbered
 
 Format = Literal["png", "webp", "jpg", "tiff"]
-Existing = Literal["number", "skip", "overwrite"]
 
 NO_METADATA = Metadata()
-PARTIAL_SUFFIX = ".toonout-part"
 
 
 @dataclass(frozen=True)
@@ -205,59 +201,6 @@ def _filtered_rows(rows: Array, channels: int, block: int = 64) -> Iterator[byte
 
 
 # ---------------------------------------------------------------- files
-
-
-@contextmanager
-def partial_file(folder: Path) -> Iterator[Path]:
-    """A name in `folder` to write to before publishing; what is left there at the end goes."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f".{secrets.token_hex(8)}{PARTIAL_SUFFIX}"
-    try:
-        yield path
-    finally:
-        path.unlink(missing_ok=True)
-
-
-def numbered(path: Path, number: int) -> Path:
-    """`girl.png` → `girl_2.png`; number 1 is the plain name."""
-    return path if number == 1 else path.with_name(f"{path.stem}_{number}{path.suffix}")
-
-
-def publish(partial: Path, target: Path, *, overwrite: bool = False) -> None:
-    """Give a finished file its name in one step. Raises FileExistsError if the name is taken."""
-    if overwrite:
-        os.replace(partial, target)
-        return
-    try:
-        os.link(partial, target)
-    except FileExistsError:
-        raise
-    except OSError:  # a file system without hard links
-        if os.path.lexists(target):
-            raise FileExistsError(str(target)) from None
-        os.replace(partial, target)
-
-
-def publish_numbered(
-    partials: Sequence[Path], names: Callable[[int], Sequence[Path]]
-) -> list[Path]:
-    """`publish` files that belong together as `names(1)`, or `names(2)` if one is taken, and on."""
-    number = 0
-    while True:
-        number += 1
-        targets = names(number)
-        if any(os.path.lexists(target) for target in targets):
-            continue
-        done: list[Path] = []
-        try:
-            for partial, target in zip(partials, targets, strict=True):
-                publish(partial, target)
-                done.append(target)
-        except FileExistsError:  # another process was faster: take ours away and go on
-            for target in done:
-                target.unlink()
-            continue
-        return done
 
 
 def write(

@@ -16,7 +16,13 @@ pytest.importorskip("aiohttp")
 
 from tests.cli.fake_comfy_server import WORKFLOW, fake_server
 
-CODE_OF_MAIN = "import sys; from toonout_core.cli import main; raise SystemExit(main(sys.argv[1:]))"
+# with what would make it start slowly out of reach
+CODE_OF_MAIN = """
+import sys
+sys.modules |= dict.fromkeys(("torch", "numpy", "PIL"))
+from toonout_core.cli import main
+raise SystemExit(main(sys.argv[1:]))
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -209,7 +215,7 @@ def test_input_says_where_the_picture_goes(queue, pictures, tmp_path):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="no SIGINT for a child process")
-def test_ctrl_c_takes_back_what_is_ours(tmp_path):
+def test_ctrl_c_takes_back_what_is_ours_and_nothing_needs_torch(tmp_path):
     root = tmp_path / "in"
     root.mkdir()
     for index in range(10):

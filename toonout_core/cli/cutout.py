@@ -211,7 +211,7 @@ def conclude(arguments: argparse.Namespace, report: Report, found: Found) -> Non
 
 def write_report(report: Report, path: Path) -> None:
     """As JSON, whole or not at all."""
-    from ..writing import partial_file, publish
+    from ..publishing import partial_file, publish
 
     with partial_file(path.parent) as partial:
         partial.write_text(json.dumps(report.as_json(), indent=2) + "\n", encoding="utf-8")

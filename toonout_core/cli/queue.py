@@ -199,7 +199,7 @@ class QueueRun:
                 await self.server.cancel(unfinished)
 
     async def _one(self, source: Source) -> Result:
-        from ..batch import raise_if_disk_is_full, sentence_of
+        from ..destination import raise_if_disk_is_full, sentence_of
         from ..report import Result
 
         target = self.destination.out / source.target
@@ -260,8 +260,8 @@ class QueueRun:
         raise BadInput("the prompt must stay in ComfyUI's queue until it is done", "it taken out")
 
     async def _collect(self, source: Source, history: Mapping[str, Any]) -> Result:
+        from ..publishing import partial_file
         from ..report import Result
-        from ..writing import partial_file
 
         files = self._chosen(history)
         if not files:
@@ -286,7 +286,7 @@ class QueueRun:
 
     def _result_names(self, source: Source, files: Sequence[OutputFile], number: int) -> list[Path]:
         from ..destination import frame_name
-        from ..writing import numbered
+        from ..publishing import numbered
 
         several_nodes = len({file.node for file in files}) > 1
         counts: dict[str, int] = {}

@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import BadInput
-from ..imaging import IMAGE_SUFFIXES, read, to_array
+from ..imaging import read, to_array
+from ..naming import IMAGE_SUFFIXES
 
 Array = npt.NDArray[Any]
 

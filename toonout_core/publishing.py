@@ -1,0 +1,67 @@
+"""Files that are whole or not there, and take nobody's name."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+Existing = Literal["number", "skip", "overwrite"]
+
+PARTIAL_SUFFIX = ".toonout-part"
+
+
+@contextmanager
+def partial_file(folder: Path) -> Iterator[Path]:
+    """A name in `folder` to write to before publishing; what is left there at the end goes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f".{secrets.token_hex(8)}{PARTIAL_SUFFIX}"
+    try:
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def numbered(path: Path, number: int) -> Path:
+    """`girl.png` → `girl_2.png`; number 1 is the plain name."""
+    return path if number == 1 else path.with_name(f"{path.stem}_{number}{path.suffix}")
+
+
+def publish(partial: Path, target: Path, *, overwrite: bool = False) -> None:
+    """Give a finished file its name in one step. Raises FileExistsError if the name is taken."""
+    if overwrite:
+        os.replace(partial, target)
+        return
+    try:
+        os.link(partial, target)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without hard links
+        if os.path.lexists(target):
+            raise FileExistsError(str(target)) from None
+        os.replace(partial, target)
+
+
+def publish_numbered(
+    partials: Sequence[Path], names: Callable[[int], Sequence[Path]]
+) -> list[Path]:
+    """`publish` files that belong together as `names(1)`, or `names(2)` if one is taken, and on."""
+    number = 0
+    while True:
+        number += 1
+        targets = names(number)
+        if any(os.path.lexists(target) for target in targets):
+            continue
+        done: list[Path] = []
+        try:
+            for partial, target in zip(partials, targets, strict=True):
+                publish(partial, target)
+                done.append(target)
+        except FileExistsError:  # another process was faster: take ours away and go on
+            for target in done:
+                target.unlink()
+            continue
+        return done

@@ -183,7 +183,8 @@ def _finish(arguments: argparse.Namespace, batch: Batch, found: Found) -> int:
     except KeyboardInterrupt:
         report.interrupted = True
     finally:
-        conclude(arguments, report, found)
+        if report.results or report.interrupted or not found.sources:
+            conclude(arguments, report, found)
     return exit_code(report, found)
 
 

@@ -122,7 +122,8 @@ def run(arguments: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         report.interrupted = True
     finally:
-        conclude(arguments, report, found)
+        if report.results or report.interrupted or not found.sources:
+            conclude(arguments, report, found)
     return exit_code(report, found)
 
 

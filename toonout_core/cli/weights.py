@@ -136,8 +136,7 @@ def _verify(name: str, host: LocalHost) -> None:
 
     path, row = find_here(name, host)
     known = verify_file(path, row, host)
-    task = row.task if row else "matting"
-    loaded = load_network(path, host, task=task, precision="fp32", download=False)
+    loaded = load_network(path, host, task=None, precision="fp32", download=False)
     count = len(loaded.network.state_dict())
     checksum = "sha256 as recorded" if known else "no checksum known"
     print(f"{path}: {loaded.name}, {loaded.architecture.id}, {count} tensors, {checksum}")

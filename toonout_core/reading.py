@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +15,9 @@ from torch import Tensor
 
 from .errors import CorruptWeights
 from .models import strip_prefixes
+from .unpickling import read_objects
+
+log = logging.getLogger("toonout")
 
 SUFFIXES = (".safetensors", ".sft", ".pth", ".pt", ".ckpt", ".bin")
 
@@ -131,6 +135,9 @@ def _read_pickle(path: Path, start: bytes) -> Any:
         with path.open("rb") as file:
             return torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
+        if start.startswith(b"PK"):
+            log.info("%s holds more than tensors; the rest is left out", path)
+            return read_objects(path)
         raise CorruptWeights(
             f"{path} must hold tensors only, but also holds other objects, which may be program "
             "code and are not loaded. Convert it to safetensors where you trust it, or get "

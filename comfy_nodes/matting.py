@@ -9,10 +9,9 @@ import torch
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..toonout_core import Matte, estimate_foreground
+from ..toonout_core import Fit, Matte, estimate_foreground
 from ..toonout_core.host import Step
 from ..toonout_core.imaging import from_comfy, mask_from_comfy, mask_to_comfy, to_comfy
-from ..toonout_core.ops.resizing import FitMode
 from .batches import check_size, matched
 from .host import ComfyHost
 from .models import as_model, flattened
@@ -94,11 +93,11 @@ class MatteImage(io.ComfyNode):
                 widget(
                     io.Combo,
                     "fit",
-                    options=["squash", "pad"],
-                    default="squash",
+                    options=["auto", "squash", "pad"],
+                    default="auto",
                     tooltip=(
-                        "squash: the whole square is used, as in training. pad: keeps the aspect; "
-                        "try it for very wide or tall pictures."
+                        "auto: as the model was trained. squash: the whole square is used. pad: "
+                        "keeps the aspect; try it for very wide or tall pictures."
                     ),
                 ),
                 widget(
@@ -143,7 +142,7 @@ class MatteImage(io.ComfyNode):
         model: Any,
         image: Tensor,
         resolution: int,
-        fit: FitMode,
+        fit: Fit,
         clean_colours: bool,
         radius_px: int,
         refine_radius_px: int,

@@ -9,11 +9,10 @@ import comfy.model_management as management
 import torch
 from torch import Tensor
 
-from ..toonout_core import Matting
+from ..toonout_core import Fit, Matting
 from ..toonout_core.errors import BadInput, ToonOutError
 from ..toonout_core.imaging import from_comfy, mask_from_comfy, mask_to_comfy, to_comfy
 from ..toonout_core.ops.compositing import over
-from ..toonout_core.ops.resizing import FitMode
 from ..toonout_core.ops.resizing import fit as fit_to
 from .host import ComfyHost
 
@@ -40,7 +39,7 @@ class OwnModel:
         image: Tensor,
         *,
         resolution: int | None = None,
-        fit: FitMode = "squash",
+        fit: Fit = "auto",
         frames_per_step: int = 1,
     ) -> Tensor:
         """B×3×H×W → alpha B×1×H×W."""
@@ -65,7 +64,7 @@ class ForeignModel:
         image: Tensor,
         *,
         resolution: int | None = None,
-        fit: FitMode = "squash",
+        fit: Fit = "auto",
         frames_per_step: int = 1,
     ) -> Tensor:
         """B×3×H×W → alpha B×1×H×W."""

@@ -60,6 +60,15 @@ def test_row_asks_what_its_architecture_can_do(row: Weights):
     architecture = next(a for a in ARCHITECTURES if a.id == row.architecture)
     assert all(side % architecture.multiple_of == 0 for side in row.input_size_hw)
     assert all(0 < deviation <= 1 for deviation in row.std)
+    assert architecture.task == row.task
+
+
+@pytest.mark.parametrize("name", ["isnet-anime", "anime-refiner"])
+def test_file_of_a_row_and_file_without_one_are_fed_alike(name):
+    row = BY_NAME[name]
+    architecture = next(a for a in ARCHITECTURES if a.id == row.architecture)
+    for field in ("input_size_hw", "mean", "std", "fit", "fill"):
+        assert getattr(row, field) == getattr(architecture, field)
 
 
 def test_embedded_weights_are_small_and_here():

@@ -19,7 +19,7 @@ from .host import Host
 from .locating import WEIGHTS_KEY, find_file, find_path, identify
 from .models import Architecture, recognise
 from .reading import read_state
-from .weights import PatchOrder, Task, Weights, find
+from .weights import Fit, PatchOrder, Task, Weights, find
 
 log = logging.getLogger("toonout")
 
@@ -54,6 +54,15 @@ class LoadedNetwork:
         return self.weights.std if self.weights else self.architecture.std
 
     @property
+    def fit(self) -> Fit:
+        """How the network was trained to see pictures that are no squares."""
+        return self.weights.fit if self.weights else self.architecture.fit
+
+    @property
+    def fill(self) -> float | None:
+        return self.weights.fill if self.weights else self.architecture.fill
+
+    @property
     def licence(self) -> str:
         return self.weights.licence if self.weights else "unknown"
 
@@ -62,7 +71,7 @@ def load_network(
     name_or_path: str | Path,
     host: Host,
     *,
-    task: Task = "matting",
+    task: Task | None = "matting",
     precision: Precision = "auto",
     patch_order: PatchOrder | None = None,
     download: bool = True,
@@ -70,7 +79,8 @@ def load_network(
 ) -> LoadedNetwork:
     """The network of a name in the table, of a file in the host's folders, or of any file.
 
-    `patch_order` overrides the table's. `download=False` forbids any use of the network.
+    `task` None: any. `patch_order` overrides the table's. `download=False` forbids any use of the
+    network.
     `verify` computes the file's sha256 again and compares it with what is known.
     Raises UnknownModel, CorruptWeights, DownloadFailed.
     """
@@ -83,6 +93,7 @@ def load_network(
     try:
         architecture = recognise(state)
         _check_row(row, architecture)
+        _check_task(architecture.id, architecture.task, task)
         dtype = choose_dtype(precision, architecture, host)
         network = architecture.load(cast_floats(state, dtype))
     except CorruptWeights as error:
@@ -97,12 +108,12 @@ def load_network(
 
 
 def locate(
-    name_or_path: str | Path, host: Host, *, task: Task = "matting", download: bool = True
+    name_or_path: str | Path, host: Host, *, task: Task | None = "matting", download: bool = True
 ) -> tuple[Path, Weights | None]:
     """The file and, if it is a published one, its row; fetched if it is not here and may be."""
     row = find(str(name_or_path))
-    if row is not None and row.task != task:
-        raise UnknownModel(f"The model must be one for {task}, but {row.name} is for {row.task}.")
+    if row is not None:
+        _check_task(row.name, row.task, task)
     try:
         return find_here(name_or_path, host)
     except DownloadFailed:
@@ -137,6 +148,13 @@ def verify_file(path: Path, row: Weights | None, host: Host) -> bool:
     if not wanted:
         log.warning("%s: no checksum is known for this file, only its structure is checked", path)
     return bool(wanted)
+
+
+def _check_task(name: str, purpose: str, task: Task | None) -> None:
+    if task is not None and purpose != task:
+        raise UnknownModel(
+            f"The model must be one for {task}, but {name} is for {purpose}. Choose another."
+        )
 
 
 def _check_row(row: Weights | None, architecture: Architecture) -> None:

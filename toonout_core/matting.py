@@ -22,7 +22,7 @@ from .weights import PatchOrder
 
 log = logging.getLogger("toonout")
 
-Fit = Literal["squash", "pad"]
+Fit = Literal["auto", "squash", "pad"]
 SourceAlpha = Literal["multiply", "ignore"]
 
 
@@ -79,13 +79,13 @@ class Matting:
         image: Tensor,
         *,
         resolution: int | None = None,
-        fit: Fit = "squash",
+        fit: Fit = "auto",
         frames_per_step: int = 1,
         label: str = "matting",
     ) -> Tensor:
         """B×3×H×W in [0, 1] → alpha B×1×H×W in [0, 1] on the image's device.
 
-        `fit`: "squash" to the network's square, as it was trained, or "pad" to keep the aspect.
+        `fit`: "squash" to the network's square, "pad" to keep the aspect, or "auto": as trained.
         Only `frames_per_step` frames are on the device at a time; halved when memory runs out.
         """
         if image.ndim != 4 or image.shape[1] != 3:
@@ -128,7 +128,10 @@ class Matting:
     def _step(
         self, image: Tensor, size_hw: tuple[int, int], fit: Fit, device: torch.device
     ) -> Tensor:
-        small, fitted = fit_to(image, size_hw, fit)
+        trained = self.loaded
+        mode = trained.fit if fit == "auto" else fit
+        fill = trained.fill if mode == trained.fit else None
+        small, fitted = fit_to(image, size_hw, mode, fill)
         mean = small.new_tensor(self.loaded.mean).view(1, 3, 1, 1)
         std = small.new_tensor(self.loaded.std).view(1, 3, 1, 1)
         logits = self.loaded.network(((small - mean) / std).to(device, self.loaded.dtype))
@@ -141,7 +144,7 @@ class Matting:
         *,
         foreground: ForegroundOptions | None = ForegroundOptions(),
         resolution: int | None = None,
-        fit: Fit = "squash",
+        fit: Fit = "auto",
         frames_per_step: int = 1,
         label: str = "matting",
     ) -> Matte:
@@ -180,7 +183,7 @@ class Matting:
         source_alpha: SourceAlpha = "multiply",
         foreground: ForegroundOptions | None = ForegroundOptions(),
         resolution: int | None = None,
-        fit: Fit = "squash",
+        fit: Fit = "auto",
     ) -> Matte:
         """A path, open file, PIL picture or Picture → Matte of that one picture.
 

@@ -17,6 +17,7 @@ from typing import Literal
 
 Task = Literal["matting", "instances", "refine", "depth", "inpaint"]
 PatchOrder = Literal["channel_first", "channel_last"]
+Fit = Literal["squash", "pad"]
 
 _CONVERSIONS = "4d000788a9698c7f8d67c8c6ce2b40c768f5b909"  # commit of 1038lab/BiRefNet
 _CARTOON = "bc091c8cd74e234001eeacece6dd45038521254f"  # of dreMaz/AnimeInstanceSegmentation
@@ -41,6 +42,8 @@ class Weights:
     input_size_hw: tuple[int, int] = (1024, 1024)
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    fit: Fit = "squash"  # how a picture comes to the input size; "pad" keeps the aspect
+    fill: float | None = None  # value beside a padded picture; None: its edges, repeated
     patch_order: PatchOrder = "channel_first"
     same_as: str = ""  # name of the row that holds the same numbers in another file
     size_is_exact: bool = True
@@ -285,6 +288,24 @@ WEIGHTS: tuple[Weights, ...] = (
             ("HRSOD", "the most salient object"),
         )
     ),
+    Weights(
+        name="isnet-anime",
+        task="matting",
+        architecture="isnet",
+        purpose="anime characters, the classic of 2022",
+        repo="skytnt/anime-seg",
+        file="isnetis.ckpt",
+        revision="main",
+        sha256="",
+        size_bytes=204_200_000,
+        size_is_exact=False,
+        licence="Apache-2.0",
+        source="SkyTNT/anime-segmentation; IS-Net, arXiv:2203.03041",
+        mean=(0.0, 0.0, 0.0),
+        std=(1.0, 1.0, 1.0),
+        fit="pad",
+        fill=0.0,
+    ),
     _EP480,
     replace(
         _EP480,
@@ -306,6 +327,25 @@ WEIGHTS: tuple[Weights, ...] = (
         licence="MIT",
         source="Instance-guided Cartoon Editing, arXiv:2312.01943; RTMDet, arXiv:2212.07784",
         input_size_hw=(640, 640),
+    ),
+    Weights(
+        name="anime-refiner",
+        task="refine",
+        architecture="isnet_refiner",
+        purpose="sharpens the masks of anime-instances",
+        repo="dreMaz/AnimeInstanceSegmentation",
+        file="refine_last.ckpt",
+        revision=_CARTOON,
+        sha256="c41a7c1cd54e63c1492d273466a540b6bff71ce9c2a01877add52bec554635a6",
+        size_bytes=177_000_000,
+        size_is_exact=False,
+        licence="MIT",
+        source="Instance-guided Cartoon Editing, arXiv:2312.01943; IS-Net, arXiv:2203.03041",
+        input_size_hw=(720, 720),
+        mean=(0.0, 0.0, 0.0),
+        std=(1.0, 1.0, 1.0),
+        fit="pad",
+        fill=0.0,
     ),
 )
 

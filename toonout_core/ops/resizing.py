@@ -85,10 +85,15 @@ class Fitted:
         return result[..., top : top + height, left : left + width]
 
 
-def fit(image: Tensor, size_hw: tuple[int, int], mode: FitMode = "squash") -> tuple[Tensor, Fitted]:
+def fit(
+    image: Tensor,
+    size_hw: tuple[int, int],
+    mode: FitMode = "squash",
+    fill: float | None = None,
+) -> tuple[Tensor, Fitted]:
     """Onto a canvas of size_hw: `squash` stretches, `pad` keeps the aspect ratio and centres.
 
-    B×C×H×W → B×C×h×w float32. Beside the picture its own edge pixels are repeated.
+    B×C×H×W → B×C×h×w float32. Beside the picture is `fill`, or its own edge pixels, repeated.
     """
     source_hw = (int(image.shape[-2]), int(image.shape[-1]))
     if mode == "squash":
@@ -100,7 +105,7 @@ def fit(image: Tensor, size_hw: tuple[int, int], mode: FitMode = "squash") -> tu
         min(max(round(source_hw[0] * scale), 1), size_hw[0]),
         min(max(round(source_hw[1] * scale), 1), size_hw[1]),
     )
-    return _place(resize(image, content_hw), source_hw, size_hw, centre=True)
+    return _place(resize(image, content_hw), source_hw, size_hw, centre=True, fill=fill)
 
 
 def pad(image: Tensor, rule: SizeRule) -> tuple[Tensor, Fitted]:
@@ -110,13 +115,20 @@ def pad(image: Tensor, rule: SizeRule) -> tuple[Tensor, Fitted]:
 
 
 def _place(
-    content: Tensor, source_hw: tuple[int, int], canvas_hw: tuple[int, int], centre: bool
+    content: Tensor,
+    source_hw: tuple[int, int],
+    canvas_hw: tuple[int, int],
+    centre: bool,
+    fill: float | None = None,
 ) -> tuple[Tensor, Fitted]:
     height, width = int(content.shape[-2]), int(content.shape[-1])
     down, right = canvas_hw[0] - height, canvas_hw[1] - width
     top, left = (down // 2, right // 2) if centre else (0, 0)
     edges = (left, right - left, top, down - top)
-    canvas = functional.pad(content, edges, mode="replicate") if any(edges) else content
+    canvas = content
+    if any(edges):
+        mode = "replicate" if fill is None else "constant"
+        canvas = functional.pad(content, edges, mode=mode, value=fill)
     return canvas, Fitted(source_hw, (height, width), (top, left), canvas_hw)
 
 

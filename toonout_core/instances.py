@@ -19,7 +19,7 @@ Index = int | slice | Sequence[int] | Sequence[bool] | Tensor
 _HALF = 0.5  # where a soft mask ends
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Instances:
     """N characters of one picture.
 

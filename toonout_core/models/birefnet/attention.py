@@ -48,7 +48,9 @@ class WindowAttention(nn.Module):
     def _make_bias(self, dtype: torch.dtype) -> Tensor:
         table = self.relative_position_bias_table
         places = self.window * self.window
-        bias = table[self.relative_position_index.flatten()].view(1, places, places, self.heads)
+        # Not the buffer of that name: a damaged one would read outside of the table.
+        index = relative_position_index(self.window).to(table.device)
+        bias = table[index.flatten()].view(1, places, places, self.heads)
         bias = bias.permute(0, 3, 1, 2)
         if self.shift:
             bias = bias + shift_masks(self.window, self.shift).to(table).unsqueeze(1)

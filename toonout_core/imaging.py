@@ -152,8 +152,10 @@ def _has_alpha(picture: Image.Image) -> bool:
 def from_pil(picture: Image.Image) -> Picture:
     """Any mode of Pillow; EXIF orientation is applied, alpha is kept straight."""
     metadata = _metadata(picture)
-    oriented = ImageOps.exif_transpose(picture)
-    picture = oriented if oriented is not None else picture
+    picture.load()
+    if picture.format != "TIFF":  # Pillow turns these as it loads; before 10.3 it forgets that
+        oriented = ImageOps.exif_transpose(picture)
+        picture = oriented if oriented is not None else picture
     if picture.mode in ("I;16", "I;16L", "I;16B", "I;16N", "I"):
         grey = np.asarray(picture.convert("I"), dtype=np.int64).clip(0, 65535).astype(np.uint16)
         return Picture(from_array(grey).expand(-1, 3, -1, -1).contiguous(), None, metadata, 16)
@@ -321,6 +323,8 @@ def _shrunk(picture: Image.Image, pixels: int | None) -> Image.Image:
     size = (max(1, int(picture.width * scale)), max(1, int(picture.height * scale)))
     if picture.mode in ("1", "P", "PA"):
         picture = picture.convert("RGBA" if _has_alpha(picture) else "RGB")
+    elif picture.mode.startswith("I;16"):  # what Pillow before 10.3 cannot resize
+        picture = picture.convert("I")
     smaller = picture.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
     smaller.info = info
     return smaller

@@ -161,6 +161,13 @@ def test_without_clean_colours_the_hidden_background_is_gone_too(nodes):
     assert torch.equal(cutout[mask == 1][:, :3], squares()[mask == 1])
 
 
+def test_cutting_out_needs_no_opencv(nodes, luma, monkeypatch):
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    _, foreground, mask = matte(nodes, *luma.result, squares())
+    assert mask[0, 32, 32] > 0.99
+    assert (foreground[mask < 0.01] - DARK).abs().min() > 0.1
+
+
 def test_source_alpha_is_multiplied_or_ignored(nodes):
     image = squares(channels=4)
     image[:, :, :32, 3] = 0

@@ -75,25 +75,27 @@ def test_pictures_without_pixels_are_refused():
         letterbox(torch.zeros(1, 3, 0, 5), 64)
 
 
-@given(sides, sides)
-def test_maps_come_back_in_place(height, width):
+@given(sides, sides, st.booleans())
+def test_maps_come_back_in_place(height, width, centre):
     """A ramp over the canvas tells of each pixel of the picture where it lay."""
-    _, fitted = letterbox(torch.zeros(1, 3, height, width), 64)
+    _, fitted = letterbox(torch.zeros(1, 3, height, width), 64, centre=centre)
+    top, left = fitted.offset_yx
     ramp = torch.arange(64.0)
     back = map_to_picture(torch.stack((ramp.expand(64, 64), ramp[:, None].expand(64, 64))), fitted)
     assert back.shape == (2, height, width)
     down, across = fitted.content_hw
-    x = ((torch.arange(width) + 0.5) * across / width - 0.5).clamp(0, 63)
-    y = ((torch.arange(height) + 0.5) * down / height - 0.5).clamp(0, 63)
+    x = left + ((torch.arange(width) + 0.5) * across / width - 0.5).clamp(0, 63 - left)
+    y = top + ((torch.arange(height) + 0.5) * down / height - 0.5).clamp(0, 63 - top)
     assert torch.allclose(back[0], x.expand(height, width), atol=1e-4)
     assert torch.allclose(back[1], y[:, None].expand(height, width), atol=1e-4)
 
 
-@given(sides, sides)
-def test_boxes_come_back_in_place(height, width):
-    _, fitted = letterbox(torch.zeros(1, 3, height, width), 64)
-    down, across = fitted.content_hw
-    boxes = boxes_to_picture(torch.tensor([[0.0, 0.0, across, down]]), fitted)
+@given(sides, sides, st.booleans())
+def test_boxes_come_back_in_place(height, width, centre):
+    _, fitted = letterbox(torch.zeros(1, 3, height, width), 64, centre=centre)
+    (down, across), (top, left) = fitted.content_hw, fitted.offset_yx
+    content = torch.tensor([[left, top, left + across, top + down]], dtype=torch.float32)
+    boxes = boxes_to_picture(content, fitted)
     assert torch.allclose(boxes, torch.tensor([[0.0, 0.0, width, height]]), atol=1e-3)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -15,10 +14,13 @@ from .resizing import Fitted
 GREY = 114 / 255  # what common detectors were trained to ignore
 
 
-def letterbox(image: Tensor, side: int, fill: float = GREY) -> tuple[Tensor, Fitted]:
+def letterbox(
+    image: Tensor, side: int, *, fill: float = GREY, centre: bool = False
+) -> tuple[Tensor, Fitted]:
     """B×C×H×W in [0, 1] → B×C×side×side: the longer side becomes `side`, also if it was shorter.
 
-    The picture is rounded to 8 bit and lies at the top left; the rest is `fill`.
+    The picture is rounded to 8 bit and lies at the top left, or in the `centre`; the rest is
+    `fill`.
     """
     height, width = int(image.shape[-2]), int(image.shape[-1])
     if min(height, width, side) < 1:
@@ -26,9 +28,10 @@ def letterbox(image: Tensor, side: int, fill: float = GREY) -> tuple[Tensor, Fit
     ratio = side / max(height, width)
     content_hw = (max(int(height * ratio + 0.5), 1), max(int(width * ratio + 0.5), 1))
     content = resize_eight_bit(image, content_hw)
-    edges = (0, side - content_hw[1], 0, side - content_hw[0])
-    canvas = functional.pad(content, edges, value=fill)
-    return canvas, Fitted((height, width), content_hw, (0, 0), (side, side))
+    down, right = side - content_hw[0], side - content_hw[1]
+    top, left = (down // 2, right // 2) if centre else (0, 0)
+    canvas = functional.pad(content, (left, right - left, top, down - top), value=fill)
+    return canvas, Fitted((height, width), content_hw, (top, left), (side, side))
 
 
 def boxes_to_picture(boxes_xyxy: Tensor, fitted: Fitted) -> Tensor:
@@ -58,17 +61,20 @@ def map_to_picture(canvas: Tensor, fitted: Fitted) -> Tensor:
     return enlarged[0, :, :height, :width].reshape(*canvas.shape[:-2], height, width)
 
 
-def map_to_picture_as_published(canvas: Tensor, fitted: Fitted) -> Tensor:
+def map_to_picture_as_published(canvas: Tensor, fitted: Fitted, *, square: bool = False) -> Tensor:
     """The same with the defect of the published detector, for comparison with it.
 
     There width and height are swapped in the scale, and the whole canvas is enlarged: the result
-    may be shifted by a part of a pixel, and a row or a column short.
+    may be shifted by a part of a pixel, and a row or a column short. `square`: as its prompts do,
+    to a square of the picture's longer side.
     """
     (height, width), (down, across) = fitted.source_hw, fitted.content_hw
     size = (
         math.ceil(canvas.shape[-2] * (1 / (across / width))),
         math.ceil(canvas.shape[-1] * (1 / (down / height))),
     )
+    if square:
+        size = (max(height, width), max(height, width))
     planes = canvas.reshape(1, -1, *canvas.shape[-2:])
     enlarged = functional.interpolate(planes, size=size, mode="bilinear", align_corners=False)
-    return torch.reshape(enlarged, (*canvas.shape[:-2], *size))[..., :height, :width]
+    return enlarged.reshape(*canvas.shape[:-2], *size)[..., :height, :width]

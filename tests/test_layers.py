@@ -38,8 +38,8 @@ MAY_IMPORT = {
     # pipelines
     "matting": PIPELINE,
     "finding": {"errors", "ops", "models", "loading"},
-    "refining": PIPELINE | {"instances"},
-    "segmentation": PIPELINE | {"instances", "finding", "refining"},
+    "refining": PIPELINE,
+    "segmentation": APPLICATION | {"instances", "finding", "refining"},
     # pictures to files
     "manifest": {"errors"},
     "report": {"errors"},

@@ -22,15 +22,19 @@ PUBLIC_NAMES = [
     "Fit",
     "ForegroundOptions",
     "Host",
+    "Instances",
     "LocalHost",
     "Matte",
     "Matting",
     "Precision",
+    "SegmentOptions",
+    "Segmenter",
     "ToonOutError",
     "UnknownModel",
     "Weights",
     "estimate_foreground",
     "load_matting",
+    "load_segmenter",
 ]
 
 

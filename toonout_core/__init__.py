@@ -21,10 +21,12 @@ if TYPE_CHECKING:
         UnknownModel,
     )
     from .host import Host, LocalHost
+    from .instances import Instances
     from .loading import Precision
     from .matting import Fit, ForegroundOptions, Matting, load_matting
     from .ops.foreground import estimate_foreground
     from .results import Matte
+    from .segmentation import Segmenter, SegmentOptions, load_segmenter
     from .weights import WEIGHTS, Weights
 
 __version__ = "0.1.0"
@@ -38,15 +40,19 @@ __all__ = [
     "Fit",
     "ForegroundOptions",
     "Host",
+    "Instances",
     "LocalHost",
     "Matte",
     "Matting",
     "Precision",
+    "SegmentOptions",
+    "Segmenter",
     "ToonOutError",
     "UnknownModel",
     "Weights",
     "estimate_foreground",
     "load_matting",
+    "load_segmenter",
 ]
 
 _HOMES = {
@@ -59,10 +65,12 @@ _HOMES = {
         "UnknownModel",
     ),
     "host": ("Host", "LocalHost"),
+    "instances": ("Instances",),
     "loading": ("Precision",),
     "matting": ("Fit", "ForegroundOptions", "Matting", "load_matting"),
     "ops.foreground": ("estimate_foreground",),
     "results": ("Matte",),
+    "segmentation": ("SegmentOptions", "Segmenter", "load_segmenter"),
     "weights": ("WEIGHTS", "Weights"),
 }
 

@@ -93,6 +93,11 @@ def from_levels(levels: Tensor) -> Tensor:
     return levels.to(torch.float32) / 255
 
 
+def reverse_colours(image: Tensor) -> Tensor:
+    """B×3×H×W: RGB → BGR, and back."""
+    return image.flip(1)
+
+
 def to_layer(rgba: Array) -> Array:
     """H×W×4 uint8, straight → H×W×4 float32 in [0, 255], premultiplied, fit for resampling."""
     layer = rgba.astype(np.float32)

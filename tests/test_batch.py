@@ -235,6 +235,35 @@ def test_stopping_keeps_what_is_done_and_leaves_nothing_half(tmp_path: Path) -> 
     assert run.outcome(root) == {"a.png": "resumed", "b.png": "done", "c.png": "done"}
 
 
+def test_a_picture_is_encoded_while_the_next_one_is_cut(tmp_path: Path) -> None:
+    root, out = small(tmp_path / "in", "a.png", "b.png"), tmp_path / "out"
+    seen: list[bool] = []
+
+    def second_waits_for_the_first(picture: Picture) -> Matte:
+        deadline = time.monotonic() + 20
+        while seen and time.monotonic() < deadline:
+            partials = [path for path in out.iterdir() if path.suffix == ".toonout-part"]
+            if partials and partials[0].stat().st_size > 0:
+                seen.append(True)
+                break
+            time.sleep(0.01)
+        seen.append(False)
+        return cut(picture)
+
+    run = Run(root, out, cut=second_waits_for_the_first)
+    assert seen == [False, True, False]
+    assert run.report.count("done") == 2
+
+
+def test_leaving_early_leaves_nothing_half(tmp_path: Path) -> None:
+    root, out = small(tmp_path / "in", "a.png", "b.png", "c.png"), tmp_path / "out"
+    destination = Destination(out, find_sources([root]).sources, settings={})
+    for result in Batch(destination, lambda: cut, Output()).run():
+        assert result.source.name == "a.png"
+        break
+    assert [path.name for path in out.iterdir()] == ["a.png"]
+
+
 def test_an_animation_is_whole_or_absent(torture: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     seen: list[Picture] = []

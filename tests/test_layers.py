@@ -48,7 +48,8 @@ MAY_IMPORT = {
     "writing": {"errors", "imaging", "publishing"},
     "destination": {"errors", "manifest", "naming", "publishing", "report"},
     "output": APPLICATION | {"publishing", "writing"},
-    "batch": APPLICATION | {"destination", "naming", "output", "publishing", "report", "writing"},
+    "batch": APPLICATION
+    | {"destination", "manifest", "naming", "output", "publishing", "report", "writing"},
     # what one does with the pipelines
     "synthesis": APPLICATION | {"naming"},
     "evaluation": APPLICATION | {"synthesis"},

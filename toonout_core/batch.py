@@ -5,17 +5,20 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from .destination import Destination, frame_name, raise_if_disk_is_full, sentence_of
 from .errors import Cancelled, CorruptWeights, DownloadFailed, ToonOutError, UnknownModel
 from .imaging import Picture, read_frames
+from .manifest import Record
 from .naming import Source
 from .output import Cut, Output, encode_matte
 from .publishing import numbered, partial_file
 from .report import Result
+from .results import Matte
 from .writing import FORMATS
 
 log = logging.getLogger("toonout")
@@ -46,66 +49,140 @@ class Batch:
         return len(self.destination.sources)
 
     def run(self) -> Iterator[Result]:
-        """One result a picture, in order. Stop by not asking for the next one."""
+        """One result a picture, in order. Stop by not asking for the next one.
+
+        A picture is encoded while the next one is cut.
+        """
         self.destination.prepare()
-        for source in self.destination.sources:
-            target = self._target(source)
-            names = [target, frame_name(target, 1)]
-            yield self.destination.done_before(source, names) or self._try(source, target)
+        pending: _Work | None = None
+        with ThreadPoolExecutor(1, "toonout-encode") as encoder:
+            try:
+                for source in self.destination.sources:
+                    begun = self._begin(source, encoder)
+                    previous, pending = pending, begun if isinstance(begun, _Work) else None
+                    if previous is not None:
+                        yield self._finish(previous)
+                    if isinstance(begun, Result):
+                        yield begun
+                if pending is not None:
+                    previous, pending = pending, None
+                    yield self._finish(previous)
+            except (KeyboardInterrupt, Cancelled):
+                if pending is not None:
+                    previous, pending = pending, None
+                    yield self._finish(previous)
+                raise
+            finally:
+                if pending is not None:
+                    pending.drop()
 
-    def _target(self, source: Source) -> Path:
+    def _begin(self, source: Source, encoder: Executor) -> _Work | Result:
         suffix = self.output.suffix or FORMATS[self.output.format].suffixes[0]
-        return self.destination.out / source.target.with_name(source.target.name + suffix)
-
-    def _try(self, source: Source, target: Path) -> Result:
-        started = time.monotonic()
+        target = self.destination.out / source.target.with_name(source.target.name + suffix)
+        names = [target, frame_name(target, 1)]
+        if (before := self.destination.done_before(source, names)) is not None:
+            return before
         try:
-            record = self.destination.begin(source)
+            work = _Work(source, target, self.destination.begin(source))
         except OSError as error:
             return Result(source.path, "failed", message=sentence_of(error))
+        whole = False
         try:
-            result = self._one(source, target)
-        except (UnknownModel, CorruptWeights, DownloadFailed, Cancelled):
-            raise
-        except (ToonOutError, OSError, RuntimeError, ValueError, MemoryError) as error:
-            if self._loading:  # what is wrong with the model concerns all pictures
-                raise
-            raise_if_disk_is_full(error, self.destination.out)
-            log.debug("%s", source.path, exc_info=True)
-            result = Result(source.path, "failed", message=sentence_of(error))
-        result = replace(result, seconds=round(time.monotonic() - started, 3))
-        self.destination.remember(record, result)
-        return result
+            self._cut_frames(work, encoder)
+            whole = True
+        except _FAILURES as error:
+            return self._failed(work, error)
+        finally:
+            if not whole:
+                work.drop()
+        return work
 
-    def _one(self, source: Source, target: Path) -> Result:
-        folder = self.destination.folder_of(source)
-        notes: list[str] = []
-        written: list[Path] = []
-        with ExitStack() as partials:
-            for picture in read_frames(source.path, shrink_to=self.shrink_to):
-                partial = partials.enter_context(partial_file(folder))
-                notes += self._write(picture, partial)
-                written.append(partial)
+    def _cut_frames(self, work: _Work, encoder: Executor) -> None:
+        folder = self.destination.folder_of(work.source)
+        for picture in read_frames(work.source.path, shrink_to=self.shrink_to):
+            matte = self._matte(picture)
+            if work.encodings:  # no more than one frame waits
+                work.encodings[-1].result()
+            partial = work.stack.enter_context(partial_file(folder))
+            work.partials.append(partial)
+            work.encodings.append(encoder.submit(_encode, partial, matte, picture, self.output))
 
-            def names(number: int) -> list[Path]:
-                plain = numbered(target, number)
-                if len(written) == 1:
-                    return [plain]
-                return [frame_name(plain, index) for index in range(1, len(written) + 1)]
-
-            outputs, renamed = self.destination.publish(source, written, names)
-        if len(written) > 1:
-            notes.append(f"{len(written)} frames")
-        return Result(
-            source.path, "done", outputs, notes=tuple(dict.fromkeys(notes)), renamed=renamed
-        )
-
-    def _write(self, picture: Picture, partial: Path) -> list[str]:
+    def _matte(self, picture: Picture) -> Matte:
         if self._cut is None:
             self._loading = True
             self._cut = self._make_cut()
             self._loading = False
-        matte = self._cut(picture)
         self.inferences += 1
-        with partial.open("xb") as stream:
-            return encode_matte(stream, matte, picture, self.output)
+        return self._cut(picture)
+
+    def _finish(self, work: _Work) -> Result:
+        try:
+            notes = [note for encoding in work.encodings for note in encoding.result()]
+            outputs, renamed = self.destination.publish(work.source, work.partials, work.names)
+        except _FAILURES as error:
+            return self._failed(work, error)
+        finally:
+            work.drop()
+        if len(outputs) > 1:
+            notes.append(f"{len(outputs)} frames")
+        result = Result(
+            work.source.path,
+            "done",
+            outputs,
+            seconds=work.seconds,
+            notes=tuple(dict.fromkeys(notes)),
+            renamed=renamed,
+        )
+        self.destination.remember(work.record, result)
+        return result
+
+    def _failed(self, work: _Work, error: Exception) -> Result:
+        """Raises again what concerns all pictures: the model, a full disk, a stop."""
+        fatal = isinstance(error, UnknownModel | CorruptWeights | DownloadFailed | Cancelled)
+        if fatal or self._loading:
+            raise error
+        raise_if_disk_is_full(error, self.destination.out)
+        log.debug("%s", work.source.path, exc_info=error)
+        message = sentence_of(error)
+        result = Result(work.source.path, "failed", seconds=work.seconds, message=message)
+        self.destination.remember(work.record, result)
+        return result
+
+
+_FAILURES = (ToonOutError, OSError, RuntimeError, ValueError, MemoryError)
+
+
+@dataclass
+class _Work:
+    """A picture on its way from its pixels to its name."""
+
+    source: Source
+    target: Path
+    record: Record
+    stack: ExitStack = field(default_factory=ExitStack)
+    partials: list[Path] = field(default_factory=list[Path])
+    encodings: list[Future[list[str]]] = field(default_factory=list[Future[list[str]]])
+    started: float = field(default_factory=time.monotonic)
+
+    @property
+    def seconds(self) -> float:
+        return round(time.monotonic() - self.started, 3)
+
+    def names(self, number: int) -> list[Path]:
+        """Where its frames go: the `number`-th choice of names."""
+        plain = numbered(self.target, number)
+        if len(self.partials) == 1:
+            return [plain]
+        return [frame_name(plain, index) for index in range(1, len(self.partials) + 1)]
+
+    def drop(self) -> None:
+        """Remove what has not been published; no file is written to any more after it."""
+        for encoding in self.encodings:
+            encoding.cancel()
+        wait(self.encodings)
+        self.stack.close()
+
+
+def _encode(partial: Path, matte: Matte, picture: Picture, output: Output) -> list[str]:
+    with partial.open("xb") as stream:
+        return encode_matte(stream, matte, picture, output)

@@ -239,7 +239,9 @@ def open_picture(
             picture = Image.open(source)
     except Image.DecompressionBombError:
         raise _too_large(name, "more") from None
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
+    except UnidentifiedImageError:
+        raise BadInput(f"{name} must be a picture that Pillow reads", "something else") from None
+    except (OSError, ValueError, SyntaxError) as error:
         raise BadInput(
             f"{name} must be a picture that Pillow reads", f"{type(error).__name__}: {error}"
         ) from error

@@ -50,7 +50,7 @@ ARCHITECTURE = Architecture(
     std=(1.0, 1.0, 1.0),
     fit="pad",
     fill=0.0,
-    bytes_per_pixel=1800,
+    bytes_per_pixel=1000,
     rename_keys=rename_keys,
 )
 
@@ -69,6 +69,6 @@ ARCHITECTURE_REFINER = Architecture(
     std=(1.0, 1.0, 1.0),
     fit="pad",
     fill=0.0,
-    bytes_per_pixel=1800,
+    bytes_per_pixel=1000,
     rename_keys=rename_keys,
 )

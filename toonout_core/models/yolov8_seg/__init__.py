@@ -55,5 +55,5 @@ ARCHITECTURE = Architecture(
     std=(1.0, 1.0, 1.0),
     fit="pad",
     fill=114 / 255,
-    bytes_per_pixel=600,
+    bytes_per_pixel=500,
 )

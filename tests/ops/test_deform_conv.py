@@ -121,20 +121,25 @@ def test_training_goes_through_the_op_and_the_cpu_samples_otherwise(asked):
     torch.testing.assert_close(sampled, trained, rtol=0, atol=1e-5)
 
 
-def test_accelerators_use_the_op_picture_by_picture_while_its_buffer_is_moderate(
-    asked, monkeypatch
-):
-    args = inputs()
+@pytest.mark.parametrize("kernel", [1, 3, 7])
+@pytest.mark.parametrize("sample_bytes", [1, 40_000, 10**9])
+def test_the_op_in_bands_of_rows(asked, monkeypatch, kernel, sample_bytes):
+    """What accelerators do without gradients."""
+    args = inputs(kernel, size_hw=(19, 23))
+    monkeypatch.setattr(module, "_OP_SAMPLE_BYTES", sample_bytes)
     with torch.no_grad():
         result = module._op(*args)
-        assert [len(call[0]) for call in asked] == [1, 1]
-        torch.testing.assert_close(result, sampled_deform_conv2d(*args), rtol=0, atol=1e-5)
-        small, large = (
-            torch.empty(1, 64, 256, 256, device="meta"),
-            torch.empty(1, 64, 512, 512, device="meta"),
-        )
-        assert module._prefers_op(small, torch.empty(8, 64, 7, 7))
-        assert not module._prefers_op(large, torch.empty(8, 64, 7, 7))
+    rows = {call[1].shape[-2] for call in asked}
+    torch.testing.assert_close(result, through_op(*args), rtol=0, atol=5e-5)
+    if kernel > 1 and sample_bytes == 1:
+        assert max(rows) <= kernel - 1
+    if kernel == 1 or sample_bytes > 10**6:
+        assert rows == {19}
+
+
+def test_accelerators_ask_for_the_op():
+    with torch.no_grad():
+        assert module._prefers_op(torch.empty(1, device="meta"))
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 _log = logging.getLogger("toonout")
 _missing: set[tuple[str, str, torch.dtype]] = set()  # (function, device type, dtype)
 _SAMPLE_BYTES = 48 << 20  # held at a time by the sampled form
-_COLUMN_BYTES = 1 << 30  # that the op may take for its own samples
+_OP_SAMPLE_BYTES = 128 << 20  # by the op
 
 
 def deform_conv2d(
@@ -28,7 +28,7 @@ def deform_conv2d(
     wide = torch.promote_types(x.dtype, torch.float32)
     source, offset, mask = x.to(wide), offset.to(wide), mask.to(wide)
     result = None
-    if _prefers_op(x, weight):
+    if _prefers_op(x):
         args = (source, offset, mask, weight.to(wide), None if bias is None else bias.to(wide))
         result = _unless_missing("deform_conv2d", x.device, wide, _op, *args)
     if result is None:
@@ -36,27 +36,57 @@ def deform_conv2d(
     return result.to(x.dtype)
 
 
-def _prefers_op(x: Tensor, weight: Tensor) -> bool:
-    """Whether to ask for the op: in training, and on accelerators while its buffer is moderate.
+def _prefers_op(x: Tensor) -> bool:
+    """Whether to ask for the op: in training, and on accelerators.
 
-    On a CPU the sampled form takes a third of the op's time (64 channels, 7×7 taps, AVX-512), and
-    of its k²·C·H·W samples it holds only a band.
+    On a CPU the sampled form takes a third of the op's time (64 channels, 7×7 taps, AVX-512).
     """
-    if torch.is_grad_enabled():
-        return True
-    samples = x.shape[1] * weight.shape[-1] ** 2 * x.shape[-2] * x.shape[-1]
-    return x.device.type != "cpu" and samples * 4 <= _COLUMN_BYTES
+    return torch.is_grad_enabled() or x.device.type != "cpu"
 
 
 def _op(x: Tensor, offset: Tensor, mask: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """One picture at a time where nothing is kept for training: the buffer grows with the batch."""
+    """The op buffers k²·C samples per pixel. Where nothing is kept for training, it gets single
+    pictures, and these in bands of rows.
+    """
     from torchvision.ops import deform_conv2d as op
 
-    padding = (weight.shape[-1] // 2, weight.shape[-1] // 2)
-    if torch.is_grad_enabled():
-        return op(x, offset, weight, bias, padding=padding, mask=mask)
-    pictures = zip(x.split(1), offset.split(1), mask.split(1), strict=True)
-    return torch.cat([op(a, b, weight, bias, padding=padding, mask=c) for a, b, c in pictures])
+    kernel, height = weight.shape[-1], x.shape[-2]
+    across = kernel // 2
+    dilation = 0 if torch.is_grad_enabled() else _band_dilation(x, kernel)
+    if dilation == 0:
+        return op(x, offset, weight, bias, padding=(across, across), mask=mask)
+    rows = height - (kernel - 1) * dilation
+    out = x.new_empty(len(x), len(weight), *x.shape[-2:])
+    for index in range(len(x)):
+        for start in range(0, height, rows):
+            top = min(start, height - rows)
+            part = (slice(index, index + 1), slice(None), slice(top, top + rows))
+            moved = _moved(offset[part], top, dilation)
+            steps = {"padding": (0, across), "dilation": (dilation, 1)}
+            out[part] = op(x[part[:1]], moved, weight, bias, mask=mask[part].contiguous(), **steps)
+    return out
+
+
+def _band_dilation(x: Tensor, kernel: int) -> int:
+    """How far apart the rows of a kernel must be for a convolution of x, unpadded, to have few
+    rows: H − (k − 1)·dilation. 0: all rows in one go.
+    """
+    channels, height, width = x.shape[1:]
+    bytes_per_row = kernel * kernel * channels * width * x.element_size()
+    wanted = max(_OP_SAMPLE_BYTES // bytes_per_row, 1)
+    return 0 if kernel == 1 else max(height - wanted, 0) // (kernel - 1)
+
+
+def _moved(offset: Tensor, top: int, dilation: int) -> Tensor:
+    """Offsets for rows that begin at `top`, where the op begins at 0, unpadded and dilated:
+    tap i of the kernel has dilation·i for its place instead of top + i − k//2.
+    """
+    kernel = isqrt(offset.shape[1] // 2)
+    taps = torch.arange(kernel, device=offset.device, dtype=offset.dtype)
+    shift = top - kernel // 2 + taps * (1 - dilation)
+    offset = offset.clone(memory_format=torch.contiguous_format)
+    offset[:, 0::2] += shift.repeat_interleave(kernel).view(1, -1, 1, 1)
+    return offset
 
 
 def _unless_missing(

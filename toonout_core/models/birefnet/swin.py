@@ -16,7 +16,7 @@ from .attention import WindowAttention
 from .windows import Chunk, plan_windows
 
 _CHUNK_BYTES = {"cpu": 48 << 20}  # intermediate values of a block held at a time
-_CHUNK_BYTES_ELSEWHERE = 256 << 20
+_CHUNK_BYTES_ELSEWHERE = 128 << 20
 _KEPT_PLANS = 8
 
 

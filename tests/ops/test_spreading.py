@@ -63,10 +63,3 @@ def test_the_near_colour_wins_over_the_large_one(spread):
     alpha[:, :, :, 128:] = alpha[:, :, 96:112, 16:32] = 1
     red, _, blue = spread(image, alpha, alpha == 0, 0.1, 0.0)[0, :, 104, 36]
     assert blue > 0.7 and red < 0.3
-
-
-def test_threads_agree(monkeypatch):
-    image, alpha, where = scene((300, 40), 1)
-    alone = spreading.spread_colours_(image.clone(), alpha, where, 0.1, 0.0)
-    monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
-    assert torch.equal(spreading.spread_colours_(image.clone(), alpha, where, 0.1, 0.0), alone)

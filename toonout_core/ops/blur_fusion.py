@@ -35,8 +35,8 @@ EPSILON = 1e-5
 TRANSPARENT = 1 / 510
 # a last window whose mean α is below this holds hardly more than such α
 UNREACHED = 2e-3
-# rows of one band: few enough for little memory, enough that the halo is a small part
-BAND_ROWS = 512
+# rows of one band: few, so that its planes stay near the processor; the halo adds to them
+BAND_ROWS = 256
 # pixels on which arithmetic is done at a time, so that they stay in the processor's cache
 CACHE_PIXELS = 1 << 16
 

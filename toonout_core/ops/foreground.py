@@ -26,9 +26,7 @@ def estimate_foreground(
     _check(image, alpha, radius_px, refine_radius_px)
     alpha = alpha.detach().to(image.device, torch.float32)
     foreground, unreached = blur_fusion(image.detach(), alpha, radius_px, refine_radius_px)
-    if bool(unreached.any()):
-        spread_colours_(foreground, alpha, unreached, TRANSPARENT, EMPTY)
-    return foreground
+    return spread_colours_(foreground, alpha, unreached, TRANSPARENT, EMPTY)
 
 
 def _check(image: Tensor, alpha: Tensor, radius_px: int, refine_radius_px: int) -> None:

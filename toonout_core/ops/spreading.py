@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from .blur import run_parallel, through_opencv
+from .blur import through_opencv
 
 Array = npt.NDArray[Any]
 
@@ -23,22 +23,18 @@ Array = npt.NDArray[Any]
 CELL_PX = 8
 # a cell listens to its surroundings as much as to 1 % of full weight in itself
 AROUND_WEIGHT = np.float32(0.01)
-# rows of one piece of work on the CPU
+# rows worked on at a time on the CPU
 ROWS = 8 * CELL_PX
 
 
 def spread_colours_(
     image: Tensor, alpha: Tensor, where: Tensor, least_alpha: float, empty: float
 ) -> Tensor:
-    """Overwrites `image` B×3×H×W where `where` B×1×H×W bool, by its colours weighed with `alpha`
+    """Overwrite `image` B×3×H×W where `where` B×1×H×W bool, by its colours weighed with `alpha`
     B×1×H×W, of which less than `least_alpha` counts as nothing. A picture without any alpha turns
     `empty`. Returns `image`."""
     spread = spread_colours_cpu_ if through_opencv(image) else spread_colours_torch_
     return spread(image, alpha, where, least_alpha, empty)
-
-
-def _push_all(cells: Array, empty: float) -> Array:
-    return np.stack([_push(item, empty) for item in cells])
 
 
 def _push(cells: Array, empty: float) -> Array:
@@ -56,15 +52,24 @@ def _push(cells: Array, empty: float) -> Array:
 
 def _halved(planes: Array) -> Array:
     """C×h×w of even sides → means of 2×2."""
-    return functional.avg_pool2d(torch.from_numpy(planes)[None], 2)[0].numpy()
+    rows = planes[:, ::2] + planes[:, 1::2]
+    return (rows[:, :, ::2] + rows[:, :, 1::2]) / 4
 
 
 def _doubled(planes: Array) -> Array:
-    """C×h×w → C×2h×2w, bilinear."""
-    larger = functional.interpolate(
-        torch.from_numpy(planes)[None], scale_factor=2, mode="bilinear", align_corners=False
-    )
-    return larger[0].numpy()
+    """C×h×w → C×2h×2w, bilinear: a new pixel lies a quarter away from the middle of an old one."""
+    for axis in (1, 2):
+        edges = [(0, 0)] * 3
+        edges[axis] = (1, 1)
+        wide = np.pad(planes, edges, mode="edge")
+        before, middle, after = (
+            np.take(wide, range(start, start + planes.shape[axis]), axis) for start in range(3)
+        )
+        pair = (0.75 * middle + 0.25 * before, 0.75 * middle + 0.25 * after)
+        shape = list(planes.shape)
+        shape[axis] *= 2
+        planes = np.stack(pair, axis + 1).reshape(shape)
+    return planes
 
 
 # ---------------------------------------------------------------- torch
@@ -74,7 +79,9 @@ def spread_colours_torch_(
     image: Tensor, alpha: Tensor, where: Tensor, least_alpha: float, empty: float
 ) -> Tensor:
     """`spread_colours_` on any device; the small cells go by the CPU."""
-    _paint_torch_(image, where, _push_all(_cell_means_torch(image, alpha, least_alpha), empty))
+    if bool(where.any()):
+        cells = _cell_means_torch(image, alpha, least_alpha)
+        _paint_torch_(image, where, np.stack([_push(item, empty) for item in cells]))
     return image
 
 
@@ -101,56 +108,51 @@ def _paint_torch_(image: Tensor, where: Tensor, colours: Array) -> None:
 def spread_colours_cpu_(
     image: Tensor, alpha: Tensor, where: Tensor, least_alpha: float, empty: float
 ) -> Tensor:
-    """`spread_colours_`, a few rows a thread."""
-    _paint_cpu_(image, where, _push_all(_cell_means_cpu(image, alpha, least_alpha), empty))
+    """`spread_colours_`, some rows after the other: cv2.resize has threads of its own."""
+    for item in range(image.shape[0]):
+        picture, mask = image[item].numpy(), where[item, 0].numpy()
+        if mask.any():
+            cells = _cell_means(picture, alpha[item, 0].numpy(), least_alpha)
+            _paint_(picture, mask.view(np.uint8), _push(cells, empty))
     return image
 
 
-def _cell_means_cpu(image: Tensor, alpha: Tensor, least_alpha: float) -> Array:
+def _cell_means(image: Array, alpha: Array, least_alpha: float) -> Array:
+    """3×H×W and H×W → 4×h×w."""
     import cv2
 
-    batch, _, height, width = image.shape
+    height, width = alpha.shape
     columns = -(-width // CELL_PX)
-    cells = np.empty((batch, 4, -(-height // CELL_PX), columns), np.float32)
-    pictures, alphas = image.numpy(), alpha.numpy()
-
-    def work(item: int, part: slice) -> None:
-        target = cells[item, :, part.start // CELL_PX : -(-part.stop // CELL_PX)]
-        weight = alphas[item, 0, part]
-        weight = weight * (weight > least_alpha)
+    cells = np.empty((4, -(-height // CELL_PX), columns), np.float32)
+    for rows in _rows(height):
+        target = cells[:, rows.start // CELL_PX : -(-rows.stop // CELL_PX)]
+        weight = alpha[rows] * (alpha[rows] > least_alpha)
         down, right = -len(weight) % CELL_PX, -width % CELL_PX
         for channel in range(4):
-            plane = pictures[item, channel, part] * weight if channel < 3 else weight
+            plane = image[channel, rows] * weight if channel < 3 else weight
             if down or right:
                 # what is missing at the edge counts as nothing
                 plane = np.pad(plane, ((0, down), (0, right)))
             size_wh = (columns, target.shape[1])
             target[channel] = cv2.resize(plane, size_wh, interpolation=cv2.INTER_AREA)
-
-    run_parallel(work, [(item, part) for item in range(batch) for part in _rows(height)])
     return cells
 
 
-def _paint_cpu_(image: Tensor, where: Tensor, colours: Array) -> None:
+def _paint_(image: Array, where: Array, colours: Array) -> None:
+    """3×H×W, H×W uint8, 3×h×w."""
     import cv2
 
-    batch, channels, height, width = image.shape
-    padded = np.pad(colours, ((0, 0), (0, 0), (1, 1), (0, 0)), mode="edge")
-    pictures, masks = image.numpy(), where.numpy().view(np.uint8)
-
-    def work(item: int, part: slice) -> None:
-        mask = masks[item, 0, part]
+    height, width = where.shape
+    padded = np.pad(colours, ((0, 0), (1, 1), (0, 0)), mode="edge")
+    for rows in _rows(height):
+        mask = where[rows]
         if not mask.any():
-            return
-        first, last = part.start // CELL_PX, -(-part.stop // CELL_PX)
+            continue
+        first, last = rows.start // CELL_PX, -(-rows.stop // CELL_PX)
         size_wh = (colours.shape[-1] * CELL_PX, (last - first + 2) * CELL_PX)
-        for channel in range(channels):
-            cells = padded[item, channel, first : last + 2]
-            full = cv2.resize(cells, size_wh, interpolation=cv2.INTER_LINEAR)
-            full = full[CELL_PX : CELL_PX + len(mask), :width]
-            cv2.copyTo(full, mask, pictures[item, channel, part])
-
-    run_parallel(work, [(item, part) for item in range(batch) for part in _rows(height)])
+        for cells, target in zip(padded, image, strict=True):
+            full = cv2.resize(cells[first : last + 2], size_wh, interpolation=cv2.INTER_LINEAR)
+            cv2.copyTo(full[CELL_PX : CELL_PX + len(mask), :width], mask, target[rows])
 
 
 def _rows(height: int) -> list[slice]:

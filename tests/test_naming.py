@@ -112,9 +112,12 @@ def test_circles_of_links_end(tmp_path: Path) -> None:
     (tmp_path / "in/sub/up").symlink_to(tmp_path / "in")
     (tmp_path / "in/again").symlink_to(tmp_path / "in/sub")
     (tmp_path / "in/broken.png").symlink_to(tmp_path / "nowhere.png")
+    (tmp_path / "in/itself.png").symlink_to(tmp_path / "in/itself.png")
+    (tmp_path / "in/itself").symlink_to(tmp_path / "in/itself")
     plant(tmp_path, "far/c.png")
     (tmp_path / "in/far").symlink_to(tmp_path / "far")
     expected = {"a.png": "a", "b.png": "sub/b", "c.png": "far/c", "broken.png": "broken"}
+    expected |= {"itself.png": "itself"}
     assert targets(tmp_path / "in", recursive=True) == expected
     assert set(targets(str(tmp_path / "in/**/*.png"))) == {"a.png", "b.png"}
 

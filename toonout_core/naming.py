@@ -134,7 +134,7 @@ class _Search:
             path = Path(entry.path)
             if entry.name.startswith("."):
                 continue
-            if not entry.is_dir():
+            if not os.path.isdir(path):
                 if _is_picture(path):
                     yield path
                 continue

@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load_file
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from toonout_core.errors import BadInput
 from toonout_core.models import recognise
 from toonout_core.models.birefnet import ARCHITECTURE, ARCHITECTURE_EP480, TrainingOutput, build
 from toonout_core.models.birefnet.decoder import laplacian
@@ -131,6 +132,11 @@ def test_image_patches_are_exact(order):
 
 def test_laplacian():
     assert difference(laplacian(uniform(10, (1, 3, 9, 11))), recorded()["laplacian.out"]) < 1e-6
+
+
+def test_a_size_that_cannot_be_halved_five_times_is_refused(network):
+    with pytest.raises(BadInput, match="multiples of 32, but got 64×48"):
+        network(torch.zeros(1, 3, 48, 64))
 
 
 @pytest.mark.skipif("TOONOUT_SHARED" not in os.environ, reason="needs TOONOUT_SHARED")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from ...errors import BadInput
 from ..architecture import PatchOrder
 from .decoder import Decoder, DecoderBlock, TrainingOutput, Widths
 from .patches import resize
@@ -61,5 +62,8 @@ class BiRefNet(nn.Module):
         return squeezed, full[:-1], half[:-1]
 
     def forward(self, image: Tensor) -> Tensor | TrainingOutput:
+        height, width = image.shape[-2:]
+        if height % 32 or width % 32:
+            raise BadInput("height and width must be multiples of 32", f"{width}×{height}")
         squeezed, full, half = self.encode(image)
         return self.decoder(image, squeezed, full, half, self.patch_order)

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.comfy.fake_comfy import PACK, FakeComfy, load_pack
 
@@ -15,12 +16,15 @@ from tests.comfy.fake_comfy import PACK, FakeComfy, load_pack
 @pytest.fixture
 def host(tmp_path, monkeypatch):
     """A fresh fake ComfyUI; pack modules are imported anew with it."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # tiny pictures: threads would only wait for each other
     fake = FakeComfy(tmp_path / "comfy")
     for name, module in fake.modules().items():
         monkeypatch.setitem(sys.modules, name, module)
     yield fake
     for name in [name for name in sys.modules if name.split(".")[0] == PACK]:
         del sys.modules[name]
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from tests.comfy.test_pack import NODE_IDS
 pytestmark = pytest.mark.comfy
 pytest.importorskip("aiohttp")
 
-from tests.comfy.server import BACK, BRIGHT, DARK, PACK, ComfyError  # noqa: E402
+from tests.comfy.server import BACK, BRIGHT, DARK, PACK, ROOT, ComfyError  # noqa: E402
 
 LUMA = "luma.safetensors"
 CORE_NODES = Path(__file__).parent / "core_nodes.json"
@@ -276,6 +276,21 @@ def test_models_of_extra_model_paths_are_listed_and_load(comfy):
     graph["1"] = load("shared.pth")
     (picture,) = comfy.pictures(comfy.run(graph), "5")
     assert pixels(picture)[32, 16, 3] >= 254  # Preview Image cuts off, 254.9 becomes 254
+
+
+def test_the_embedded_model_needs_no_network(comfy):
+    example = ROOT / "toonout_core" / "assets" / "example.webp"
+    with Image.open(example) as picture:
+        picture.convert("RGB").save(comfy.base / "input" / "example.png")
+        width, height = picture.size
+    graph = cut_out()
+    graph["1"] = load("toonout-mini", resolution=0)
+    graph["3"] = node("LoadImage", image="example.png")
+    (picture,) = comfy.pictures(comfy.run(graph), "5")
+    assert picture.size == (width, height)
+    alpha = pixels(picture)[..., 3]
+    assert 0.05 < (alpha > 127).mean() < 0.95
+    assert report(comfy)["connections"] == []
 
 
 def test_a_missing_file_is_named_with_the_folders(comfy):

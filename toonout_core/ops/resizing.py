@@ -29,6 +29,9 @@ def resize(image: Tensor, size_hw: tuple[int, int]) -> Tensor:
     height, width = int(image.shape[-2]), int(image.shape[-1])
     if (height, width) == tuple(size_hw):
         return image
+    if size_hw[1] == 1 < size_hw[0]:
+        # torch 2.x repeats the first row of such a column (antialiased, on the CPU)
+        return resize(image.transpose(-1, -2), (1, size_hw[0])).transpose(-1, -2)
     shrinks = size_hw[0] < height or size_hw[1] < width
     if shrinks and image.device.type not in ("cpu", "cuda"):
         # torch has the antialiased kernel for these two only

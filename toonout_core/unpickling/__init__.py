@@ -8,6 +8,7 @@ that a file names is called, so a hostile file can at worst be refused.
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile, ZipFile
@@ -27,7 +28,9 @@ def read_objects(path: Path) -> Any:
     Raises CorruptWeights for whatever is no such file.
     """
     try:
-        with ZipFile(path) as archive:
+        with ZipFile(path) as archive, warnings.catch_warnings():
+            # about odd backslashes in the text of damaged files
+            warnings.simplefilter("ignore", DeprecationWarning)
             content = Reader(Records(archive, path.stat().st_size)).read()
         return flatten(content)
     except (Damage, BadZipFile, LookupError, ValueError, TypeError, RuntimeError) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -34,39 +35,38 @@ class Refiner:
         masks: Tensor,
         boxes_xyxy: Tensor,
         *,
+        threshold: float | None = None,
         area: Area = "picture",
         label: str = "refining",
     ) -> Tensor:
-        """1×3×H×W in [0, 1], N×H×W and N×4 → soft masks N×H×W in [0, 1].
+        """1×3×H×W in [0, 1], N×H×W and N×4 → soft masks N×H×W in [0, 1], or bool above `threshold`.
 
         `area`: the network sees the whole picture, as it was trained, or the surroundings of the
         "box", which keeps more detail where pictures are large.
         """
         if area not in ("picture", "box"):
             raise BadInput('area must be "picture" or "box"', repr(area))
-        refined = torch.zeros(masks.shape, dtype=torch.float32)
-        boxes = [_surroundings(box, image, area) for box in boxes_xyxy.tolist()]
-        side = self.loaded.input_size_hw[0]
-        memory = side * side * self.loaded.architecture.bytes_per_pixel * _PER_STEP
+        dtype = torch.float32 if threshold is None else torch.bool
+        refined = torch.zeros((len(masks), *image.shape[-2:]), dtype=dtype)
+        views = _views(image, boxes_xyxy, area, self.loaded.input_size_hw[0])
         with (
             self.host.progress(len(masks), label) as report,
-            self.host.on_device(self.loaded.network, memory) as device,
+            self.host.on_device(self.loaded.network, self._working_memory()) as device,
         ):
             for start in range(0, len(masks), _PER_STEP):
-                chosen = range(start, min(start + _PER_STEP, len(masks)))
-                pieces = [_piece(image, masks[i : i + 1, None], boxes[i], side) for i in chosen]
-                alphas = self._alphas(torch.cat([_pad(piece, side) for piece in pieces]), device)
-                for index, alpha, piece in zip(chosen, alphas, pieces, strict=True):
-                    left, top, right, bottom = boxes[index]
-                    height, width = piece.shape[-2:]
-                    refined[index, top:bottom, left:right] = functional.interpolate(
-                        alpha[None, :, :height, :width],
-                        size=(bottom - top, right - left),
-                        mode="bilinear",
-                        align_corners=True,
-                    )[0, 0]
-                report(len(pieces))
+                part = views[start : start + _PER_STEP]
+                pieces = [view.join(mask) for view, mask in zip(part, masks[start:], strict=False)]
+                alphas = self._alphas(torch.cat(pieces), device)
+                for view, alpha, out in zip(part, alphas, refined[start:], strict=False):
+                    soft = view.enlarge(alpha)
+                    view.cut(out).copy_(soft if threshold is None else soft > threshold)
+                report(len(part))
         return refined
+
+    def _working_memory(self) -> int:
+        """Bytes beside the weights."""
+        height, width = self.loaded.input_size_hw
+        return height * width * self.loaded.architecture.bytes_per_pixel * _PER_STEP
 
     @torch.inference_mode()
     def _alphas(self, batch: Tensor, device: torch.device) -> Tensor:
@@ -88,27 +88,67 @@ def keep_foreground(masks: Tensor, alpha: Tensor, min_left: float = 0.3) -> Tens
     return kept
 
 
-def _surroundings(box: list[int], image: Tensor, area: Area) -> list[int]:
+@dataclass(frozen=True)
+class _View:
+    """What the network sees of a picture: `picture` 1×3×h×w, BGR, is the box reduced to `side`."""
+
+    box_xyxy: tuple[int, int, int, int]
+    picture: Tensor
+    side: int
+
+    def cut(self, plane: Tensor) -> Tensor:
+        """The box of …×H×W, not copied."""
+        left, top, right, bottom = self.box_xyxy
+        return plane[..., top:bottom, left:right]
+
+    def join(self, mask: Tensor) -> Tensor:
+        """H×W → 1×4×side×side: the picture and the mask, zeros to the right and below.
+
+        A mask that is smaller than its picture (as published ones can be, by a pixel) is reduced
+        by a ratio of its own, as in the reference.
+        """
+        inside = self.cut(mask)[None, None].to(torch.float32)
+        size = _reduced((int(inside.shape[-2]), int(inside.shape[-1])), self.side)
+        if inside.shape[-2:] != size:
+            inside = functional.interpolate(inside, size=size, mode="bilinear", align_corners=False)
+        return torch.cat((_pad(self.picture, self.side), _pad(inside, self.side)), 1)
+
+    def enlarge(self, alpha: Tensor) -> Tensor:
+        """1×side×side → h×w of the box."""
+        left, top, right, bottom = self.box_xyxy
+        seen = alpha[None, :, : self.picture.shape[-2], : self.picture.shape[-1]]
+        return functional.interpolate(
+            seen, size=(bottom - top, right - left), mode="bilinear", align_corners=True
+        )[0, 0]
+
+
+def _views(image: Tensor, boxes_xyxy: Tensor, area: Area, side: int) -> list[_View]:
     height, width = int(image.shape[-2]), int(image.shape[-1])
     if area == "picture":
-        return [0, 0, width, height]
-    longer = max(box[2] - box[0], box[3] - box[1])
-    return expand_box(box, max(round(longer * _MARGIN), 1), (height, width))
+        return [_view(image, (0, 0, width, height), side)] * len(boxes_xyxy)
+    views: list[_View] = []
+    for box in boxes_xyxy.tolist():
+        longer = max(box[2] - box[0], box[3] - box[1])
+        left, top, right, bottom = expand_box(box, max(round(longer * _MARGIN), 1), (height, width))
+        views.append(_view(image, (left, top, right, bottom), side))
+    return views
 
 
-def _piece(image: Tensor, mask: Tensor, box: list[int], side: int) -> Tensor:
-    """1×4×h×w: blue, green, red and the mask within the box, reduced to fit the side."""
-    left, top, right, bottom = box
+def _view(image: Tensor, box_xyxy: tuple[int, int, int, int], side: int) -> _View:
+    left, top, right, bottom = box_xyxy
     picture = image[..., top:bottom, left:right]
-    mask = mask[..., top:bottom, left:right].to(picture)
-    height, width = bottom - top, right - left
-    if max(height, width) > side:
-        ratio = side / max(height, width)
-        size = (max(round(height * ratio), 1), max(round(width * ratio), 1))
+    size = _reduced((bottom - top, right - left), side)
+    if picture.shape[-2:] != size:
         picture = resize_eight_bit(picture, size)
-        mask = functional.interpolate(mask, size=size, mode="bilinear", align_corners=False)
-    return torch.cat((reverse_colours(picture), mask), 1)
+    return _View(box_xyxy, reverse_colours(picture), side)
 
 
-def _pad(piece: Tensor, side: int) -> Tensor:
-    return functional.pad(piece, (0, side - piece.shape[-1], 0, side - piece.shape[-2]))
+def _reduced(size_hw: tuple[int, int], side: int) -> tuple[int, int]:
+    """The size at which the longer side is at most `side`."""
+    height, width = size_hw
+    ratio = min(side / max(height, width), 1)
+    return max(round(height * ratio), 1), max(round(width * ratio), 1)
+
+
+def _pad(planes: Tensor, side: int) -> Tensor:
+    return functional.pad(planes, (0, side - planes.shape[-1], 0, side - planes.shape[-2]))

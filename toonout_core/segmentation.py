@@ -9,7 +9,6 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 from torchvision.ops import box_iou
 
 from .errors import BadInput, ToonOutError
@@ -114,7 +113,8 @@ class Segmenter:
         with self.host.progress(len(image), label) as report:
             for frame in image.split(1):
                 found = self._find(frame, options)
-                results.append(self._refine(frame, found, options))
+                refined = self._refine(frame, found, options)
+                results.append(refined if options.reference_quirks else _without_empty(refined))
                 report(1)
         return results
 
@@ -240,10 +240,13 @@ class Segmenter:
                 return found.with_masks(torch.minimum(found.masks, alpha[0]))
             return found.with_masks(keep_foreground(found.masks, alpha))
         coarse = found.masks > options.mask_threshold if options.soft else found.masks
-        short = (frame.shape[-1] - coarse.shape[-1], frame.shape[-2] - coarse.shape[-2])
-        coarse = functional.pad(coarse, (0, short[0], 0, short[1]))  # by reference_quirks only
-        soft = self.refiner.refine(frame.cpu(), coarse, found.boxes_xyxy, area=options.area)
-        masks = soft if options.soft else soft > options.refined_threshold
+        masks = self.refiner.refine(
+            frame.cpu(),
+            coarse,
+            found.boxes_xyxy,
+            threshold=None if options.soft else options.refined_threshold,
+            area=options.area,
+        )
         if options.reference_quirks:
             return Instances(masks, found.boxes_xyxy, found.scores)
         return found.with_masks(masks)
@@ -252,6 +255,11 @@ class Segmenter:
 def _check(image: Tensor) -> None:
     if image.ndim != 4 or image.shape[1] != 3:
         raise BadInput("image must be B×3×H×W", f"shape {tuple(image.shape)}")
+
+
+def _without_empty(instances: Instances) -> Instances:
+    solid = instances.boxes_xyxy[:, 2] > 0
+    return instances if bool(solid.all()) else instances[solid]
 
 
 def _room(count: int, like: Tensor, options: SegmentOptions) -> Tensor:

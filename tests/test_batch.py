@@ -172,7 +172,8 @@ def test_existing_results_are_skipped_or_overwritten_on_request(tmp_path: Path) 
     assert run.outcome(root) == {"a.png": "skipped", "b.png": "done"}
     assert (out / "a.png").read_bytes() == b"mine"
     assert "1 left out, as their results exist" in run.report.sentence()
-    Run(root, out, existing="overwrite")
+    run = Run(root, out, existing="overwrite")
+    assert "2 in the place of older results" in run.report.sentence()
     assert (out / "a.png").read_bytes() != b"mine"
     assert set(files_in(out)) == {"a.png", "b.png"}
 

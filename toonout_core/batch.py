@@ -118,7 +118,7 @@ class Batch:
     def _finish(self, work: _Work) -> Result:
         try:
             notes = [note for encoding in work.encodings for note in encoding.result()]
-            outputs, renamed = self.destination.publish(work.source, work.partials, work.names)
+            outputs, taken = self.destination.publish(work.source, work.partials, work.names)
         except _FAILURES as error:
             return self._failed(work, error)
         finally:
@@ -131,7 +131,7 @@ class Batch:
             outputs,
             seconds=work.seconds,
             notes=tuple(dict.fromkeys(notes)),
-            renamed=renamed,
+            taken=taken,
         )
         self.destination.remember(work.record, result)
         return result

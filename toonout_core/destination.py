@@ -14,7 +14,7 @@ from .errors import BadInput, ToonOutError
 from .manifest import Manifest, Record, settings_hash
 from .naming import Source
 from .publishing import PARTIAL_SUFFIX, Existing, publish, publish_numbered
-from .report import Result
+from .report import NameTaken, Result
 
 log = logging.getLogger("toonout")
 
@@ -97,20 +97,21 @@ class Destination:
         source: Source,
         partials: Sequence[Path],
         names: Callable[[int], Sequence[Path]],
-    ) -> tuple[tuple[Path, ...], bool]:
+    ) -> tuple[tuple[Path, ...], NameTaken]:
         """Give finished files their names: those of `names(1)`, or with the next free number.
 
-        Returns the names, and whether they had to be numbered.
+        Returns the names, and what was done if they were taken.
         """
         plain = names(1)
         before = self._own_results(source, plain)
         if before or (self.existing == "overwrite" and not self._holds_input(plain)):
             chosen = tuple(before or plain)
+            replaced = any(path.exists() for path in chosen)
             for partial, path in zip(partials, chosen, strict=True):
                 publish(partial, path, overwrite=True)
-            return chosen, False
+            return chosen, "replaced" if replaced else ""
         outputs = publish_numbered(partials, names)
-        return tuple(outputs), outputs != list(plain)
+        return tuple(outputs), "numbered" if outputs != list(plain) else ""
 
     def remember(self, record: Record, result: Result) -> None:
         """Write down what became of a source. Raises ToonOutError if that cannot be written."""
@@ -159,6 +160,8 @@ def sentence_of(error: BaseException) -> str:
     """What a report says about it."""
     if isinstance(error, MemoryError):
         return "The picture needs more memory than there is. Make it smaller first."
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}: {error.filename}." if error.filename else f"{error.strerror}."
     return str(error) or type(error).__name__
 
 

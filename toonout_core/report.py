@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 Status = Literal["done", "failed", "skipped", "resumed"]
+NameTaken = Literal["", "numbered", "replaced"]  # what was done about it
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class Result:
     seconds: float = 0.0
     message: str = ""
     notes: tuple[str, ...] = ()
-    renamed: bool = False  # the name was taken, so that it got a number
+    taken: NameTaken = ""  # whether its name was
 
 
 @dataclass
@@ -43,8 +44,11 @@ class Report:
         parts = [f"{self.count('done')} done"]
         parts += [f"{n} done before" for n in [self.count("resumed")] if n]
         parts += [f"{n} left out, as their results exist" for n in [self.count("skipped")] if n]
-        renamed = sum(result.renamed for result in self.results)
-        parts += [f"{renamed} under a numbered name, as the plain one was taken"] * bool(renamed)
+        taken = Counter(result.taken for result in self.results)
+        parts += [
+            f"{n} under a numbered name, as theirs was taken" for n in [taken["numbered"]] if n
+        ]
+        parts += [f"{n} in the place of older results" for n in [taken["replaced"]] if n]
         parts += [f"{n} failed" for n in [self.count("failed")] if n]
         return ", ".join(parts) + (", then interrupted." if self.interrupted else ".")
 

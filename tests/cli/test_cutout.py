@@ -72,7 +72,7 @@ def test_resume_sees_other_settings(cutout, tmp_path, girl):
     assert cutout(girl, "-o", out).code == 0
     before = (out / "girl.png").read_bytes()
     again = cutout(girl, "-o", out, "--resume", "--background", "#ff00ff")
-    assert "1 done." in again.stderr
+    assert "1 done, 1 in the place of older results." in again.stderr
     assert (out / "girl.png").read_bytes() != before
     assert names(out) == [".toonout.jsonl", "girl.png"]
 

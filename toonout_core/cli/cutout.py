@@ -206,7 +206,7 @@ def conclude(arguments: argparse.Namespace, report: Report, found: Found) -> Non
         say("There is no picture." + _left_out(found))
         return
     written = [path for result in report.results for path in result.outputs]
-    where = f" {written[0]}" if len(written) == 1 else ""
+    where = f" Result: {written[0]}" if len(written) == 1 else ""
     _note(arguments, report.sentence() + where + _left_out(found))
 
 

@@ -274,10 +274,10 @@ class QueueRun:
                 partial = partials.enter_context(partial_file(folder))
                 partial.write_bytes(await self.server.download(file))
                 written.append(partial)
-            outputs, renamed = self.destination.publish(
+            outputs, taken = self.destination.publish(
                 source, written, lambda number: self._result_names(source, files, number)
             )
-        return Result(source.path, "done", outputs, renamed=renamed)
+        return Result(source.path, "done", outputs, taken=taken)
 
     def _chosen(self, history: Mapping[str, Any]) -> list[OutputFile]:
         files = list(output_files(history))

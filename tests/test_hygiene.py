@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from toonout_core.weights import WEIGHTS
+
 ROOT = Path(__file__).resolve().parents[1]
 
 RUN_TIME = {
@@ -250,3 +252,11 @@ def test_every_link_in_the_readme_leads_somewhere():
     links = re.findall(r"\]\(([^)#]+)\)", (ROOT / "README.md").read_text("utf-8"))
     missing = [link for link in links if "://" not in link and not (ROOT / link).exists()]
     assert missing == []
+
+
+def test_the_notice_names_every_network_and_every_origin_of_weights():
+    notice = (ROOT / "NOTICE").read_text("utf-8")
+    folders = [path.parent for path in (ROOT / "toonout_core" / "models").glob("*/__init__.py")]
+    wanted = {f"toonout_core/models/{folder.name}" for folder in folders}
+    wanted |= {f"huggingface.co/{row.repo.split('/')[0]}" for row in WEIGHTS if row.repo}
+    assert {name for name in wanted if name not in notice} == set()

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from ..errors import BadInput
+from .blur import through_opencv
 
 
 def dilate(mask: Tensor, radius_px: int) -> Tensor:
@@ -21,7 +22,7 @@ def dilate(mask: Tensor, radius_px: int) -> Tensor:
     if radius_px == 0:
         return mask
     if mask.dtype == torch.bool:
-        if mask.device.type == "cpu":
+        if through_opencv(mask):
             return _distance_to(mask) <= radius_px + 1e-3
         return _disk_maximum(mask.to(torch.float32), radius_px) > 0.5
     return _disk_maximum(mask, radius_px)

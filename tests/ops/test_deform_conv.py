@@ -188,8 +188,6 @@ def test_a_missing_embedding_bag_is_replaced(monkeypatch):
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 @pytest.mark.parametrize("grad", [False, True])
 def test_half_precision_samples_in_float32(dtype, grad):
-    if dtype == torch.float16 and Version(torch.__version__) < Version("2.2"):
-        pytest.skip("torch multiplies no fp16 on the CPU before 2.2")
     args = [arg.to(dtype) for arg in inputs(size_hw=(40, 200), reach=30.0)]
     expected = through_op(*[arg.float() for arg in args])
     with torch.set_grad_enabled(grad):

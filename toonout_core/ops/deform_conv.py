@@ -27,12 +27,15 @@ def deform_conv2d(
     """
     wide = torch.promote_types(x.dtype, torch.float32)
     source, offset, mask = x.to(wide), offset.to(wide), mask.to(wide)
+    kernel, shift = weight.to(wide), None if bias is None else bias.to(wide)
     result = None
     if _prefers_op(x):
-        args = (source, offset, mask, weight.to(wide), None if bias is None else bias.to(wide))
+        args = (source, offset, mask, kernel, shift)
         result = _unless_missing("deform_conv2d", x.device, wide, _op, *args)
     if result is None:
-        result = sampled_deform_conv2d(source, offset, mask, weight, bias)
+        if x.dtype == torch.bfloat16:  # which CPUs multiply fast, unlike float16
+            kernel, shift = weight.to(x.dtype), None if bias is None else bias.to(x.dtype)
+        result = sampled_deform_conv2d(source, offset, mask, kernel, shift)
     return result.to(x.dtype)
 
 

@@ -14,7 +14,7 @@ from .host import Host
 from .loading import DTYPES, cast_floats
 from .locating import WEIGHTS_KEY, identify
 from .models import recognise
-from .reading import read_state
+from .reading import CONFIG_KEY, read_state
 
 Dtype = Literal["fp32", "fp16", "bf16"]
 
@@ -35,9 +35,9 @@ def convert(
     from safetensors.torch import save_file
 
     row = identify(source, host)
-    state, claimed = _complete(source, dtype)
-    name = row.name if row else claimed
-    notes = {"format": "pt", **({WEIGHTS_KEY: name} if name else {})}
+    state, notes = _complete(source, dtype)
+    if row is not None:
+        notes[WEIGHTS_KEY] = row.name
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(target.name + ".partial")
     try:
@@ -54,8 +54,10 @@ def convert(
     )
 
 
-def _complete(source: Path, dtype: Dtype | None) -> tuple[dict[str, Tensor], str]:
-    """Copies of all tensors: the file that they are mapped from may be about to be replaced."""
+def _complete(source: Path, dtype: Dtype | None) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Copies of all tensors, for the file that they are mapped from may be about to be replaced,
+    and what is known of them.
+    """
     state, metadata = read_state(source)
     complete = recognise(state).load(state).state_dict()
     if dtype is not None:
@@ -63,4 +65,5 @@ def _complete(source: Path, dtype: Dtype | None) -> tuple[dict[str, Tensor], str
     owned = {
         key: value.clone(memory_format=torch.contiguous_format) for key, value in complete.items()
     }
-    return owned, metadata.get(WEIGHTS_KEY, "")
+    kept = {key: metadata[key] for key in (WEIGHTS_KEY, CONFIG_KEY) if metadata.get(key)}
+    return owned, {"format": "pt", **kept}

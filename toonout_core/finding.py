@@ -82,6 +82,11 @@ def is_centred(network: nn.Module) -> bool:
     return isinstance(network, YoloV8Seg)
 
 
+def tested_side_px(network: nn.Module) -> int | None:
+    """Side of the canvas that the network's file was tested with, if it says so."""
+    return network.side_px if isinstance(network, RTMDetIns) else None
+
+
 @torch.inference_mode()
 def find(
     network: nn.Module,

@@ -18,7 +18,7 @@ from .fingerprints import Fingerprints
 from .host import Host
 from .locating import WEIGHTS_KEY, find_file, find_path, identify
 from .models import Architecture, recognise
-from .reading import read_state
+from .reading import CONFIG_KEY, read_state
 from .weights import Fit, PatchOrder, Task, Weights, find
 
 log = logging.getLogger("toonout")
@@ -96,6 +96,8 @@ def load_network(
         _check_task(architecture.id, architecture.task, task)
         dtype = choose_dtype(precision, architecture, host)
         network = architecture.load(cast_floats(state, dtype))
+        if architecture.configure is not None and CONFIG_KEY in metadata:
+            architecture.configure(network, metadata[CONFIG_KEY])
     except CorruptWeights as error:
         raise CorruptWeights(f"{path}: {error}") from error
     if architecture.patch_order is not None:

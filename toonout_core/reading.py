@@ -21,6 +21,8 @@ log = logging.getLogger("toonout")
 
 SUFFIXES = (".safetensors", ".sft", ".pth", ".pt", ".ckpt", ".bin")
 
+CONFIG_KEY = "config"  # in the metadata: what a checkpoint says of its training, as text
+
 # where checkpoints keep the network, best first; `averaged` and `network` are our training's
 _WRAPPERS = ("state_dict", "model", "averaged", "network")
 _BEGINNINGS = (
@@ -47,7 +49,8 @@ def read_state(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         with path.open("rb") as file:
             start = file.read(64)
         if start.startswith(b"PK\x03\x04") or start.startswith(b"\x80\x02"):
-            return _bare_names(path, _unwrap(path, _read_pickle(path, start))), {}
+            content = _read_pickle(path, start)
+            return _bare_names(path, _unwrap(path, content)), _metadata(content)
         _refuse_others(path, start)
         return _read_safetensors(path)
     except OSError as error:
@@ -166,6 +169,13 @@ def _refuse_program(path: Path) -> None:
     with ZipFile(path) as archive:
         if any(name.endswith("/constants.pkl") for name in archive.namelist()):
             raise CorruptWeights(_must_be_weights(path, "a TorchScript program"))
+
+
+def _metadata(content: Any) -> dict[str, str]:
+    """The text that mmengine's checkpoints describe their network with; never run."""
+    meta = content.get("meta") if isinstance(content, Mapping) else None
+    text = meta.get("cfg") if isinstance(meta, Mapping) else None
+    return {CONFIG_KEY: text} if isinstance(text, str) else {}
 
 
 def _unwrap(path: Path, content: Any) -> dict[str, Tensor]:

@@ -12,7 +12,7 @@ from torch import Tensor
 from torchvision.ops import box_iou
 
 from .errors import BadInput, ToonOutError
-from .finding import Found, find, is_centred, mask_on_picture
+from .finding import Found, find, is_centred, mask_on_picture, tested_side_px
 from .host import Host, LocalHost
 from .imaging import Picture, PixelSource, read, to_levels
 from .instances import Instances
@@ -144,20 +144,23 @@ class Segmenter:
     def _canvas(
         self, frame: Tensor, options: SegmentOptions, device: torch.device
     ) -> tuple[Tensor, Fitted]:
-        side = options.side_px or self.loaded.input_size_hw[0]
-        unit = self.loaded.architecture.multiple_of
-        canvas, fitted = letterbox(
-            frame, -(-side // unit) * unit, centre=is_centred(self.loaded.network)
-        )
+        side = self._side_px(options)
+        canvas, fitted = letterbox(frame, side, centre=is_centred(self.loaded.network))
         # in whole levels, as in training: not an ulp is lost
         levels = to_levels(canvas).to(torch.float32)
         mean = levels.new_tensor([255 * value for value in self.loaded.mean]).view(1, 3, 1, 1)
         std = levels.new_tensor([255 * value for value in self.loaded.std]).view(1, 3, 1, 1)
         return ((levels - mean) / std).to(device, self.loaded.dtype), fitted
 
+    def _side_px(self, options: SegmentOptions) -> int:
+        """As asked for, else as its file says, else as usual."""
+        own = tested_side_px(self.loaded.network) or self.loaded.input_size_hw[0]
+        unit = self.loaded.architecture.multiple_of
+        return -(-(options.side_px or own) // unit) * unit
+
     def _working_memory(self, frame: Tensor, options: SegmentOptions) -> int:
         """Bytes beside the weights: the network's, then three maps of the picture's size."""
-        side = options.side_px or self.loaded.input_size_hw[0]
+        side = self._side_px(options)
         network = side * side * self.loaded.architecture.bytes_per_pixel
         return network + 3 * 4 * int(frame.shape[-2] * frame.shape[-1])
 

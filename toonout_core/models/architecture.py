@@ -46,6 +46,8 @@ class Architecture:
     task: str = "matting"  # as in the weights table
     fit: Fit = "squash"  # how a picture comes to the input size
     fill: float | None = None  # value beside a padded picture; None: its edges, repeated
+    # told what the file says of itself (text, not to be trusted) and tensors cannot tell
+    configure: Callable[[nn.Module, str], None] | None = None
 
     def matches(self, state: StateDict) -> bool:
         """Whether `state`, free of wrapper prefixes, is of this architecture."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..architecture import Architecture, StateDict, batch_counter, count_items
+from .config import read_settings
 from .dynamic_masks import hidden_channels
 from .head import STRIDES
 from .rtmdet_ins import RTMDetIns
@@ -88,6 +89,16 @@ def default_value(key: str, state: StateDict) -> Tensor | None:
     return batch_counter(key, state)
 
 
+def configure(network: nn.Module, text: str) -> None:
+    """The side and the norms' eps of the configuration that a checkpoint carries."""
+    assert isinstance(network, RTMDetIns)
+    settings = read_settings(text)
+    network.side_px = settings.side_px
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d) and settings.eps is not None:
+            module.eps = settings.eps
+
+
 ARCHITECTURE = Architecture(
     id="rtmdet_ins",
     task="instances",
@@ -107,6 +118,7 @@ ARCHITECTURE = Architecture(
     fit="pad",
     fill=114 / 255,
     bytes_per_pixel=500,
+    configure=configure,
     rename_keys=rename_keys,
     default_value=default_value,
 )

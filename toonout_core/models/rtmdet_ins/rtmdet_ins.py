@@ -13,8 +13,11 @@ from .pafpn import CSPNeXtPAFPN
 class RTMDetIns(nn.Module):
     """B×3×H×W, RGB, normalised → what every cell detects. H and W are multiples of 32.
 
-    The published networks were trained on BGR: the channels are turned around here.
+    The published networks were trained on BGR: the channels are turned around here. `side_px`: of
+    the square that it was tested with, if its file says so.
     """
+
+    side_px: int | None = None
 
     def __init__(
         self,

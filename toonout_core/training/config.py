@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from ..errors import BadInput
+
+
+def explained(default: Any, text: str) -> Any:
+    """A field with the explanation that the command line shows."""
+    return field(default=default, metadata={"help": text})
 
 
 @dataclass(frozen=True)
@@ -20,33 +25,33 @@ class UNetConfig:
 
     data: str
     out: str
-    seed: int = 7
+    seed: int = explained(7, "of weights and samples")
     # network
-    widths: tuple[int, ...] = (24, 40, 72, 112, 160, 192)
-    patch: int = 2
-    separable: bool = False
-    init: str = ""  # weights to start from; their shape wins over the three above
+    widths: tuple[int, ...] = explained((24, 40, 72, 112, 160, 192), "channels, finest level first")
+    patch: int = explained(2, "side of the blocks of pixels that enter together")
+    separable: bool = explained(False, "depthwise and pointwise convolutions")
+    init: str = explained("", "weights to start from; their shape wins over the three above")
     # data
-    sizes_px: tuple[int, ...] = (192, 256, 320)  # one is drawn for each batch
-    flat_share: float = 0.4  # of the samples stand on a plain colour
-    batch: int = 16  # per process
-    workers: int = 1
+    sizes_px: tuple[int, ...] = explained((160, 192, 224), "one is drawn for each batch")
+    flat_share: float = explained(0.35, "share of samples on a plain colour")
+    batch: int = explained(16, "samples per process and step")
+    workers: int = explained(1, "processes that make samples")
     # optimisation
-    steps: int = 4000
-    lr: float = 2e-4
-    warmup_steps: int = 200
-    schedule: Literal["constant", "cosine"] = "cosine"
-    betas: tuple[float, float] = (0.5, 0.999)
-    ema_decay: float = 0.998
-    mse: float = 1.0
-    edge_l1: float = 1.0
-    bce: float = 0.5
-    iou: float = 0.5
+    steps: int = explained(4500, "to train in all")
+    lr: float = explained(1e-3, "highest learning rate")
+    warmup_steps: int = explained(200, "to reach it")
+    schedule: Literal["constant", "cosine"] = explained("cosine", "of the learning rate")
+    betas: tuple[float, float] = explained((0.5, 0.999), "of Adam")
+    ema_decay: float = explained(0.998, "of the averaged weights, which are the result")
+    mse: float = explained(1.0, "weight of the squared error")
+    edge_l1: float = explained(1.0, "weight of the absolute error, edges counted five times")
+    bce: float = explained(0.5, "weight of the cross-entropy")
+    iou: float = explained(0.5, "weight of 1 - soft IoU")
     # running
-    device: str = "auto"
-    precision: Literal["fp32", "bf16"] = "bf16"
-    validate_every: int = 500
-    checkpoint_every: int = 250
+    device: str = explained("auto", "auto, cpu, cuda, cuda:1, mps")
+    precision: Literal["fp32", "bf16"] = explained("bf16", "of convolutions")
+    validate_every: int = explained(500, "steps")
+    checkpoint_every: int = explained(250, "steps")
 
     def write(self, path: Path) -> None:
         path.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")

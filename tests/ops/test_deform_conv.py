@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 import torch
 import torchvision
-from packaging.version import Version  # comes with pytest
 from safetensors.torch import load_file
 
 from toonout_core.ops import deform_conv as module

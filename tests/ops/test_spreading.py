@@ -63,3 +63,15 @@ def test_the_near_colour_wins_over_the_large_one(spread):
     alpha[:, :, :, 128:] = alpha[:, :, 96:112, 16:32] = 1
     red, _, blue = spread(image, alpha, alpha == 0, 0.1, 0.0)[0, :, 104, 36]
     assert blue > 0.7 and red < 0.3
+
+
+@given(size_hw=st.tuples(st.integers(1, 9), st.integers(1, 9)), seed=st.integers(0, 99))
+def test_cells_are_halved_and_doubled_as_torch_does(size_hw, seed):
+    height, width = size_hw
+    cells = np.random.default_rng(seed).random((4, 2 * height, 2 * width), dtype=np.float32)
+    halved = torch.nn.functional.avg_pool2d(torch.from_numpy(cells)[None], 2)[0]
+    assert np.abs(spreading._halved(cells) - halved.numpy()).max() < 1e-6
+    doubled = torch.nn.functional.interpolate(
+        torch.from_numpy(cells)[None], scale_factor=2, mode="bilinear", align_corners=False
+    )[0]
+    assert np.abs(spreading._doubled(cells) - doubled.numpy()).max() < 1e-6

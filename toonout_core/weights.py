@@ -327,6 +327,8 @@ WEIGHTS: tuple[Weights, ...] = (
         licence="MIT",
         source="Instance-guided Cartoon Editing, arXiv:2312.01943; RTMDet, arXiv:2212.07784",
         input_size_hw=(640, 640),
+        fit="pad",
+        fill=114 / 255,
     ),
     Weights(
         name="anime-refiner",

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import time
 from pathlib import Path
 
@@ -84,8 +83,6 @@ def test_the_pack_is_registered(comfy):
     assert set(NODE_IDS) <= set(known)
     assert "IMPORT FAILED" not in comfy.log()
     assert known["ToonOut_LoadMatting"]["output"] == ["BACKGROUND_REMOVAL"]
-    (seconds,) = re.findall(rf"([\d.]+) seconds: \S*/{PACK}\n", comfy.log())
-    assert float(seconds) < 2, "wall time on a busy machine; test_pack.py is strict about CPU time"
 
 
 def test_help_translations_and_templates_are_served(comfy):
@@ -180,19 +177,18 @@ def test_progress_and_previews(comfy):
 
 
 def test_stop_in_the_middle_of_a_batch(comfy):
-    asked: list[float] = []
+    answered: list[int] = []
 
     def stop(value, _):
-        if value >= 3 and not asked:
-            asked.append(time.monotonic())
+        if value >= 3 and not answered:
             comfy.post("/interrupt", {})
+            answered.append(len(report(comfy)["frames"]))
 
-    before = report(comfy)["frames"]
     graph = cut_out(400, clean_colours=False, resolution=512)
     with pytest.raises(ComfyError, match="interrupted in ToonOut_Matte"):
         comfy.run(graph, on_progress=stop)
-    assert time.monotonic() - asked[0] < 10
-    assert 3 <= len(report(comfy)["frames"]) - len(before) < 50
+    done = len(report(comfy)["frames"])
+    assert done <= answered[0] + 1, "stop waits for the step that is running, and no other"
     assert comfy.run(cut_out(2)).outputs["5"]["images"], "the next prompt works"
 
 

@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from toonout_core.models.birefnet.aspp import ASPPDeformable, DeformableConv
 from toonout_core.models.birefnet.decoder import DecoderBlock, ImageBlock, Lateral, Widths
+from toonout_core.models.birefnet.folding import fold_norm
 from toonout_core.models.birefnet.patches import resize
 
 from .birefnet_recipe import filled, recorded, tiny_network, uniform
@@ -55,6 +56,15 @@ def test_block_and_projection_are_one_function_with_fixed_and_with_batch_norms()
     network.train()
     network.dec_att.dropout.train(False)
     close(network.projected((x,), weight, bias), F.conv2d(network(x), weight, bias), 1e-4)
+
+
+def test_small_variances_survive_half_precision():
+    norm = torch.nn.BatchNorm2d(2).train(False).requires_grad_(False)
+    norm.running_var.fill_(2e-6)
+    weight = torch.ones(2, 2, 1, 1)
+    expected, _ = fold_norm(weight, None, norm)
+    folded, _ = fold_norm(weight.half(), None, norm.half())
+    torch.testing.assert_close(folded.float(), expected, rtol=2e-2, atol=0)
 
 
 def test_batch_norms_use_the_batch_in_training():

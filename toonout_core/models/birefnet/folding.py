@@ -10,14 +10,18 @@ from torch.nn import functional as F
 
 
 def fold_norm(weight: Tensor, bias: Tensor | None, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
-    """Weight and bias of a convolution with the BatchNorm after it, which uses kept statistics."""
-    variance, mean = norm.running_var, norm.running_mean
-    assert variance is not None and mean is not None
-    scale = norm.weight * torch.rsqrt(variance + norm.eps)
-    shift = norm.bias - mean * scale
+    """Weight and bias of a convolution with the BatchNorm after it, which uses kept statistics.
+
+    Worked out in float32 at least: small variances do not survive half precision.
+    """
+    assert norm.running_var is not None and norm.running_mean is not None
+    wide = torch.promote_types(weight.dtype, torch.float32)
+    scale = norm.weight.to(wide) * torch.rsqrt(norm.running_var.to(wide) + norm.eps)
+    shift = norm.bias.to(wide) - norm.running_mean.to(wide) * scale
     if bias is not None:
-        shift = shift + bias * scale
-    return weight * scale.view(-1, 1, 1, 1), shift
+        shift = shift + bias.to(wide) * scale
+    folded = weight.to(wide) * scale.view(-1, 1, 1, 1)
+    return folded.to(weight.dtype), shift.to(weight.dtype)
 
 
 def conv_norm(conv: nn.Conv2d, norm: nn.BatchNorm2d, parts: Sequence[Tensor]) -> Tensor:
@@ -46,9 +50,13 @@ def compose(
     outer: Tensor, outer_bias: Tensor | None, inner: Tensor, inner_bias: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Kernel of a 1×1 convolution `outer` (O×M×1×1) after `inner` (M×C×k×k): O×C×k×k, and bias."""
-    weight = torch.einsum("om,mcyx->ocyx", outer.flatten(1), inner)
-    bias = outer.flatten(1) @ inner_bias
-    return weight, bias if outer_bias is None else bias + outer_bias
+    wide = torch.promote_types(inner.dtype, torch.float32)
+    matrix = outer.to(wide).flatten(1)
+    weight = torch.einsum("om,mcyx->ocyx", matrix, inner.to(wide))
+    bias = matrix @ inner_bias.to(wide)
+    if outer_bias is not None:
+        bias = bias + outer_bias.to(wide)
+    return weight.to(inner.dtype), bias.to(inner.dtype)
 
 
 def conv_twice(

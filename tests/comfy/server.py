@@ -125,7 +125,7 @@ class ComfyServer:
         *,
         on_progress: Callable[[int, int], None] | None = None,
         extra: dict[str, Any] | None = None,
-        timeout_s: float = 240,
+        timeout_s: float = 900,
     ) -> Run:
         """Queue an API-format graph and wait for its end. Raises ComfyError for refused outputs,
         which the server reports beside success, for errors and for interruption."""

@@ -7,8 +7,9 @@ import json
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
-from tests.comfy.graphs import DECORATION, NAMES, example, ids_of, to_api
+from tests.comfy.graphs import DECORATION, EXAMPLES, NAMES, example, ids_of, to_api
 
 CORE = json.loads((Path(__file__).parent / "core_nodes.json").read_text("utf-8"))
 # seeds and the like: what the frontend may change after each run
@@ -94,3 +95,12 @@ def test_checkpoints_come_with_their_address():
             assert model["url"].startswith("https://huggingface.co/")
             assert model["url"].endswith(model["name"])
             assert model["directory"] == "checkpoints"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_thumbnails_are_pictures(name):
+    with Image.open(EXAMPLES / f"{name}.jpg") as picture:
+        assert picture.format == "JPEG"
+        assert min(picture.size) >= 256
+        assert max(picture.size) <= 1024
+    assert (EXAMPLES / f"{name}.jpg").stat().st_size < 200_000

@@ -88,9 +88,26 @@ class Frames(io.ComfyNode):
         return io.NodeOutput(clip, mask)
 
 
+class Denormalise(io.ComfyNode):
+    """A picture that ImageNet's normalisation turns back into the one that came in."""
+
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="Probe_Denormalise",
+            inputs=[io.Image.Input("image")],
+            outputs=[io.Image.Output()],
+        )
+
+    @classmethod
+    def execute(cls, image):
+        mean = torch.tensor((0.485, 0.456, 0.406))
+        return io.NodeOutput(image * torch.tensor((0.229, 0.224, 0.225)) + mean)
+
+
 class Extension(ComfyExtension):
     async def get_node_list(self):
-        return [Watch, Frames]
+        return [Watch, Frames, Denormalise]
 
 
 async def comfy_entrypoint():

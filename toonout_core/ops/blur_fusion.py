@@ -37,6 +37,10 @@ TRANSPARENT = 1 / 510
 UNREACHED = 2e-3
 # rows of one band: few, so that its planes stay near the processor; the halo adds to them
 BAND_ROWS = 256
+# windows up to this are summed anew for every pixel
+SMALL_WINDOW_PX = 7
+# a band is cut to its occupied columns if they are less than this share of it
+WORTH_CUTTING = 0.7
 # pixels on which arithmetic is done at a time, so that they stay in the processor's cache
 CACHE_PIXELS = 1 << 16
 
@@ -87,10 +91,11 @@ def blur_fusion_cpu(
     def work(item: int, band: slice) -> None:
         mine = memory.pop() if memory else _Memory()
         colours, empty = foreground[item, :, band], unreached[item, 0, band]
-        colours.fill(0)
-        empty.fill(True)
         columns = _occupied(alphas[item, 0], band, refine_radius_px or radius_px)
-        if columns is not None:
+        for beside in (slice(0, columns.start), slice(columns.stop, width)):
+            colours[..., beside] = 0
+            empty[:, beside] = True
+        if columns.stop > columns.start:
             _fuse_window(
                 pictures[item],
                 alphas[item, 0],
@@ -105,14 +110,16 @@ def blur_fusion_cpu(
     return torch.from_numpy(foreground), torch.from_numpy(unreached)
 
 
-def _occupied(alpha: Array, band: slice, window_px: int) -> slice | None:
-    """Columns of a band outside of which every window is unreached."""
+def _occupied(alpha: Array, band: slice, window_px: int) -> slice:
+    """Columns of a band outside of which every window is unreached; may be none."""
     height, width = alpha.shape
     present = alpha[_widen(band, window_px, height)].max(axis=0) >= TRANSPARENT
     columns = np.flatnonzero(present)
     if not columns.size:
-        return None
-    return _widen(slice(int(columns[0]), int(columns[-1]) + 1), window_px, width)
+        return slice(0, 0)
+    occupied = _widen(slice(int(columns[0]), int(columns[-1]) + 1), window_px, width)
+    # whole rows lie together in memory: they are quicker than a little less of each
+    return occupied if occupied.stop - occupied.start < WORTH_CUTTING * width else slice(0, width)
 
 
 class _Memory:
@@ -132,6 +139,17 @@ class _Memory:
         return self._data[:size].reshape(self.COUNT, height, width)
 
 
+def _box(source: Array, size_px: int, target: Array) -> None:
+    """Box mean of a plane; plain sums are quicker than running ones for a small window."""
+    import cv2
+
+    if size_px <= SMALL_WINDOW_PX:
+        taps = np.full(size_px, 1 / size_px, np.float32)
+        cv2.sepFilter2D(source, -1, taps, taps, dst=target)
+    else:
+        cv2.blur(source, (size_px, size_px), dst=target)
+
+
 class _Pass:
     """One pass over a window: what depends on alpha alone is worked out once for three colours.
 
@@ -141,20 +159,19 @@ class _Pass:
     def __init__(
         self, a: Array, n: Array, size_px: int, inside: Window, planes: list[Array], last: bool
     ) -> None:
-        import cv2
-
-        cv2.blur(a, (size_px, size_px), dst=planes[0])
-        cv2.blur(n, (size_px, size_px), dst=planes[1])
+        _box(a, size_px, planes[0])
+        _box(n, size_px, planes[1])
         self._alpha, n = a[inside], n[inside]
         self._weight_f, self._weight_b = planes[0][inside], planes[1][inside]
         if last:
             self.unreached = (self._alpha < TRANSPARENT) & (self._weight_f < UNREACHED)
+        self._scratch = np.empty_like(n[next(_chunks(n))])
         for r in _chunks(n):
             # n·(1+α) / (box(α)+ε), and n / (box(n)+ε), times α where only α·n·B̄ is wanted
             weight_f, weight_b = self._weight_f[r], self._weight_b[r]
             weight_f += EPSILON
             np.divide(n[r], weight_f, out=weight_f)
-            weight_f += weight_f * self._alpha[r]
+            weight_f += self._product(weight_f, self._alpha[r])
             weight_b += EPSILON
             np.divide(n[r], weight_b, out=weight_b)
             if last:
@@ -167,9 +184,12 @@ class _Pass:
             mean_b[r] *= self._weight_b[r]
             result *= self._weight_f[r]
             result += seen[r]
-            result -= mean_b[r] * alpha
+            result -= self._product(mean_b[r], alpha)
             np.clip(result, 0, 1, out=result)
             result *= alpha
+
+    def _product(self, x: Array, y: Array) -> Array:
+        return np.multiply(x, y, out=self._scratch[: len(x)])
 
     def finish(self, seen: Array, mean_f: Array, mean_b: Array, target: Array) -> None:
         """The last time: F′ into `target`."""
@@ -198,8 +218,6 @@ def _fuse_window(
     memory: _Memory,
 ) -> None:
     """Foreground 3×h×w and unreached h×w of one window of 3×H×W and H×W, into `targets`."""
-    import cv2
-
     size, refine = sizes_px
     inner = _map2(lambda part, length: _widen(part, refine, length), window, alpha.shape)
     outer = _map2(lambda part, length: _widen(part, size, length), inner, alpha.shape)
@@ -218,14 +236,14 @@ def _fuse_window(
         for r in _chunks(a):
             np.multiply(colour[outer][r], a[r], out=seen[r])
             np.multiply(colour[outer][r], n[r], out=unseen[r])
-        cv2.blur(seen, (size, size), dst=mean_f)
-        cv2.blur(unseen, (size, size), dst=mean_b)
+        _box(seen, size, mean_f)
+        _box(unseen, size, mean_b)
         if not refine:
             last.finish(seen_inner, f, b, target)
             continue
         first.explain(seen_inner, f, b)
-        cv2.blur(f, (refine, refine), dst=f2)
-        cv2.blur(b, (refine, refine), dst=b2)
+        _box(f, refine, f2)
+        _box(b, refine, b2)
         last.finish(seen_inner[centre], f2[centre], b2[centre], target)
 
 

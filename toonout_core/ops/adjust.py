@@ -62,7 +62,9 @@ def levels(alpha: Tensor, black: float = 0.0, white: float = 1.0) -> Tensor:
         raise BadInput("the black point must be below the white point", f"{black} and {white}")
     if (black, white) == (0, 1):
         return alpha
-    return ((alpha - black) / (white - black)).clamp(0, 1)
+    # both ends in alpha's own precision, so that opaque stays exactly 1
+    low, high = alpha.new_tensor((black, white))
+    return ((alpha - low) / (high - low)).clamp(0, 1)
 
 
 def gamma(alpha: Tensor, gamma: float = 1.0) -> Tensor:

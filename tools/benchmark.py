@@ -14,6 +14,7 @@ import argparse
 import ctypes
 import json
 import multiprocessing
+import os
 import resource
 import sys
 import time
@@ -181,6 +182,7 @@ def serve(setting: Setting, ours: bool, pipe: Connection) -> None:
 
 def compare(setting: Setting, runs: int) -> dict[str, Any]:
     """Figures of both sides after `runs` turns each."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # waiting threads must not look busy
     context = multiprocessing.get_context("spawn")
     pipes: dict[str, Connection] = {}
     for name in ("ours", "reference"):

@@ -6,7 +6,7 @@ from tests.fake_host import FakeHost
 from toonout_core.evaluation.baselines import grabcut
 from toonout_core.evaluation.composites import composites
 from toonout_core.evaluation.report import evaluate_composites, markdown_table
-from toonout_core.synthesis.library import read_library
+from toonout_core.synthesis.cutouts import read_library
 
 
 @pytest.fixture(scope="module")

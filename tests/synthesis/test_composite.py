@@ -12,7 +12,7 @@ from toonout_core.synthesis.composite import (
     scene_background,
     training_sample,
 )
-from toonout_core.synthesis.library import Cutout, read_library
+from toonout_core.synthesis.cutouts import Cutout, read_library
 
 placements = st.builds(
     Placement,

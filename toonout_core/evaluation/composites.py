@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..imaging import from_array, split_layer
 from ..synthesis.composite import Placement, place, plain_background, scene_background
-from ..synthesis.library import Cutout, Library
+from ..synthesis.cutouts import Cutout, Library
 
 Kind = Literal["flat", "scene"]
 

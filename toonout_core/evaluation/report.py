@@ -9,7 +9,7 @@ from pathlib import Path
 from torch import Tensor
 
 from ..host import Host
-from ..synthesis.library import read_library
+from ..synthesis.cutouts import read_library
 from .alpha_metrics import AlphaScores, mean_scores, score_alpha
 from .composites import Kind, composites
 

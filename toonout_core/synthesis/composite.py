@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..imaging import split_layer, to_layer
-from .library import Cutout, Library
+from .cutouts import Cutout, Library
 
 Array = npt.NDArray[Any]
 Generator = np.random.Generator

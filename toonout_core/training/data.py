@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from ..imaging import from_array
 from ..synthesis.composite import training_sample
-from ..synthesis.library import Library
+from ..synthesis.cutouts import Library
 
 
 class CompositeBatches(Dataset[tuple[Tensor, Tensor]]):
@@ -27,7 +27,7 @@ class CompositeBatches(Dataset[tuple[Tensor, Tensor]]):
         first: int,
         last: int,
     ) -> None:
-        self.library, self.sizes_px, self.batch = library, sizes_px, batch
+        self.art, self.sizes_px, self.batch = library, sizes_px, batch
         self.flat_share, self.seed, self.first, self.last = flat_share, seed, first, last
         self.weights = library.weights()
 
@@ -40,7 +40,7 @@ class CompositeBatches(Dataset[tuple[Tensor, Tensor]]):
         rng = np.random.default_rng((self.seed, self.first + index))
         size_px = int(rng.choice(self.sizes_px))
         pairs = [
-            training_sample(rng, self.library, size_px, self.flat_share, self.weights)
+            training_sample(rng, self.art, size_px, self.flat_share, self.weights)
             for _ in range(self.batch)
         ]
         images = from_array(np.stack([rgb for rgb, _ in pairs]))

@@ -21,7 +21,7 @@ from ..evaluation.alpha_metrics import AlphaScores, mean_scores, score_alpha
 from ..evaluation.composites import Kind, composites
 from ..host import choose_device
 from ..models.unet import ARCHITECTURE, UNet
-from ..synthesis.library import Library, read_library
+from ..synthesis.cutouts import Library, read_library
 from .config import UNetConfig
 from .data import CompositeBatches, batches
 from .losses import weighted_sum

@@ -40,6 +40,8 @@ MAY_IMPORT = {
     "finding": {"errors", "ops", "models", "loading"},
     "refining": PIPELINE,
     "segmentation": APPLICATION | {"instances", "finding", "refining"},
+    "overlay": {"errors", "imaging", "ops", "instances"},
+    "coco": {"errors", "instances"},
     # pictures to files
     "manifest": {"errors"},
     "report": {"errors"},

@@ -53,7 +53,7 @@ def test_a_number_stays_in_the_picture_and_readable_at_its_corner():
     masks[11, 86:, 86:] = True
     drawn = draw_instances(torch.zeros(1, 3, 90, 90), Instances.from_masks(masks), boxes=False)
     white = (drawn[0].amin(0) > 0.6).nonzero()
-    assert len(white) > 20
+    assert len(white) > 10
     assert white.min() > 65
 
 

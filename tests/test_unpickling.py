@@ -338,6 +338,11 @@ HOSTILE = {
     "long number": b"I" + b"9" * 100_000 + b"\n.",
     "no text": b"X\x02\x00\x00\x00\xff\xfe.",
     "name of no text": b"\x80\x04I1\nI2\n\x93)R.",
+    "name of a list of 2^40 items": (
+        b"\x80\x04X\x02\x00\x00\x00os]" + b"".join(
+            b"q" + bytes([n]) + b"0](h" + bytes([n]) + b"h" + bytes([n]) + b"e" for n in range(40)
+        ) + b"\x93)R."
+    ),
 }  # fmt: skip
 
 
@@ -399,6 +404,7 @@ ARCHIVES = {
     ),
     "cut": (archive(b"\x80\x02N.")[:-30], "damaged"),
     "no archive": (b"PK\x03\x04" + bytes(200), "damaged"),
+    "directory before the beginning": (archive(b"\x80\x02N.")[100:], "damaged"),
 }
 
 

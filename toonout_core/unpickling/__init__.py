@@ -33,7 +33,8 @@ def read_objects(path: Path) -> Any:
             warnings.simplefilter("ignore", DeprecationWarning)
             content = Reader(Records(archive, path.stat().st_size)).read()
         return flatten(content)
-    except (Damage, BadZipFile, LookupError, ValueError, TypeError, RuntimeError) as error:
+    # OSError: a damaged directory sends the reader to places before the file's beginning
+    except (Damage, BadZipFile, OSError, LookupError, ValueError, TypeError, RuntimeError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CorruptWeights(
             f"{path} must be a whole PyTorch checkpoint, but is damaged ({reason}). "

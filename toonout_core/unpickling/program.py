@@ -138,8 +138,10 @@ class Reader:
         self._stack.append(Name(text))
 
     def name_of_two(self, _: Any) -> None:
-        module, name = self._pop_many(2)
-        self._stack.append(Name(f"{module} {name}" if isinstance(module, str) else ""))
+        parts = self._pop_many(2)
+        # what else they are is never written out: lists of lists could become texts without end
+        texts = [part for part in parts if isinstance(part, str)]
+        self._stack.append(Name(" ".join(texts) if len(texts) == 2 else ""))
 
     def instance(self, text: str) -> None:
         self._pop_to_mark()

@@ -38,8 +38,11 @@ MAY_IMPORT = {
     # pipelines
     "matting": PIPELINE,
     "finding": {"errors", "ops", "models", "loading"},
-    "refining": PIPELINE,
-    "segmentation": APPLICATION | {"instances", "finding", "refining"},
+    "asking": {"errors", "imaging", "instances", "ops"},
+    "refining": APPLICATION | {"asking", "instances"},
+    "sharing": {"errors", "instances", "ops"},
+    "regional": APPLICATION | {"asking", "instances", "refining", "sharing"},
+    "segmentation": APPLICATION | {"asking", "instances", "finding", "refining", "regional"},
     "overlay": {"errors", "imaging", "ops", "instances"},
     "coco": {"errors", "instances"},
     # pictures to files

@@ -22,19 +22,23 @@ PUBLIC_NAMES = [
     "Fit",
     "ForegroundOptions",
     "Host",
+    "InstanceSegmenter",
     "Instances",
     "LocalHost",
     "Matte",
     "Matting",
     "Precision",
+    "RegionSegmenter",
     "SegmentOptions",
     "Segmenter",
+    "ShareOptions",
     "ToonOutError",
     "UnknownModel",
     "Weights",
     "estimate_foreground",
     "load_matting",
     "load_segmenter",
+    "share_matte",
 ]
 
 

@@ -340,9 +340,10 @@ def test_loading_with_either_kind_of_refiner(detector_file, host, tmp_path):
 
 
 def test_a_detector_must_be_one(host, tmp_path, detector_file):
-    matting = written(unet.UNet(widths=(4, 8)), tmp_path / "matting.safetensors")
-    with pytest.raises(UnknownModel, match="instances"):
-        load_segmenter(matting, None, host=host)
+    refiner = written(isnet.ISNet(channels_in=4, width=8), tmp_path / "refiner.safetensors")
+    for name in (refiner, "anime-refiner"):
+        with pytest.raises(UnknownModel, match="instances"):
+            load_segmenter(name, None, host=host)
     with pytest.raises(BadInput, match="refiner"):
         load_segmenter(detector_file, detector_file, host=host)
 

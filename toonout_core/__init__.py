@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from .asking import InstanceSegmenter, SegmentOptions
     from .errors import (
         BadInput,
         Cancelled,
@@ -25,8 +26,10 @@ if TYPE_CHECKING:
     from .loading import Precision
     from .matting import Fit, ForegroundOptions, Matting, load_matting
     from .ops.foreground import estimate_foreground
+    from .regional import RegionSegmenter
     from .results import Matte
-    from .segmentation import Segmenter, SegmentOptions, load_segmenter
+    from .segmentation import Segmenter, load_segmenter
+    from .sharing import ShareOptions, share_matte
     from .weights import WEIGHTS, Weights
 
 __version__ = "0.1.0"
@@ -40,22 +43,27 @@ __all__ = [
     "Fit",
     "ForegroundOptions",
     "Host",
+    "InstanceSegmenter",
     "Instances",
     "LocalHost",
     "Matte",
     "Matting",
     "Precision",
+    "RegionSegmenter",
     "SegmentOptions",
     "Segmenter",
+    "ShareOptions",
     "ToonOutError",
     "UnknownModel",
     "Weights",
     "estimate_foreground",
     "load_matting",
     "load_segmenter",
+    "share_matte",
 ]
 
 _HOMES = {
+    "asking": ("InstanceSegmenter", "SegmentOptions"),
     "errors": (
         "BadInput",
         "Cancelled",
@@ -69,8 +77,10 @@ _HOMES = {
     "loading": ("Precision",),
     "matting": ("Fit", "ForegroundOptions", "Matting", "load_matting"),
     "ops.foreground": ("estimate_foreground",),
+    "regional": ("RegionSegmenter",),
     "results": ("Matte",),
-    "segmentation": ("SegmentOptions", "Segmenter", "load_segmenter"),
+    "segmentation": ("Segmenter", "load_segmenter"),
+    "sharing": ("ShareOptions", "share_matte"),
     "weights": ("WEIGHTS", "Weights"),
 }
 

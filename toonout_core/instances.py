@@ -24,13 +24,15 @@ class Instances:
     """N characters of one picture.
 
     `masks` N×H×W, bool or float in [0, 1]; `boxes_xyxy` N×4 int64 in pixels, x1 and y1 exclusive,
-    within the picture; `scores` N in [0, 1]; `tags` N texts, or None.
+    within the picture; `scores` N in [0, 1]; `tags` N texts, or None. `origin`: where they come
+    from, for people: "detector", "connected regions of the matte", "box", "mask", "point".
     """
 
     masks: Tensor
     boxes_xyxy: Tensor
     scores: Tensor
     tags: tuple[str, ...] | None = None
+    origin: str = ""
 
     def __post_init__(self) -> None:
         if self.masks.ndim != 3 or not (
@@ -51,7 +53,11 @@ class Instances:
 
     @classmethod
     def from_masks(
-        cls, masks: Tensor, scores: Tensor | None = None, tags: Sequence[str] | None = None
+        cls,
+        masks: Tensor,
+        scores: Tensor | None = None,
+        tags: Sequence[str] | None = None,
+        origin: str = "mask",
     ) -> Instances:
         """Boxes close around the masks (where they are above one half); scores 1 if not given.
 
@@ -66,12 +72,13 @@ class Instances:
             torch.cat([none, *boxes]),
             scores if scores is not None else torch.ones(len(masks), device=masks.device),
             tuple(tags) if tags is not None else None,
+            origin,
         )
 
     @classmethod
-    def none(cls, size_hw: tuple[int, int]) -> Instances:
+    def none(cls, size_hw: tuple[int, int], origin: str = "mask") -> Instances:
         """No character in a picture of that size."""
-        return cls.from_masks(torch.zeros((0, *size_hw), dtype=torch.bool))
+        return cls.from_masks(torch.zeros((0, *size_hw), dtype=torch.bool), origin=origin)
 
     def __len__(self) -> int:
         return len(self.masks)
@@ -89,6 +96,7 @@ class Instances:
             self.boxes_xyxy[rows.to(self.boxes_xyxy.device)],
             self.scores[rows.to(self.scores.device)],
             tuple(self.tags[i] for i in chosen) if self.tags is not None else None,
+            self.origin,
         )
 
     @property
@@ -108,7 +116,7 @@ class Instances:
 
     def with_masks(self, masks: Tensor) -> Instances:
         """The same characters by other masks, with new boxes close around them."""
-        return Instances.from_masks(masks, self.scores, self.tags)
+        return Instances.from_masks(masks, self.scores, self.tags, self.origin)
 
     def sorted_by(self, order: Order, *, reverse: bool = False) -> Instances:
         """Stable: equal ones stay in the order that they are in, also with `reverse`.

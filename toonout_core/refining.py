@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from .asking import Area, SegmentOptions
 from .errors import BadInput
 from .host import Host
 from .imaging import reverse_colours
-from .loading import LoadedNetwork
+from .instances import Instances
+from .loading import LoadedNetwork, Precision, load_network
+from .matting import Matting
 from .ops.eight_bit import resize_eight_bit
 from .ops.regions import expand_box
-
-Area = Literal["picture", "box"]
 
 _PER_STEP = 4
 _MARGIN = 0.25  # of the box' longer side, around it
@@ -72,6 +73,47 @@ class Refiner:
     def _alphas(self, batch: Tensor, device: torch.device) -> Tensor:
         logits = self.loaded.network(batch.to(device, self.loaded.dtype))
         return logits.to(torch.float32).sigmoid().cpu()
+
+
+def load_refiner(
+    name_or_path: str | Path | None, host: Host, *, precision: Precision, download: bool
+) -> Refiner | Matting | None:
+    """An IS-Net that sharpens masks or a matting model that they are cut to; None for "none"."""
+    if name_or_path is None or name_or_path == "none":
+        return None
+    loaded = load_network(name_or_path, host, task=None, precision=precision, download=download)
+    if loaded.architecture.task == "refine":
+        return Refiner(loaded, host)
+    if loaded.architecture.task == "matting":
+        return Matting(loaded, host)
+    raise BadInput("the refiner must be a refiner or a matting model", loaded.name)
+
+
+def refine_instances(
+    image: Tensor, coarse: Instances, options: SegmentOptions, refiner: Refiner | Matting | None
+) -> Instances:
+    """1×3×H×W → the same characters by masks that follow the drawing; empty ones stay empty."""
+    if refiner is None or not len(coarse):
+        return coarse
+    if isinstance(refiner, Matting):
+        alpha = refiner.predict(image).cpu()
+        if options.soft:
+            return coarse.with_masks(torch.minimum(coarse.masks, alpha[0]))
+        return coarse.with_masks(keep_foreground(coarse.masks, alpha))
+    solid = coarse.masks > options.mask_threshold if options.soft else coarse.masks
+    masks = refiner.refine(
+        image.cpu(),
+        solid,
+        coarse.boxes_xyxy,
+        threshold=None if options.soft else options.refined_threshold,
+        area=options.area,
+    )
+    if options.reference_quirks:
+        return replace(coarse, masks=masks)
+    for mask, shown in zip(masks, solid, strict=True):
+        if not bool(shown.any()):
+            mask.zero_()
+    return coarse.with_masks(masks)
 
 
 def keep_foreground(masks: Tensor, alpha: Tensor, min_left: float = 0.3) -> Tensor:

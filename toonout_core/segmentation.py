@@ -4,73 +4,74 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
-from torchvision.ops import box_iou
+from torchvision.ops import box_iou, nms
 
-from .errors import BadInput, ToonOutError
+from .asking import (
+    DEFAULTS,
+    InstanceSegmenter,
+    SegmentOptions,
+    boxes_as_masks,
+    boxes_at_points,
+    check_boxes,
+    check_frames,
+    check_masks,
+    check_points,
+    prompted,
+    seen,
+)
+from .errors import ToonOutError, UnknownModel
 from .finding import Found, find, is_centred, mask_on_picture, tested_side_px
 from .host import Host, LocalHost
-from .imaging import Picture, PixelSource, read, to_levels
+from .imaging import Picture, PixelSource, to_levels
 from .instances import Instances
 from .loading import LoadedNetwork, Precision, load_network
 from .matting import Matting
-from .ops.compositing import over
 from .ops.letterbox import boxes_to_picture, letterbox
 from .ops.resizing import Fitted
-from .refining import Area, Refiner, keep_foreground
+from .refining import Refiner, load_refiner, refine_instances
+from .regional import RegionSegmenter
+from .weights import find as find_row
 
 _PROMPT_SCORE = 0.05  # score of the worst cells that prompts choose from
 
 
-@dataclass(frozen=True)
-class SegmentOptions:
-    """What counts as a character, and how its mask is made.
-
-    `min_score`: of the detector. `max_iou`: of two boxes that are two characters. `limit`: best
-    ones kept. `soft`: masks in [0, 1] instead of bool. `mask_threshold`: where a coarse mask
-    begins; `refined_threshold`: a refined one. `area`: what the refiner sees at a time.
-    `side_px`: of the square that the detector sees, instead of its own.
-    `reference_quirks`: masks and boxes with the defects of the published program, for comparison.
-    """
-
-    min_score: float = 0.3
-    max_iou: float = 0.6
-    limit: int = 100
-    soft: bool = False
-    mask_threshold: float = 0.5
-    refined_threshold: float = 0.3
-    area: Area = "picture"
-    side_px: int | None = None
-    reference_quirks: bool = False
-
-
 def load_segmenter(
     detector: str | Path = "anime-instances",
-    refiner: str | Path | None = "anime-refiner",
+    refiner: str | Path | None = "auto",
     *,
     host: Host | None = None,
     precision: Precision = "auto",
     download: bool = True,
-) -> Segmenter:
+) -> InstanceSegmenter:
     """A segmentation pipeline from names of the weights table or any weight files.
 
+    `detector`: a matting model, such as the embedded "toonout-mini", serves as well: its
+    characters are the connected regions of the matte (see `RegionSegmenter`).
     `refiner`: an IS-Net that sharpens masks, a matting model whose foreground they are cut to, or
-    None for the detector's coarse masks. Raises UnknownModel, CorruptWeights, DownloadFailed.
+    None for coarse masks; "auto" is "anime-refiner" behind a detector, None behind a matting model.
+    Raises UnknownModel, CorruptWeights, DownloadFailed.
     """
     host = host if host is not None else LocalHost()
-    loaded = load_network(detector, host, task="instances", precision=precision, download=download)
-    if refiner is None or refiner == "none":
-        return Segmenter(loaded, host)
-    second = load_network(refiner, host, task=None, precision=precision, download=download)
-    if second.architecture.task == "refine":
-        return Segmenter(loaded, host, Refiner(second, host))
-    if second.architecture.task == "matting":
-        return Segmenter(loaded, host, Matting(second, host))
-    raise BadInput("the refiner must be a refiner or a matting model", second.name)
+    row = find_row(str(detector))
+    task = None if row is None or row.task == "matting" else "instances"
+    loaded = load_network(detector, host, task=task, precision=precision, download=download)
+    matting = loaded.architecture.task == "matting"
+    if not matting and loaded.architecture.task != "instances":
+        raise UnknownModel(
+            "The detector must be a model for instances or for matting, but "
+            f"{loaded.name} is for {loaded.architecture.task}. Choose another."
+        )
+    if refiner == "auto":
+        refiner = None if matting else "anime-refiner"
+    second = load_refiner(refiner, host, precision=precision, download=download)
+    if matting:
+        return RegionSegmenter(Matting(loaded, host), second)
+    return Segmenter(loaded, host, second)
 
 
 class Segmenter:
@@ -88,32 +89,28 @@ class Segmenter:
         return self.loaded.name
 
     def __call__(
-        self, source: PixelSource | Picture, options: SegmentOptions = SegmentOptions()
+        self, source: PixelSource | Picture, options: SegmentOptions = DEFAULTS
     ) -> Instances:
         """A path, open file, PIL picture or Picture → its characters, best first.
 
         Behind a picture that is itself transparent the networks see white.
         """
-        picture = source if isinstance(source, Picture) else read(source)
-        image = picture.image
-        if picture.alpha is not None:
-            image = over(image, picture.alpha, torch.ones_like(image))
-        return self.segment(image, options)[0]
+        return self.segment(seen(source), options)[0]
 
     def segment(
         self,
         image: Tensor,
-        options: SegmentOptions = SegmentOptions(),
+        options: SegmentOptions = DEFAULTS,
         *,
         label: str = "instances",
     ) -> list[Instances]:
         """B×3×H×W in [0, 1] → the characters of every frame, best first, on the CPU."""
-        _check(image)
+        check_frames(image)
         results: list[Instances] = []
         with self.host.progress(len(image), label) as report:
             for frame in image.split(1):
                 found = self._find(frame, options)
-                refined = self._refine(frame, found, options)
+                refined = refine_instances(frame, found, options, self.refiner)
                 results.append(refined if options.reference_quirks else _without_empty(refined))
                 report(1)
         return results
@@ -122,7 +119,7 @@ class Segmenter:
         self,
         image: Tensor,
         boxes_xyxy: Tensor,
-        options: SegmentOptions = SegmentOptions(),
+        options: SegmentOptions = DEFAULTS,
         *,
         min_iou: float = 0.5,
     ) -> Instances:
@@ -131,13 +128,39 @@ class Segmenter:
         That is the one whose box overlaps the given one most; where none does by `min_iou` (with
         `reference_quirks`: never), the box itself is the coarse mask, and its score 0.
         """
-        _check(image)
-        if boxes_xyxy.ndim != 2 or boxes_xyxy.shape[1] != 4 or len(image) != 1:
-            raise BadInput(
-                "boxes must be N×4, for one picture",
-                f"{tuple(boxes_xyxy.shape)} for {len(image)} pictures",
-            )
-        return self._refine(image, self._match(image, boxes_xyxy, options, min_iou), options)
+        check_boxes(image, boxes_xyxy)
+        wanted = boxes_xyxy.detach().to("cpu", torch.float32)
+        with self._asked(image, options, prompted=True) as (found, fitted):
+            least = 0.0 if options.reference_quirks else min_iou
+            best = [_best_by_box(box, found, fitted, least) for box in wanted]
+            coarse = self._chosen(found, fitted, best, wanted, options)
+        return refine_instances(image, coarse, options, self.refiner)
+
+    def segment_masks(
+        self, image: Tensor, masks: Tensor, options: SegmentOptions = DEFAULTS
+    ) -> Instances:
+        """1×3×H×W and N×H×W, bool or [0, 1] → the same masks refined, in their order.
+
+        The detector is not asked; without a refiner they stay as they are. Empty ones stay empty.
+        """
+        check_masks(image, masks)
+        return refine_instances(image, prompted(masks, options), options, self.refiner)
+
+    def segment_points(
+        self, image: Tensor, points_xy: Tensor, options: SegmentOptions = DEFAULTS
+    ) -> Instances:
+        """1×3×H×W and N×2 in pixels → one character for each point, in the order of the points.
+
+        That is the best one whose mask holds the point; where there is none, a small box around
+        it is the coarse mask, and its score 0.
+        """
+        check_points(image, points_xy)
+        size_hw = (int(image.shape[-2]), int(image.shape[-1]))
+        boxes = boxes_at_points(points_xy, size_hw)
+        with self._asked(image, options, prompted=True) as (found, fitted):
+            best = [_best_by_mask(xy, found, fitted, options) for xy in points_xy.tolist()]
+            coarse = self._chosen(found, fitted, best, boxes.to(torch.float32), options)
+        return refine_instances(image, replace(coarse, origin="point"), options, self.refiner)
 
     # ------------------------------------------------------------ the detector
 
@@ -201,63 +224,62 @@ class Segmenter:
                 masks[len(kept)] = alpha if options.soft else alpha > options.mask_threshold
                 kept.append(index)
             if masks is None:
-                return Instances.none(fitted.source_hw)
+                return Instances.none(fitted.source_hw, "detector")
             scores, boxes = found.scores[kept].cpu(), found.boxes_xyxy[kept]
         if quirks:
             boxes = boxes_to_picture(boxes, fitted).to(torch.int64).cpu()
-            return Instances(masks[: len(kept)], boxes, scores)
-        return Instances.from_masks(masks[: len(kept)], scores)
+            return Instances(masks[: len(kept)], boxes, scores, origin="detector")
+        return Instances.from_masks(masks[: len(kept)], scores, origin="detector")
 
-    def _match(
-        self, frame: Tensor, boxes_xyxy: Tensor, options: SegmentOptions, min_iou: float
+    def _chosen(
+        self,
+        found: Found,
+        fitted: Fitted,
+        best: list[int],
+        boxes_xyxy: Tensor,
+        options: SegmentOptions,
     ) -> Instances:
+        """One for each prompt: what was found at index `best`, or where that is −1 its box."""
         quirks = options.reference_quirks
-        wanted = boxes_xyxy.detach().to("cpu", torch.float32)
-        masks = _room(len(wanted), frame[0, 0], options)
-        scores, boxes = torch.zeros(len(wanted)), wanted.clone()
-        with self._asked(frame, options, prompted=True) as (found, fitted):
-            theirs = boxes_to_picture(found.boxes_xyxy, fitted).cpu()
-            for index, box in enumerate(wanted):
-                overlaps = box_iou(box[None], theirs)[0]
-                best = int(overlaps.argmax()) if len(found) else -1
-                alpha = None
-                if best >= 0 and (quirks or float(overlaps[best]) >= min_iou):
-                    alpha = mask_on_picture(found, best, fitted, as_published=quirks, square=True)
-                if alpha is None:
-                    masks[index] = _filled(box, fitted.source_hw)
-                    continue
-                masks[index] = alpha if options.soft else alpha > options.mask_threshold
-                scores[index], boxes[index] = found.scores[best], theirs[best]
+        masks = _room(len(best), boxes_xyxy.new_empty(fitted.source_hw), options)
+        scores, boxes = torch.zeros(len(best)), boxes_xyxy.clone()
+        theirs = boxes_to_picture(found.boxes_xyxy, fitted).cpu()
+        for place, index in enumerate(best):
+            alpha = None
+            if index >= 0:
+                alpha = mask_on_picture(found, index, fitted, as_published=quirks, square=True)
+            if alpha is None:
+                masks[place] = boxes_as_masks(boxes_xyxy[place : place + 1], fitted.source_hw)[0]
+                continue
+            masks[place] = alpha if options.soft else alpha > options.mask_threshold
+            scores[place], boxes[place] = found.scores[index], theirs[index]
         if quirks:
-            return Instances(masks, boxes.to(torch.int64), scores)
-        return Instances.from_masks(masks, scores)
-
-    # ------------------------------------------------------------ the refiner
-
-    def _refine(self, frame: Tensor, found: Instances, options: SegmentOptions) -> Instances:
-        if self.refiner is None or not len(found):
-            return found
-        if isinstance(self.refiner, Matting):
-            alpha = self.refiner.predict(frame).cpu()
-            if options.soft:
-                return found.with_masks(torch.minimum(found.masks, alpha[0]))
-            return found.with_masks(keep_foreground(found.masks, alpha))
-        coarse = found.masks > options.mask_threshold if options.soft else found.masks
-        masks = self.refiner.refine(
-            frame.cpu(),
-            coarse,
-            found.boxes_xyxy,
-            threshold=None if options.soft else options.refined_threshold,
-            area=options.area,
-        )
-        if options.reference_quirks:
-            return Instances(masks, found.boxes_xyxy, found.scores)
-        return found.with_masks(masks)
+            return Instances(masks, boxes.to(torch.int64), scores, origin="box")
+        return Instances.from_masks(masks, scores, origin="box")
 
 
-def _check(image: Tensor) -> None:
-    if image.ndim != 4 or image.shape[1] != 3:
-        raise BadInput("image must be B×3×H×W", f"shape {tuple(image.shape)}")
+def _best_by_box(box_xyxy: Tensor, found: Found, fitted: Fitted, min_iou: float) -> int:
+    """Index of the one whose box overlaps most, −1 where none does by `min_iou`."""
+    if not len(found):
+        return -1
+    overlaps = box_iou(box_xyxy[None], boxes_to_picture(found.boxes_xyxy, fitted).cpu())[0]
+    best = int(overlaps.argmax())
+    return best if float(overlaps[best]) >= min_iou else -1
+
+
+def _best_by_mask(
+    point_xy: list[float], found: Found, fitted: Fitted, options: SegmentOptions
+) -> int:
+    """Index of the best one whose mask holds the point, −1 where there is none."""
+    x, y = point_xy
+    left, top, right, bottom = boxes_to_picture(found.boxes_xyxy, fitted).cpu().unbind(1)
+    around = ((left <= x) & (x < right) & (top <= y) & (y < bottom)).nonzero()[:, 0]
+    boxes, scores = found.boxes_xyxy.cpu()[around], found.scores.cpu()[around]
+    for index in around[nms(boxes.float(), scores.float(), options.max_iou)].tolist():
+        alpha = mask_on_picture(found, index, fitted)
+        if alpha is not None and float(alpha[int(y), int(x)]) > options.mask_threshold:
+            return index
+    return -1
 
 
 def _without_empty(instances: Instances) -> Instances:
@@ -269,11 +291,3 @@ def _room(count: int, like: Tensor, options: SegmentOptions) -> Tensor:
     """For so many masks: they are made one at a time, and never copied."""
     dtype = torch.float32 if options.soft else torch.bool
     return torch.zeros((count, *like.shape), dtype=dtype)
-
-
-def _filled(box_xyxy: Tensor, size_hw: tuple[int, int]) -> Tensor:
-    """A rectangle, as training gives one as coarse mask in a quarter of the cases."""
-    left, top, right, bottom = (max(round(float(edge)), 0) for edge in box_xyxy)
-    mask = torch.zeros(size_hw, dtype=torch.bool)
-    mask[top:bottom, left:right] = True
-    return mask

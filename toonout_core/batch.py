@@ -1,30 +1,47 @@
-"""Cut out many pictures, one after the other, into a folder: the engine of shell and WebUI."""
+"""Many pictures, one after the other, into a folder: the engine of shell and WebUI."""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar
 
-from .destination import Destination, frame_name, raise_if_disk_is_full, sentence_of
+from .destination import Destination, raise_if_disk_is_full, sentence_of
 from .errors import Cancelled, CorruptWeights, DownloadFailed, ToonOutError, UnknownModel
 from .imaging import Picture, read_frames
 from .manifest import Record
 from .naming import Source
-from .output import Cut, Output, encode_matte
-from .publishing import numbered, partial_file
+from .publishing import Part, partial_file
 from .report import Result
-from .results import Matte
-from .writing import FORMATS
 
 log = logging.getLogger("toonout")
 
+Made = TypeVar("Made")
+Shown = TypeVar("Shown", contravariant=True)
 
-class Batch:
+
+class Form(Protocol[Shown]):
+    """Which files become of what a pipeline made of a frame: `output.Output` for mattes."""
+
+    def suffixes(self) -> Sequence[str]:
+        """What may follow the picture's name; where one of those is taken, a result exists."""
+        ...
+
+    def parts(self, made: Shown, picture: Picture) -> Sequence[Part]:
+        """The files, not written yet."""
+        ...
+
+    def details(self, made: Shown) -> dict[str, Any]:
+        """What is to be remembered beside the files, as JSON; empty if nothing."""
+        ...
+
+
+class Batch(Generic[Made]):
     """Every source of a destination through `cut`: each result is whole and recorded, or not there.
 
     `cut` is made by `make_cut` when the first picture needs it, so that a run with nothing to do
@@ -34,15 +51,15 @@ class Batch:
     def __init__(
         self,
         destination: Destination,
-        make_cut: Callable[[], Cut],
-        output: Output,
+        make_cut: Callable[[], Callable[[Picture], Made]],
+        output: Form[Made],
         *,
         shrink_to: int | None = None,
     ) -> None:
         self.destination, self.output, self.shrink_to = destination, output, shrink_to
         self.inferences = 0
         self._make_cut = make_cut
-        self._cut: Cut | None = None
+        self._cut: Callable[[Picture], Made] | None = None
         self._loading = False
 
     def __len__(self) -> int:
@@ -77,10 +94,10 @@ class Batch:
                     pending.drop()
 
     def _begin(self, source: Source, encoder: Executor) -> _Work | Result:
-        suffix = self.output.suffix or FORMATS[self.output.format].suffixes[0]
-        target = self.destination.out / source.target.with_name(source.target.name + suffix)
-        names = [target, frame_name(target, 1)]
-        if (before := self.destination.done_before(source, names)) is not None:
+        target = self.destination.out / source.target
+        suffixes = self.output.suffixes()
+        taken = [_name(target, suffix, frame=frame) for frame in (0, 1) for suffix in suffixes]
+        if (before := self.destination.done_before(source, taken)) is not None:
             return before
         try:
             work = _Work(source, target, self.destination.begin(source))
@@ -100,14 +117,18 @@ class Batch:
     def _cut_frames(self, work: _Work, encoder: Executor) -> None:
         folder = self.destination.folder_of(work.source)
         for picture in read_frames(work.source.path, shrink_to=self.shrink_to):
-            matte = self._matte(picture)
+            made = self._make(picture)
             if work.encodings:  # no more than one frame waits
                 work.encodings[-1].result()
-            partial = work.stack.enter_context(partial_file(folder))
-            work.partials.append(partial)
-            work.encodings.append(encoder.submit(_encode, partial, matte, picture, self.output))
+            work.details.append(self.output.details(made))
+            parts = self.output.parts(made, picture)
+            work.suffixes.append([part.suffix for part in parts])
+            for part in parts:
+                partial = work.stack.enter_context(partial_file(folder))
+                work.partials.append(partial)
+                work.encodings.append(encoder.submit(_encode, partial, part))
 
-    def _matte(self, picture: Picture) -> Matte:
+    def _make(self, picture: Picture) -> Made:
         if self._cut is None:
             self._loading = True
             self._cut = self._make_cut()
@@ -123,8 +144,8 @@ class Batch:
             return self._failed(work, error)
         finally:
             work.drop()
-        if len(outputs) > 1:
-            notes.append(f"{len(outputs)} frames")
+        if len(work.suffixes) > 1:
+            notes.append(f"{len(work.suffixes)} frames")
         result = Result(
             work.source.path,
             "done",
@@ -132,6 +153,7 @@ class Batch:
             seconds=work.seconds,
             notes=tuple(dict.fromkeys(notes)),
             taken=taken,
+            details=tuple(details for details in work.details if details),
         )
         self.destination.remember(work.record, result)
         return result
@@ -157,10 +179,12 @@ class _Work:
     """A picture on its way from its pixels to its name."""
 
     source: Source
-    target: Path
+    target: Path  # without anything that follows
     record: Record
     stack: ExitStack = field(default_factory=ExitStack)
-    partials: list[Path] = field(default_factory=list[Path])
+    suffixes: list[list[str]] = field(default_factory=list[list[str]])  # of each frame
+    details: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])  # of each frame
+    partials: list[Path] = field(default_factory=list[Path])  # of all frames, in that order
     encodings: list[Future[list[str]]] = field(default_factory=list[Future[list[str]]])
     started: float = field(default_factory=time.monotonic)
 
@@ -169,11 +193,11 @@ class _Work:
         return round(time.monotonic() - self.started, 3)
 
     def names(self, number: int) -> list[Path]:
-        """Where its frames go: the `number`-th choice of names."""
-        plain = numbered(self.target, number)
-        if len(self.partials) == 1:
-            return [plain]
-        return [frame_name(plain, index) for index in range(1, len(self.partials) + 1)]
+        """Where its files go: the `number`-th choice of names."""
+        names: list[Path] = []
+        for frame, suffixes in enumerate(self.suffixes, int(len(self.suffixes) > 1)):
+            names += [_name(self.target, suffix, number=number, frame=frame) for suffix in suffixes]
+        return names
 
     def drop(self) -> None:
         """Remove what has not been published; no file is written to any more after it."""
@@ -183,6 +207,13 @@ class _Work:
         self.stack.close()
 
 
-def _encode(partial: Path, matte: Matte, picture: Picture, output: Output) -> list[str]:
+def _name(target: Path, suffix: str, *, number: int = 1, frame: int = 0) -> Path:
+    """`OUT/girl` → `OUT/girl.png`, `OUT/girl_2.png`, of a frame `OUT/girl_2_0001.png`."""
+    counted = f"_{number}" if number > 1 else ""
+    framed = f"_{frame:04d}" if frame else ""
+    return target.with_name(target.name + counted + framed + suffix)
+
+
+def _encode(partial: Path, part: Part) -> list[str]:
     with partial.open("xb") as stream:
-        return encode_matte(stream, matte, picture, output)
+        return part.encode(stream)

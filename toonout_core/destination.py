@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -83,7 +84,7 @@ class Destination:
                 record = None
             if record is not None:
                 outputs = tuple(self.out / output for output in record.outputs)
-                return Result(source.path, "resumed", outputs)
+                return Result(source.path, "resumed", outputs, details=record.details)
         there = tuple(path for path in names if path.exists()) if self.existing == "skip" else ()
         return Result(source.path, "skipped", there) if there else None
 
@@ -100,15 +101,19 @@ class Destination:
     ) -> tuple[tuple[Path, ...], NameTaken]:
         """Give finished files their names: those of `names(1)`, or with the next free number.
 
+        Where names that an earlier run gave are taken over, its further files of that picture go.
         Returns the names, and what was done if they were taken.
         """
         plain = names(1)
-        before = self._own_results(source, plain)
+        own = self._own_results(source)
+        before = self._own_names(own, names)
         if before or (self.existing == "overwrite" and not self._holds_input(plain)):
             chosen = tuple(before or plain)
             replaced = any(path.exists() for path in chosen)
             for partial, path in zip(partials, chosen, strict=True):
                 publish(partial, path, overwrite=True)
+            if own & set(chosen):
+                self._remove(own - set(chosen))
             return chosen, "replaced" if replaced else ""
         outputs = publish_numbered(partials, names)
         return tuple(outputs), "numbered" if outputs != list(plain) else ""
@@ -123,21 +128,36 @@ class Destination:
             outputs=tuple(path.relative_to(self.out).as_posix() for path in result.outputs),
             seconds=result.seconds,
             message=result.message,
+            details=result.details,
         )
         try:
             self.manifest.append(complete)
         except OSError as error:
             raise ToonOutError(f"{self.manifest.path} must be writable, but: {error}.") from error
 
-    def _own_results(self, source: Source, plain: Sequence[Path]) -> list[Path]:
+    def _own_results(self, source: Source) -> set[Path]:
         """What an earlier run made of the same picture, where that is to be replaced."""
-        record = self.manifest.last(source.path) if self._resume and self.manifest else None
-        if record is None or len(record.outputs) != len(plain):
-            return []
-        before = [self.out / output for output in record.outputs]
-        same_kind = all(old.suffix == new.suffix for old, new in zip(before, plain, strict=True))
-        there = all(path.is_file() for path in before)
-        return before if same_kind and there and not self._holds_input(before) else []
+        replacing = self._resume or self.existing == "overwrite"
+        record = self.manifest.last(source.path) if replacing and self.manifest else None
+        return {self.out / output for output in record.outputs} if record else set()
+
+    def _own_names(self, own: set[Path], names: Callable[[int], Sequence[Path]]) -> Sequence[Path]:
+        """The numbered names that our own results have, unless others have some of them too."""
+        number = 1
+        while self._resume and own:
+            chosen = names(number)
+            there = {path for path in chosen if os.path.lexists(path)}
+            if own & there and there <= own and not self._holds_input(chosen):
+                return chosen
+            if not there:
+                break
+            number += 1
+        return []
+
+    def _remove(self, paths: Collection[Path]) -> None:
+        for path in paths:
+            if not self._holds_input([path]):
+                path.unlink(missing_ok=True)
 
     def _holds_input(self, paths: Sequence[Path]) -> bool:
         return any(_identity(path) in self._inputs for path in paths if path.exists())

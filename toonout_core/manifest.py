@@ -18,7 +18,8 @@ FILE_NAME = ".toonout.jsonl"
 
 @dataclass(frozen=True)
 class Record:
-    """`outputs`: POSIX paths relative to the folder; `settings`: see `settings_hash`."""
+    """`outputs`: POSIX paths relative to the folder; `settings`: see `settings_hash`; `details`:
+    what a run says of each frame beside its files, as JSON."""
 
     source: str
     size: int
@@ -28,6 +29,7 @@ class Record:
     outputs: tuple[str, ...] = ()
     seconds: float = 0.0
     message: str = ""
+    details: tuple[dict[str, Any], ...] = ()
 
 
 def settings_hash(settings: Mapping[str, Any]) -> str:
@@ -56,7 +58,8 @@ class Manifest:
         for number, line in enumerate(lines, 1):
             try:
                 values = json.loads(line)
-                records.append(Record(**values | {"outputs": tuple(values["outputs"])}))
+                listed = {name: tuple(values.get(name, ())) for name in ("outputs", "details")}
+                records.append(Record(**values | listed))
             except (ValueError, TypeError, KeyError):
                 log.warning("%s: line %d is damaged and left out", self.path, number)
         return records
@@ -84,7 +87,7 @@ class Manifest:
         if (record.size, record.mtime_ns) != (state.st_size, state.st_mtime_ns):
             return None
         there = all((self.folder / output).is_file() for output in record.outputs)
-        return record if there and record.outputs else None
+        return record if there and (record.outputs or record.details) else None
 
     def append(self, record: Record) -> None:
         """Written through to the disk's cache at once, so that a crash loses nothing finished."""

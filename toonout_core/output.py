@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import torch
 from torch import Tensor
@@ -16,7 +17,7 @@ from .matting import ForegroundOptions
 from .ops.adjust import AdjustOptions, adjust
 from .ops.foreground import estimate_foreground
 from .ops.resizing import resize
-from .publishing import numbered, partial_file, publish, publish_numbered
+from .publishing import Part, numbered, partial_file, publish, publish_numbered
 from .results import Matte
 from .writing import FORMATS, NO_METADATA, Format, encode
 
@@ -52,6 +53,21 @@ class Output:
             raise BadInput(
                 f"{self.format} must have 8 bits a channel", str(self.bits), "Save as png."
             )
+
+    def suffixes(self) -> tuple[str, ...]:
+        """What may follow the picture's name: for a matte, one ending."""
+        return (self.suffix or FORMATS[self.format].suffixes[0],)
+
+    def parts(self, made: Matte, picture: Picture) -> list[Part]:
+        """One file."""
+        return [
+            Part(suffix, partial(encode_matte, matte=made, picture=picture, output=self))
+            for suffix in self.suffixes()
+        ]
+
+    def details(self, made: Matte) -> dict[str, Any]:
+        """Nothing that the file does not say."""
+        return {}
 
 
 def layers(matte: Matte, output: Output) -> tuple[Tensor, Tensor | None]:

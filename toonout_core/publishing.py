@@ -6,12 +6,22 @@ import os
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import IO, Literal
 
 Existing = Literal["number", "skip", "overwrite"]
 
 PARTIAL_SUFFIX = ".toonout-part"
+
+
+@dataclass(frozen=True)
+class Part:
+    """One file of a result. `suffix`: what follows the name that all files of the result share;
+    `encode` writes to a binary stream and returns what is worth knowing about it."""
+
+    suffix: str
+    encode: Callable[[IO[bytes]], list[str]]
 
 
 @contextmanager

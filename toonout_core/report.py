@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,7 +13,8 @@ NameTaken = Literal["", "numbered", "replaced"]  # what was done about it
 
 @dataclass(frozen=True)
 class Result:
-    """One picture. `message` says why it failed; `notes` what is worth knowing."""
+    """One picture. `message` says why it failed; `notes` what is worth knowing; `details` what the
+    run found out of each frame, for other programs."""
 
     source: Path
     status: Status
@@ -22,6 +23,7 @@ class Result:
     message: str = ""
     notes: tuple[str, ...] = ()
     taken: NameTaken = ""  # whether its name was
+    details: tuple[dict[str, Any], ...] = ()
 
 
 @dataclass
@@ -57,9 +59,12 @@ class Report:
         return {
             "counts": {status: self.count(status) for status in statuses},
             "interrupted": self.interrupted,
-            "pictures": [
-                asdict(result)
-                | {"source": str(result.source), "outputs": [str(path) for path in result.outputs]}
-                for result in self.results
-            ],
+            "pictures": [_as_json(result) for result in self.results],
         }
+
+
+def _as_json(result: Result) -> dict[str, Any]:
+    values = asdict(replace(result, details=()))
+    del values["details"]
+    paths = [str(path) for path in result.outputs]
+    return values | {"source": str(result.source), "outputs": paths}

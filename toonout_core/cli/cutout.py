@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import io
-import json
 import sys
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from ..errors import BadInput
 from .fields import Verbs
+from .folder_run import file_state, finish, note, open_folder, shrink_to
 from .options import (
     add_adjust_options,
     add_file_options,
@@ -19,14 +19,11 @@ from .options import (
     given_adjustments,
     load_model,
 )
-from .terminal import ProgressBar, require_redirected_stdout, say
+from .terminal import require_redirected_stdout
 
 if TYPE_CHECKING:
-    from ..batch import Batch
     from ..imaging import Picture
-    from ..naming import Found
     from ..output import Cut, Output
-    from ..report import Report
     from ..results import Matte
 
 EXAMPLES = """\
@@ -78,8 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise BadInput("- must be the only input", " ".join(arguments.paths))
     if arguments.quality is not None and not 1 <= arguments.quality <= 100:
         raise BadInput("quality must be 1 … 100", str(arguments.quality))
-    if arguments.shrink_to is not None and arguments.shrink_to <= 0:
-        raise BadInput("--shrink-to must be above 0 megapixels", str(arguments.shrink_to))
+    shrink_to(arguments)  # wrong options come out before any work
     if arguments.out == "-" or (arguments.out is None and arguments.paths == ["-"]):
         return _to_stdout(arguments)
     if arguments.out is None:
@@ -107,10 +103,10 @@ def _to_stdout(arguments: argparse.Namespace) -> int:
     output = _output(arguments)
     name = arguments.paths[0]
     source = io.BytesIO(sys.stdin.buffer.read()) if name == "-" else name
-    picture = read(source, shrink_to=_shrink_to(arguments))
+    picture = read(source, shrink_to=shrink_to(arguments))
     matte = _make_cut(arguments)(picture)
-    for note in encode_matte(sys.stdout.buffer, matte, picture, output):
-        _note(arguments, note)
+    for remark in encode_matte(sys.stdout.buffer, matte, picture, output):
+        note(arguments, remark)
     sys.stdout.buffer.flush()
     return 0
 
@@ -124,12 +120,12 @@ def _to_file(arguments: argparse.Namespace, out: Path) -> int:
 
     output = _output(arguments, out)
     if arguments.paths == ["-"]:
-        picture = read(io.BytesIO(sys.stdin.buffer.read()), shrink_to=_shrink_to(arguments))
+        picture = read(io.BytesIO(sys.stdin.buffer.read()), shrink_to=shrink_to(arguments))
         path, notes = cut_picture(
             picture, _make_cut(arguments), out, output, overwrite=arguments.on_exists == "overwrite"
         )
-        for note in [*notes, str(path)]:
-            _note(arguments, note)
+        for remark in [*notes, str(path)]:
+            note(arguments, remark)
         return 0
     found = find_sources(arguments.paths)
     if len(found.sources) > 1:
@@ -138,99 +134,17 @@ def _to_file(arguments: argparse.Namespace, out: Path) -> int:
         )
     named = [Source(source.path, PurePath(out.stem)) for source in found.sources]
     destination = Destination(out.parent, named, settings={}, existing=arguments.on_exists)
-    batch = Batch(
-        destination, lambda: _make_cut(arguments), output, shrink_to=_shrink_to(arguments)
-    )
-    return _finish(arguments, batch, Found(named, found.problems))
+    batch = Batch(destination, lambda: _make_cut(arguments), output, shrink_to=shrink_to(arguments))
+    return finish(arguments, batch, Found(named, found.problems), label="cutout")
 
 
 def _to_folder(arguments: argparse.Namespace, out: Path) -> int:
     from ..batch import Batch
-    from ..destination import Destination
-    from ..manifest import Manifest
-    from ..naming import find_sources
 
     output = _output(arguments)
-    if out.exists() and not out.is_dir():
-        raise BadInput("OUT must be a folder", f"the file {out}", "Name a folder.")
-    manifest = Manifest(out)
-    found = find_sources(
-        arguments.paths, recursive=arguments.recursive, out=out, results=manifest.outputs()
-    )
-    destination = Destination(
-        out,
-        found.sources,
-        settings=_settings(arguments),
-        existing=arguments.on_exists,
-        resume=arguments.resume,
-        manifest=manifest,
-    )
-    batch = Batch(
-        destination, lambda: _make_cut(arguments), output, shrink_to=_shrink_to(arguments)
-    )
-    return _finish(arguments, batch, found)
-
-
-def _finish(arguments: argparse.Namespace, batch: Batch, found: Found) -> int:
-    from ..report import Report, Result
-
-    report = Report([Result(Path(name), "failed", message=text) for name, text in found.problems])
-    try:
-        with ProgressBar(len(batch), "cutout", quiet=arguments.quiet) as bar:
-            for result in batch.run():
-                report.results.append(result)
-                bar.advance()
-    except KeyboardInterrupt:
-        report.interrupted = True
-    finally:
-        if report.results or report.interrupted or not found.sources:
-            conclude(arguments, report, found)
-    return exit_code(report, found)
-
-
-def exit_code(report: Report, found: Found) -> int:
-    """The report's, but 2 where there was nothing to do."""
-    return report.exit_code if found.sources else 2
-
-
-def conclude(arguments: argparse.Namespace, report: Report, found: Found) -> None:
-    """Say what failed, what is worth knowing, how many of each there were; write the report."""
-    if arguments.report:
-        write_report(report, Path(arguments.report))
-    for result in report.results:
-        if result.status == "failed":
-            say(f"failed: {result.source}: {result.message}")
-        for note in result.notes:
-            _note(arguments, f"{result.source}: {note}")
-    if not found.sources:
-        say("There is no picture." + _left_out(found))
-        return
-    written = [path for result in report.results for path in result.outputs]
-    where = f" Result: {written[0]}" if len(written) == 1 else ""
-    _note(arguments, report.sentence() + where + _left_out(found))
-
-
-def write_report(report: Report, path: Path) -> None:
-    """As JSON, whole or not at all."""
-    from ..publishing import partial_file, publish
-
-    with partial_file(path.parent) as partial:
-        partial.write_text(json.dumps(report.as_json(), indent=2) + "\n", encoding="utf-8")
-        publish(partial, path, overwrite=True)
-
-
-def _left_out(found: Found) -> str:
-    text = ""
-    if found.folders_left_out:
-        text += f" Subfolders not read: {found.folders_left_out} (--recursive reads them)."
-    if found.results_left_out:
-        text += f" Own results among the inputs, left out: {found.results_left_out}."
-    return text
-
-
-def _note(arguments: argparse.Namespace, text: str) -> None:
-    if not arguments.quiet:
-        say(text)
+    destination, found = open_folder(arguments, out, _settings(arguments))
+    batch = Batch(destination, lambda: _make_cut(arguments), output, shrink_to=shrink_to(arguments))
+    return finish(arguments, batch, found, label="cutout")
 
 
 # ---------------------------------------------------------------- from options to parts
@@ -279,24 +193,12 @@ def _background(text: str) -> Any:
     return read(text).image if Path(text).is_file() else parse_colour(text)
 
 
-def _shrink_to(arguments: argparse.Namespace) -> int | None:
-    return int(arguments.shrink_to * 1e6) if arguments.shrink_to is not None else None
-
-
 def _settings(arguments: argparse.Namespace) -> dict[str, Any]:
     """All that a result depends on, beside its picture."""
     names = ("resolution", "precision", "format", "background", "mask_only", "foreground")
     names += ("shrink_to", "source_alpha", "bits", "quality", "metadata")
     return {name: getattr(arguments, name) for name in names} | {
         "adjust": given_adjustments(arguments),
-        "model": _file_state(arguments.model),
-        "background": _file_state(arguments.background),
+        "model": file_state(arguments.model),
+        "background": file_state(arguments.background),
     }
-
-
-def _file_state(name: str | None) -> Any:
-    """A name as it is; of a file also its size and time, as it may change under its name."""
-    if name is None or not Path(name).is_file():
-        return name
-    state = Path(name).stat()
-    return [str(Path(name).resolve()), state.st_size, state.st_mtime_ns]

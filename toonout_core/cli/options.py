@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from ..host import LocalHost
     from ..matting import Matting
+
+Group = argparse._ArgumentGroup  # pyright: ignore[reportPrivateUsage] (it has no public name)
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
@@ -24,6 +27,11 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--resolution", type=int, metavar="N", help="side of the square that the network sees"
     )
+    add_device_options(group)
+
+
+def add_device_options(group: Group) -> None:
+    """Where networks run, and where their files come from."""
     group.add_argument(
         "--precision", choices=("auto", "fp32", "fp16", "bf16"), default="auto",
         help="auto: fp16 on a GPU, else fp32",
@@ -59,12 +67,7 @@ def add_output_options(parser: argparse.ArgumentParser) -> None:
         "--source-alpha", choices=("multiply", "ignore"), default="multiply",
         help="what to do with transparency that a picture already has (default: %(default)s)",
     )  # fmt: skip
-    group.add_argument(
-        "--shrink-to",
-        type=float,
-        metavar="MEGAPIXELS",
-        help="reduce larger pictures to that size (without it, 100 megapixels are the limit)",
-    )
+    add_shrink_option(group)
     group.add_argument(
         "--bits", choices=("auto", "8", "16"), default="auto",
         help="a channel; auto keeps 16 where the picture has 16 and the result is png",
@@ -76,6 +79,16 @@ def add_output_options(parser: argparse.ArgumentParser) -> None:
         "--metadata", action=argparse.BooleanOptionalAction, default=True,
         help="keep text, colour profile and dpi (default: on)",
     )  # fmt: skip
+
+
+def add_shrink_option(group: Group) -> None:
+    """For pictures that are larger than anybody needs."""
+    group.add_argument(
+        "--shrink-to",
+        type=float,
+        metavar="MEGAPIXELS",
+        help="reduce larger pictures to that size (without it, 100 megapixels are the limit)",
+    )
 
 
 # the fields of ops.adjust.AdjustOptions, which imports torch
@@ -126,16 +139,22 @@ def add_file_options(parser: argparse.ArgumentParser) -> None:
 
 def load_model(arguments: argparse.Namespace) -> Matting:
     """The pipeline that the model options name."""
-    from ..host import LocalHost, cache_dir
     from ..matting import load_matting
 
-    folders = [Path(folder).expanduser() for folder in arguments.models_dir]
-    host = LocalHost(arguments.device, [*folders, cache_dir()], quiet=arguments.quiet)
-    logging.getLogger("toonout").info("device: %s", host.device)
     return load_matting(
         arguments.model,
-        host=host,
+        host=open_host(arguments),
         precision=arguments.precision,
         resolution=arguments.resolution,
         download=not arguments.no_download,
     )
+
+
+def open_host(arguments: argparse.Namespace) -> LocalHost:
+    """The host that the device options describe."""
+    from ..host import LocalHost, cache_dir
+
+    folders = [Path(folder).expanduser() for folder in arguments.models_dir]
+    host = LocalHost(arguments.device, [*folders, cache_dir()], quiet=arguments.quiet)
+    logging.getLogger("toonout").info("device: %s", host.device)
+    return host

@@ -21,8 +21,8 @@ from .comfy_server import (
     failure,
     output_files,
 )
-from .cutout import conclude, exit_code
 from .fields import Verbs
+from .folder_run import conclude, exit_code
 from .options import add_file_options
 from .terminal import ProgressBar, say
 from .workflow import Workflow, read_workflow

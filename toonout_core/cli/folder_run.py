@@ -1,0 +1,144 @@
+"""What every verb does that fills a folder from pictures: search, run, tell how it went."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import BadInput
+from .terminal import ProgressBar, say
+
+if TYPE_CHECKING:
+    from ..batch import Batch
+    from ..destination import Destination
+    from ..naming import Found
+    from ..report import Report
+
+
+def open_folder(
+    arguments: argparse.Namespace, out: Path, settings: Mapping[str, Any]
+) -> tuple[Destination, Found]:
+    """OUT with what earlier runs left there, and the pictures that are named."""
+    from ..destination import Destination
+    from ..manifest import Manifest
+    from ..naming import find_sources
+
+    if out.exists() and not out.is_dir():
+        raise BadInput("OUT must be a folder", f"the file {out}", "Name a folder.")
+    manifest = Manifest(out)
+    found = find_sources(
+        arguments.paths, recursive=arguments.recursive, out=out, results=manifest.outputs()
+    )
+    destination = Destination(
+        out,
+        found.sources,
+        settings=settings,
+        existing=arguments.on_exists,
+        resume=arguments.resume,
+        manifest=manifest,
+    )
+    return destination, found
+
+
+def finish(
+    arguments: argparse.Namespace,
+    batch: Batch[Any],
+    found: Found,
+    *,
+    label: str,
+    summarise: Callable[[Report], None] | None = None,
+) -> int:
+    """Run the batch, tell how it went and return the exit code.
+
+    `summarise` writes what concerns all pictures, also after an interruption.
+    """
+    from ..report import Report, Result
+
+    report = Report([Result(Path(name), "failed", message=text) for name, text in found.problems])
+    try:
+        with ProgressBar(len(batch), label, quiet=arguments.quiet) as bar:
+            for result in batch.run():
+                report.results.append(result)
+                bar.advance()
+    except KeyboardInterrupt:
+        report.interrupted = True
+    finally:
+        if summarise is not None and report.results:
+            summarise(report)
+        if report.results or report.interrupted or not found.sources:
+            conclude(arguments, report, found)
+    return exit_code(report, found)
+
+
+def exit_code(report: Report, found: Found) -> int:
+    """The report's, but 2 where there was nothing to do."""
+    return report.exit_code if found.sources else 2
+
+
+def conclude(arguments: argparse.Namespace, report: Report, found: Found) -> None:
+    """Say what failed, what is worth knowing, how many of each there were; write the report."""
+    if arguments.report:
+        write_report(report, Path(arguments.report))
+    for result in report.results:
+        if result.status == "failed":
+            say(f"failed: {result.source}: {result.message}")
+        for remark in result.notes:
+            note(arguments, f"{result.source}: {remark}")
+    if not found.sources:
+        say("There is no picture." + _left_out(found))
+        return
+    written = [path for result in report.results for path in result.outputs]
+    where = f" Result: {written[0]}" if len(written) == 1 else ""
+    note(arguments, report.sentence() + where + _left_out(found))
+
+
+def write_report(report: Report, path: Path) -> None:
+    """As JSON, whole or not at all."""
+    write_json(report.as_json(), path, overwrite=True)
+
+
+def write_json(document: Any, path: Path, *, overwrite: bool, indent: int | None = 2) -> Path:
+    """Whole or not at all, under that name or, unless it may `overwrite`, with a free number."""
+    from ..publishing import numbered, partial_file, publish, publish_numbered
+
+    with partial_file(path.parent) as partial:
+        partial.write_text(json.dumps(document, indent=indent) + "\n", encoding="utf-8")
+        if not overwrite:
+            return publish_numbered([partial], lambda number: [numbered(path, number)])[0]
+        publish(partial, path, overwrite=True)
+    return path
+
+
+def note(arguments: argparse.Namespace, text: str) -> None:
+    """Say it unless the person wants quiet."""
+    if not arguments.quiet:
+        say(text)
+
+
+def shrink_to(arguments: argparse.Namespace) -> int | None:
+    """Pixels that larger pictures are reduced to."""
+    if arguments.shrink_to is None:
+        return None
+    if arguments.shrink_to <= 0:
+        raise BadInput("--shrink-to must be above 0 megapixels", str(arguments.shrink_to))
+    return int(arguments.shrink_to * 1e6)
+
+
+def file_state(name: str | None) -> Any:
+    """A name as it is; of a file also its size and time, as it may change under its name."""
+    if name is None or not Path(name).is_file():
+        return name
+    state = Path(name).stat()
+    return [str(Path(name).resolve()), state.st_size, state.st_mtime_ns]
+
+
+def _left_out(found: Found) -> str:
+    text = ""
+    if found.folders_left_out:
+        text += f" Subfolders not read: {found.folders_left_out} (--recursive reads them)."
+    if found.results_left_out:
+        text += f" Own results among the inputs, left out: {found.results_left_out}."
+    return text

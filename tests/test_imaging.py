@@ -34,6 +34,12 @@ def test_axes_are_height_width_channel(array):
     assert np.array_equal(imaging.to_array(planes)[0], array)
 
 
+def test_unit_levels_keep_every_level_in_double_precision():
+    shares = imaging.unit_levels(np.arange(256, dtype=np.uint8))
+    assert shares.dtype == np.float64 and shares[51] == 0.2
+    assert np.array_equal((shares * 255).astype(np.uint8), np.arange(256))
+
+
 def test_comfy_image_with_alpha_is_split_and_joined():
     image = torch.rand(2, 5, 7, 4)
     planes, alpha = imaging.from_comfy(image)

@@ -93,6 +93,11 @@ def from_levels(levels: Tensor) -> Tensor:
     return levels.to(torch.float32) / 255
 
 
+def unit_levels(levels: Array) -> Array:
+    """uint8 of any shape → float64 in [0, 1]."""
+    return levels.astype(np.float64) / 255
+
+
 def reverse_colours(image: Tensor) -> Tensor:
     """B×3×H×W: RGB → BGR, and back."""
     return image.flip(1)

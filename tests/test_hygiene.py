@@ -26,8 +26,8 @@ RUN_TIME = {
     "torch": "torch",
     "torchvision": "torchvision",
 }
-# come with what is above, with the `queue` extra, or with ComfyUI; never needed for an import
-OPTIONAL = {"tqdm", "aiohttp"}
+# come with what is above, with the extras `queue` and `sam`, or with ComfyUI; no import needs them
+OPTIONAL = {"tqdm", "aiohttp", "segment_anything"}
 COMFYUI = {"comfy", "comfy_api", "folder_paths"}
 LATE = {"cv2", "huggingface_hub"} | OPTIONAL
 

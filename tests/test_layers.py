@@ -45,6 +45,8 @@ MAY_IMPORT = {
     "segmentation": APPLICATION | {"asking", "instances", "finding", "refining", "regional"},
     "overlay": {"errors", "imaging", "ops", "instances"},
     "coco": {"errors", "instances"},
+    "anything": PIPELINE | {"locating", "reading", "models"},
+    "fusion": {"errors", "ops", "instances"},
     # pictures to files
     "manifest": {"errors"},
     "report": {"errors"},

@@ -21,6 +21,7 @@ PUBLIC_NAMES = [
     "DownloadFailed",
     "Fit",
     "ForegroundOptions",
+    "FusionOptions",
     "Host",
     "InstanceSegmenter",
     "Instances",
@@ -29,6 +30,7 @@ PUBLIC_NAMES = [
     "Matting",
     "Precision",
     "RegionSegmenter",
+    "SegmentAnythingOptions",
     "SegmentOptions",
     "Segmenter",
     "ShareOptions",
@@ -36,8 +38,10 @@ PUBLIC_NAMES = [
     "UnknownModel",
     "Weights",
     "estimate_foreground",
+    "fuse",
     "load_matting",
     "load_segmenter",
+    "segment_anything",
     "share_matte",
 ]
 

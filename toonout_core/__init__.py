@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from .anything import SegmentAnythingOptions, segment_anything
     from .asking import InstanceSegmenter, SegmentOptions
     from .errors import (
         BadInput,
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
         ToonOutError,
         UnknownModel,
     )
+    from .fusion import FusionOptions, fuse
     from .host import Host, LocalHost
     from .instances import Instances
     from .loading import Precision
@@ -42,6 +44,7 @@ __all__ = [
     "DownloadFailed",
     "Fit",
     "ForegroundOptions",
+    "FusionOptions",
     "Host",
     "InstanceSegmenter",
     "Instances",
@@ -50,6 +53,7 @@ __all__ = [
     "Matting",
     "Precision",
     "RegionSegmenter",
+    "SegmentAnythingOptions",
     "SegmentOptions",
     "Segmenter",
     "ShareOptions",
@@ -57,12 +61,15 @@ __all__ = [
     "UnknownModel",
     "Weights",
     "estimate_foreground",
+    "fuse",
     "load_matting",
     "load_segmenter",
+    "segment_anything",
     "share_matte",
 ]
 
 _HOMES = {
+    "anything": ("SegmentAnythingOptions", "segment_anything"),
     "asking": ("InstanceSegmenter", "SegmentOptions"),
     "errors": (
         "BadInput",
@@ -72,6 +79,7 @@ _HOMES = {
         "ToonOutError",
         "UnknownModel",
     ),
+    "fusion": ("FusionOptions", "fuse"),
     "host": ("Host", "LocalHost"),
     "instances": ("Instances",),
     "loading": ("Precision",),

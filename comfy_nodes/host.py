@@ -19,36 +19,72 @@ from ..toonout_core.host import Step, cache_dir
 from ..toonout_core.imaging import to_pil
 
 FOLDER = "background_removal"  # ComfyUI's own key since 0.21
+INSTANCE_FOLDER = "anime_instance"  # detectors and refiners
+SAM_FOLDER = "sams"  # where Segment Anything packs keep its checkpoints
 FOREIGN_FOLDERS = ("BiRefNet", "RMBG/BiRefNet")  # where other packs keep the same files
+FOREIGN_INSTANCE_FOLDERS = ("AnimeInstanceSegmentation", "ultralytics/segm")
 PREVIEW_SIDE_PX = 512
 PREVIEW_SECONDS = 0.2
 
 
 def register_folders() -> None:
-    """Make `models/background_removal` known to releases before 0.21, beside what a user's
-    extra_model_paths.yaml already says about it."""
-    folder_paths.add_model_folder_path(FOLDER, str(Path(folder_paths.models_dir) / FOLDER))
-    paths, suffixes = folder_paths.folder_names_and_paths[FOLDER]
-    if not suffixes:
-        folder_paths.folder_names_and_paths[FOLDER] = (paths, folder_paths.supported_pt_extensions)
+    """Make our folders of `models/` known (background_removal to releases before 0.21), beside
+    what a user's extra_model_paths.yaml already says about them."""
+    for key in (FOLDER, INSTANCE_FOLDER, SAM_FOLDER):
+        folder_paths.add_model_folder_path(key, str(Path(folder_paths.models_dir) / key))
+        paths, suffixes = folder_paths.folder_names_and_paths[key]
+        if not suffixes:
+            known = folder_paths.supported_pt_extensions
+            folder_paths.folder_names_and_paths[key] = (paths, known)
 
 
-def weight_dirs() -> list[Path]:
-    """Folders that are searched for weights, in order; downloads go to the first."""
-    own = [Path(folder) for folder in folder_paths.get_folder_paths(FOLDER)]
-    foreign = [Path(folder_paths.models_dir) / name for name in FOREIGN_FOLDERS]
+def weight_dirs(first: str = FOLDER) -> list[Path]:
+    """Folders that are searched for weights, in order; downloads go to the first of `first`."""
+    keys = sorted((FOLDER, INSTANCE_FOLDER), key=lambda key: key != first)
+    own = [Path(folder) for key in keys for folder in folder_paths.get_folder_paths(key)]
+    names = (*FOREIGN_FOLDERS, *FOREIGN_INSTANCE_FOLDERS)
+    foreign = [Path(folder_paths.models_dir) / name for name in names]
     return [*own, *foreign, cache_dir()]
+
+
+def foreign_files(folders: Sequence[str]) -> list[str]:
+    """Names from `models/` on, of files that lie in the folders of other packs."""
+    models = Path(folder_paths.models_dir)
+    return sorted(
+        path.relative_to(models).as_posix()
+        for name in folders
+        for path in (models / name).glob("*")
+        if path.suffix.lower() in folder_paths.supported_pt_extensions
+    )
+
+
+def find_file(name: str, keys: Sequence[str], foreign: Sequence[str]) -> Path | None:
+    """The file of a menu entry, in the folders of `keys` or those of other packs."""
+    for key in keys:
+        own = folder_paths.get_full_path(key, name)
+        if own is not None:
+            return Path(own)
+    return Path(folder_paths.models_dir) / name if name in foreign_files(foreign) else None
+
+
+def fingerprint(path: Path | None) -> str:
+    """What changes when a file does."""
+    if path is None:
+        return ""
+    state = path.stat()
+    return f"{path} {state.st_size} {state.st_mtime_ns}"
 
 
 class ComfyHost:
     """One per loaded pipeline: it keeps the patchers, through which ComfyUI may unload."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: str = FOLDER) -> None:
+        self._folder = folder
         self._patchers: dict[nn.Module, Any] = {}
         self._bar: _Bar | None = None
 
     def weight_dirs(self) -> Sequence[Path]:
-        return weight_dirs()
+        return weight_dirs(self._folder)
 
     @contextmanager
     def on_device(self, model: nn.Module, working_memory: int) -> Iterator[torch.device]:

@@ -10,7 +10,15 @@ import folder_paths
 from comfy_api.latest import io
 
 from ..toonout_core import WEIGHTS, load_matting
-from .host import FOLDER, FOREIGN_FOLDERS, ComfyHost, weight_dirs
+from .host import (
+    FOLDER,
+    FOREIGN_FOLDERS,
+    ComfyHost,
+    fingerprint,
+    foreign_files,
+    weight_dirs,
+)
+from .host import find_file as find_in
 from .models import OwnModel
 from .types import CATEGORY, MattingModel, schema, widget
 
@@ -24,7 +32,7 @@ PATCH_ORDERS: dict[str, Literal["channel_first", "channel_last"] | None] = {
 def model_names() -> list[str]:
     """The weights table, then every file in the folders, `models/background_removal` first."""
     own = sorted(folder_paths.get_filename_list(FOLDER))
-    return table_names() + own + _foreign_files()
+    return table_names() + own + foreign_files(FOREIGN_FOLDERS)
 
 
 def table_names() -> list[str]:
@@ -32,23 +40,9 @@ def table_names() -> list[str]:
     return [row.name for row in WEIGHTS if row.task == "matting"]
 
 
-def _foreign_files() -> list[str]:
-    """Names from `models/` on, of files that lie in the folders of other packs."""
-    models = Path(folder_paths.models_dir)
-    return sorted(
-        path.relative_to(models).as_posix()
-        for name in FOREIGN_FOLDERS
-        for path in (models / name).glob("*")
-        if path.suffix.lower() in folder_paths.supported_pt_extensions
-    )
-
-
 def find_file(name: str) -> Path | None:
     """The file of an entry of `model_names`; None for a name of the weights table."""
-    own = folder_paths.get_full_path(FOLDER, name)
-    if own is not None:
-        return Path(own)
-    return Path(folder_paths.models_dir) / name if name in _foreign_files() else None
+    return find_in(name, (FOLDER,), FOREIGN_FOLDERS)
 
 
 class LoadMatting(io.ComfyNode):
@@ -140,11 +134,7 @@ class LoadMatting(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, model: str | None = None, **_options: Any) -> str:
-        path = find_file(model) if model else None
-        if path is None:
-            return str(model)
-        state = path.stat()
-        return f"{path} {state.st_size} {state.st_mtime_ns}"
+        return fingerprint(find_file(model) if model else None) or str(model)
 
     @classmethod
     def execute(

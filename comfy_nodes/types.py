@@ -11,6 +11,12 @@ from comfy_api.latest import ComfyExtension, io
 CATEGORY = "toonout"
 # ComfyUI's own type since 0.21: its Load Background Removal Model and Remove Background fit to ours
 MattingModel = io.Custom("BACKGROUND_REMOVAL")
+SegmenterModel = io.Custom("TOON_SEGMENTER")
+InstancesLink = io.Custom("TOON_INSTANCES")  # a tuple of Instances, one for each frame
+CropLink = io.Custom("TOON_CROP")
+Boxes = io.Custom("BOUNDING_BOX")  # ComfyUI's own: for each frame a list of x, y, width, height
+Segs = io.Custom("SEGS")  # the Impact Pack's
+SOCKET_ONLY = {"forceInput": True}  # for types that newer releases draw as a widget
 
 
 class Extension(ComfyExtension):

@@ -25,6 +25,9 @@ MAY_IMPORT = {
     "ops": {"errors", "imaging"},
     "results": {"errors", "imaging", "ops"},
     "instances": {"errors", "imaging", "ops"},
+    "choosing": {"errors", "instances", "ops"},
+    "crops": {"errors", "instances", "ops"},
+    "prompts": {"errors"},
     # weight files
     "locking": {"errors"},
     "unpickling": {"errors"},
@@ -68,7 +71,21 @@ MAY_IMPORT = {
 }
 
 # what the skins of ComfyUI and the WebUI may know of the core, beside its public names
-FOR_HOSTS = {"errors", "host", "imaging", "naming", "ops", "weights", "writing"}
+FOR_HOSTS = {
+    "choosing",
+    "crops",
+    "errors",
+    "fusion",
+    "host",
+    "imaging",
+    "naming",
+    "ops",
+    "overlay",
+    "prompts",
+    "sharing",
+    "weights",
+    "writing",
+}
 
 HOST_MODULES = {
     "comfy",

@@ -189,6 +189,7 @@ class Schema:
     inputs: list[Any] = dataclasses.field(default_factory=list)
     outputs: list[Any] = dataclasses.field(default_factory=list)
     description: str = ""
+    is_input_list: bool = False
     is_output_node: bool = False
 
 
@@ -200,7 +201,7 @@ def _type(io_type: str, *widget: str) -> type:
             self.display_name, self.tooltip = display_name, tooltip
             self.is_output_list, self.io_type = is_output_list, io_type
 
-    names = ("display_name", "optional", "tooltip", "lazy", *widget)
+    names = ("display_name", "optional", "tooltip", "lazy", "extra_dict", *widget)
     lines = [f"def __init__(self, id, {', '.join(f'{name}=None' for name in names)}):"]
     lines += ["    self.id = id", f"    self.io_type = {io_type!r}"]
     lines += [f"    self.{name} = {name}" for name in names]

@@ -22,7 +22,21 @@ NODE_IDS = [
     "ToonOut_Compose",
     "ToonOut_SaveCutout",
     "ToonOut_LoadFolder",
+    "ToonOut_LoadSegmenter",
+    "ToonOut_SegmentInstances",
+    "ToonOut_InstancesFromPrompts",
+    "ToonOut_InstancesFromMasks",
+    "ToonOut_SelectInstances",
+    "ToonOut_InstanceMattes",
+    "ToonOut_FuseSegments",
+    "ToonOut_CropInstances",
+    "ToonOut_PasteInstances",
+    "ToonOut_JoinPrompts",
+    "ToonOut_InstancesToSEGS",
 ]
+
+# menus that list what is on a machine or in the weights table
+MENUS = {"model", "detector", "refiner", "segment_anything"}
 
 
 def described(node: Any) -> dict[str, Any]:
@@ -35,7 +49,7 @@ def described(node: Any) -> dict[str, Any]:
                 "type": item.io_type,
                 "optional": bool(item.optional),
                 "default": getattr(item, "default", None),
-                "options": None if item.id == "model" else getattr(item, "options", None),
+                "options": None if item.id in MENUS else getattr(item, "options", None),
                 "force_input": bool(getattr(item, "force_input", False)),
             }
             for item in schema.inputs
@@ -44,6 +58,7 @@ def described(node: Any) -> dict[str, Any]:
             {"type": item.io_type, "name": item.display_name, "list": bool(item.is_output_list)}
             for item in schema.outputs
         ],
+        "is_input_list": schema.is_input_list,
         "is_output_node": schema.is_output_node,
     }
 
@@ -88,7 +103,9 @@ def test_every_mask_says_its_polarity(nodes):
         schema = node.define_schema()
         for item in [*schema.inputs, *schema.outputs]:
             if item.io_type == "MASK":
-                assert "white = character" in item.tooltip.lower(), f"{name}: {item.display_name}"
+                tip = item.tooltip.lower()
+                told = "white = character" in tip or "white = background" in tip
+                assert told, f"{name}: {item.display_name}"
 
 
 def test_every_node_has_a_help_page_that_names_its_sockets(nodes):

@@ -1,0 +1,189 @@
+"""What the nodes that give characters have in common: their outputs, and how they are filled."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import torch
+from comfy_api.latest import io
+from torch import Tensor
+
+from ..toonout_core import Instances
+from ..toonout_core.errors import BadInput
+from ..toonout_core.imaging import mask_to_comfy, to_comfy
+from .types import Boxes, InstancesLink
+
+Frames = tuple[Instances, ...]
+IfNone = Literal["empty mask", "whole picture", "error"]
+ORDERS = ["left-right", "top-bottom", "area", "score", "centre"]
+IF_NONE: list[IfNone] = ["empty mask", "whole picture", "error"]
+
+ORDER_TIP = (
+    "The order in every output, and the numbers in the preview. left-right and top-bottom: by the "
+    "middle of the box. area: largest first. score: best first. centre: nearest to it first."
+)
+IF_NONE_TIP = (
+    "When there is no character at all. empty mask: the graph runs on with a black mask, and the "
+    "picture stays as it is. whole picture: that is the one character. error: stop with a sentence."
+)
+
+
+def as_frames(value: Any) -> Frames:
+    """The instances of a socket, one record for each frame."""
+    if isinstance(value, tuple) and all(type(item).__name__ == "Instances" for item in value):
+        return value
+    raise BadInput(
+        "instances must come from a node that finds or makes them",
+        f"a {type(value).__name__}",
+        "Connect Segment Characters (ToonOut), or Characters from Masks for masks.",
+    )
+
+
+def matched_frames(image: Tensor, frames: Frames) -> tuple[Tensor, Frames]:
+    """B pictures of any layout and N records → equally many; one goes with any number."""
+    if len(image) == 1:
+        return image.expand(len(frames), *image.shape[1:]), frames
+    if len(frames) == 1:
+        return image, frames * len(image)
+    if len(frames) != len(image):
+        raise BadInput(
+            "there must be instances for every picture of the batch",
+            f"{len(image)} pictures and instances of {len(frames)}",
+            "Connect the batch in which they were found.",
+        )
+    return image, frames
+
+
+def found_outputs() -> list[Any]:
+    """instances, masks, mask list, all, background, boxes, preview, count, report."""
+    return [
+        InstancesLink.Output(
+            display_name="instances", tooltip="All of them in order, for the other nodes here."
+        ),
+        io.Mask.Output(
+            display_name="masks",
+            tooltip=(
+                "A batch, one mask for each character. White = character. One black mask if there "
+                "is none."
+            ),
+        ),
+        io.Mask.Output(
+            display_name="mask list",
+            is_output_list=True,
+            tooltip=(
+                "The same as a list: what follows runs once for each character. White = character."
+            ),
+        ),
+        io.Mask.Output(
+            display_name="all",
+            tooltip="One mask for each picture. White = character, any of them.",
+        ),
+        io.Mask.Output(
+            display_name="background",
+            tooltip="The opposite of all. White = background, black = character.",
+        ),
+        Boxes.Output(
+            display_name="boxes",
+            tooltip="For each picture a list of boxes with scores, as ComfyUI's own nodes give it.",
+        ),
+        io.Image.Output(
+            display_name="preview", tooltip="Every character in a colour, with its number."
+        ),
+        io.Int.Output(display_name="count", tooltip="How many, in all pictures together."),
+        io.String.Output(
+            display_name="report", tooltip="Where they come from, scores, boxes and areas, as text."
+        ),
+    ]
+
+
+def found_result(image: Tensor, frames: Frames, notes: Sequence[str] = ()) -> list[Any]:
+    """What fills `found_outputs`; image B×3×H×W."""
+    masks = [float_masks(instances) for instances in frames if len(instances)]
+    batch = masks[0] if len(masks) == 1 else torch.cat(masks) if masks else _black(frames)
+    union = torch.cat([instances.union() for instances in frames]).cpu()
+    background = torch.cat([instances.background() for instances in frames]).cpu()
+    return [
+        frames,
+        batch,
+        list(batch.split(1)),
+        mask_to_comfy(union),
+        mask_to_comfy(background),
+        [_boxes(instances) for instances in frames],
+        preview(image, frames),
+        sum(len(instances) for instances in frames),
+        report(frames, notes),
+    ]
+
+
+def float_masks(instances: Instances) -> Tensor:
+    """N×H×W float32 on the CPU."""
+    return instances.masks.to("cpu", torch.float32)
+
+
+def _black(frames: Frames) -> Tensor:
+    return torch.zeros((1, *frames[0].size_hw))
+
+
+def preview(image: Tensor, frames: Frames) -> Tensor:
+    """IMAGE with numbers."""
+    from ..toonout_core.overlay import draw_instances
+
+    pairs = zip(image.split(1), frames, strict=True)
+    return to_comfy(torch.cat([draw_instances(picture, found) for picture, found in pairs]))
+
+
+def _boxes(instances: Instances) -> list[dict[str, Any]]:
+    rows = zip(instances.boxes_xyxy.tolist(), instances.scores.tolist(), strict=True)
+    return [
+        {"x": x0, "y": y0, "width": x1 - x0, "height": y1 - y0, "score": score}
+        for (x0, y0, x1, y1), score in rows
+    ]
+
+
+def when_none(frames: Frames, if_none: IfNone) -> Frames:
+    """What the user wants where nothing was found."""
+    if if_none == "empty mask":
+        return frames
+    if if_none == "whole picture":
+        return tuple(found if len(found) else _everything(found) for found in frames)
+    if not any(len(instances) for instances in frames):
+        raise BadInput(
+            "there must be a character in the picture",
+            "none",
+            "Lower min_score or min_area_percent, try another detector, or set if_none to "
+            "something else.",
+        )
+    return frames
+
+
+def _everything(none: Instances) -> Instances:
+    return Instances.from_masks(torch.ones((1, *none.size_hw), dtype=torch.bool))
+
+
+def report(frames: Frames, notes: Sequence[str] = ()) -> str:
+    """Lines for people."""
+    lines = list(notes)
+    for number, instances in enumerate(frames):
+        if len(frames) > 1:
+            lines.append(f"picture {number}:")
+        lines += _lines(instances)
+    return "\n".join(lines)
+
+
+def _lines(instances: Instances) -> list[str]:
+    count = len(instances)
+    origin = getattr(instances, "origin", "")
+    noun = "character" if count == 1 else "characters"
+    lines = [f"{count or 'no'} {noun}" + (f", from: {origin}" if origin else "")]
+    height, width = instances.size_hw
+    rows = zip(
+        instances.boxes_xyxy.tolist(),
+        instances.scores.tolist(),
+        instances.areas_px.tolist(),
+        strict=True,
+    )
+    for index, ((x0, y0, x1, y1), score, area) in enumerate(rows):
+        share = 100 * area / (height * width)
+        lines.append(f"{index}: score {score:.2f}, x {x0}-{x1}, y {y0}-{y1}, {share:.1f} %")
+    return lines

@@ -1,0 +1,164 @@
+"""Join Prompts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from comfy_api.latest import io
+
+from ..toonout_core.crops import CropRegion
+from ..toonout_core.prompts import (
+    BACKGROUND_TAGS,
+    PromptOptions,
+    join_prompts,
+    split_prompts,
+)
+from .found import as_frames
+from .types import CATEGORY, CropLink, InstancesLink, schema, widget
+
+
+class JoinPrompts(io.ComfyNode):
+    """A style and what is said of each character → one prompt for each."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id="ToonOut_JoinPrompts",
+            display_name="Join Prompts per Character (ToonOut)",
+            category=f"{CATEGORY}/instances",
+            description=(
+                "One prompt for each character: a style that all share, your own line for each, "
+                "and tags of a tagger, cleaned. Counts are checked, for ComfyUI would repeat the "
+                "last one silently."
+            ),
+            search_aliases=["prompt list", "wildcard", "[SEP]", "tags", "wd14", "per character"],
+            is_input_list=True,
+            inputs=[
+                widget(
+                    io.String,
+                    "style",
+                    default="",
+                    multiline=True,
+                    placeholder="style: said of every character",
+                    tooltip="Said of every character and of the background. Left as written.",
+                ),
+                widget(
+                    io.String,
+                    "lines",
+                    default="",
+                    multiline=True,
+                    placeholder="one line for each character, or [SEP] between",
+                    tooltip=(
+                        "What you say of each character, in their order: a line each, or with "
+                        "[SEP] between. Left as written. Empty: nothing."
+                    ),
+                ),
+                widget(
+                    io.String,
+                    "background",
+                    default="",
+                    multiline=True,
+                    placeholder="the background, if Crop Characters gives it",
+                    tooltip=(
+                        "Said of the background instead of a line and tags, where Crop Characters "
+                        "gives it as one more item."
+                    ),
+                ),
+                widget(
+                    io.Combo,
+                    "style_position",
+                    options=["first", "last"],
+                    default="first",
+                    tooltip="Whether the style stands before or behind the rest.",
+                ),
+                widget(
+                    io.String,
+                    "drop_tags",
+                    default=", ".join(BACKGROUND_TAGS),
+                    tooltip="Tags that are left out, with commas between.",
+                ),
+                widget(
+                    io.Boolean,
+                    "character_tags",
+                    default=True,
+                    tooltip="Off: leaves out tags that name a character, such as saber (fate).",
+                ),
+                io.String.Input(
+                    "tags",
+                    optional=True,
+                    force_input=True,
+                    tooltip=(
+                        "What a tagger says of each crop: a list, or one text with lines or [SEP]. "
+                        "Cleaned: blanks for underscores, no doubles, escaped parentheses."
+                    ),
+                ),
+                CropLink.Input(
+                    "regions",
+                    optional=True,
+                    tooltip="From Crop Characters: how many prompts there must be.",
+                ),
+                InstancesLink.Input(
+                    "instances",
+                    optional=True,
+                    tooltip="Without regions: how many prompts there must be.",
+                ),
+            ],
+            outputs=[
+                io.String.Output(
+                    display_name="prompts",
+                    is_output_list=True,
+                    tooltip="A list: CLIP Text Encode runs once for each character.",
+                ),
+                io.String.Output(
+                    display_name="text", tooltip="All of them with their numbers, to look at."
+                ),
+                io.Int.Output(display_name="count", tooltip="How many prompts."),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        style: list[str],
+        lines: list[str],
+        background: list[str],
+        style_position: list[Any],
+        drop_tags: list[str],
+        character_tags: list[bool],
+        tags: list[str] | None = None,
+        regions: list[CropRegion] | None = None,
+        instances: list[Any] | None = None,
+    ) -> io.NodeOutput:
+        options = PromptOptions(
+            style_position[0],
+            tuple(tag for tag in drop_tags[0].split(",") if tag.strip()),
+            character_tags[0],
+            background[0],
+        )
+        flags = _backgrounds(regions, instances)
+        prompts = join_prompts(style[0], _texts(tags, flags), _texts(lines, flags), flags, options)
+        text = "\n".join(f"{number}: {prompt}" for number, prompt in enumerate(prompts))
+        return io.NodeOutput(prompts, text, len(prompts))
+
+
+def _backgrounds(
+    regions: list[CropRegion] | None, instances: list[Any] | None
+) -> list[bool] | None:
+    """For each prompt that there must be, whether it is of a background; None: not known."""
+    if regions is not None:
+        return [region.is_background for region in regions]
+    if instances is not None:
+        count = sum(len(found) for value in instances for found in as_frames(value))
+        return [False] * max(count, 1)  # as many as Crop Characters makes
+    return None
+
+
+def _texts(given: list[str] | None, flags: list[bool] | None) -> list[str]:
+    """A list as it is; one text, by its lines."""
+    if given is None:
+        return []
+    if len(given) > 1:
+        return list(given)
+    if flags is not None and len(flags) == 1:
+        return [given[0]] if given[0].strip() else []
+    return split_prompts(given[0])

@@ -1,0 +1,178 @@
+"""Load Character Segmenter."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import comfy.model_management as management
+import folder_paths
+from comfy_api.latest import io
+
+from ..toonout_core import WEIGHTS, Precision, load_segmenter
+from ..toonout_core.errors import BadInput
+from .host import (
+    FOLDER,
+    FOREIGN_FOLDERS,
+    FOREIGN_INSTANCE_FOLDERS,
+    INSTANCE_FOLDER,
+    ComfyHost,
+    find_file,
+    fingerprint,
+    foreign_files,
+    weight_dirs,
+)
+from .types import CATEGORY, SegmenterModel, schema, widget
+
+NO_REFINER = "none"
+AUTO_REFINER = "auto"
+
+
+@dataclass(frozen=True)
+class LoadedSegmenter:
+    """What travels on the TOON_SEGMENTER socket."""
+
+    pipeline: Any
+    host: ComfyHost
+
+
+def as_segmenter(value: Any) -> LoadedSegmenter:
+    """The segmenter of a socket."""
+    if isinstance(value, LoadedSegmenter):
+        return value
+    raise BadInput(
+        "segmenter must come from Load Character Segmenter (ToonOut)", f"a {type(value).__name__}"
+    )
+
+
+def detector_names() -> list[str]:
+    """Published detectors, files of the instance folders, then everything that makes mattes."""
+    return _table("instances") + _instance_files() + _table("matting") + _matting_files()
+
+
+def refiner_names() -> list[str]:
+    """What sharpens masks, `auto` first."""
+    table = _table("refine") + _table("matting")
+    return [AUTO_REFINER, NO_REFINER, *table, *_instance_files(), *_matting_files()]
+
+
+def _table(task: str) -> list[str]:
+    return [row.name for row in WEIGHTS if row.task == task]
+
+
+def _instance_files() -> list[str]:
+    own = sorted(folder_paths.get_filename_list(INSTANCE_FOLDER))
+    return own + foreign_files(FOREIGN_INSTANCE_FOLDERS)
+
+
+def _matting_files() -> list[str]:
+    own = sorted(folder_paths.get_filename_list(FOLDER))
+    return own + foreign_files(FOREIGN_FOLDERS)
+
+
+def model_file(name: str | None) -> Path | None:
+    """The file of a menu entry; None for a name of the weights table."""
+    if not name:
+        return None
+    foreign = (*FOREIGN_INSTANCE_FOLDERS, *FOREIGN_FOLDERS)
+    return find_file(name, (INSTANCE_FOLDER, FOLDER), foreign)
+
+
+class LoadSegmenter(io.ComfyNode):
+    """Names or files → TOON_SEGMENTER."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id="ToonOut_LoadSegmenter",
+            display_name="Load Character Segmenter (ToonOut)",
+            category=f"{CATEGORY}/instances",
+            description=(
+                "Loads what finds every character in a picture. anime-instances is made for anime "
+                "and is downloaded on first use, or read from models/anime_instance. toonout-mini "
+                "comes with this pack and tells characters apart that do not touch."
+            ),
+            search_aliases=["instance segmentation", "rtmdet", "cartoon", "yolo", "detector"],
+            inputs=[
+                widget(
+                    io.Combo,
+                    "detector",
+                    options=detector_names(),
+                    tooltip=(
+                        "anime-instances, a detector's file in models/anime_instance (RTMDet-Ins "
+                        "or YOLOv8-seg; press R after adding one), or a matting model such as "
+                        "toonout-mini: then every connected region of its matte is a character."
+                    ),
+                ),
+                widget(
+                    io.Combo,
+                    "refiner",
+                    options=refiner_names(),
+                    default=AUTO_REFINER,
+                    tooltip=(
+                        "Sharpens the masks. auto: anime-refiner behind a detector, nothing behind "
+                        "a matting model. A matting model here cuts masks to its foreground."
+                    ),
+                ),
+                widget(
+                    io.Boolean,
+                    "allow_download",
+                    default=True,
+                    tooltip="Off: never use the network; a model that is not there is an error.",
+                ),
+                widget(
+                    io.Combo,
+                    "precision",
+                    options=["auto", "fp32", "fp16", "bf16"],
+                    default="auto",
+                    advanced=True,
+                    tooltip="auto: fp16 where the device is good at it, fp32 elsewhere.",
+                ),
+            ],
+            outputs=[
+                SegmenterModel.Output(
+                    display_name="segmenter",
+                    tooltip="For Segment Characters and Characters from Prompts (ToonOut).",
+                )
+            ],
+        )
+
+    @classmethod
+    def validate_inputs(cls, detector: str | None, refiner: str | None) -> bool | str:
+        known = {row.name for row in WEIGHTS} | {AUTO_REFINER, NO_REFINER}
+        missing = [
+            name
+            for name in (detector, refiner)
+            if name is not None and name not in known and model_file(name) is None
+        ]
+        if not missing:
+            return True
+        folders = ", ".join(str(folder) for folder in weight_dirs(INSTANCE_FOLDER))
+        return (
+            f"There is no model {missing[0]!r}. Folders searched: {folders}. Put the file into "
+            "the first one and press R, or choose another model."
+        )
+
+    @classmethod
+    def fingerprint_inputs(
+        cls, detector: str | None = None, refiner: str | None = None, **_options: Any
+    ) -> str:
+        names = (detector, refiner)
+        return " ".join(fingerprint(model_file(name)) or str(name) for name in names)
+
+    @classmethod
+    def execute(
+        cls, detector: str, refiner: str, allow_download: bool, precision: Precision
+    ) -> io.NodeOutput:
+        host = ComfyHost(INSTANCE_FOLDER)
+        if precision == "auto" and not management.should_use_fp16(management.get_torch_device()):
+            precision = "fp32"
+        pipeline = load_segmenter(
+            model_file(detector) or detector,
+            None if refiner == NO_REFINER else model_file(refiner) or refiner,
+            host=host,
+            precision=precision,
+            download=allow_download,
+        )
+        return io.NodeOutput(LoadedSegmenter(pipeline, host))

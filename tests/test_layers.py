@@ -60,6 +60,8 @@ MAY_IMPORT = {
     "output": APPLICATION | {"publishing", "writing"},
     "batch": APPLICATION
     | {"destination", "manifest", "naming", "output", "publishing", "report", "writing"},
+    "instance_files": APPLICATION
+    | {"asking", "coco", "instances", "overlay", "publishing", "sharing", "writing"},
     # what one does with the pipelines
     "synthesis": APPLICATION | {"naming"},
     "evaluation": APPLICATION | {"synthesis"},
@@ -85,6 +87,17 @@ FOR_HOSTS = {
     "sharing",
     "weights",
     "writing",
+}
+# the WebUI also works through folders, as the shell does, and lists and fetches weight files
+FOR_WEBUI = FOR_HOSTS | {
+    "batch",
+    "destination",
+    "downloading",
+    "locating",
+    "manifest",
+    "output",
+    "publishing",
+    "report",
 }
 
 HOST_MODULES = {
@@ -174,13 +187,19 @@ def skin_files() -> list[Path]:
     return [ROOT / "__init__.py", ROOT / "nodes.py", *sorted((ROOT / "comfy_nodes").rglob("*.py"))]
 
 
-def forbidden_in_skin(source: str, package: tuple[str, ...], public: set[str]) -> list[str]:
+def webui_files() -> list[Path]:
+    return sorted((ROOT / "toonout_webui").rglob("*.py"))
+
+
+def forbidden_in_skin(
+    source: str, package: tuple[str, ...], public: set[str], parts: set[str] = FOR_HOSTS
+) -> list[str]:
     found = []
     for name, line in imports_of(source, package):
         if name[0] == "toonout_core":
             found.append(f"line {line}: reach the core by a relative import")
         inner = name[2:] if name[:2] == ("<root>", "toonout_core") else ()
-        if inner and inner[0] not in FOR_HOSTS and inner[-1] not in public:
+        if inner and inner[0] not in parts and inner[-1] not in public:
             found.append(f"line {line}: {'.'.join(inner)} is not for hosts")
     return found
 
@@ -199,6 +218,15 @@ def test_nodes_know_public_names_only(path: Path):
     package = ("<root>", *path.relative_to(ROOT).parent.parts)
     public = {*toonout_core.__all__, "__version__"}
     assert forbidden_in_skin(path.read_text("utf-8"), package, public) == []
+
+
+@pytest.mark.parametrize("path", webui_files(), ids=lambda p: p.name)
+def test_the_webui_reaches_the_core_in_the_same_way(path: Path):
+    import toonout_core
+
+    public = {*toonout_core.__all__, "__version__"}
+    text = path.read_text("utf-8")
+    assert forbidden_in_skin(text, ("<root>", "toonout_webui"), public, FOR_WEBUI) == []
 
 
 # ---------------------------------------------------------------- layouts
@@ -252,7 +280,7 @@ def _channel_slice(axes: list[ast.expr]) -> str:
 
 LAYOUT_FREE = [
     path
-    for path in [*CORE_FILES, *sorted((ROOT / "comfy_nodes").rglob("*.py"))]
+    for path in [*CORE_FILES, *sorted((ROOT / "comfy_nodes").rglob("*.py")), *webui_files()]
     if path != CORE / "imaging.py" and (CORE not in path.parents or part_of(path) != "models")
 ]
 

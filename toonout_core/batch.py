@@ -36,6 +36,10 @@ class Form(Protocol[Shown]):
         """The files, not written yet."""
         ...
 
+    def notes(self, made: Shown) -> list[str]:
+        """What is worth knowing, beside what encoding the parts tells."""
+        ...
+
     def details(self, made: Shown) -> dict[str, Any]:
         """What is to be remembered beside the files, as JSON; empty if nothing."""
         ...
@@ -120,6 +124,7 @@ class Batch(Generic[Made]):
             made = self._make(picture)
             if work.encodings:  # no more than one frame waits
                 work.encodings[-1].result()
+            work.notes += self.output.notes(made)
             work.details.append(self.output.details(made))
             parts = self.output.parts(made, picture)
             work.suffixes.append([part.suffix for part in parts])
@@ -138,7 +143,7 @@ class Batch(Generic[Made]):
 
     def _finish(self, work: _Work) -> Result:
         try:
-            notes = [note for encoding in work.encodings for note in encoding.result()]
+            notes = work.notes + [note for done in work.encodings for note in done.result()]
             outputs, taken = self.destination.publish(work.source, work.partials, work.names)
         except _FAILURES as error:
             return self._failed(work, error)
@@ -184,6 +189,7 @@ class _Work:
     stack: ExitStack = field(default_factory=ExitStack)
     suffixes: list[list[str]] = field(default_factory=list[list[str]])  # of each frame
     details: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])  # of each frame
+    notes: list[str] = field(default_factory=list[str])
     partials: list[Path] = field(default_factory=list[Path])  # of all frames, in that order
     encodings: list[Future[list[str]]] = field(default_factory=list[Future[list[str]]])
     started: float = field(default_factory=time.monotonic)

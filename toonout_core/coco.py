@@ -157,6 +157,26 @@ def dataset(
     }
 
 
+def pictures_of(
+    document: Mapping[str, Any],
+) -> list[tuple[str, tuple[int, int], list[Annotation]]]:
+    """What `dataset` was given. Raises BadInput if that cannot be seen."""
+    try:
+        own: dict[int, list[Annotation]] = {image["id"]: [] for image in document["images"]}
+        for annotation in document["annotations"]:
+            named = {k: v for k, v in annotation.items() if k not in ("id", "image_id")}
+            own[annotation["image_id"]].append(named)
+        return [
+            (str(image["file_name"]), (int(image["height"]), int(image["width"])), own[image["id"]])
+            for image in document["images"]
+        ]
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise BadInput(
+            "a COCO file must hold images and annotations of them",
+            f"{type(error).__name__} at {error}",
+        ) from error
+
+
 def _shortest(score: Tensor) -> float:
     """The fewest digits that are read as the same float32."""
     return float(str(np.float32(score.item())))

@@ -65,6 +65,10 @@ class Output:
             for suffix in self.suffixes()
         ]
 
+    def notes(self, made: Matte) -> list[str]:
+        """Nothing: encoding tells it."""
+        return []
+
     def details(self, made: Matte) -> dict[str, Any]:
         """Nothing that the file does not say."""
         return {}

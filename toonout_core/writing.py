@@ -34,7 +34,7 @@ class FileFormat:
 
 
 FORMATS: dict[Format, FileFormat] = {
-    "png": FileFormat((".png",), True, (8, 16), 2**31 - 1),
+    "png": FileFormat((".png",), True, (1, 8, 16), 2**31 - 1),
     "webp": FileFormat((".webp",), True, (8,), 16383),
     "jpg": FileFormat((".jpg", ".jpeg"), False, (8,), 65535),
     "tiff": FileFormat((".tif", ".tiff"), True, (8,), 2**31 - 1),
@@ -64,6 +64,7 @@ def encode(
 ) -> None:
     """Write the first item of `image` B×3×H×W or B×1×H×W with straight `alpha` B×1×H×W.
 
+    `bits` of a channel: 8, for PNG also 16 or, for a mask that is split at one half, 1.
     `quality` 1 … 100 makes WebP lossy and sets JPEG's (95 otherwise). PNG keeps all text; WebP and
     JPEG keep `parameters` in EXIF's user comment, WebP also ComfyUI's graphs. Raises BadInput for
     what the format cannot hold.
@@ -75,7 +76,7 @@ def encode(
     if format == "png" and bits == 16:
         _encode_png16(stream, to_array(_with_alpha(image, alpha), 16)[0], metadata, profile)
         return
-    picture = to_pil(image, alpha)
+    picture = to_pil(image > 0.5).convert("1") if bits == 1 else to_pil(image, alpha)
     # Pillow takes an absent value for "none", and None for "as in the file that was read"
     shared: dict[str, Any] = {"icc_profile": profile} if profile else {}
     if format != "webp" and metadata.dpi:
@@ -110,6 +111,8 @@ def _require(
             str(bits),
             "Save as png.",
         )
+    if bits == 1 and (image.shape[1] != 1 or alpha is not None):
+        raise BadInput("a picture of 1 bit must be a mask", f"{image.shape[1]} channels")
     if max(image.shape[-2:]) > kind.longest_px:
         raise BadInput(
             f"the sides of a {name} picture must be at most {kind.longest_px} pixels",

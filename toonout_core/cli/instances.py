@@ -1,0 +1,262 @@
+"""`toonout instances`: every character of every picture by itself, into a folder."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from ..errors import BadInput
+from .fields import Verbs
+from .folder_run import file_state, finish, note, open_folder, shrink_to, write_json
+from .options import add_device_options, add_file_options, add_shrink_option, open_host
+
+if TYPE_CHECKING:
+    from ..destination import Destination
+    from ..instance_files import Characters, InstanceFiles
+    from ..report import Report
+
+Kind = Literal["masks", "mattes", "cutouts", "overlay", "coco"]
+Order = Literal["left-right", "top-bottom", "area", "score", "centre"]
+
+Annotated = tuple[str, tuple[int, int], list[dict[str, Any]]]  # name, size_hw, annotations
+
+COCO_NAME = "instances.json"
+
+EXAMPLES = """\
+examples:
+  toonout instances drawings -o people --detector toonout-mini      nothing is downloaded
+  toonout instances drawings -o people --recursive                  the detector of the paper
+  toonout instances drawings -o people --recursive --resume         after an interruption
+  toonout instances group.png -o people --save masks,coco --soft
+  toonout instances group.png -o people --save cutouts --crop 16 --matte toonout
+
+detectors:
+  anime-instances (the default) finds characters that touch and overlap. Its weights, and those of
+  the refiner that sharpens its masks, are downloaded once (230 MB and 177 MB) or taken from
+  --models-dir. toonout-mini is part of this package: its characters are the connected regions of
+  a matte, so that those who touch count as one. Any other matting model serves in the same way.
+
+results:
+  girl.png becomes, for the character with number 0,
+    girl.instance00.mask.png     where it is: 1 bit, with --soft 8 bit
+    girl.instance00.matte.png    its part of the matte: soft hair; all parts sum to the whole
+    girl.instance00.cutout.png   its colours and that part of the matte
+  and girl.overlay.png, which shows all numbers. OUT/instances.json holds masks, boxes and scores
+  of all pictures in COCO's format, its category is "character". Folders under a folder appear
+  again under OUT. Nothing is overwritten unless you say so: girl_2.instance00.mask.png is next.
+
+exit codes: 0 all done, 1 some pictures failed, 2 nothing could be done, 130 interrupted
+"""
+
+
+def add_parser(verbs: Verbs) -> None:
+    """Add the verb to the command line."""
+    parser = verbs.add_parser(
+        "instances",
+        help="give every character of a picture its own mask, matte and cutout",
+        description="Find the characters of pictures. Inputs are never changed.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "paths", nargs="+", metavar="PATH", help="picture, folder or pattern ('*.png')"
+    )
+    parser.add_argument("-o", "--out", metavar="OUT", required=True, help="folder for the results")
+    _add_model_options(parser)
+    _add_choice_options(parser)
+    _add_result_options(parser)
+    add_file_options(parser)
+
+
+def _add_model_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("models")
+    group.add_argument(
+        "--detector", default="anime-instances", metavar="NAME|FILE",
+        help="who finds characters (default: %(default)s, a download of 230 MB; toonout-mini needs "
+        "none, see below)",
+    )  # fmt: skip
+    group.add_argument(
+        "--refiner", default="auto", metavar="NAME|FILE|none",
+        help="who sharpens masks: a refiner, a matting model, or none (default: anime-refiner, a "
+        "download of 177 MB; none where the detector is a matting model)",
+    )  # fmt: skip
+    group.add_argument(
+        "--matte", metavar="NAME|FILE",
+        help="the matting model whose matte is shared out (default: toonout-mini, or the detector "
+        "if that is a matting model)",
+    )  # fmt: skip
+    add_device_options(group)
+
+
+def _add_choice_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("characters")
+    group.add_argument(
+        "--min-score", type=float, default=0.3, metavar="X",
+        help="leave out what the detector is less sure of, 0 to 1 (default: %(default)s)",
+    )  # fmt: skip
+    group.add_argument(
+        "--limit", type=int, default=100, metavar="N",
+        help="keep the best N of a picture (default: %(default)s)",
+    )  # fmt: skip
+    group.add_argument(
+        "--sort", choices=get_args(Order), default="left-right",
+        help="how they are numbered, from 0; area: largest first; centre: nearest to the "
+        "picture's first (default: %(default)s)",
+    )  # fmt: skip
+
+
+def _add_result_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("result")
+    group.add_argument(
+        "--save", type=_kinds, default=frozenset(get_args(Kind)), metavar="KIND,…",
+        help=f"what to write: some of {','.join(get_args(Kind))} (default: all)",
+    )  # fmt: skip
+    group.add_argument("--soft", action="store_true", help="masks with soft edges, 8 bit")
+    group.add_argument(
+        "--crop", type=int, metavar="PIXELS",
+        help="cutouts end at their character, with that margin (default: the picture's size)",
+    )  # fmt: skip
+    group.add_argument(
+        "--foreground", action=argparse.BooleanOptionalAction, default=True,
+        help="clear the old background's colour from soft edges (default: on)",
+    )  # fmt: skip
+    group.add_argument(
+        "--metadata", action=argparse.BooleanOptionalAction, default=True,
+        help="keep text, colour profile and dpi in cutouts (default: on)",
+    )  # fmt: skip
+    add_shrink_option(group)
+
+
+def _kinds(text: str) -> frozenset[str]:
+    kinds = frozenset(word.strip() for word in text.split(",") if word.strip())
+    if not kinds or not kinds <= set(get_args(Kind)):
+        raise argparse.ArgumentTypeError(f"must be some of {', '.join(get_args(Kind))}, not {text}")
+    return kinds
+
+
+# ---------------------------------------------------------------- running
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Find the characters of everything that was named."""
+    if not 0 <= arguments.min_score <= 1:
+        raise BadInput("--min-score must be 0 … 1", str(arguments.min_score))
+    if arguments.limit < 1:
+        raise BadInput("--limit must be at least 1", str(arguments.limit))
+    if "-" in arguments.paths:
+        raise BadInput("inputs must be files or folders", "- (stdin)", "Name a picture.")
+
+    from ..batch import Batch
+    from ..instance_files import InstanceFiles
+
+    files = InstanceFiles(arguments.save, arguments.crop, arguments.metadata)
+    destination, found = open_folder(arguments, Path(arguments.out), _settings(arguments))
+    pixels = shrink_to(arguments)
+    batch: Batch[Characters] = Batch(
+        destination, lambda: _make_find(arguments, files), files, shrink_to=pixels
+    )
+
+    def write_coco(report: Report) -> None:
+        if "coco" in arguments.save:
+            _write_coco(arguments, destination, report)
+
+    return finish(arguments, batch, found, label="instances", summarise=write_coco)
+
+
+def _make_find(arguments: argparse.Namespace, files: InstanceFiles) -> Any:
+    from ..asking import SegmentOptions
+    from ..instance_files import FindOptions, finding
+    from ..matting import ForegroundOptions, load_matting
+    from ..regional import RegionSegmenter
+    from ..segmentation import load_segmenter
+
+    host, download = open_host(arguments), not arguments.no_download
+    segmenter = load_segmenter(
+        arguments.detector,
+        arguments.refiner,
+        host=host,
+        precision=arguments.precision,
+        download=download,
+    )
+    own = segmenter.matting if isinstance(segmenter, RegionSegmenter) else None
+    if own is not None:
+        note(
+            arguments,
+            f"{segmenter.name} is no detector: characters are the connected regions of its matte, "
+            "and those who touch count as one.",
+        )
+    matting = own if arguments.matte is None else None
+    if files.needs_matte and matting is None:
+        matting = load_matting(
+            arguments.matte or "toonout-mini",
+            host=host,
+            precision=arguments.precision,
+            download=download,
+        )
+    foreground = arguments.foreground and "cutouts" in arguments.save
+    options = FindOptions(
+        SegmentOptions(arguments.min_score, limit=arguments.limit, soft=arguments.soft),
+        arguments.sort,
+        foreground=ForegroundOptions() if foreground else None,
+    )
+    return finding(segmenter, matting if files.needs_matte else None, options)
+
+
+def _settings(arguments: argparse.Namespace) -> dict[str, Any]:
+    """All that a result depends on, beside its picture."""
+    names = ("precision", "min_score", "limit", "sort", "soft", "crop", "foreground", "metadata")
+    models = ("detector", "refiner", "matte")
+    return (
+        {"verb": "instances", "shrink_to": arguments.shrink_to, "save": sorted(arguments.save)}
+        | {name: getattr(arguments, name) for name in names}
+        | {name: file_state(getattr(arguments, name)) for name in models}
+    )
+
+
+# ---------------------------------------------------------------- annotations of all pictures
+
+
+def _write_coco(arguments: argparse.Namespace, destination: Destination, report: Report) -> None:
+    """Annotations of this run's pictures; with --resume also of others that the file had."""
+    from ..coco import dataset
+
+    path = destination.out / COCO_NAME
+    pictures = _annotated(destination, report)
+    earlier = _earlier(path) if arguments.resume else None
+    if earlier:
+        named = {name for name, _, _ in pictures}
+        pictures += [kept for kept in earlier if kept[0] not in named]
+    overwrite = arguments.on_exists == "overwrite" or earlier is not None
+    document = dataset(pictures, description="characters found by toonout")
+    written = write_json(document, path, overwrite=overwrite, indent=None)
+    count = sum(len(annotations) for _, _, annotations in pictures)
+    note(arguments, f"{written}: {count} characters in {len(pictures)} pictures")
+
+
+def _annotated(destination: Destination, report: Report) -> list[Annotated]:
+    """Every frame that is done, in this run or before."""
+    places = {source.path: source.target.parent for source in destination.sources}
+    pictures: list[Annotated] = []
+    for result in report.results:
+        details = result.details
+        if result.status == "skipped" and destination.manifest is not None:
+            record = destination.manifest.last(result.source)
+            details = record.details if record is not None else ()
+        for frame, own in enumerate(details, 1):
+            name = (places[result.source] / result.source.name).as_posix()
+            name += f"#{frame}" if len(details) > 1 else ""
+            height, width = own["size_hw"]
+            pictures.append((name, (height, width), own["annotations"]))
+    return pictures
+
+
+def _earlier(path: Path) -> list[Annotated] | None:
+    """What the file holds; None if it is none of ours, and so is not to be replaced."""
+    from ..coco import pictures_of
+
+    try:
+        return pictures_of(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, BadInput):
+        return None

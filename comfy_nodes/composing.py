@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from comfy_api.latest import io
 from torch import Tensor
 
 from ..toonout_core.imaging import from_comfy, mask_from_comfy, to_comfy
 from ..toonout_core.ops.compositing import over, parse_colour
-from ..toonout_core.ops.resizing import resize
+from ..toonout_core.ops.placing import BackgroundFit, fit_background
 from .batches import check_size, matched
 from .types import CATEGORY, schema, widget
-
-BackgroundFit = Literal["cover", "contain", "stretch"]
 
 
 class Compose(io.ComfyNode):
@@ -81,25 +77,7 @@ class Compose(io.ComfyNode):
         size_hw = (int(picture.shape[-2]), int(picture.shape[-1]))
         behind = parse_colour(colour).to(picture).expand(1, 3, *size_hw)
         if background is not None:
-            behind = fitted(from_comfy(background)[0], size_hw, fit, behind)
+            behind = fit_background(from_comfy(background)[0], size_hw, fit, behind)
         top, alpha, behind = matched(foreground=picture, mask=alpha, background=behind)
         assert top is not None and behind is not None
         return io.NodeOutput(to_comfy(top if alpha is None else over(top, alpha, behind)))
-
-
-def fitted(
-    background: Tensor, size_hw: tuple[int, int], fit: BackgroundFit, bars: Tensor
-) -> Tensor:
-    """B×3×h×w → B×3×H×W; `bars` 1×3×H×W shows where "contain" leaves room."""
-    if fit == "stretch":
-        return resize(background, size_hw).clamp(0, 1)
-    scales = [want / have for want, have in zip(size_hw, background.shape[-2:], strict=True)]
-    scale = max(scales) if fit == "cover" else min(scales)
-    height, width = (max(1, round(int(side) * scale)) for side in background.shape[-2:])
-    scaled = resize(background, (height, width)).clamp(0, 1)
-    top, left = abs(size_hw[0] - height) // 2, abs(size_hw[1] - width) // 2
-    if fit == "cover":
-        return scaled[..., top : top + size_hw[0], left : left + size_hw[1]]
-    framed = bars.expand(len(scaled), *bars.shape[1:]).clone()
-    framed[..., top : top + height, left : left + width] = scaled
-    return framed

@@ -9,8 +9,8 @@ from statistics import median
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-FOLDERS = ("toonout_core", "comfy_nodes", "tools")
-FILES = [ROOT / "nodes.py", ROOT / "install.py"]
+FOLDERS = ("toonout_core", "comfy_nodes", "toonout_webui", "scripts", "tools")
+FILES = [ROOT / "nodes.py", ROOT / "install.py", ROOT / "preload.py"]
 FILES += sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
 
 LONGEST_FILE = 500

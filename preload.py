@@ -1,0 +1,15 @@
+"""Flags of the WebUI's command line. Runs in the launcher too: standard library only."""
+
+from __future__ import annotations
+
+import argparse
+
+
+def preload(parser: argparse.ArgumentParser) -> None:
+    """Called by the WebUI before it reads its command line."""
+    parser.add_argument(
+        "--toonout-models-path",
+        type=str,
+        default=None,
+        help="folder with ToonOut's weight files, searched first; downloads go there",
+    )

@@ -1,0 +1,167 @@
+"""One picture and what was chosen → what every part of the WebUI shows, saves or sends."""
+
+from __future__ import annotations
+
+import io
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from PIL.Image import Image
+from torch import Tensor
+
+from ..toonout_core import BadInput, ForegroundOptions, Matte, ToonOutError
+from ..toonout_core.imaging import Picture, read, to_pil
+from ..toonout_core.ops.adjust import AdjustOptions
+from ..toonout_core.ops.compositing import parse_colour
+from ..toonout_core.ops.placing import fit_background
+from ..toonout_core.ops.regions import boxes_from_masks, crop, expand_box
+from ..toonout_core.output import adjusting, observations
+from ..toonout_core.writing import encode
+from . import keeping_alpha
+from .options import CutoutOptions
+from .pipelines import PIPELINES, default_model
+
+log = logging.getLogger("toonout")
+
+SUBJECT = 0.02  # alpha of what counts as the subject when it is cropped to
+
+
+@dataclass(frozen=True)
+class Cut:
+    """A result. `behind` 1×3×H×W is the background, if there is one."""
+
+    matte: Matte
+    options: CutoutOptions
+    device: str
+    notes: tuple[str, ...] = ()
+    behind: Tensor | None = None
+
+    def cutout(self) -> Image:
+        """RGBA, marked so that its alpha survives saving; RGB on a background."""
+        if self.behind is not None:
+            return to_pil(self.matte.composite(self.behind))
+        return keeping_alpha.mark(self.matte.cutout())
+
+    def mask(self) -> Image:
+        """L, white is the character."""
+        return to_pil(self.matte.alpha)
+
+    def on_colour(self, colour: str) -> Image:
+        """RGB, for what cannot be transparent."""
+        return to_pil(self.matte.composite(colour))
+
+    def main(self) -> Image:
+        """What was asked for first."""
+        return self.mask() if self.options.output == "mask" else self.cutout()
+
+    def sentence(self) -> str:
+        """For infotexts."""
+        return "; ".join((self.options.sentence(), f"device={self.device}", *self.notes))
+
+
+def wish(values: Mapping[str, Any]) -> CutoutOptions:
+    """Checked options; the settings' model where none is given. Raises BadInput."""
+    given = dict(values)
+    if not given.get("model"):
+        given["model"] = default_model()
+    options = CutoutOptions.of(given)
+    parse_colour(options.colour)
+    return options
+
+
+def cut(source: Any, options: CutoutOptions, background: Any = None) -> Cut:
+    """A picture (PIL, stream or Picture) → its cut. Raises ToonOutError."""
+    picture = source if isinstance(source, Picture) else read(source)
+    matte, device, notes = cut_to_matte(picture, options)
+    if options.crop:
+        matte, missed = _cropped(matte, options.margin_px)
+        notes += missed
+    return Cut(matte, options, device, tuple(notes), _behind(matte, options, background))
+
+
+def cut_to_matte(picture: Picture, options: CutoutOptions) -> tuple[Matte, str, list[str]]:
+    """Matte, device, and what is worth knowing; on the CPU where the device has no room for it."""
+    try:
+        return _run(picture, options, on_cpu=False)
+    except ToonOutError as error:
+        if not isinstance(error.__cause__, torch.cuda.OutOfMemoryError):
+            raise
+        log.warning("%s", error)
+    matte, device, notes = _run(picture, options, on_cpu=True)
+    return matte, device, [*notes, "the device had too little memory"]
+
+
+def _run(picture: Picture, options: CutoutOptions, *, on_cpu: bool) -> tuple[Matte, str, list[str]]:
+    colours = None
+    if options.clean_colours:
+        colours = ForegroundOptions(options.radius_px, options.refine_radius_px)
+    adjustments = _adjustments(options)
+    with PIPELINES.keeping():
+        matting = PIPELINES.get(options, on_cpu=on_cpu)
+
+        def straight(given: Picture) -> Matte:
+            return matting(
+                given,
+                source_alpha=options.source_alpha,
+                foreground=None if adjustments else colours,
+                resolution=options.resolution or None,
+                fit=options.fit,
+            )
+
+        run = adjusting(straight, adjustments, colours) if adjustments else straight
+        matte = run(picture)
+        device = str(matting.host.device())  # pyright: ignore
+    return matte, device, observations(matte)
+
+
+def _adjustments(options: CutoutOptions) -> AdjustOptions | None:
+    wanted = AdjustOptions(
+        black=options.black_point,
+        white=options.white_point,
+        gamma=options.gamma,
+        drop_specks_px=options.drop_specks_px,
+        fill_holes_px=options.fill_holes_px,
+        grow_px=options.grow_px,
+        feather_px=options.feather_px,
+    )
+    return None if wanted == AdjustOptions() else wanted
+
+
+def _cropped(matte: Matte, margin_px: int) -> tuple[Matte, list[str]]:
+    visible = matte.alpha[0] > SUBJECT
+    if not bool(visible.any()):
+        return matte, ["nothing to crop to"]
+    box = expand_box(boxes_from_masks(visible)[0].tolist(), margin_px, matte.size_hw)
+    colours = None if matte.foreground is None else crop(matte.foreground, box)
+    return replace(
+        matte, image=crop(matte.image, box), alpha=crop(matte.alpha, box), foreground=colours
+    ), []
+
+
+def _behind(matte: Matte, options: CutoutOptions, background: Any) -> Tensor | None:
+    if options.background == "transparent":
+        return None
+    plain = parse_colour(options.colour).expand(1, 3, *matte.size_hw)
+    if options.background == "colour":
+        return plain
+    if background is None:
+        raise BadInput("background must come with a picture", "none", "Choose one, or a colour.")
+    picture = background if isinstance(background, Picture) else read(background)
+    return fit_background(picture.image, matte.size_hw, options.background_fit, plain)
+
+
+def png(image: Tensor, alpha: Tensor | None = None) -> bytes:
+    """First item of B×C×H×W as a PNG file."""
+    stream = io.BytesIO()
+    encode(stream, image, alpha)
+    return stream.getvalue()
+
+
+def cutout_png(result: Cut) -> bytes:
+    """What `Cut.cutout` shows, as a file."""
+    if result.behind is not None:
+        return png(result.matte.composite(result.behind))
+    return png(result.matte.colours, result.matte.alpha)

@@ -1,0 +1,237 @@
+"""Cutouts of what txt2img and img2img generate, and axes of the X/Y/Z plot for them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import Field, dataclass, fields
+from typing import Any
+
+from modules import scripts
+
+from ..toonout_core import BadInput, Cancelled, ToonOutError
+from . import hosts, widgets
+from .cutting import Cut, cut, wish
+from .options import CutoutOptions, checked, shown
+
+log = logging.getLogger("toonout")
+
+KEEP_BOTH = "keep both"
+REPLACE = "replace"
+KEEPS = (KEEP_BOTH, REPLACE)
+KEEP = "ToonOut keep"  # its presence in an infotext says that there was a cutout
+ERROR = "ToonOut error"
+
+# attributes of the host's processing object, which it copies for passes of its own
+AXES = "toonout_axes"
+PENDING = "toonout_pending"
+
+AXIS_OPTIONS = ("model", "output", "resolution", "radius_px", "refine_radius_px", "grow_px")
+
+
+@dataclass(frozen=True)
+class Pending:
+    """A result beside the picture number `index` of a run."""
+
+    image: Any
+    index: int
+    suffix: str = ""
+
+
+class Generate(scripts.Script):
+    """Works on the picture as it is saved: after inpainting's overlay and other extensions."""
+
+    def title(self) -> str:
+        """Another one than in Extras: the API tells scripts apart by it."""
+        return "ToonOut cutout after generation"
+
+    def show(self, is_img2img: bool) -> Any:
+        """Beside the other settings, not in the list of scripts."""
+        return scripts.AlwaysVisible
+
+    def ui(self, is_img2img: bool) -> list[Any]:
+        """Components in the order of the arguments of `process` and the other hooks."""
+        import gradio as gr
+
+        place = "img2img" if is_img2img else "txt2img"
+
+        def elem_id(name: str) -> str:
+            return f"toonout_{place}_{name}"
+
+        with hosts.accordion("ToonOut", elem_id("enable")) as enable:
+            keep = gr.Radio(
+                label="Result",
+                choices=list(KEEPS),
+                value=KEEP_BOTH,
+                info="keep both: the cutout lies beside the picture. replace: instead of it.",
+                elem_id=elem_id("keep"),
+            )
+            parts = widgets.build(elem_id)
+        self.infotext_fields = [(enable, was_used), (keep, KEEP)]
+        self.infotext_fields += [(parts[o.name], reader(o)) for o in fields(CutoutOptions)]
+        self.paste_field_names = [KEEP, *(key(option.name) for option in fields(CutoutOptions))]
+        return [enable, keep, *parts.values()]
+
+    def process(self, p: Any, enable: Any = None, keep: Any = None, *values: Any) -> None:
+        """Write the infotext; a wrong wish is told before minutes of generation."""
+        p.toonout_count = 0
+        setattr(p, PENDING, [])
+        if not _is_on(p, enable):
+            return
+        p.extra_generation_params[KEEP] = _keep(keep)
+        try:
+            options, _ = read_wish(p, values)
+        except ToonOutError as error:
+            _tell(p, str(error))
+            return
+        for name, value in {"model": options.model, **options.changed()}.items():
+            p.extra_generation_params[key(name)] = str(value)
+
+    def postprocess_image(self, p: Any, pp: Any, enable: Any = None, *rest: Any) -> None:
+        """For hosts that know no later hook."""
+        if not hosts.has_composite_hook():
+            self._run(p, pp, enable, *rest)
+
+    def postprocess_image_after_composite(
+        self, p: Any, pp: Any, enable: Any = None, *rest: Any
+    ) -> None:
+        """The picture as it will be saved."""
+        self._run(p, pp, enable, *rest)
+
+    def _run(self, p: Any, pp: Any, enable: Any, keep: Any = None, *values: Any) -> None:
+        if not _is_on(p, enable) or getattr(p, "_ad_inner", False):
+            return
+        try:
+            options, background = read_wish(p, values)
+            result = cut(pp.image, options, background)
+        except Cancelled:
+            _tell(p, "stopped")
+        except ToonOutError as error:
+            _tell(p, str(error))
+        except Exception as error:  # the host would go on without a word to the user
+            log.exception("a generated picture was not cut out")
+            _tell(p, f"{type(error).__name__}: {error}")
+        else:
+            _place(p, pp, result, _keep(keep))
+
+    def postprocess(
+        self, p: Any, processed: Any, enable: Any = None, keep: Any = None, *values: Any
+    ) -> None:
+        """Show and save what lies beside the pictures. ADetailer calls this without pictures."""
+        pending: list[Pending] = getattr(p, PENDING, [])
+        if not pending or not processed.images:
+            return
+        setattr(p, PENDING, [])
+        first = getattr(processed, "index_of_first_image", 0)
+        texts = list(processed.infotexts)
+        for item in pending:
+            text = texts[min(first + item.index, len(texts) - 1)] if texts else ""
+            processed.images.append(item.image)
+            processed.infotexts.append(text)
+            if hosts.saves_samples(p):
+                hosts.save(item.image, p, item.index, text, item.suffix)
+
+
+# ---------------------------------------------------------------- wishes
+
+
+def key(name: str) -> str:
+    """An option's name in infotexts."""
+    return f"ToonOut {name}"
+
+
+def was_used(parameters: dict[str, Any]) -> bool:
+    """Whether the picture of an infotext was cut out."""
+    return KEEP in parameters
+
+
+def reader(option: Field[Any]) -> Callable[[dict[str, Any]], Any]:
+    """Of an infotext's entries → value of the component; None leaves it as it is."""
+
+    def value(parameters: dict[str, Any]) -> Any:
+        if not was_used(parameters):
+            return None
+        written = parameters.get(key(option.name))
+        try:
+            return option.default if written is None else checked(option, written)
+        except BadInput:
+            return None
+
+    return value
+
+
+def read_wish(p: Any, values: tuple[Any, ...]) -> tuple[CutoutOptions, Any]:
+    """Options and the picture of the background, of components and axes. Raises BadInput."""
+    names = [*(option.name for option in fields(CutoutOptions)), widgets.BACKGROUND_PICTURE]
+    given = dict(zip(names, values, strict=False))
+    options, background = widgets.split(given)
+    return wish({**options, **getattr(p, AXES, {})}), background
+
+
+def _is_on(p: Any, enable: Any) -> bool:
+    """Who plots one of our axes means to see it."""
+    return bool(enable) or bool(getattr(p, AXES, {}))
+
+
+def _keep(value: Any) -> str:
+    return value if value in KEEPS else KEEP_BOTH
+
+
+# ---------------------------------------------------------------- results
+
+
+def _place(p: Any, pp: Any, result: Cut, keep: str) -> None:
+    index = getattr(p, "toonout_count", 0)
+    p.toonout_count = index + 1
+    pending: list[Pending] = getattr(p, PENDING, [])
+    if keep == REPLACE:
+        pp.image = result.main()
+    else:
+        suffix = "-toonout-mask" if result.options.output == "mask" else "-toonout"
+        pending.append(Pending(result.main(), index, suffix))
+    if result.options.output == "cutout + mask":
+        pending.append(Pending(result.mask(), index, "-toonout-mask"))
+    setattr(p, PENDING, pending)
+
+
+def _tell(p: Any, sentence: str) -> None:
+    """Under the gallery, and that it happened in the infotext, which may get published: a sentence
+    can name folders. The picture itself stays as it was generated."""
+    log.error("%s", sentence)
+    p.extra_generation_params[ERROR] = "not cut out"
+    comment = getattr(p, "comment", None)
+    if callable(comment):
+        comment(f"ToonOut: {sentence}")
+
+
+# ---------------------------------------------------------------- X/Y/Z plot
+
+
+def add_axes() -> None:
+    """Add ours to the plot's list, once, however often the host asks."""
+    grid = hosts.xyz_grid()
+    if grid is None:
+        return
+    present = {axis.label for axis in grid.axis_options}
+    for option in fields(CutoutOptions):
+        label = f"[ToonOut] {option.name}"
+        if option.name in AXIS_OPTIONS and label not in present:
+            grid.axis_options.append(_axis(grid, label, option))
+
+
+def _axis(grid: Any, label: str, option: Field[Any]) -> Any:
+    kind = type(option.default)
+    if option.name == "model":
+        return grid.AxisOption(label, kind, _apply(option.name), choices=widgets.model_names)
+    choices = list(shown(option).choices)
+    if choices:
+        return grid.AxisOption(label, kind, _apply(option.name), choices=lambda: choices)
+    return grid.AxisOption(label, kind, _apply(option.name))
+
+
+def _apply(name: str) -> Callable[[Any, Any, Any], None]:
+    def apply(p: Any, value: Any, values: Any) -> None:
+        # a new mapping: the plot copies `p` for every cell, but not what is in it
+        setattr(p, AXES, {**getattr(p, AXES, {}), name: value})
+
+    return apply

@@ -1,0 +1,62 @@
+"""Alpha that survives saving: one callback of the host, before it writes a file.
+
+Forge makes pictures with an infotext opaque (its "stealth" infotext, in place), and formats without
+transparency show black. So a cutout carries its alpha along, and gets it back right before it is
+written, as PNG where the chosen format would lose it.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from PIL.Image import Image
+
+ATTRIBUTE = "toonout_alpha"
+INFOTEXT = "ToonOut"  # what infotexts of ours begin their entries with
+# WebP keeps alpha in itself, but hosts write it as RGB
+LOSSY = frozenset({".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".jxl"})
+
+
+def mark(cutout: Image) -> Image:
+    """The same RGBA picture, carrying its alpha a second time."""
+    setattr(cutout, ATTRIBUTE, cutout.getchannel("A"))
+    return cutout
+
+
+def is_marked(picture: Any) -> bool:
+    """Whether it is a cutout of ours."""
+    return hasattr(picture, ATTRIBUTE)
+
+
+def before_image_saved(params: Any) -> None:
+    """Give a marked picture its alpha back, and a name of a format that keeps it."""
+    alpha = getattr(params.image, ATTRIBUTE, None)
+    if alpha is not None and params.image.size == alpha.size:
+        params.image.putalpha(alpha)
+    elif not _is_ours(params):
+        return
+    root, suffix = os.path.splitext(params.filename)
+    if suffix.lower() in LOSSY:
+        params.filename = root + ".png"
+
+
+def _is_ours(params: Any) -> bool:
+    """A transparent picture that lost its mark on the way, as by the gallery's save button."""
+    text = (getattr(params, "pnginfo", None) or {}).values()
+    return params.image.mode == "RGBA" and any(f"{INFOTEXT} " in str(value) for value in text)
+
+
+def image_grid(params: Any) -> None:
+    """Grids have no alpha: show cutouts on white there, not the colours beneath it."""
+    params.imgs = [on_white(image) if is_marked(image) else image for image in params.imgs]
+
+
+def on_white(cutout: Image) -> Image:
+    """RGB."""
+    from ..toonout_core.imaging import from_pil, to_pil
+    from ..toonout_core.ops.compositing import over, parse_colour
+
+    picture = from_pil(cutout)
+    assert picture.alpha is not None
+    return to_pil(over(picture.image, picture.alpha, parse_colour("white")))

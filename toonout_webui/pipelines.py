@@ -1,0 +1,100 @@
+"""Which models there are, and which of them are in memory."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ..toonout_core import WEIGHTS, Matting, UnknownModel, load_matting
+from ..toonout_core.locating import weight_files
+from . import hosts
+from .host import WebUIHost
+from .options import DEFAULT_MODEL, CutoutOptions, Precision
+
+Key = tuple[str, str, str, bool]
+
+PATCH_ORDERS = {"auto": None, "new": "channel_first", "old": "channel_last"}
+
+
+def table_names() -> list[str]:
+    """Published models."""
+    return [row.name for row in WEIGHTS if row.task == "matting"]
+
+
+def model_names() -> list[str]:
+    """Published models, then other weight files in the folders."""
+    known = {row.name for row in WEIGHTS}
+    own = {path.name for path in weight_files(WebUIHost()) if path.stem not in known}
+    return table_names() + sorted(own)
+
+
+def default_model() -> str:
+    """What the settings say."""
+    return str(hosts.option("toonout_model", DEFAULT_MODEL)) or DEFAULT_MODEL
+
+
+class Pipelines:
+    """Keeps the models that were used last, as many as the settings allow."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._kept: OrderedDict[Key, Matting] = OrderedDict()
+
+    def get(self, options: CutoutOptions, *, on_cpu: bool = False) -> Matting:
+        """The model of these options, loaded if it is not there. Only names that are offered."""
+        precision: Precision = options.precision
+        if precision == "auto":
+            precision = "fp32" if on_cpu else hosts.option("toonout_precision", "auto")
+        key = (options.model, "fp32" if on_cpu else precision, options.patch_order, on_cpu)
+        with self._lock:
+            if key not in self._kept:
+                self._kept[key] = self._load(key, options.allow_download)
+            self._kept.move_to_end(key)
+            while len(self._kept) > max(1, int(hosts.option("toonout_kept_models", 1))):
+                self._kept.popitem(last=False)
+            return self._kept[key]
+
+    def _load(self, key: Key, download: bool) -> Matting:
+        name, precision, patch_order, on_cpu = key
+        if name not in model_names():  # also: never a path
+            raise UnknownModel(
+                f"The model must be one of {', '.join(model_names())}, but is {name!r}. Files of "
+                "your own belong into models/toonout."
+            )
+        allowed = download and bool(hosts.option("toonout_allow_download", True))
+        return load_matting(
+            name,
+            host=WebUIHost(on_cpu=on_cpu),
+            precision=precision,  # pyright: ignore
+            patch_order=PATCH_ORDERS[patch_order],  # pyright: ignore
+            download=allowed,
+        )
+
+    def names(self) -> list[str]:
+        """Models in memory, the last one used at the end."""
+        with self._lock:
+            return [matting.name for matting in self._kept.values()]
+
+    def unload(self) -> list[str]:
+        """Forget all models and give their memory back; their names."""
+        with self._lock:
+            names = self.names()
+            for matting in self._kept.values():
+                matting.loaded.network.to("cpu")
+            self._kept.clear()
+        hosts.collect_garbage()
+        return names
+
+    @contextmanager
+    def keeping(self) -> Iterator[None]:
+        """Models that are loaded inside go again afterwards, unless the settings keep them."""
+        try:
+            yield
+        finally:
+            if int(hosts.option("toonout_kept_models", 1)) < 1:
+                self.unload()
+
+
+PIPELINES = Pipelines()

@@ -1,0 +1,278 @@
+"""HTTP routes of our own: /sdapi reaches no option of an extension's Extras script.
+
+Pictures go in and out as base64. No route takes a path or a URL of anything. The host does not
+protect routes of extensions, so its credentials are checked here.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import io
+import logging
+import secrets
+from collections.abc import Callable
+from dataclasses import fields
+from functools import wraps
+from typing import Any
+
+from fastapi import APIRouter, Body, Depends, FastAPI, HTTPException, Request
+from fastapi.routing import APIRoute
+from fastapi.security import HTTPBasic, HTTPBasicCredentials
+
+from ..toonout_core import (
+    WEIGHTS,
+    BadInput,
+    Cancelled,
+    CorruptWeights,
+    DownloadFailed,
+    ToonOutError,
+    UnknownModel,
+    __version__,
+)
+from ..toonout_core.locating import find_file
+from . import hosts
+from .cutting import Cut, cut, cutout_png, png, wish
+from .host import WebUIHost
+from .options import CutoutOptions, shown
+from .pipelines import PIPELINES, default_model, model_names
+
+log = logging.getLogger("toonout")
+
+PREFIX = "/toonout/v1"
+PICTURES = ("image", "background_image")
+
+Json = dict[str, Any]
+
+
+def on_app_started(_demo: Any, app: FastAPI) -> None:
+    """Called by the host with a new application at every start of its server."""
+    router = APIRouter(
+        prefix=PREFIX, tags=["ToonOut"], route_class=_LimitedRoute, dependencies=_credentials()
+    )
+    router.add_api_route("/health", health, methods=["GET"], summary="Whether ToonOut is ready")
+    if serves():
+        add = router.add_api_route
+        add("/models", models, methods=["GET"], summary="Models and whether they are here")
+        add("/unload", unload, methods=["POST"], summary="Forget loaded models")
+        for path, work, summary in (
+            ("/cutout", cutout, "Cut a character out"),
+            ("/mask", mask, "The mask alone, white is the character"),
+        ):
+            add(path, work, methods=["POST"], summary=summary, openapi_extra=_body_schema())
+    app.include_router(router)
+
+
+def serves() -> bool:
+    """Routes that work are there where the host's own API is."""
+    asked = hosts.flag("api", False) or hosts.flag("nowebui", False)
+    return bool(asked) or hosts.name() == "sdnext"
+
+
+# ---------------------------------------------------------------- who may, and how much
+
+
+class _LimitedRoute(APIRoute):
+    """Refuses a body that is too large before it is read."""
+
+    def get_route_handler(self) -> Callable[..., Any]:
+        handle = super().get_route_handler()
+
+        async def limited(request: Request) -> Any:
+            length = request.headers.get("content-length", "0")
+            require_size(int(length) if length.isdigit() else 0)
+            return await handle(request)
+
+        return limited
+
+
+def require_size(length: int) -> None:
+    """413 above the limit of the settings."""
+    limit_mb = int(hosts.option("toonout_api_megabytes", 64))
+    if length > limit_mb * 1_000_000:
+        raise HTTPException(
+            413, f"A request must have at most {limit_mb} MB, but has {length / 1e6:.1f} MB."
+        )
+
+
+def credentials() -> dict[str, str]:
+    """User → password of --api-auth; without it of --gradio-auth, if that is set."""
+    entries: list[str] = []
+    for name in ("api_auth", "gradio_auth"):
+        if given := hosts.flag(name):
+            entries = [entry.strip() for entry in str(given).split(",") if entry.strip()]
+            break
+    path = hosts.flag("gradio_auth_path")
+    if path and not entries:
+        with open(path, encoding="utf-8") as file:
+            text = file.read().replace("\n", ",")
+        entries = [entry.strip() for entry in text.split(",") if entry.strip()]
+    return dict(entry.split(":", 1) for entry in entries)
+
+
+def _credentials() -> list[Any]:
+    known = credentials()
+    if not known:
+        return []
+
+    def check(given: HTTPBasicCredentials = Depends(HTTPBasic())) -> None:  # noqa: B008
+        password = known.get(given.username)
+        right = secrets.compare_digest(
+            given.password.encode(), (password if password is not None else "").encode()
+        )
+        if password is None or not right:
+            raise HTTPException(
+                401, "Incorrect username or password", headers={"WWW-Authenticate": "Basic"}
+            )
+
+    return [Depends(check)]
+
+
+# ---------------------------------------------------------------- routes
+
+
+def _answering(work: Callable[[Json], Json]) -> Callable[[Json], Json]:
+    """Errors as sentences with a fitting status."""
+
+    @wraps(work)
+    def answer(body: Json = Body(...)) -> Json:  # noqa: B008
+        try:
+            return work(body)
+        except (BadInput, UnknownModel) as error:
+            raise HTTPException(422, str(error)) from error
+        except (DownloadFailed, CorruptWeights, Cancelled) as error:
+            raise HTTPException(503, str(error)) from error
+        except ToonOutError as error:
+            raise HTTPException(507, str(error)) from error
+
+    del answer.__wrapped__  # pyright: ignore (FastAPI would read the inner function's signature)
+    return answer
+
+
+@_answering
+def cutout(body: Json) -> Json:
+    """Cut the character out: PNG with alpha, the mask, or both, as `output` says."""
+    result = _cut(body)
+    files = {
+        "cutout": [cutout_png(result)],
+        "mask": [png(result.matte.alpha)],
+        "cutout + mask": [cutout_png(result), png(result.matte.alpha)],
+    }[result.options.output]
+    return _reply(result, files)
+
+
+@_answering
+def mask(body: Json) -> Json:
+    """The mask alone: grey PNG, white is the character."""
+    result = _cut({**body, "output": "mask"})
+    return _reply(result, [png(result.matte.alpha)])
+
+
+def health() -> Json:
+    """Whether ToonOut is ready, and where it computes."""
+    return {
+        "ok": True,
+        "version": __version__,
+        "host": hosts.name(),
+        "device": str(WebUIHost().device()),
+        "loaded": PIPELINES.names(),
+    }
+
+
+def models() -> Json:
+    """What `model` may be. `here`: no download is needed."""
+    host = WebUIHost()
+    table = {row.name: row for row in WEIGHTS}
+    return {
+        "default": default_model(),
+        "models": [
+            {
+                "name": name,
+                "purpose": table[name].purpose if name in table else "a file of yours",
+                "licence": table[name].licence if name in table else "unknown",
+                "here": name not in table or find_file(table[name], host) is not None,
+            }
+            for name in model_names()
+        ],
+    }
+
+
+def unload() -> Json:
+    """Forget loaded models and give their memory back."""
+    with hosts.job("ToonOut"):
+        return {"unloaded": PIPELINES.unload()}
+
+
+# ---------------------------------------------------------------- bodies
+
+
+def _cut(body: Json) -> Cut:
+    known = {*PICTURES, *(option.name for option in fields(CutoutOptions))}
+    if unknown := sorted(set(body) - known):
+        raise BadInput(f"a request must only have {', '.join(sorted(known))}", ", ".join(unknown))
+    if "image" not in body:
+        raise BadInput("image must be there", "no image", "Send it as base64.")
+    values = {name: value for name, value in body.items() if name not in PICTURES}
+    if body.get("background_image") is not None:
+        values.setdefault("background", "picture")
+    options = wish(values)
+    picture = decoded(body["image"], "image")
+    background = None
+    if body.get("background_image") is not None:
+        background = decoded(body["background_image"], "background_image")
+    with hosts.job("ToonOut"):
+        return cut(picture, options, background)
+
+
+def decoded(text: Any, name: str) -> io.BytesIO:
+    """Base64, or a data URI of it → a stream. Raises BadInput."""
+    if not isinstance(text, str):
+        raise BadInput(f"{name} must be a text of base64", type(text).__name__)
+    if text.startswith("data:"):
+        text = text.partition(",")[2]
+    require_size(len(text))
+    try:
+        content = base64.b64decode("".join(text.split()), validate=True)
+    except (binascii.Error, ValueError):
+        content = b""
+    if not content:
+        raise BadInput(
+            f"{name} must be a picture as base64 or as a data URI", "something else",
+            "Paths and URLs are not accepted.",
+        )  # fmt: skip
+    return io.BytesIO(content)
+
+
+def _reply(result: Cut, files: list[bytes]) -> Json:
+    height, width = result.matte.size_hw
+    return {
+        "images": [base64.b64encode(file).decode() for file in files],
+        "info": {
+            "model": result.options.model,
+            "output": result.options.output,
+            "width": width,
+            "height": height,
+            "device": result.device,
+            "notes": list(result.notes),
+        },
+    }
+
+
+def _body_schema() -> Json:
+    """What /docs shows. A plain description: hosts have pydantic 1 or 2."""
+    properties: Json = {
+        "image": {"type": "string", "description": "base64 or data URI"},
+        "background_image": {"type": "string", "description": "base64 or data URI"},
+    }
+    kinds = {bool: "boolean", int: "integer", float: "number", str: "string"}
+    for option in fields(CutoutOptions):
+        show = shown(option)
+        entry: Json = {"type": kinds[type(option.default)], "default": option.default}
+        entry["description"] = show.info
+        if show.choices:
+            entry["enum"] = list(show.choices)
+        if show.most:
+            entry |= {"minimum": show.least, "maximum": show.most}
+        properties[option.name] = entry
+    schema = {"type": "object", "required": ["image"], "properties": properties}
+    return {"requestBody": {"content": {"application/json": {"schema": schema}}}}

@@ -1,0 +1,82 @@
+"""The settings page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import gradio as gr
+from modules import shared
+
+from .options import DEFAULT_MODEL
+from .pipelines import table_names
+
+SECTION = ("toonout", "ToonOut")
+Kind = Literal["choice", "switch", "text", "count"]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One row of the page."""
+
+    key: str
+    default: Any
+    label: str
+    info: str
+    kind: Kind
+    arguments: dict[str, Any]
+    reload: bool = False
+
+
+def settings() -> list[Setting]:
+    """All rows; the host stores them under these keys, which stay for ever."""
+    return [
+        Setting(
+            "toonout_model", DEFAULT_MODEL, "Model that is chosen at the start",
+            "also of API calls that name none", "choice", {"choices": table_names()}, reload=True,
+        ),
+        Setting(
+            "toonout_precision", "auto", "Precision",
+            "auto: fp16 where the device is good at it", "choice",
+            {"choices": ["auto", "fp32", "fp16", "bf16"]},
+        ),
+        Setting(
+            "toonout_keep_in_vram", False, "Keep the model in the memory of the graphics card",
+            "faster for many pictures; leave it off with 8 GB or less", "switch", {},
+        ),
+        Setting(
+            "toonout_kept_models", 1, "Models kept in main memory",
+            "0: a model is forgotten after every picture", "count",
+            {"minimum": 0, "maximum": 8, "step": 1},
+        ),
+        Setting(
+            "toonout_allow_download", True, "Download models on first use",
+            "off: never use the network", "switch", {},
+        ),
+        Setting(
+            "toonout_models_path", "", "Folder of weight files",
+            "searched first; downloads go there. Empty: models/toonout", "text", {},
+        ),
+        Setting(
+            "toonout_comfyui_path", "", "Folder of ComfyUI",
+            "its weight files are used too", "text", {},
+        ),
+        Setting(
+            "toonout_api_megabytes", 64, "Largest request to the API (MB)",
+            "", "count", {"minimum": 1, "maximum": 1024, "step": 1},
+        ),
+    ]  # fmt: skip
+
+
+def on_ui_settings() -> None:
+    """Called by the host when it makes the page."""
+    components = {
+        "choice": gr.Dropdown, "switch": gr.Checkbox, "text": gr.Textbox, "count": gr.Slider,
+    }  # fmt: skip
+    for row in settings():
+        info = shared.OptionInfo(
+            row.default, row.label, components[row.kind], row.arguments, section=SECTION
+        )
+        if row.info:
+            info = info.info(row.info)
+        shared.opts.add_option(row.key, info.needs_reload_ui() if row.reload else info)

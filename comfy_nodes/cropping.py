@@ -8,9 +8,10 @@ import torch
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..toonout_core.crops import CropOptions, CropRegion, crop_frames, paste_crops
+from ..toonout_core.crops import CropOptions, CropRegion, crop_frames
 from ..toonout_core.errors import BadInput
 from ..toonout_core.imaging import from_comfy, mask_from_comfy, mask_to_comfy, to_comfy
+from ..toonout_core.pasting import paste_crops
 from .found import as_frames, matched_frames
 from .types import CATEGORY, CropLink, InstancesLink, schema, widget
 

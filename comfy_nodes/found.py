@@ -10,6 +10,7 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..toonout_core import Instances
+from ..toonout_core.crops import cover
 from ..toonout_core.errors import BadInput
 from ..toonout_core.imaging import mask_to_comfy, to_comfy
 from .types import Boxes, InstancesLink
@@ -101,14 +102,13 @@ def found_result(image: Tensor, frames: Frames, notes: Sequence[str] = ()) -> li
     """What fills `found_outputs`; image B×3×H×W."""
     masks = [float_masks(instances) for instances in frames if len(instances)]
     batch = masks[0] if len(masks) == 1 else torch.cat(masks) if masks else _black(frames)
-    union = torch.cat([instances.union() for instances in frames]).cpu()
-    background = torch.cat([instances.background() for instances in frames]).cpu()
+    union = torch.cat([cover(instances) for instances in frames]).cpu()
     return [
         frames,
         batch,
         list(batch.split(1)),
         mask_to_comfy(union),
-        mask_to_comfy(background),
+        mask_to_comfy(1 - union),
         [_boxes(instances) for instances in frames],
         preview(image, frames),
         sum(len(instances) for instances in frames),

@@ -27,6 +27,7 @@ MAY_IMPORT = {
     "instances": {"errors", "imaging", "ops"},
     "choosing": {"errors", "instances", "ops"},
     "crops": {"errors", "instances", "ops"},
+    "pasting": {"crops", "errors", "ops"},
     "prompts": {"errors"},
     # weight files
     "locking": {"errors"},
@@ -64,7 +65,7 @@ MAY_IMPORT = {
     | {"asking", "coco", "instances", "overlay", "publishing", "sharing", "writing"},
     # what one does with the pipelines
     "synthesis": APPLICATION | {"naming"},
-    "evaluation": APPLICATION | {"synthesis"},
+    "evaluation": APPLICATION | {"naming", "publishing", "synthesis", "writing"},
     "training": APPLICATION | {"models", "evaluation", "synthesis"},
     # the shell
     "cli": None,  # anything
@@ -83,6 +84,7 @@ FOR_HOSTS = {
     "naming",
     "ops",
     "overlay",
+    "pasting",
     "prompts",
     "sharing",
     "weights",

@@ -1,4 +1,4 @@
-"""Characters one by one: cut out of a picture for work on each, and laid back into it."""
+"""Characters one by one, cut out of their picture for work on each; pasting.py lays them back."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from torch.nn import functional
 
 from .errors import BadInput
 from .instances import Instances
-from .ops.adjust import feather
 from .ops.blur import mirror_indices
 from .ops.morphology import grow
-from .ops.regions import boxes_from_masks
+from .ops.regions import boxes_from_masks, expand_box
 from .ops.resizing import resize
 
 Scale = Literal["none", "longer side", "area"]
 
+Box = tuple[int, int, int, int]
+
 _VISIBLE = 1 / 512  # less than half a level of 8 bit is nothing
-_BENT = 0.1  # by how much the aspect of a piece may differ from that of its crop
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class CropRegion:
     count: int
     frame: int
     picture_hw: tuple[int, int]
-    box_xyxy: tuple[int, int, int, int]
+    box_xyxy: Box
     size_hw: tuple[int, int]
     mask: Tensor
     is_background: bool = False
@@ -99,9 +99,6 @@ class Crop:
     picture: Tensor
     mask: Tensor
     region: CropRegion
-
-
-# ---------------------------------------------------------------- cutting
 
 
 def crop_frames(
@@ -138,53 +135,91 @@ def _crop_frame(
             "Connect the picture in which they were found.",
         )
     crops = [
-        _cut(image, mask, _surroundings(mask, options), number, options) for mask in instances.masks
+        _cut(image, mask, _held(mask, options.grow_px), number, options) for mask in instances.masks
     ]
     if options.background:
-        mask = instances.background()[0, 0]
+        mask = 1 - cover(instances)[0, 0]
         crop = _cut(image, mask, _whole(mask), number, options)
         crops.append(replace(crop, region=replace(crop.region, is_background=True)))
     return crops
 
 
-def _whole(mask: Tensor) -> tuple[int, int, int, int]:
+def cover(instances: Instances) -> Tensor:
+    """1×1×H×W float32: what the characters hold together; soft masks are added up, at most to 1,
+    so that no seam is left where two of them share a pixel."""
+    total = torch.zeros(instances.size_hw, device=instances.masks.device)
+    for mask in instances.masks:
+        total += mask
+    return total.clamp_(max=1)[None, None]
+
+
+def _whole(mask: Tensor) -> Box:
     return 0, 0, int(mask.shape[-1]), int(mask.shape[-2])
 
 
-def _surroundings(mask: Tensor, options: CropOptions) -> tuple[int, int, int, int]:
-    """The mask's box with its padding, as far as the picture goes; of an empty mask: all of it."""
+def _held(mask: Tensor, grow_px: float) -> Box:
+    """The mask's box when it has grown; of an empty mask: all of the picture."""
     left, top, right, bottom = (int(edge) for edge in boxes_from_masks(mask[None] > _VISIBLE)[0])
     if right == left:
         return _whole(mask)
-    longer = max(right - left, bottom - top)
-    room = options.padding_px + round(options.padding * longer) + math.ceil(options.grow_px)
-    height, width = mask.shape
-    return (
-        max(left - room, 0),
-        max(top - room, 0),
-        min(right + room, int(width)),
-        min(bottom + room, int(height)),
+    return _expanded((left, top, right, bottom), math.ceil(grow_px), mask)
+
+
+def _expanded(box_xyxy: Box, margin_px: int, plane: Tensor) -> Box:
+    left, top, right, bottom = expand_box(
+        box_xyxy, margin_px, (int(plane.shape[-2]), int(plane.shape[-1]))
     )
+    return left, top, right, bottom
 
 
 def crop_box(
-    box_xyxy: tuple[int, int, int, int], picture_hw: tuple[int, int], options: CropOptions
-) -> tuple[tuple[int, int, int, int], tuple[int, int]]:
+    box_xyxy: Box, picture_hw: tuple[int, int], options: CropOptions, least_xyxy: Box | None = None
+) -> tuple[Box, tuple[int, int]]:
     """The box widened to an accepted size, and the size h×w that a crop of it gets.
 
-    It is moved into the picture; only where the picture is too small it ends beyond it.
+    It is moved into the picture. Where that is too small, surroundings are given up as far as
+    `least_xyxy` allows, and if that does not help the box ends beyond the picture.
     """
     left, top, right, bottom = box_xyxy
+    least = least_xyxy or box_xyxy
     height, width = bottom - top, right - left
     ratio = {
         "none": 1.0,
         "longer side": options.resolution_px / max(height, width),
         "area": options.resolution_px / math.sqrt(height * width),
     }[options.scale]
-    size_hw = _step_up(height * ratio, options), _step_up(width * ratio, options)
-    top, bottom = _widened(top, bottom, max(round(size_hw[0] / ratio), height), picture_hw[0])
-    left, right = _widened(left, right, max(round(size_hw[1] / ratio), width), picture_hw[1])
-    return (left, top, right, bottom), size_hw
+    rows = _Span(top, bottom, least[1], least[3], picture_hw[0])
+    columns = _Span(left, right, least[0], least[2], picture_hw[1])
+    top, bottom, out_h = rows.widened(ratio, options)
+    left, right, out_w = columns.widened(ratio, options)
+    return (left, top, right, bottom), (out_h, out_w)
+
+
+@dataclass(frozen=True)
+class _Span:
+    """One axis of a box, what it must hold, and how long the picture is."""
+
+    start: int
+    stop: int
+    least_start: int
+    least_stop: int
+    limit: int
+
+    def widened(self, ratio: float, options: CropOptions) -> tuple[int, int, int]:
+        """Start, stop, and the size of that in the crop."""
+        length = self.stop - self.start
+        size = _step_up(length * ratio, options)
+        taken = max(round(size / ratio), length)
+        smaller = size - options.multiple_of
+        if taken > self.limit and smaller > 0:
+            short = math.floor(smaller / ratio)
+            if self.least_stop - self.least_start <= short <= self.limit:
+                size, taken = smaller, short
+        start = self.start - (taken - length) // 2
+        if taken < length:  # what must be held stays within
+            start = max(min(start, self.least_start), self.least_stop - taken)
+        start = max(min(start, self.limit - taken), 0)
+        return start, start + taken, size
 
 
 def _step_up(side: float, options: CropOptions) -> int:
@@ -193,29 +228,18 @@ def _step_up(side: float, options: CropOptions) -> int:
     return max(steps, 1) * options.multiple_of
 
 
-def _widened(start: int, stop: int, length: int, limit: int) -> tuple[int, int]:
-    """So long, around the same middle, moved inside of 0 … limit as far as that can be."""
-    start -= (length - (stop - start)) // 2
-    start = max(min(start, limit - length), 0)
-    return start, start + length
-
-
-def _cut(
-    image: Tensor,
-    mask: Tensor,
-    box_xyxy: tuple[int, int, int, int],
-    frame: int,
-    options: CropOptions,
-) -> Crop:
+def _cut(image: Tensor, mask: Tensor, held: Box, frame: int, options: CropOptions) -> Crop:
     picture_hw = int(image.shape[-2]), int(image.shape[-1])
-    box, size_hw = crop_box(box_xyxy, picture_hw, options)
+    longer = max(held[2] - held[0], held[3] - held[1])
+    margin_px = options.padding_px + round(options.padding * longer)
+    box, size_hw = crop_box(_expanded(held, margin_px, mask), picture_hw, options, held)
     weights = grow(_window(mask[None, None].to(torch.float32), box), options.grow_px)
     region = CropRegion(0, 1, frame, picture_hw, box, size_hw, weights[0, 0])
     picture = rescale(_window(image, box), size_hw)
     return Crop(picture, resize(weights, size_hw), region)
 
 
-def _window(planes: Tensor, box_xyxy: tuple[int, int, int, int]) -> Tensor:
+def _window(planes: Tensor, box_xyxy: Box) -> Tensor:
     """The box' part of B×C×H×W; mirrored where it ends beyond."""
     left, top, right, bottom = box_xyxy
     height, width = int(planes.shape[-2]), int(planes.shape[-1])
@@ -236,128 +260,3 @@ def rescale(image: Tensor, size_hw: tuple[int, int]) -> Tensor:
     return functional.interpolate(
         image.to(torch.float32), size_hw, mode="bicubic", align_corners=False, antialias=shrinks
     ).clamp_(0, 1)
-
-
-# ---------------------------------------------------------------- pasting
-
-
-def paste_crops(
-    image: Tensor,
-    pieces: Sequence[Tensor],
-    regions: Sequence[CropRegion],
-    masks: Sequence[Tensor] | None = None,
-    *,
-    feather_px: float = 0.0,
-) -> tuple[Tensor, Tensor]:
-    """Lay crops (each b×3×h×w) back into B×3×H×W; later ones on top, backgrounds below all.
-
-    `masks`: 1×1×h×w each, instead of those that the regions carry. `feather_px`: over how many
-    pixels, from a mask's edge inwards, a piece fades in. Where masks overlap, the upper one has
-    what it asks for and the lower ones share the rest, so that mattes which sum to one leave
-    nothing of the old picture. What no mask covers stays as it is, bit for bit.
-
-    Returns the picture and what was changed, b×1×H×W. For one picture, pieces of b versions each
-    make b pictures.
-    """
-    _check_pieces(image, pieces, regions, masks)
-    versions = max((len(piece) for piece in pieces), default=1)
-    result = image.repeat(versions, 1, 1, 1) if len(image) == 1 else image.clone()
-    changed = image.new_zeros((len(image), 1, *image.shape[-2:]))
-    for frame in range(len(image)):
-        numbers = [i for i, region in enumerate(regions) if region.frame == frame]
-        numbers.sort(key=lambda i: not regions[i].is_background)
-        weights = [_weights(regions[i], masks[i] if masks else None, feather_px) for i in numbers]
-        places = [regions[i].inside for i in numbers]
-        shares, rest = _share_out(weights, places, regions[0].picture_hw)
-        changed[frame] = 1 - rest
-        target = result if len(image) == 1 else result[frame : frame + 1]
-        for i, share, place in zip(numbers, shares, places, strict=True):
-            _lay_over(target, regions[i].to_box(pieces[i]), share, rest, place)
-    return result, changed.repeat(versions, 1, 1, 1) if len(image) == 1 else changed
-
-
-def _weights(region: CropRegion, mask: Tensor | None, feather_px: float) -> Tensor:
-    """h×w of the part in the picture."""
-    left, top, right, bottom = region.box_xyxy
-    weights = region.mask[None, None]
-    if mask is not None:
-        weights = resize(mask, (bottom - top, right - left)).cpu()
-    weights = fade_in(weights, feather_px)
-    rows, columns = region.inside
-    return weights[0, 0, : rows.stop - rows.start, : columns.stop - columns.start]
-
-
-def fade_in(mask: Tensor, width_px: float) -> Tensor:
-    """B×1×H×W in [0, 1]: from 0 at its edge to itself width_px further in; nowhere larger."""
-    if width_px == 0:
-        return mask
-    soft = feather(grow(mask, -width_px / 2), width_px / 2)
-    return torch.minimum(soft, mask.to(torch.float32))
-
-
-def _share_out(
-    weights: Sequence[Tensor], places: Sequence[tuple[slice, slice]], picture_hw: tuple[int, int]
-) -> tuple[list[Tensor], Tensor]:
-    """What each of the weights gets, the last one first; and H×W, what is left to the picture."""
-    rest = torch.ones(picture_hw)
-    shares: list[Tensor] = []
-    for wanted, place in zip(reversed(weights), reversed(places), strict=True):
-        share = torch.minimum(wanted, rest[place])
-        rest[place] -= share
-        shares.append(share)
-    return shares[::-1], rest
-
-
-def _lay_over(
-    target: Tensor, piece: Tensor, share: Tensor, below: Tensor, place: tuple[slice, slice]
-) -> None:
-    """Both `target` and `below`, the sum of what lies under the piece, in place."""
-    below[place] += share
-    # of what is visible so far; 0 and 1 stay exact
-    opacity = torch.where(share > 0, share / below[place].clamp_min(1e-12), share)
-    opacity = opacity.clamp_(0, 1).to(target)
-    old = target[..., place[0], place[1]]
-    mixed = torch.lerp(old, piece.to(target).expand_as(old), opacity.expand_as(old))
-    old.copy_(torch.where(opacity > 0, mixed, old))
-
-
-def _check_pieces(
-    image: Tensor,
-    pieces: Sequence[Tensor],
-    regions: Sequence[CropRegion],
-    masks: Sequence[Tensor] | None,
-) -> None:
-    counts = {"crops": len(pieces), "regions": len(regions)}
-    if masks is not None:
-        counts["masks"] = len(masks)
-    if len(set(counts.values())) > 1 or not regions:
-        raise BadInput(
-            "there must be a crop and a mask for every region",
-            ", ".join(f"{count} {name}" for name, count in counts.items()),
-            "Connect all of them to the same crop node, with nothing between that joins them.",
-        )
-    size_hw = (int(image.shape[-2]), int(image.shape[-1]))
-    versions = {len(piece) for piece in pieces} - {1}
-    if len(versions) > 1 or (versions and len(image) > 1):
-        raise BadInput(
-            "crops must be one picture each, or equally many versions for one picture",
-            f"{sorted(len(piece) for piece in pieces)} for {len(image)}",
-        )
-    for region, piece in zip(regions, pieces, strict=True):
-        if region.picture_hw != size_hw or region.frame >= len(image):
-            raise BadInput(
-                f"regions must belong to the image of {size_hw[1]}×{size_hw[0]}",
-                f"one of frame {region.frame} of {region.picture_hw[1]}×{region.picture_hw[0]}",
-                "Connect the picture that was cut.",
-            )
-        _check_aspect(piece, region)
-
-
-def _check_aspect(piece: Tensor, region: CropRegion) -> None:
-    (height, width), (expected_h, expected_w) = piece.shape[-2:], region.size_hw
-    if abs(height * expected_w / (width * expected_h) - 1) > _BENT:
-        raise BadInput(
-            f"crop {region.index} must have the shape of its region, {expected_w}×{expected_h}",
-            f"{width}×{height}",
-            "Keep the order and the shape of the crops; only their size may change.",
-        )

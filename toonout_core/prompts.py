@@ -13,7 +13,7 @@ Position = Literal["first", "last"]
 
 BACKGROUND_TAGS = ("simple background", "white background")  # taggers say so of masked crops
 
-_SPLIT = re.compile(r"\s*(?:\[SEP\]|\r?\n)\s*", re.IGNORECASE)
+_SEPARATOR = re.compile(r"\[SEP\]", re.IGNORECASE)
 _NAME_OF_WORK = re.compile(r"[^()]+ \([^()]+\)(?: \([^()]+\))?")
 _FACE = 3  # letters: what is so short with an underscore is a face, such as ^_^ or o_o
 
@@ -94,8 +94,12 @@ def _filled(texts: Sequence[str], flags: Sequence[bool], options: PromptOptions)
 
 
 def split_prompts(text: str) -> list[str]:
-    """Parts between line breaks or [SEP]; nothing from nothing, an empty line is an empty part."""
-    return _SPLIT.split(text.strip("\r\n")) if text.strip() else []
+    """Parts between [SEP], which may be empty; of a text without it the lines, empty ones not."""
+    if not text.strip():
+        return []
+    if _SEPARATOR.search(text):
+        return [" ".join(part.split()) for part in _SEPARATOR.split(text)]
+    return [line.strip() for line in text.splitlines() if line.strip()]
 
 
 def clean_tags(text: str, options: PromptOptions = PromptOptions()) -> list[str]:

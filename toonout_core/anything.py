@@ -6,6 +6,7 @@ Its network and generator come from the package `segment-anything` (Apache-2.0),
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ from .locating import find_path
 from .models.architecture import Architecture, StateDict, count_items
 from .ops.resizing import resize
 from .reading import read_state
+
+log = logging.getLogger("toonout")
 
 # by the names that their authors gave them
 _PUBLISHED = {
@@ -79,7 +82,7 @@ def segment_anything(
         host.on_device(network, _working_memory(network, size_hw)),
         _reporting(network, report),
     ):
-        found: list[dict[str, Any]] = generator.generate(to_array(reduced)[0])
+        found = _generate(generator, reduced)
     segments = torch.zeros((len(found), *size_hw), dtype=torch.bool)
     for segment, record in zip(segments, found, strict=True):
         segment.copy_(torch.from_numpy(record["segmentation"]))
@@ -231,6 +234,15 @@ def _generator(
         crop_n_layers=options.crop_layers,
         crop_n_points_downscale_factor=options.downscale,
     )
+
+
+def _generate(generator: Any, image: Tensor) -> list[dict[str, Any]]:
+    try:
+        return generator.generate(to_array(image)[0])
+    except IndexError:
+        # the package stumbles where it finds nothing in the picture nor in any crop
+        log.warning("Segment Anything found no segment that is good enough")
+        return []
 
 
 def _count_batches(generator: Any) -> int:

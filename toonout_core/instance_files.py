@@ -27,6 +27,7 @@ from .writing import NO_METADATA, encode
 
 Kind = Literal["masks", "mattes", "cutouts", "overlay", "coco"]
 
+_LEAST = 0.5 / 255  # alpha that is more than 0 in 8 bit
 _VISIBLE = 0.05  # alpha that a crop keeps: less is haze, and spreads far
 _RIM_PX = 2
 
@@ -46,9 +47,14 @@ class Characters:
 
 @dataclass(frozen=True)
 class FindOptions:
-    """Which characters, and in which order they are numbered. `foreground`: see Matting.matte."""
+    """Which characters, and in which order they are numbered. `foreground`: see Matting.matte.
+
+    `limit`: best ones kept, after the matte was shared out among all that `segment` lets through:
+    what belongs to the others does not become part of those.
+    """
 
     segment: SegmentOptions = DEFAULTS
+    limit: int = 100
     order: Order = "left-right"
     foreground: ForegroundOptions | None = None
 
@@ -63,16 +69,16 @@ def finding(
 
     def find(picture: Picture) -> Characters:
         found = segmenter(picture, options.segment)
-        found = found.sorted_by(options.order)
+        numbered = found[: options.limit].ranking(options.order)
         if matting is None or not len(found):
-            return Characters(found)
+            return Characters(found[numbered])
         matte = matting(picture, foreground=options.foreground)
         if not bool(torch.isfinite(matte.alpha).all()):
             raise BadInput(
                 "alpha must be a number everywhere", "NaN or infinity", "Use --precision fp32."
             )
         mattes = share_matte(matte.alpha, found, _seen(matte, picture))
-        return Characters(found, mattes, matte.colours)
+        return Characters(found[numbered], mattes[numbered], matte.colours)
 
     return find
 
@@ -151,7 +157,7 @@ class InstanceFiles:
             box = expand_box(tight, self.crop_px, made.instances.size_hw)
         alpha = crop(alpha, box)
         # nobody else is hidden under transparency; a rim is left for those who scale the cutout
-        colours = crop(made.colours, box) * dilate(alpha > 0, _RIM_PX)
+        colours = crop(made.colours, box) * dilate(alpha > _LEAST, _RIM_PX)
         encode(
             stream, colours, alpha, bits=_bits(picture.bits),
             metadata=picture.metadata if self.keep_metadata else NO_METADATA,

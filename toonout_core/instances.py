@@ -124,10 +124,13 @@ class Instances:
         "left-right", "top-bottom": by the middle of the box. "area": largest first. "score": best
         first. "centre": nearest to the picture's centre first.
         """
+        return self[self.ranking(order, reverse=reverse)]
+
+    def ranking(self, order: Order, *, reverse: bool = False) -> Tensor:
+        """N int64: the indices in the order of `sorted_by`."""
         if order not in get_args(Order):
             raise BadInput(f"order must be one of {', '.join(get_args(Order))}", repr(order))
-        ranks = self._ranks(order)
-        return self[ranks.sort(descending=reverse, stable=True).indices]
+        return self._ranks(order).sort(descending=reverse, stable=True).indices
 
     def _ranks(self, order: Order) -> Tensor:
         if order == "area":

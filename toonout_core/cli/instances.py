@@ -143,8 +143,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Find the characters of everything that was named."""
     if not 0 <= arguments.min_score <= 1:
         raise BadInput("--min-score must be 0 … 1", str(arguments.min_score))
-    if arguments.limit < 1:
-        raise BadInput("--limit must be at least 1", str(arguments.limit))
+    if not 1 <= arguments.limit <= 100:
+        raise BadInput("--limit must be 1 … 100", str(arguments.limit))
     if "-" in arguments.paths:
         raise BadInput("inputs must be files or folders", "- (stdin)", "Name a picture.")
 
@@ -197,7 +197,8 @@ def _make_find(arguments: argparse.Namespace, files: InstanceFiles) -> Any:
         )
     foreground = arguments.foreground and "cutouts" in arguments.save
     options = FindOptions(
-        SegmentOptions(arguments.min_score, limit=arguments.limit, soft=arguments.soft),
+        SegmentOptions(arguments.min_score, soft=arguments.soft),
+        arguments.limit,
         arguments.sort,
         foreground=ForegroundOptions() if foreground else None,
     )

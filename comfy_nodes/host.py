@@ -44,7 +44,8 @@ def weight_dirs(first: str = FOLDER) -> list[Path]:
     own = [Path(folder) for key in keys for folder in folder_paths.get_folder_paths(key)]
     names = (*FOREIGN_FOLDERS, *FOREIGN_INSTANCE_FOLDERS)
     foreign = [Path(folder_paths.models_dir) / name for name in names]
-    return [*own, *foreign, cache_dir()]
+    segment_anything = [Path(folder) for folder in folder_paths.get_folder_paths(SAM_FOLDER)]
+    return [*own, *foreign, *segment_anything, cache_dir()]
 
 
 def foreign_files(folders: Sequence[str]) -> list[str]:

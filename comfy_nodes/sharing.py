@@ -259,7 +259,7 @@ def _segments(picture: Tensor | None, checkpoint: str) -> Tensor:
             "neither the segments input, nor an image and a checkpoint for segment_anything",
             "Connect masks of SAM, or put a checkpoint into models/sams and choose it.",
         )
-    from ..toonout_core.fusion import segment_anything
+    from ..toonout_core import segment_anything
 
     path = folder_paths.get_full_path(SAM_FOLDER, checkpoint)
     return segment_anything(picture, Path(str(path)), ComfyHost(INSTANCE_FOLDER))

@@ -1,10 +1,10 @@
 """Which file on this machine is meant: by name, by path, or by what is in it.
 
-The host's folders are searched in its order. ComfyUI: `background_removal` and what
-extra_model_paths adds to it, then the folders of other packs for the same files
-(`models/BiRefNet`, `models/RMBG/BiRefNet`), then the cache; last what the hub's own client keeps
-for other programs. A published file is known by its size
-and sha256, whatever it is called; a file that `weights convert` wrote says itself what it is.
+The host's folders are searched in its order. ComfyUI: `background_removal`, `anime_instance` and
+what extra_model_paths adds to them, then the folders of other packs for the same files
+(`models/BiRefNet`, `models/RMBG/BiRefNet`, `models/sams`, …), then the cache; last what the hub's
+own client keeps for other programs. A published file is known by its size and sha256, whatever it
+is called; a file that `weights convert` wrote says itself what it is.
 """
 
 from __future__ import annotations

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import Any
 
 import folder_paths
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..toonout_core import Instances
+from ..toonout_core import FusionOptions, Instances, ShareOptions, fuse, share_matte
+from ..toonout_core import segment_anything as segments_of
 from ..toonout_core.errors import BadInput
-from ..toonout_core.fusion import FusionOptions, fuse
 from ..toonout_core.imaging import from_comfy, mask_from_comfy
-from ..toonout_core.sharing import ShareOptions, share_matte
 from .batches import check_size
 from .found import as_frames, found_outputs, found_result, matched_frames
 from .host import INSTANCE_FOLDER, SAM_FOLDER, ComfyHost
@@ -259,7 +257,5 @@ def _segments(picture: Tensor | None, checkpoint: str) -> Tensor:
             "neither the segments input, nor an image and a checkpoint for segment_anything",
             "Connect masks of SAM, or put a checkpoint into models/sams and choose it.",
         )
-    from ..toonout_core import segment_anything
-
     path = folder_paths.get_full_path(SAM_FOLDER, checkpoint)
-    return segment_anything(picture, Path(str(path)), ComfyHost(INSTANCE_FOLDER))
+    return segments_of(picture, path or checkpoint, ComfyHost(INSTANCE_FOLDER))

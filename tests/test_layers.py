@@ -65,7 +65,7 @@ MAY_IMPORT = {
     | {"asking", "coco", "instances", "overlay", "publishing", "sharing", "writing"},
     # what one does with the pipelines
     "synthesis": APPLICATION | {"naming"},
-    "evaluation": APPLICATION | {"naming", "publishing", "synthesis", "writing"},
+    "evaluation": APPLICATION | {"coco", "naming", "publishing", "synthesis", "writing"},
     "training": APPLICATION | {"models", "evaluation", "synthesis"},
     # the shell
     "cli": None,  # anything
@@ -78,7 +78,6 @@ FOR_HOSTS = {
     "choosing",
     "crops",
     "errors",
-    "fusion",
     "host",
     "imaging",
     "naming",
@@ -86,7 +85,6 @@ FOR_HOSTS = {
     "overlay",
     "pasting",
     "prompts",
-    "sharing",
     "weights",
     "writing",
 }

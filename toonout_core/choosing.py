@@ -44,8 +44,9 @@ def tidy(instances: Instances, options: TidyOptions) -> Instances:
     """See TidyOptions."""
     if options.drop_duplicates:
         instances = instances.without_duplicates()
-    if options.min_area > 0:
-        instances = instances[(_shares(instances) >= options.min_area).tolist()]
+    large = (_shares(instances) >= options.min_area).tolist()
+    if not all(large):
+        instances = instances[large]
     if 0 < options.limit < len(instances):
         best = instances.scores.sort(descending=True, stable=True).indices[: options.limit]
         instances = instances[sorted(best.tolist())]

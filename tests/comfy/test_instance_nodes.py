@@ -1,0 +1,605 @@
+"""The nodes for characters one by one, run as ComfyUI runs them, on a fake host."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from tests.comfy.fake_comfy import PACK, Interrupted
+from tests.comfy.luma import write_luma_model
+
+DARK, LIGHT = 0.1, 0.9
+SIZE_HW = (96, 160)
+LEFT, MIDDLE, RIGHT = (10, 20, 40, 80), (60, 30, 90, 90), (110, 10, 150, 70)  # x0, y0, x1, y1
+
+
+def pack(name):
+    return sys.modules[f"{PACK}.{name}"]
+
+
+def error_class():
+    return pack("toonout_core.errors").ToonOutError
+
+
+def drawn(*boxes, frames=1, channels=3):
+    """Light rectangles on dark ground: characters for a model that takes light for one."""
+    image = torch.full((frames, *SIZE_HW, channels), DARK)
+    for x0, y0, x1, y1 in boxes:
+        image[:, y0:y1, x0:x1, :3] = LIGHT
+    return image
+
+
+def rectangle(box):
+    x0, y0, x1, y1 = box
+    mask = torch.zeros(SIZE_HW)
+    mask[y0:y1, x0:x1] = 1
+    return mask
+
+
+class Runner:
+    """Calls nodes by their ids with the defaults of their widgets, as the interface does."""
+
+    def __init__(self, nodes):
+        self.nodes = nodes
+
+    def __call__(self, name, **inputs):
+        node = self.nodes[f"ToonOut_{name}"]
+        schema = node.define_schema()
+        given = {
+            item.id: item.options[0] if item.default is None else item.default
+            for item in schema.inputs
+            if hasattr(item, "default") and not getattr(item, "force_input", False)
+        } | inputs
+        if schema.is_input_list:
+            given = {key: v if isinstance(v, list) else [v] for key, v in given.items()}
+        result = node.execute(**given).result
+        assert len(result) == len(schema.outputs)
+        for value, output in zip(result, schema.outputs, strict=True):
+            assert isinstance(value, list) or not output.is_output_list
+        return dict(zip([output.display_name for output in schema.outputs], result, strict=True))
+
+
+@pytest.fixture
+def run(nodes):
+    return Runner(nodes)
+
+
+@pytest.fixture
+def segmenter(run, host):
+    write_luma_model(host.models / "background_removal" / "luma.safetensors")
+    out = run("LoadSegmenter", detector="luma.safetensors", allow_download=False)
+    return out["segmenter"]
+
+
+@pytest.fixture
+def three(run, segmenter):
+    return run("SegmentInstances", segmenter=segmenter, image=drawn(LEFT, MIDDLE, RIGHT))
+
+
+def masks_of(*boxes):
+    return torch.stack([rectangle(box) for box in boxes])
+
+
+def instances_of(run, *boxes):
+    return run("InstancesFromMasks", masks=[masks_of(*boxes)])["instances"]
+
+
+def near(found, expected, tolerance_px=3):
+    return (torch.tensor(found) - torch.tensor(expected)).abs().max() <= tolerance_px
+
+
+# ---------------------------------------------------------------- Load Character Segmenter
+
+
+def test_loader_lists_detectors_first_and_then_what_makes_mattes(nodes, host):
+    write_luma_model(host.models / "anime_instance" / "mine.safetensors")
+    write_luma_model(host.models / "ultralytics" / "segm" / "theirs.pth")
+    write_luma_model(host.models / "background_removal" / "matte.safetensors")
+    detector, refiner = nodes["ToonOut_LoadSegmenter"].define_schema().inputs[:2]
+    names = detector.options
+    assert names[0] == "anime-instances"
+    order = ["anime-instances", "mine.safetensors", "ultralytics/segm/theirs.pth", "toonout-mini"]
+    assert sorted(order, key=names.index) == order
+    assert names[-1] == "matte.safetensors"
+    assert refiner.options[:3] == ["auto", "none", "anime-refiner"]
+    assert "isnet-anime" in refiner.options
+    assert "mine.safetensors" in refiner.options
+
+
+def test_downloads_of_detectors_go_to_their_own_folder(nodes, host):
+    folders = pack("comfy_nodes.host").weight_dirs("anime_instance")
+    assert folders[0] == host.models / "anime_instance"
+    assert host.models / "background_removal" in folders
+    assert pack("comfy_nodes.host").weight_dirs()[0] == host.models / "background_removal"
+
+
+def test_missing_models_are_a_sentence_with_the_folders(nodes, host):
+    check = nodes["ToonOut_LoadSegmenter"].validate_inputs
+    assert check("anime-instances", "auto") is True
+    assert check("toonout-mini", "none") is True
+    assert check(None, None) is True
+    answer = check("toonout-mini", "gone.ckpt")
+    assert "'gone.ckpt'" in answer
+    assert str(host.models / "anime_instance") in answer
+
+
+def test_a_changed_file_is_loaded_again(nodes, host):
+    node = nodes["ToonOut_LoadSegmenter"]
+    path = write_luma_model(host.models / "anime_instance" / "mine.safetensors")
+    before = node.fingerprint_inputs(detector="toonout-mini", refiner="mine.safetensors")
+    path.write_bytes(path.read_bytes() + b" ")
+    after = node.fingerprint_inputs(detector="toonout-mini", refiner="mine.safetensors")
+    assert before != after
+    assert node.fingerprint_inputs(detector="toonout-mini", refiner="none") == "toonout-mini none"
+
+
+def test_what_is_not_here_may_not_be_fetched(run):
+    with pytest.raises(error_class(), match="anime-instances"):
+        run("LoadSegmenter", detector="anime-instances", allow_download=False)
+
+
+# ---------------------------------------------------------------- Segment Characters
+
+
+def test_every_character_has_a_mask_of_its_own_from_left_to_right(three):
+    assert three["count"] == 3
+    assert three["masks"].shape == (3, *SIZE_HW)
+    assert [tuple(mask.shape) for mask in three["mask list"]] == [(1, *SIZE_HW)] * 3
+    assert torch.equal(torch.cat(three["mask list"]), three["masks"])
+    assert ((three["masks"] - masks_of(LEFT, MIDDLE, RIGHT)).abs().mean((1, 2)) < 0.02).all()
+    assert three["all"].shape == three["background"].shape == (1, *SIZE_HW)
+    assert torch.allclose(three["all"] + three["background"], torch.ones(1, *SIZE_HW))
+    assert three["preview"].shape == (1, *SIZE_HW, 3)
+    (boxes,) = three["boxes"]
+    assert near(
+        [[b["x"], b["y"], b["x"] + b["width"], b["y"] + b["height"]] for b in boxes],
+        [LEFT, MIDDLE, RIGHT],
+    )
+    assert all(0.5 < box["score"] <= 1 for box in boxes)
+
+
+def test_the_report_says_where_they_come_from(three):
+    lines = three["report"].splitlines()
+    assert lines[0] == "model: luma"
+    assert lines[1] == "3 characters, from: connected regions of the matte"
+    assert lines[2].startswith("0: score ")
+
+
+def test_other_orders_and_limits(run, segmenter):
+    image = drawn(LEFT, MIDDLE, RIGHT)
+    by_top = run("SegmentInstances", segmenter=segmenter, image=image, sort_by="top-bottom")
+    assert [box["x"] // 10 for box in by_top["boxes"][0]] == [11, 1, 6]
+    one = run("SegmentInstances", segmenter=segmenter, image=image, max_count=1)
+    assert one["count"] == 1
+
+
+def test_crumbs_are_left_out(run, segmenter):
+    image = drawn(LEFT, (100, 5, 104, 9))
+    few = run("SegmentInstances", segmenter=segmenter, image=image, min_area_percent=1.0)
+    assert few["count"] == 1
+    every = run("SegmentInstances", segmenter=segmenter, image=image, min_area_percent=0.0)
+    assert every["count"] == 2
+
+
+def test_hard_masks_are_black_and_white_and_edges_move(run, segmenter):
+    image = drawn(LEFT)
+    hard = run("SegmentInstances", segmenter=segmenter, image=image, soft=False)
+    assert set(hard["masks"].unique().tolist()) == {0.0, 1.0}
+    grown = run("SegmentInstances", segmenter=segmenter, image=image, soft=False, grow_px=5.0)
+    assert grown["masks"].sum() > hard["masks"].sum()
+
+
+def test_without_characters_graphs_run_on(run, segmenter):
+    nothing = run("SegmentInstances", segmenter=segmenter, image=drawn())
+    assert nothing["count"] == 0
+    assert nothing["masks"].shape == (1, *SIZE_HW)
+    assert nothing["masks"].max() == nothing["all"].max() == 0
+    assert nothing["background"].min() == 1
+    assert len(nothing["mask list"]) == 1
+    assert nothing["boxes"] == [[]]
+    assert "no characters" in nothing["report"]
+    whole = run("SegmentInstances", segmenter=segmenter, image=drawn(), if_none="whole picture")
+    assert whole["count"] == 1
+    assert whole["masks"].min() == 1
+    with pytest.raises(error_class(), match="there must be a character"):
+        run("SegmentInstances", segmenter=segmenter, image=drawn(), if_none="error")
+
+
+def test_batches_line_up_frame_by_frame(run, segmenter):
+    image = torch.cat((drawn(LEFT, RIGHT), drawn(), drawn(MIDDLE)))
+    out = run("SegmentInstances", segmenter=segmenter, image=image)
+    assert out["count"] == 3
+    assert [len(boxes) for boxes in out["boxes"]] == [2, 0, 1]
+    assert out["all"].shape == (3, *SIZE_HW)
+    assert out["all"][1].max() == 0
+    assert out["preview"].shape == image.shape
+    assert "picture 1:\nno characters" in out["report"]
+    whole = run("SegmentInstances", segmenter=segmenter, image=image, if_none="whole picture")
+    assert [len(boxes) for boxes in whole["boxes"]] == [2, 1, 1]
+
+
+def test_transparent_pictures_are_seen_on_white(run, segmenter):
+    image = torch.cat((drawn(LEFT), torch.ones(1, *SIZE_HW, 1)), -1)
+    image[:, :, 100:, 3] = 0  # white for a model that takes light for a character
+    out = run("SegmentInstances", segmenter=segmenter, image=image)
+    assert out["count"] == 2
+    assert out["preview"].shape == (1, *SIZE_HW, 3)
+
+
+def test_stop_passes_unchanged(run, segmenter, host):
+    host.progress.clear()
+    host.interrupt_after = 1
+    with pytest.raises(Interrupted):
+        run("SegmentInstances", segmenter=segmenter, image=drawn(LEFT, frames=5))
+
+
+def test_only_segmenters_fit_the_socket(run):
+    with pytest.raises(error_class(), match="Load Character Segmenter"):
+        run("SegmentInstances", segmenter="toonout", image=drawn())
+
+
+# ---------------------------------------------------------------- prompts, masks
+
+
+def test_boxes_points_and_masks_show_one_character_each(run, segmenter):
+    out = run(
+        "InstancesFromPrompts",
+        segmenter=segmenter,
+        image=drawn(LEFT, MIDDLE, RIGHT),
+        box_lines="110, 10, 150, 70",
+        point_lines="75, 60",
+        masks=rectangle(LEFT)[None],
+    )
+    assert out["count"] == 3
+    found = [[b["x"], b["y"], b["x"] + b["width"], b["y"] + b["height"]] for b in out["boxes"][0]]
+    assert near(found, [RIGHT, MIDDLE, LEFT])
+
+
+def test_boxes_of_core_nodes_fit(run, segmenter, three):
+    out = run(
+        "InstancesFromPrompts",
+        segmenter=segmenter,
+        image=drawn(LEFT, MIDDLE, RIGHT),
+        boxes=three["boxes"],
+    )
+    assert out["count"] == 3
+    assert ((out["masks"] - three["masks"]).abs().mean((1, 2)) < 0.02).all()
+
+
+def test_a_frame_without_boxes_has_no_character(run, segmenter):
+    box = {"x": 10, "y": 20, "width": 30, "height": 60}
+    out = run(
+        "InstancesFromPrompts", segmenter=segmenter, image=drawn(LEFT, frames=2), boxes=[[box], []]
+    )
+    assert [len(boxes) for boxes in out["boxes"]] == [1, 0]
+
+
+def test_nothing_shown_is_a_sentence(run, segmenter):
+    with pytest.raises(error_class(), match="a box, a point or a mask"):
+        run("InstancesFromPrompts", segmenter=segmenter, image=drawn(LEFT))
+    with pytest.raises(error_class(), match="image's size"):
+        run(
+            "InstancesFromPrompts",
+            segmenter=segmenter,
+            image=drawn(LEFT),
+            masks=torch.zeros(1, 64, 64),
+        )
+
+
+def test_masks_become_characters_in_any_form(run):
+    batch = run("InstancesFromMasks", masks=[masks_of(RIGHT, LEFT)])
+    listed = run("InstancesFromMasks", masks=[rectangle(RIGHT), rectangle(LEFT)[None]])
+    assert torch.equal(batch["masks"], listed["masks"])
+    assert batch["count"] == 2
+    assert batch["boxes"][0][0]["x"] == 110
+    ordered = run("InstancesFromMasks", masks=[masks_of(RIGHT, LEFT)], sort_by="left-right")
+    assert ordered["boxes"][0][0]["x"] == 10
+    with pytest.raises(error_class(), match="one size, but got 64×64 and 160×96"):
+        run("InstancesFromMasks", masks=[rectangle(LEFT), torch.zeros(1, 64, 64)])
+
+
+def test_one_mask_is_taken_apart_and_crumbs_vanish(run):
+    union = masks_of(LEFT, RIGHT, (100, 90, 102, 92)).amax(0)
+    parts = run("InstancesFromMasks", masks=[union], split="connected regions")
+    assert parts["count"] == 2
+    assert torch.equal(parts["masks"], masks_of(LEFT, RIGHT)[[1, 0]]) or torch.equal(
+        parts["masks"], masks_of(LEFT, RIGHT)
+    )
+    assert run("InstancesFromMasks", masks=[torch.zeros(1, *SIZE_HW)])["count"] == 0
+
+
+# ---------------------------------------------------------------- Select Characters
+
+
+def xs(out):
+    return [box["x"] for box in out["boxes"][0]]
+
+
+def test_characters_are_chosen_by_what_people_say(run):
+    instances = instances_of(run, LEFT, MIDDLE, RIGHT)
+    chosen = run("SelectInstances", instances=instances, numbers="2, 0")
+    assert xs(chosen) == [110, 10]
+    assert [len(found) for found in chosen["rest"]] == [1]
+    assert xs(run("SelectInstances", instances=instances, points="75, 60")) == [60]
+    assert xs(run("SelectInstances", instances=instances, inside=rectangle(LEFT)[None])) == [10]
+    box = {"x": 105, "y": 5, "width": 50, "height": 70}
+    assert xs(run("SelectInstances", instances=instances, boxes=[[box]])) == [110]
+    every = run("SelectInstances", instances=instances, sort_by="left-right", reverse=True)
+    assert xs(every) == [110, 60, 10]
+    assert every["preview"].shape == (1, *SIZE_HW, 3)
+    assert len(every["rest"][0]) == 0
+
+
+def test_a_choice_of_nothing_does_not_break_graphs(run):
+    instances = instances_of(run, LEFT)
+    none = run("SelectInstances", instances=instances, min_score=0.0, max_area_percent=0.5)
+    assert none["count"] == 0
+    assert none["masks"].shape == (1, *SIZE_HW)
+    with pytest.raises(error_class(), match="one of the 1 instances"):
+        run("SelectInstances", instances=instances, numbers="3")
+
+
+def test_sockets_refuse_what_is_not_theirs(run):
+    with pytest.raises(error_class(), match="Characters from Masks"):
+        run("SelectInstances", instances=masks_of(LEFT))
+
+
+# ---------------------------------------------------------------- mattes, fusion
+
+
+def test_mattes_of_characters_add_up_to_the_matte(run):
+    left, right = (10, 20, 80, 80), (80, 20, 150, 80)
+    matte = (rectangle(left) + rectangle(right))[None] * 0.8
+    out = run(
+        "InstanceMattes",
+        image=drawn(left, right),
+        mask=matte,
+        instances=instances_of(run, left, right),
+    )
+    assert (out["masks"].sum(0) - matte[0]).abs().max() < 1 / 255
+    assert torch.allclose(out["all"], matte, atol=1 / 255)  # no seam where they touch
+    assert out["masks"][0, 40, 30] > 0.7 > 0.1 > out["masks"][1, 40, 30]
+
+
+def test_a_matte_of_another_picture_is_a_sentence(run):
+    with pytest.raises(error_class(), match="image's size 160×96"):
+        run(
+            "InstanceMattes",
+            image=drawn(LEFT),
+            mask=torch.zeros(1, 64, 64),
+            instances=instances_of(run, LEFT),
+        )
+
+
+def test_segments_give_rough_masks_their_outline(run):
+    rough = (16, 26, 46, 86)  # shifted
+    out = run(
+        "FuseSegments",
+        instances=instances_of(run, rough),
+        segments=masks_of(LEFT, RIGHT),
+        image=drawn(LEFT, RIGHT),
+        erosions=0,
+        dilations=0,
+    )
+    assert out["count"] == 1
+    assert out["masks"][0][rectangle(LEFT) > 0].min() == 1
+    assert out["masks"][0][rectangle(RIGHT) > 0].max() == 0
+
+
+def test_fusion_without_segments_is_a_sentence(run):
+    with pytest.raises(error_class(), match="there must be segments"):
+        run("FuseSegments", instances=instances_of(run, LEFT), image=drawn(LEFT))
+
+
+# ---------------------------------------------------------------- Crop and Paste
+
+
+def inverted(crops):
+    return [1 - crop for crop in crops]
+
+
+def test_crops_go_out_one_by_one_and_come_back_to_their_place(run):
+    image = drawn(LEFT, MIDDLE, RIGHT)
+    instances = instances_of(run, LEFT, MIDDLE, RIGHT)
+    cut = run("CropInstances", image=image, instances=instances, multiple_of="8", grow_px=0.0)
+    assert cut["count"] == 3
+    for crop, mask in zip(cut["crops"], cut["masks"], strict=True):
+        assert crop.shape[:3] == mask.shape
+        assert all(side % 8 == 0 for side in mask.shape[1:])
+    pasted = run(
+        "PasteInstances",
+        image=image,
+        crops=inverted(cut["crops"]),
+        regions=cut["regions"],
+        feather_px=0.0,
+    )
+    inside = masks_of(LEFT, MIDDLE, RIGHT).amax(0)[None]
+    (result,) = pasted["image"]
+    expected = torch.where(inside[..., None] > 0, 1 - image, image)
+    assert torch.equal(result, expected)
+    assert torch.equal(pasted["changed"][0], inside)
+    same = run("PasteInstances", image=image, crops=cut["crops"], regions=cut["regions"])
+    assert torch.equal(same["image"][0], image)
+
+
+def test_the_background_is_one_more_item(run):
+    image, instances = drawn(LEFT), instances_of(run, LEFT)
+    cut = run("CropInstances", image=image, instances=instances, background=True, grow_px=0.0)
+    assert cut["count"] == 2
+    assert cut["regions"][1].is_background
+    assert cut["masks"][1][0, 50, 20] == 0
+    new = [
+        torch.zeros_like(crop) + value for crop, value in zip(cut["crops"], (1, 0.5), strict=True)
+    ]
+    pasted = run("PasteInstances", image=image, crops=new, regions=cut["regions"], feather_px=0.0)[
+        "image"
+    ][0]
+    assert set(pasted.unique().tolist()) == {0.5, 1.0}
+
+
+def test_without_characters_the_picture_stays(run, segmenter):
+    image = drawn()
+    nothing = run("SegmentInstances", segmenter=segmenter, image=image)["instances"]
+    cut = run("CropInstances", image=image, instances=nothing)
+    assert cut["count"] == 1
+    back = run("PasteInstances", image=image, crops=inverted(cut["crops"]), regions=cut["regions"])
+    assert torch.equal(back["image"][0], image)
+    prompts = run("JoinPrompts", style="3d", regions=cut["regions"])
+    assert prompts["prompts"] == ["3d"]
+    assert run("JoinPrompts", style="3d", instances=[nothing])["prompts"] == ["3d"]
+
+
+def test_pictures_of_a_list_get_their_own_crops(run):
+    """As ComfyUI does it: the crop node runs once for each picture, its lists are joined."""
+    pictures = [drawn(LEFT, RIGHT), drawn(MIDDLE)]
+    found = [instances_of(run, LEFT, RIGHT), instances_of(run, MIDDLE)]
+    cuts = [
+        run("CropInstances", image=image, instances=instances, grow_px=0.0)
+        for image, instances in zip(pictures, found, strict=True)
+    ]
+    crops = [crop for cut in cuts for crop in cut["crops"]]
+    regions = [region for cut in cuts for region in cut["regions"]]
+    back = run(
+        "PasteInstances", image=pictures, crops=inverted(crops), regions=regions, feather_px=0.0
+    )
+    for image, result, boxes in zip(
+        pictures, back["image"], [(LEFT, RIGHT), (MIDDLE,)], strict=True
+    ):
+        inside = masks_of(*boxes).amax(0)[None, ..., None]
+        assert torch.equal(result, torch.where(inside > 0, 1 - image, image))
+    with pytest.raises(error_class(), match="1 images and 2 runs"):
+        run("PasteInstances", image=pictures[0], crops=crops, regions=regions)
+
+
+def test_clips_get_crops_frame_by_frame(run, segmenter):
+    image = torch.cat((drawn(LEFT, RIGHT), drawn(), drawn(MIDDLE)))
+    found = run("SegmentInstances", segmenter=segmenter, image=image)["instances"]
+    cut = run("CropInstances", image=image, instances=found)
+    assert [region.frame for region in cut["regions"]] == [0, 0, 2]
+    back = run("PasteInstances", image=image, crops=inverted(cut["crops"]), regions=cut["regions"])
+    (result,) = back["image"]
+    assert result.shape == image.shape
+    assert torch.equal(result[1], image[1])
+    assert (result[2] != image[2]).any()
+
+
+def test_alpha_of_the_picture_is_kept(run):
+    image = torch.cat((drawn(LEFT), torch.rand(1, *SIZE_HW, 1)), -1)
+    cut = run("CropInstances", image=image, instances=instances_of(run, LEFT))
+    assert cut["crops"][0].shape[-1] == 3
+    back = run("PasteInstances", image=image, crops=cut["crops"], regions=cut["regions"])
+    assert torch.equal(back["image"][0], image)
+
+
+def test_the_first_can_be_on_top(run):
+    image = drawn()
+    instances = instances_of(run, (20, 20, 80, 80), (50, 20, 120, 80))
+    cut = run("CropInstances", image=image, instances=instances, grow_px=0.0)
+    flat = [
+        torch.full_like(crop, value) for crop, value in zip(cut["crops"], (0.25, 0.75), strict=True)
+    ]
+    for on_top, value in (("last", 0.75), ("first", 0.25)):
+        back = run(
+            "PasteInstances",
+            image=image,
+            crops=flat,
+            regions=cut["regions"],
+            feather_px=0.0,
+            on_top=on_top,
+        )
+        assert back["image"][0][0, 50, 65].unique().tolist() == [value]
+
+
+def test_a_joined_list_is_a_sentence(run):
+    image = drawn(LEFT, RIGHT)
+    cut = run("CropInstances", image=image, instances=instances_of(run, LEFT, RIGHT))
+    joined = cut["crops"][0].repeat(2, 1, 1, 1)
+    with pytest.raises(error_class(), match="2 regions and 1 crops"):
+        run("PasteInstances", image=image, crops=joined, regions=cut["regions"])
+
+
+@pytest.mark.parametrize(("scale", "resolution"), [("longer side", 256), ("area", 128)])
+def test_crops_are_scaled_for_the_model(run, scale, resolution):
+    cut = run(
+        "CropInstances",
+        image=drawn(LEFT),
+        instances=instances_of(run, LEFT),
+        scale=scale,
+        resolution=resolution,
+    )
+    height, width = cut["masks"][0].shape[1:]
+    assert height % 64 == width % 64 == 0
+    assert max(height, width) == 256 if scale == "longer side" else height * width >= resolution**2
+
+
+# ---------------------------------------------------------------- Join Prompts
+
+
+def test_lists_line_up_with_the_crops(run):
+    image = drawn(LEFT, RIGHT)
+    cut = run(
+        "CropInstances", image=image, instances=instances_of(run, LEFT, RIGHT), background=True
+    )
+    out = run(
+        "JoinPrompts",
+        style="3d style",
+        lines="red\nblue",
+        background="a street",
+        tags=["1girl, long_hair", "1boy", "no_humans"],
+        regions=cut["regions"],
+    )
+    assert out["prompts"] == [
+        "3d style, red, 1girl, long hair",
+        "3d style, blue, 1boy",
+        "3d style, a street",
+    ]
+    assert out["text"].splitlines()[1] == "1: 3d style, blue, 1boy"
+    assert out["count"] == 3
+
+
+def test_a_missing_line_is_a_sentence_instead_of_a_silent_repetition(run):
+    instances = instances_of(run, LEFT, MIDDLE, RIGHT)
+    with pytest.raises(error_class(), match="3 prompts, one for each instance, but got 2 lines"):
+        run("JoinPrompts", style="3d", lines="red\nblue", instances=[instances])
+    with pytest.raises(error_class(), match="but got 1 tags"):
+        run("JoinPrompts", style="3d", tags=["1girl"], instances=[instances])
+
+
+def test_one_text_is_split_for_several_and_left_whole_for_one(run):
+    one, two = instances_of(run, LEFT), instances_of(run, LEFT, RIGHT)
+    text = ["red [SEP] blue"]
+    assert run("JoinPrompts", tags=text, instances=[two])["prompts"] == ["red", "blue"]
+    assert run("JoinPrompts", tags=["red,\nhat"], instances=[one])["prompts"] == ["red, hat"]
+    assert run("JoinPrompts", lines="a\nb", style="s")["prompts"] == ["s, a", "s, b"]
+    assert run("JoinPrompts", style="s")["prompts"] == ["s"]
+
+
+# ---------------------------------------------------------------- SEGS
+
+
+def test_segs_have_the_layout_that_the_impact_pack_reads(run):
+    image, instances = drawn(LEFT, RIGHT), instances_of(run, LEFT, RIGHT)
+    ((size_hw, items),) = run("InstancesToSEGS", instances=instances, image=image)["segs"]
+    assert size_hw == SIZE_HW
+    first = items[0]
+    assert first.bbox == LEFT
+    x0, y0, x1, y1 = first.crop_region
+    assert x0 <= 10 and y0 <= 20 and x1 >= 40 and y1 >= 80
+    assert (x1 - x0, y1 - y0) == (45, 90)
+    assert first.cropped_mask.dtype == np.float32
+    assert first.cropped_mask.shape == (y1 - y0, x1 - x0)
+    assert np.array_equal(first.cropped_mask, rectangle(LEFT)[y0:y1, x0:x1].numpy())
+    assert torch.equal(first.cropped_image, image[:, y0:y1, x0:x1])
+    assert (first.label, first.confidence, first.control_net_wrapper) == ("character", 1.0, None)
+    assert first._replace(label="x").label == "x"
+    assert items[1].bbox == RIGHT
+
+
+def test_segs_without_a_picture_or_characters(run, segmenter):
+    ((_, items),) = run("InstancesToSEGS", instances=instances_of(run, LEFT))["segs"]
+    assert items[0].cropped_image is None
+    nothing = run("SegmentInstances", segmenter=segmenter, image=drawn())["instances"]
+    assert run("InstancesToSEGS", instances=nothing)["segs"] == [(SIZE_HW, [])]

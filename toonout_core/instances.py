@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
@@ -11,7 +12,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from .errors import BadInput
-from .ops.regions import boxes_from_masks
+from .ops.adjust import AdjustOptions, adjust
+from .ops.regions import boxes_from_masks, expand_box
 
 Order = Literal["left-right", "top-bottom", "area", "score", "centre"]
 Index = int | slice | Sequence[int] | Sequence[bool] | Tensor
@@ -172,6 +174,61 @@ class Instances:
                 covered |= mask
                 kept.append(index)
         return self[sorted(kept)]
+
+    def without_small(self, min_area: float) -> Instances:
+        """Those whose masks hold at least `min_area` of the picture, a share from 0 to 1."""
+        if not 0 <= min_area <= 1:
+            raise BadInput("min_area must be a share from 0 to 1", str(min_area))
+        height, width = self.size_hw
+        return self[self.areas_px >= min_area * height * width]
+
+    def overlaps(self) -> Tensor:
+        """N×N float32: IoU of every two masks, where they are above one half; 0 for empty ones."""
+        table = torch.zeros((len(self), len(self)))
+        areas = [int(_solid(mask).sum()) for mask in self.masks]
+        boxes = self.boxes_xyxy.tolist()
+        for first in range(len(self)):
+            for second in range(first + 1):
+                left, top = (max(boxes[first][k], boxes[second][k]) for k in (0, 1))
+                right, bottom = (min(boxes[first][k], boxes[second][k]) for k in (2, 3))
+                shared = 0
+                if left < right and top < bottom:
+                    window = (slice(top, bottom), slice(left, right))
+                    both = _solid(self.masks[first][window]) & _solid(self.masks[second][window])
+                    shared = int(both.sum())
+                union = areas[first] + areas[second] - shared
+                table[first, second] = table[second, first] = shared / union if union else 0.0
+        return table
+
+    def exclusive(self) -> Instances:
+        """Each pixel to one: the first is in front of the second, and so on; sort them before.
+
+        Soft masks are seen through what is in front of them: their sum is at most 1.
+        """
+        free = self.masks.new_ones(self.size_hw)
+        masks = torch.zeros_like(self.masks)
+        for mask, seen in zip(self.masks, masks, strict=True):
+            torch.mul(mask, free, out=seen)
+            free = free & ~mask if mask.dtype == torch.bool else free * (1 - mask)
+        return self.with_masks(masks)
+
+    def adjust(self, options: AdjustOptions) -> Instances:
+        """Every mask adjusted by itself: specks, holes, grown, feathered (see `ops.adjust`).
+
+        bool masks stay bool unless they are feathered or grown by fractions.
+        """
+        soft = options.feather_px > 0 or options.grow_px != int(options.grow_px)
+        dtype = torch.float32 if soft else self.masks.dtype
+        masks = torch.zeros(self.masks.shape, dtype=dtype, device=self.masks.device)
+        margin = 1 + math.ceil(max(options.grow_px, 0) + options.feather_px)
+        boxes = boxes_from_masks(self.masks > 0) if len(self) else self.boxes_xyxy
+        for index, box in enumerate(boxes.tolist()):
+            if box[2]:
+                left, top, right, bottom = expand_box(box, margin, self.size_hw)
+                window = (index, slice(top, bottom), slice(left, right))
+                changed = adjust(self.masks[window][None, None].to(torch.float32), options)[0, 0]
+                masks[window] = changed > _HALF if dtype == torch.bool else changed
+        return self.with_masks(masks)
 
     def resize(
         self, size_hw: tuple[int, int], *, threshold: float = 0.3, reference_quirks: bool = False

@@ -4,7 +4,8 @@ A pixel goes to the character from whose certain inside it is reached most cheap
 its length, more where the colour changes, and much more where the matte is transparent, so that a
 strand of hair stays with the head that it grows from. What is certain is the inside of a mask,
 farther from its edge than masks may be wrong (soft seeds: Criminisi et al. 2008, "GeoS"). Where
-two characters are reached alike, as at the edge between them, they share the pixel.
+two characters are reached alike they share the pixel; along the edge between them its colour tells
+how much of each is in it.
 
 Every character is worked on within its box and a margin, and every pixel remembers the best two:
 memory does not grow with their number, beside the masks that are returned.
@@ -13,7 +14,7 @@ memory does not grow with their number, beside the masks that are returned.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,23 +24,32 @@ from torch import Tensor
 
 from .errors import BadInput
 from .instances import Instances
+from .ops.geodesic import geodesic_distance
 from .ops.regions import boxes_from_masks, expand_box
+from .ops.unmixing import unmix_edges_
 
 Array = npt.NDArray[Any]
 Window = tuple[slice, slice]
 
 NOBODY = -1
+_DOUBT = 4.0  # what a pixel less of depth costs a mask's inside, in pixels of the way
+_MARGIN = 0.25  # of a box' longer side, around it
+_LEAST_MARGIN_PX = 16
+# of the picture's longer side; without colours a way knows no edges, and masks must be trusted more
+_UNCERTAIN_WITH_COLOURS = 1 / 100
+_UNCERTAIN = 1 / 180
 
 
 @dataclass(frozen=True)
 class ShareOptions:
     """How `share_matte` decides.
 
-    `uncertain_px`: how far from their edges masks may be wrong; None: 1/180 of the longer side, 4
-    pixels of the 720 that refiners see. `colour`: what a step from black to white costs in pixels.
-    `gap`: what a step through transparency costs in pixels. `softness_px`: difference of the way
-    at which a pixel is shared 73 to 27. `reach_px`: matte farther from all masks than this is left
-    out. `trust_masks`: what masks hold is opaque, even if the matte misses it.
+    `uncertain_px`: how far from their edges masks may be wrong; None: 1/100 of the longer side,
+    without an image 1/180. `colour`: what a step across colours costs in pixels, if a
+    channel changes from 0 to 1. `gap`: what a step through transparency costs more.
+    `softness_px`: how much longer the other's way is where a pixel is shared 73 to 27.
+    `reach_px`: matte farther from all masks than this is left out. `trust_masks`: what lies deeper
+    in a mask than `uncertain_px` is opaque, even if the matte misses it.
     """
 
     uncertain_px: float | None = None
@@ -63,20 +73,24 @@ def share_matte(
     all masks are 0. Without any mask that holds a pixel, nothing is shared out.
     """
     _check(alpha, instances, image)
-    matte = alpha[0, 0].detach().to("cpu", torch.float32).clamp(0, 1)
-    if options.trust_masks and len(instances):
-        matte = torch.maximum(matte, instances.union()[0, 0].cpu().to(torch.float32))
+    matte = alpha[0, 0].detach().to("cpu", torch.float32).clamp(0, 1).numpy().copy()
     colours = None if image is None else image[0].detach().to("cpu", torch.float32).numpy()
-    masks = torch.zeros((len(instances), *instances.size_hw), dtype=torch.float32)
+    if options.uncertain_px is None:
+        part = _UNCERTAIN if image is None else _UNCERTAIN_WITH_COLOURS
+        options = replace(options, uncertain_px=max(max(matte.shape) * part, 2.0))
+    seeds = [_seed(mask.cpu()) for mask in instances.masks]
+    if options.trust_masks:
+        for seed in filter(None, seeds):
+            matte[seed.window][seed.depth >= options.uncertain_px] = 1
     shares = _Shares(instances.size_hw)
-    for index, mask in enumerate(instances.masks):
-        solid = (mask if mask.dtype == torch.bool else mask > 0.5).cpu()
-        if bool(solid.any()):
-            _explain(index, solid, matte.numpy(), colours, shares, options)
-    shares.fill_unreached(matte.numpy())
+    for index, seed in enumerate(seeds):
+        if seed is not None:
+            shares.add(index, seed.window, _way(seed, matte, colours, options))
+    shares.fill_unreached(matte)
     if math.isfinite(options.reach_px):
         shares.forget(_distance_to_masks(instances) > options.reach_px)
-    shares.hand_out(matte.numpy(), masks.numpy(), options.softness_px)
+    masks = torch.zeros((len(instances), *instances.size_hw), dtype=torch.float32)
+    shares.hand_out(matte, colours, masks.numpy(), options.softness_px)
     return instances.with_masks(masks)
 
 
@@ -126,13 +140,17 @@ class _Shares:
         """Nobody gets these pixels."""
         self.first[where] = self.second[where] = NOBODY
 
-    def hand_out(self, alpha: Array, masks: Array, softness_px: float) -> None:
+    def hand_out(
+        self, alpha: Array, colours: Array | None, masks: Array, softness_px: float
+    ) -> None:
         """Write alpha's parts into `masks` N×H×W."""
         with np.errstate(invalid="ignore", over="ignore"):
             lead = (self.far - self.near) / np.float32(max(softness_px, 1e-6))
             part = 1 / (1 + np.exp(-np.where(np.isnan(lead), np.float32(np.inf), lead)))
         part[self.second == NOBODY] = 1
         part[part > 1 - 1 / 510] = 1
+        if colours is not None:
+            unmix_edges_(part, self.first, self.second, alpha, colours)
         for index, window in self.windows:
             own, matte, first = masks[index][window], alpha[window], part[window]
             np.multiply(matte, first, out=own, where=self.first[window] == index)
@@ -140,94 +158,43 @@ class _Shares:
             np.subtract(matte, matte * first, out=own, where=self.second[window] == index)
 
 
-def _explain(
-    index: int,
-    mask: Tensor,
-    alpha: Array,
-    colours: Array | None,
-    shares: _Shares,
-    options: ShareOptions,
-) -> None:
-    """Measure the way from character `index` to all pixels around it."""
+@dataclass(frozen=True)
+class _Seed:
+    """Where one character is known to be: its surroundings, and how deep in its mask they lie."""
+
+    window: Window
+    depth: Array
+
+
+def _seed(mask: Tensor) -> _Seed | None:
+    """Of H×W, None if it is empty."""
     import cv2
 
-    height, width = alpha.shape
-    box = boxes_from_masks(mask[None])[0].tolist()
-    margin = max(round(0.25 * max(box[2] - box[0], box[3] - box[1])), 16)
-    left, top, right, bottom = expand_box(box, margin, (height, width))
+    solid = mask if mask.dtype == torch.bool else mask > 0.5
+    box = boxes_from_masks(solid[None])[0].tolist()
+    if box[2] == 0:
+        return None
+    margin = max(round(_MARGIN * max(box[2] - box[0], box[3] - box[1])), _LEAST_MARGIN_PX)
+    left, top, right, bottom = expand_box(box, margin, (len(mask), len(mask[0])))
     window = (slice(top, bottom), slice(left, right))
-    inside = mask.numpy()[window]
-    depth = np.full(inside.shape, np.inf, np.float32)
-    if not inside.all():
-        depth = cv2.distanceTransform(inside.view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    uncertain = options.uncertain_px
-    if uncertain is None:
-        uncertain = max(max(height, width) / 180, 2.0)
-    distance = np.where(inside, 4 * (uncertain - depth).clip(min=0), np.inf)
-    picture = None if colours is None else colours[:, window[0], window[1]]
-    steps = _Steps(alpha[window], picture, options)
-    for _ in range(2):
-        steps.spread_down_(distance)
-        steps.spread_up_(distance)
-    shares.add(index, window, distance.astype(np.float32))
+    inside = solid.numpy()[window]
+    if inside.all():
+        return _Seed(window, np.full(inside.shape, np.inf, np.float32))
+    return _Seed(
+        window, cv2.distanceTransform(inside.view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    )
 
 
-class _Steps:
-    """What it costs to go from a pixel to each of its neighbours."""
-
-    def __init__(self, alpha: Array, colours: Array | None, options: ShareOptions) -> None:
-        self.options = options
-        self.alpha, self.colours = alpha, colours
-        self.down = self._cost((slice(1, None), slice(None)), (slice(None, -1), slice(None)), 1)
-        diagonal = math.sqrt(2)
-        # to the lower right, to the lower left
-        self.right = self._cost(
-            (slice(1, None), slice(1, None)), (slice(None, -1), slice(None, -1)), diagonal
-        )
-        self.left = self._cost(
-            (slice(1, None), slice(None, -1)), (slice(None, -1), slice(1, None)), diagonal
-        )
-        across = self._cost((slice(None), slice(1, None)), (slice(None), slice(None, -1)), 1)
-        # cost of the way from a row's first pixel, in which differences are costs between pixels
-        self.along = np.zeros(alpha.shape, np.float64)
-        np.cumsum(across, 1, out=self.along[:, 1:])
-
-    def _cost(self, there: Window, here: Window, length: float) -> Array:
-        cost = 1 + self.options.gap * (1 - np.minimum(self.alpha[there], self.alpha[here]))
-        cost *= length
-        if self.colours is not None:
-            change = np.zeros_like(cost)
-            for plane in self.colours:
-                change += np.abs(plane[there] - plane[here])
-            cost += change * np.float32(self.options.colour / 3)
-        return cost
-
-    def spread_down_(self, distance: Array) -> None:
-        """Shorter ways from above and from both sides."""
-        for row in range(len(distance)):
-            here = distance[row]
-            if row:
-                above = distance[row - 1]
-                np.minimum(here, above + self.down[row - 1], out=here)
-                np.minimum(here[1:], above[:-1] + self.right[row - 1], out=here[1:])
-                np.minimum(here[:-1], above[1:] + self.left[row - 1], out=here[:-1])
-            self._spread_along_(here, self.along[row])
-
-    def spread_up_(self, distance: Array) -> None:
-        """Shorter ways from below and from both sides."""
-        for row in range(len(distance) - 2, -1, -1):
-            here, below = distance[row], distance[row + 1]
-            np.minimum(here, below + self.down[row], out=here)
-            np.minimum(here[:-1], below[1:] + self.right[row], out=here[:-1])
-            np.minimum(here[1:], below[:-1] + self.left[row], out=here[1:])
-            self._spread_along_(here, self.along[row])
-
-    @staticmethod
-    def _spread_along_(row: Array, along: Array) -> None:
-        # min over j ≤ i of d(j) + along(i) − along(j), then the same from the right
-        np.minimum(row, np.minimum.accumulate(row - along) + along, out=row)
-        back = np.minimum.accumulate((row + along)[::-1])[::-1]
-        np.minimum(row, back - along, out=row)
+def _way(seed: _Seed, alpha: Array, colours: Array | None, options: ShareOptions) -> Array:
+    """From the certain inside of a character to all pixels around it."""
+    assert options.uncertain_px is not None
+    doubt = _DOUBT * (options.uncertain_px - seed.depth).clip(min=0)
+    start = np.where(seed.depth > 0, doubt, np.inf)
+    picture = None if colours is None else colours[:, seed.window[0], seed.window[1]]
+    way = geodesic_distance(
+        start, alpha[seed.window], picture, colour=options.colour, gap=options.gap
+    )
+    return way.astype(np.float32)
 
 
 def _distance_to_masks(instances: Instances) -> Array:

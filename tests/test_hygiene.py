@@ -26,8 +26,9 @@ RUN_TIME = {
     "torch": "torch",
     "torchvision": "torchvision",
 }
-# come with what is above, with the extras `queue` and `sam`, or with ComfyUI; no import needs them
-OPTIONAL = {"tqdm", "aiohttp", "segment_anything"}
+# come with what is above, with an extra (`queue`, `sam`, `eval`) or with ComfyUI; no import needs
+# them
+OPTIONAL = {"tqdm", "aiohttp", "segment_anything", "faster_coco_eval"}
 COMFYUI = {"comfy", "comfy_api", "folder_paths"}
 LATE = {"cv2", "huggingface_hub"} | OPTIONAL
 

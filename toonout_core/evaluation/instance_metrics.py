@@ -1,0 +1,212 @@
+"""How well characters are found: box, mask and boundary AP, precision and recall.
+
+AP is COCO's (Lin et al. 2014), computed by the package faster-coco-eval. Boundary AP (Cheng et al.
+2021) takes, for a pair, the smaller of mask IoU and boundary IoU.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torchvision.ops import box_iou
+
+from ..coco import decode_mask
+from ..errors import ToonOutError
+
+Array = npt.NDArray[Any]
+Kind = Literal["box", "mask", "boundary"]
+
+BOUNDARY_WIDTH = 0.02  # of the picture's diagonal
+_THEIR_NAMES: dict[Kind, Literal["bbox", "segm", "boundary"]] = {
+    "box": "bbox",
+    "mask": "segm",
+    "boundary": "boundary",
+}
+_MATCHED = 0.5  # IoU of a pair that counts for precision and recall
+
+
+@dataclass(frozen=True)
+class AveragePrecision:
+    """COCO's figures for one kind of IoU, in [0, 1]; −1 where there is nothing to find.
+
+    `by_iou`: AP at 0.50, 0.55 … 0.95, whose mean is `ap`; `stats`: all twelve, in COCO's order.
+    """
+
+    by_iou: tuple[float, ...]
+    stats: tuple[float, ...]
+
+    @property
+    def ap(self) -> float:
+        """Mean over ten limits of IoU, also called mAP50-95."""
+        return self.stats[0]
+
+    @property
+    def ap50(self) -> float:
+        """At IoU 0.50, also called mAP50."""
+        return self.stats[1]
+
+    @property
+    def ap75(self) -> float:
+        """At IoU 0.75."""
+        return self.stats[2]
+
+
+@dataclass(frozen=True)
+class Operating:
+    """Precision and recall at IoU 0.5 and at the `score` from which on F1 is best."""
+
+    precision: float
+    recall: float
+    score: float
+
+
+# ---------------------------------------------------------------- boundaries
+
+
+def boundary(mask: Tensor, width: float = BOUNDARY_WIDTH) -> Tensor:
+    """H×W bool → what of it lies within `width` of the diagonal (a pixel at least) of its edge.
+
+    Beyond the picture nothing is; distances are those of a 3×3 window, applied again and again.
+    """
+    import cv2
+
+    plane = np.pad(mask.cpu().numpy().astype(np.uint8), 1)
+    height, width_px = mask.shape
+    depth_px = max(1, round(width * float(np.sqrt(height * height + width_px * width_px))))
+    core = cv2.erode(plane, np.ones((3, 3), np.uint8), iterations=depth_px)
+    return torch.from_numpy((plane - core)[1:-1, 1:-1] > 0)
+
+
+def mask_iou(first: Tensor, second: Tensor) -> float:
+    """Of two H×W bool; 0 if both are empty."""
+    union = int((first | second).sum())
+    return int((first & second).sum()) / union if union else 0.0
+
+
+def boundary_iou(first: Tensor, second: Tensor, width: float = BOUNDARY_WIDTH) -> float:
+    """IoU of the boundaries of two H×W bool (Cheng et al. 2021, arXiv:2103.16562)."""
+    return mask_iou(boundary(first, width), boundary(second, width))
+
+
+# ---------------------------------------------------------------- AP
+
+
+def average_precision(
+    truth: Mapping[str, Any], found: Sequence[Mapping[str, Any]], kind: Kind
+) -> AveragePrecision:
+    """`truth`: a COCO data set (see `coco.dataset`); `found`: annotations with image_id and score.
+
+    Raises ToonOutError without the package faster-coco-eval.
+    """
+    try:
+        from faster_coco_eval import COCO, COCOeval_faster
+    except ImportError as error:
+        raise ToonOutError(
+            "AP needs the package faster-coco-eval, which is not installed. "
+            "Run: pip install 'toonout[eval]' (or: pip install faster-coco-eval)."
+        ) from error
+    if not found:
+        nothing = 0.0 if truth["annotations"] else -1.0
+        return AveragePrecision((nothing,) * 10, (nothing,) * 12)
+    # with a box, its area would decide whether a mask is small, medium or large
+    left_out = () if kind == "box" else ("bbox", "area")
+    given = [{k: v for k, v in one.items() if k not in left_out} for one in found]
+    theirs = COCO(_copied(truth))
+    evaluation = COCOeval_faster(
+        theirs, theirs.loadRes(given), _THEIR_NAMES[kind], boundary_dilation_ratio=BOUNDARY_WIDTH
+    )
+    evaluation.evaluate()
+    evaluation.accumulate()
+    evaluation.summarize()
+    precision: Array = np.asarray(evaluation.eval["precision"])[:, :, :, 0, -1]
+    by_iou = [float(p[p > -1].mean()) if (p > -1).any() else -1.0 for p in precision]
+    stats = tuple(float(value) for value in list(evaluation.stats)[:12])
+    return AveragePrecision(tuple(by_iou), stats)
+
+
+def _copied(truth: Mapping[str, Any]) -> dict[str, Any]:
+    """They write into what they are given."""
+    lists = ("images", "annotations", "categories")
+    return {**truth} | {name: [dict(one) for one in truth[name]] for name in lists}
+
+
+# ---------------------------------------------------------------- precision and recall
+
+
+def best_operating_point(
+    truth: Mapping[str, Any], found: Sequence[Mapping[str, Any]], kind: Kind
+) -> Operating:
+    """Where F1 is best, all pictures together; each is matched from the best score down.
+
+    Crowds are nothing to find.
+    """
+    single = [one for one in truth["annotations"] if not one.get("iscrowd")]
+    wanted, offered = _by_image(single), _by_image(found)
+    hits: list[tuple[float, bool]] = []
+    for image_id, own in offered.items():
+        own = sorted(own, key=lambda one: -float(one["score"]))
+        ious = _ious(own, wanted.get(image_id, []), kind)
+        hits += zip((float(one["score"]) for one in own), _matched(ious), strict=True)
+    total = sum(len(ones) for ones in wanted.values())
+    if not hits or not total:
+        return Operating(0.0, 0.0, 1.0)
+    hits.sort(key=lambda hit: -hit[0])
+    right = np.cumsum([hit for _, hit in hits])
+    scores = np.array([score for score, _ in hits])
+    last_of_equals = np.append(scores[1:] != scores[:-1], [True])
+    f1 = 2 * right / (np.arange(1, len(hits) + 1) + total) * last_of_equals
+    best = int(f1.argmax())
+    return Operating(
+        float(right[best] / (best + 1)), float(right[best] / total), float(scores[best])
+    )
+
+
+def _by_image(annotations: Sequence[Mapping[str, Any]]) -> dict[Any, list[Mapping[str, Any]]]:
+    grouped: dict[Any, list[Mapping[str, Any]]] = defaultdict(list)
+    for annotation in annotations:
+        grouped[annotation["image_id"]].append(annotation)
+    return dict(grouped)
+
+
+def _matched(ious: Tensor) -> list[bool]:
+    """For every row whether it gets a column of its own, the best that is left."""
+    free = ious.clone()
+    hits: list[bool] = []
+    for row in range(len(free)):
+        best = int(free[row].argmax()) if free.shape[1] else -1
+        hit = best >= 0 and float(free[row, best]) >= _MATCHED
+        hits.append(hit)
+        if hit:
+            free[:, best] = -1
+    return hits
+
+
+def _ious(
+    found: Sequence[Mapping[str, Any]], wanted: Sequence[Mapping[str, Any]], kind: Kind
+) -> Tensor:
+    """N×M float64."""
+    if kind == "box":
+        return box_iou(_boxes(found), _boxes(wanted))
+    theirs = [decode_mask(one["segmentation"]) for one in wanted]
+    rows: list[list[float]] = []
+    for one in found:
+        mask = decode_mask(one["segmentation"])
+        ious = [mask_iou(mask, other) for other in theirs]
+        if kind == "boundary":
+            edges = [boundary_iou(mask, other) for other in theirs]
+            ious = [min(pair) for pair in zip(ious, edges, strict=True)]
+        rows.append(ious)
+    return torch.tensor(rows, dtype=torch.float64).reshape(len(found), len(wanted))
+
+
+def _boxes(annotations: Sequence[Mapping[str, Any]]) -> Tensor:
+    """N×4 xyxy."""
+    xywh = torch.tensor([one["bbox"] for one in annotations], dtype=torch.float64).reshape(-1, 4)
+    return torch.cat((xywh[:, :2], xywh[:, :2] + xywh[:, 2:]), 1)

@@ -1,4 +1,4 @@
-"""`toonout evaluate`: figures of a model on composites whose alpha is known."""
+"""`toonout evaluate`: how good mattes are, of files or of models at work."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..errors import BadInput
+from . import evaluate_mattes
 from .fields import Verbs
 from .options import add_model_options, load_model
 
@@ -18,12 +20,21 @@ if TYPE_CHECKING:
 
 EXAMPLES = """\
 examples:
-  toonout evaluate --data art --split val
+  toonout evaluate mattes truth -o report                 files against files
+  toonout evaluate mattes truth --by-folder --metrics PA,BIoU,WF
+  toonout evaluate ours theirs truth -o report            two folders of mattes side by side
+  toonout evaluate --model toonout-mini --model toonout images truth --by-folder -o report
+  toonout evaluate --data art --split val                 composites made from cutouts
   toonout evaluate --data art --split test --model runs/first/best.safetensors --grabcut
-  toonout evaluate --data art --split val --size 512 --json figures.json
 
-Every figure of DATA/fg/SPLIT is laid on plain colours and on scenes, the same on every machine.
-PSNR (dB), pixel accuracy and IoU at 0.5, mean absolute error of alpha.
+Files belong together that have the same place in their folders; the ending may differ. A matte is
+a grey picture or the alpha of a cutout. OUT gets report.html, scores.csv, scores.json and, of
+models, their mattes. docs/measuring.md says which figure to trust.
+
+With --data every figure of DATA/fg/SPLIT is laid on plain colours and on scenes, the same on every
+machine: PSNR (dB), pixel accuracy and IoU at 0.5, mean absolute error of alpha.
+
+exit codes: 0 all measured, 1 some pictures were not, 2 nothing could be measured
 """
 
 
@@ -31,51 +42,72 @@ def add_parser(verbs: Verbs) -> None:
     """Add the verb to the command line."""
     parser = verbs.add_parser(
         "evaluate",
-        help="measure a model on pictures of known alpha",
-        description="Measure a model on composites of known alpha.",
+        help="measure mattes, or models, against pictures of known alpha",
+        description="Measure mattes, or models at work, against known alpha.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--data", metavar="DIR", required=True, help="folder with fg/ and bg/")
-    parser.add_argument("--split", default="val", help="subfolder of fg/ (default: %(default)s)")
     parser.add_argument(
+        "paths", nargs="*", metavar="PATH",
+        help="folders (or files) of mattes and last that of the truth; "
+        "with --model the folder of images and that of the truth",
+    )  # fmt: skip
+    evaluate_mattes.add_options(parser)
+    group = parser.add_argument_group("composites")
+    group.add_argument("--data", metavar="DIR", help="folder with fg/ and bg/")
+    group.add_argument("--split", default="val", help="subfolder of fg/ (default: %(default)s)")
+    group.add_argument(
         "--size", type=int, nargs="+", default=[256, 512], metavar="N",
         help="sides of the composites (default: 256 512)",
     )  # fmt: skip
-    parser.add_argument(
+    group.add_argument(
         "--per-figure", type=int, default=2, metavar="N", help="composites of each (default: 2)"
     )
-    parser.add_argument(
+    group.add_argument(
         "--at-size", action="store_true",
         help="let the network see the composite's own size, not the model's",
     )  # fmt: skip
     parser.add_argument("--grabcut", action="store_true", help="OpenCV's GrabCut beside it")
-    parser.add_argument("--json", metavar="FILE", help="write the rows there as well")
+    parser.add_argument("--json", metavar="FILE", help="write the figures there as well")
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress")
-    add_model_options(parser)
+    add_model_options(parser, several=True)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print a Markdown table on stdout."""
+    """Print Markdown tables on stdout."""
+    if arguments.data and arguments.paths:
+        raise BadInput("either --data or folders must be given", "both", "Leave one out.")
+    if arguments.data:
+        return _run_composites(arguments)
+    return evaluate_mattes.run(arguments)
+
+
+def _run_composites(arguments: argparse.Namespace) -> int:
     from ..evaluation.report import evaluate_composites, markdown_table
 
-    matting = load_model(arguments)
+    mattings = [load_model(arguments, name) for name in arguments.model or ["toonout-mini"]]
     methods: dict[str, Callable[[int], Predict]] = {
-        matting.name: lambda size_px: _predictor(matting, size_px if arguments.at_size else None)
+        matting.name: _at_size(matting, arguments.at_size) for matting in mattings
     }
+    if len(methods) < len(mattings):
+        raise BadInput("models must have different names", ", ".join(arguments.model))
     if arguments.grabcut:
         from ..evaluation.baselines import grabcut
 
         methods["GrabCut"] = lambda _: grabcut
     rows = evaluate_composites(
-        methods, Path(arguments.data), arguments.split, matting.host,
+        methods, Path(arguments.data), arguments.split, mattings[0].host,
         sizes_px=arguments.size, per_figure=arguments.per_figure,
     )  # fmt: skip
     print(markdown_table(rows))
     if arguments.json:
         text = json.dumps([asdict(row) for row in rows], indent=2) + "\n"
-        Path(arguments.json).write_text(text, encoding="utf-8")
+        evaluate_mattes.write_text(Path(arguments.json), text)
     return 0
+
+
+def _at_size(matting: Any, at_size: bool) -> Callable[[int], Predict]:
+    return lambda size_px: _predictor(matting, size_px if at_size else None)
 
 
 def _predictor(matting: Any, resolution: int | None) -> Predict:

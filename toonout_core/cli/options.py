@@ -14,15 +14,17 @@ if TYPE_CHECKING:
 Group = argparse._ArgumentGroup  # pyright: ignore[reportPrivateUsage] (it has no public name)
 
 
-def add_model_options(parser: argparse.ArgumentParser) -> None:
-    """What every verb that runs a network has."""
+def add_model_options(parser: argparse.ArgumentParser, *, several: bool = False) -> None:
+    """What every verb that runs a network has; `several`: --model may be given more than once."""
     group = parser.add_argument_group("model")
+    note = "may be given several times" if several else "default: %(default)s"
     group.add_argument(
         "--model",
-        default="toonout-mini",
+        action="append" if several else "store",
+        default=None if several else "toonout-mini",
         metavar="NAME|FILE",
         help="toonout-mini is small and part of this package; toonout is the full-quality one "
-        "(844 MB, downloaded once); see 'toonout weights list' (default: %(default)s)",
+        f"(844 MB, downloaded once); see 'toonout weights list' ({note})",
     )
     group.add_argument(
         "--resolution", type=int, metavar="N", help="side of the square that the network sees"
@@ -137,12 +139,12 @@ def add_file_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("-q", "--quiet", action="store_true", help="say nothing but errors")
 
 
-def load_model(arguments: argparse.Namespace) -> Matting:
-    """The pipeline that the model options name."""
+def load_model(arguments: argparse.Namespace, name: str | None = None) -> Matting:
+    """The pipeline that the model options name, or the model `name` with the other options."""
     from ..matting import load_matting
 
     return load_matting(
-        arguments.model,
+        name or arguments.model,
         host=open_host(arguments),
         precision=arguments.precision,
         resolution=arguments.resolution,

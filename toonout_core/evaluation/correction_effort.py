@@ -64,7 +64,7 @@ def _effort(errors: Array, other: Array) -> int:
         return 0
     regions, _, areas = label_regions(errors, 8)
     paths = [contour.reshape(-1, 2) for contour in contours]
-    points = np.concatenate(paths)
+    points: Array = np.concatenate(paths)
     chosen = _first_visits(points) & _dilate(other)[points[:, 1], points[:, 0]]
     touched = np.unique(regions[points[chosen, 1], points[chosen, 0]])
     separate = len(areas) - np.count_nonzero(touched)

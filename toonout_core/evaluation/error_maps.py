@@ -1,0 +1,38 @@
+"""Where a matte is wrong, as a picture for people."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ..ops.compositing import over, parse_colour
+from .matte_pair import MattePair
+
+LOUD = "magenta"  # no drawing's edge hides on it
+MISSING, SURPLUS = "#ff3b30", "#00e5ff"
+_BRIGHTEST = 0.45  # of the grey picture below: the colours stand out on it
+
+
+def error_map(prediction: Tensor, truth: Tensor, image: Tensor | None = None) -> Tensor:
+    """Alpha and true alpha 1×1×H×W in [0, 1] → 1×3×H×W: the picture 1×3×H×W in dark grey (or the
+    truth), over it in red what the matte lacks and in cyan what it has too much.
+
+    Colours are as strong as the root of the error: 1 % of opacity can be seen.
+    """
+    MattePair(prediction, truth)  # of one size
+    prediction, truth = (matte.detach().float().cpu() for matte in (prediction, truth))
+    below = truth if image is None else image.detach().float().cpu().mean(1, keepdim=True)
+    picture = (_BRIGHTEST * below).expand(-1, 3, -1, -1)
+    difference = truth - prediction
+    for colour, error in ((MISSING, difference), (SURPLUS, -difference)):
+        strength = error.clamp(0, 1).sqrt()
+        picture = over(parse_colour(colour).expand_as(picture), strength, picture)
+    return picture
+
+
+def over_loud_colour(alpha: Tensor, image: Tensor | None = None) -> Tensor:
+    """The picture 1×3×H×W (or white) cut out by `alpha` 1×1×H×W and laid over magenta."""
+    alpha = alpha.detach().float().cpu()
+    if image is None:
+        image = torch.ones_like(alpha).expand(-1, 3, -1, -1)
+    return over(image.detach().float().cpu(), alpha, parse_colour(LOUD))

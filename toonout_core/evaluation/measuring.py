@@ -1,0 +1,163 @@
+"""Measure predictions in files, or models at work, against truths in files."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+
+import torch
+from torch import Tensor
+
+from ..errors import Cancelled, ToonOutError
+from ..host import Step
+from ..imaging import from_levels, read, to_levels
+from ..ops.compositing import over
+from ..ops.eight_bit import resize_eight_bit
+from ..publishing import partial_file, publish
+from ..writing import encode
+from .matting_metrics import MatteScores, mean_matte_scores, score_matte
+from .pairing import Pair, read_matte
+from .peak_memory import peak_memory
+
+log = logging.getLogger("toonout")
+
+Predict = Callable[[Tensor], Tensor]  # picture 1×3×H×W → alpha 1×1×H×W
+
+# what a single picture can do wrong; the others go on
+_FAILURES = (ToonOutError, OSError, RuntimeError, ValueError, MemoryError)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One matte. `image`: the picture's file, if known; `seconds`: of the model alone."""
+
+    pair: Pair
+    matte: Path | None
+    image: Path | None
+    scores: MatteScores
+    seconds: float | None = None
+    note: str = ""
+
+
+@dataclass
+class Method:
+    """One model or folder of predictions. `problems`: (name of the picture, sentence)."""
+
+    name: str
+    rows: list[Measured] = field(default_factory=list[Measured])
+    problems: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+    device: str = ""
+    peak_bytes: int | None = None
+    file_bytes: int | None = None
+
+    def mean(self, category: str | None = None) -> MatteScores | None:
+        """Over the pictures of a category, or over all; None if there are none."""
+        scores = [row.scores for row in self.rows if category in (None, row.pair.category)]
+        return mean_matte_scores(scores) if scores else None
+
+    @property
+    def seconds(self) -> float | None:
+        """Median of a picture; the first one, which warms up, counts only where it is alone."""
+        known = [row.seconds for row in self.rows if row.seconds is not None]
+        return median(known[1:] or known) if known else None
+
+
+def measure_files(
+    name: str,
+    pairs: Sequence[Pair],
+    metrics: Sequence[str],
+    step: Step,
+    *,
+    images: dict[str, Path] | None = None,
+) -> Method:
+    """Score each prediction; what cannot be read becomes a problem of the method."""
+    method = Method(name)
+    for pair in pairs:
+        try:
+            prediction, truth = read_matte(pair.source), read_matte(pair.truth)
+            prediction, note = _fitted(prediction, truth)
+            scores = score_matte(prediction, truth, metrics)
+            image = (images or {}).get(pair.name)
+            method.rows.append(Measured(pair, pair.source, image, scores, note=note))
+        except _FAILURES as error:
+            _remember(method, pair, error)
+        step()
+    return method
+
+
+def measure_model(
+    method: Method,
+    predict: Predict,
+    pairs: Sequence[Pair],
+    metrics: Sequence[str],
+    step: Step,
+    *,
+    device: torch.device,
+    mattes: Path | None = None,
+) -> None:
+    """Run a model over the images of `pairs` and score its mattes, rounded to 8 bit as in files.
+
+    `mattes`: folder for them. The model never sees the alpha that an image may have, but white
+    where that is transparent.
+    """
+    method.device = str(device)
+    with peak_memory(device) as peak:
+        for pair in pairs:
+            try:
+                method.rows.append(_run(predict, pair, metrics, device, mattes))
+            except _FAILURES as error:
+                _remember(method, pair, error)
+            step()
+    method.peak_bytes = peak.size_bytes
+
+
+def _run(
+    predict: Predict,
+    pair: Pair,
+    metrics: Sequence[str],
+    device: torch.device,
+    mattes: Path | None,
+) -> Measured:
+    picture, truth = read(pair.source), read_matte(pair.truth)
+    image = picture.image
+    if picture.alpha is not None:
+        image = over(image, picture.alpha, torch.ones_like(image))
+    begun = time.perf_counter()
+    alpha = predict(image)
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    seconds = time.perf_counter() - begun
+    prediction, note = _fitted(from_levels(to_levels(alpha)).cpu(), truth)
+    scores = score_matte(prediction, truth, metrics)
+    written = None if mattes is None else _write(alpha, mattes / f"{pair.name}.png")
+    return Measured(pair, written, pair.source, scores, seconds, note)
+
+
+def _write(alpha: Tensor, path: Path) -> Path:
+    with partial_file(path.parent) as partial:
+        with partial.open("xb") as stream:
+            encode(stream, alpha)
+        publish(partial, path, overwrite=True)
+    return path
+
+
+def _fitted(prediction: Tensor, truth: Tensor) -> tuple[Tensor, str]:
+    if prediction.shape == truth.shape:
+        return prediction, ""
+    size_hw = (int(truth.shape[-2]), int(truth.shape[-1]))
+    note = (
+        f"resized from {prediction.shape[-1]}×{prediction.shape[-2]} to {size_hw[1]}×{size_hw[0]}"
+    )
+    return resize_eight_bit(prediction, size_hw), note  # as published: not antialiased
+
+
+def _remember(method: Method, pair: Pair, error: Exception) -> None:
+    if isinstance(error, Cancelled):
+        raise error
+    log.debug("%s", pair.source, exc_info=error)
+    first = str(error).splitlines()[0] if str(error) else type(error).__name__
+    method.problems.append((pair.name, first))

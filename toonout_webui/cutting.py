@@ -46,8 +46,8 @@ class Cut:
         return keeping_alpha.mark(self.matte.cutout())
 
     def mask(self) -> Image:
-        """L, white is the character."""
-        return to_pil(self.matte.alpha)
+        """RGB, white is the character; hosts write it as grey PNG."""
+        return keeping_alpha.mark_mask(to_pil(self.matte.alpha))
 
     def on_colour(self, colour: str) -> Image:
         """RGB, for what cannot be transparent."""
@@ -77,7 +77,7 @@ def cut(source: Any, options: CutoutOptions, background: Any = None) -> Cut:
     picture = source if isinstance(source, Picture) else read(source)
     matte, device, notes = cut_to_matte(picture, options)
     if options.crop:
-        matte, missed = _cropped(matte, options.margin_px)
+        matte, missed = cropped(matte, options.margin_px)
         notes += missed
     return Cut(matte, options, device, tuple(notes), _behind(matte, options, background))
 
@@ -130,7 +130,8 @@ def _adjustments(options: CutoutOptions) -> AdjustOptions | None:
     return None if wanted == AdjustOptions() else wanted
 
 
-def _cropped(matte: Matte, margin_px: int) -> tuple[Matte, list[str]]:
+def cropped(matte: Matte, margin_px: int) -> tuple[Matte, list[str]]:
+    """What is not empty, with a margin as far as the picture goes; a note if all of it is."""
     visible = matte.alpha[0] > SUBJECT
     if not bool(visible.any()):
         return matte, ["nothing to crop to"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from . import generating, hosts, keeping_alpha, routes, settings
+from . import generating, hosts, keeping_alpha, routes, sending, settings, tab
 from .extras import Extras
 from .generating import Generate
 from .pipelines import PIPELINES
@@ -17,6 +17,9 @@ def register() -> None:
     hosts.on("before_image_saved", keeping_alpha.before_image_saved)
     hosts.on("image_grid", keeping_alpha.image_grid)
     hosts.on("before_ui", generating.add_axes)
+    hosts.on("before_ui", sending.forget)
+    hosts.on("after_component", sending.after_component)
+    hosts.on("ui_tabs", tab.on_ui_tabs)
     hosts.on("ui_settings", settings.on_ui_settings)
     hosts.on("app_started", routes.on_app_started)
     hosts.on("script_unloaded", unload)

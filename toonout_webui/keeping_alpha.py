@@ -13,6 +13,7 @@ from typing import Any
 from PIL.Image import Image
 
 ATTRIBUTE = "toonout_alpha"
+MASK = "toonout_mask"
 INFOTEXT = "ToonOut"  # what infotexts of ours begin their entries with
 # WebP keeps alpha in itself, but hosts write it as RGB
 LOSSY = frozenset({".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".jxl"})
@@ -22,6 +23,13 @@ def mark(cutout: Image) -> Image:
     """The same RGBA picture, carrying its alpha a second time."""
     setattr(cutout, ATTRIBUTE, cutout.getchannel("A"))
     return cutout
+
+
+def mark_mask(mask: Image) -> Image:
+    """An RGB picture of a mask (Forge fails on grey ones), to be written as grey PNG."""
+    picture = mask.convert("RGB")
+    setattr(picture, MASK, True)
+    return picture
 
 
 def is_marked(picture: Any) -> bool:
@@ -34,6 +42,8 @@ def before_image_saved(params: Any) -> None:
     alpha = getattr(params.image, ATTRIBUTE, None)
     if alpha is not None and params.image.size == alpha.size:
         params.image.putalpha(alpha)
+    elif hasattr(params.image, MASK):
+        params.image = params.image.convert("RGB").convert("L")
     elif not _is_ours(params):
         return
     root, suffix = os.path.splitext(params.filename)

@@ -1,0 +1,140 @@
+"""From our tab to img2img, inpaint and Extras, whose components are met while the page is made."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from ..toonout_core import BadInput
+from ..toonout_core.imaging import Picture, from_pil, to_pil
+from ..toonout_core.ops.compositing import over, parse_colour
+from . import hosts
+
+UPLOAD_BASE, UPLOAD_MASK = "img_inpaint_base", "img_inpaint_mask"
+CANVAS = "img2maskimg"
+
+_met: dict[str, Any] = {}
+
+
+def after_component(component: Any, **arguments: Any) -> None:
+    """Called by the host for every component that it makes."""
+    elem_id = str(arguments.get("elem_id") or getattr(component, "elem_id", ""))
+    classes = getattr(component, "elem_classes", None) or []
+    if elem_id in (UPLOAD_BASE, UPLOAD_MASK):
+        _met[elem_id] = component
+    if "logical_image_foreground" in classes:
+        _met[f"foreground {elem_id}"] = component
+
+
+def forget() -> None:
+    """Before a new page."""
+    _met.clear()
+
+
+def connect(buttons: dict[str, Any], source: Any, cutout: Any, mask: Any, colour: Any) -> None:
+    """Let "img2img", "inpaint", "canvas" and "extras" send what the components show."""
+    _connect_picture(buttons, cutout, colour)
+    _connect_upload(buttons["inpaint"], source, mask)
+    _connect_canvas(buttons.get("canvas"), source, mask)
+
+
+def has_canvas() -> bool:
+    """Whether inpainting has Forge's canvas, which takes a mask as strokes."""
+    return _canvas() is not None
+
+
+def _paste_fields(tab: str) -> dict[str, Any]:
+    module = hosts.infotext()
+    return getattr(module, "paste_fields", {}).get(tab, {}) if module else {}
+
+
+def _connect_picture(buttons: dict[str, Any], cutout: Any, colour: Any) -> None:
+    fields = _paste_fields("img2img")
+    if fields.get("init_img") is not None:
+        sizes = [_size_field(fields, name) for name in ("Size-1", "Size-2")]
+        outputs = [fields["init_img"], *(part for part in sizes if part is not None)]
+
+        def send(picture: Any, behind: str) -> list[Any]:
+            flat = flattened(picture, behind)
+            return [flat, flat.width, flat.height][: len(outputs)]
+
+        _send(buttons["img2img"], send, [cutout, colour], outputs, "switch_to_img2img()")
+    extras = _paste_fields("extras").get("init_img")
+    if extras is not None:
+        _send(buttons["extras"], _required, [cutout], [extras], "switch_to_extras()")
+
+
+def _connect_upload(button: Any, source: Any, mask: Any) -> None:
+    base, painted = _met.get(UPLOAD_BASE), _met.get(UPLOAD_MASK)
+    if base is None or painted is None:
+        return
+
+    def send(picture: Any, white: Any) -> list[Any]:
+        _require_same_size(picture, white)
+        return [flattened(picture, "white"), white.convert("RGB")]
+
+    _send(button, send, [source, mask], [base, painted], "switch_to_img2img_tab(4)")
+
+
+def _connect_canvas(button: Any, source: Any, mask: Any) -> None:
+    places = _canvas()
+    if button is None or places is None:
+        return
+
+    def send(picture: Any, white: Any) -> list[Any]:
+        _require_same_size(picture, white)
+        return [flattened(picture, "white"), strokes(white)]
+
+    _send(button, send, [source, mask], list(places), "switch_to_inpaint()")
+
+
+def _canvas() -> tuple[Any, Any] | None:
+    background = _paste_fields("inpaint").get("init_img")
+    if "logical_image_background" not in (getattr(background, "elem_classes", None) or []):
+        return None
+    foreground = _met.get(f"foreground {getattr(background, 'elem_id', '')}")
+    return None if foreground is None else (background, foreground)
+
+
+def _send(button: Any, work: Any, inputs: list[Any], outputs: list[Any], switch: str) -> None:
+    def send(*values: Any) -> Any:
+        found = work(*values)
+        return found if len(outputs) > 1 else found[0] if isinstance(found, list) else found
+
+    sent = button.click(send, inputs, outputs, show_progress=False)
+    code = "() => { " + switch + "; return []; }"
+    sent.success(fn=None, inputs=None, outputs=None, **hosts.script(code))
+
+
+def _size_field(fields: dict[str, Any], name: str) -> Any:
+    found = (part for part, label in fields.get("fields") or [] if label == name)
+    return next(found, None)
+
+
+def _required(picture: Any) -> Any:
+    if picture is None:
+        raise gr.Error("There is nothing to send yet: cut a picture out first.")
+    return picture
+
+
+def _require_same_size(picture: Any, mask: Any) -> None:
+    if _required(picture).size != _required(mask).size:
+        raise gr.Error("The mask was cropped: cut the picture out again without Crop.")
+
+
+def flattened(picture: Any, colour: str) -> Any:
+    """RGB on a colour: some hosts show what is hidden under alpha instead."""
+    given: Picture = from_pil(_required(picture))
+    if given.alpha is None:
+        return to_pil(given.image)
+    try:
+        return to_pil(over(given.image, given.alpha, parse_colour(colour)))
+    except BadInput as error:
+        raise gr.Error(str(error)) from error
+
+
+def strokes(mask: Any) -> Any:
+    """White RGBA whose alpha is the mask: what the canvas keeps as a drawing."""
+    grey = from_pil(mask).image[:, :1]
+    return to_pil(grey.new_ones(1, 3, *grey.shape[-2:]), grey)

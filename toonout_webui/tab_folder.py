@@ -1,0 +1,205 @@
+"""A folder of pictures, or several that are uploaded: the engine of the command line."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from modules import shared
+
+from ..toonout_core import BadInput, Cancelled, Matte, ToonOutError
+from ..toonout_core.batch import Batch
+from ..toonout_core.destination import Destination
+from ..toonout_core.imaging import Picture, read
+from ..toonout_core.manifest import Manifest
+from ..toonout_core.naming import Found, Source, find_sources
+from ..toonout_core.ops.compositing import parse_colour
+from ..toonout_core.output import Output
+from ..toonout_core.report import Report, Result
+from . import hosts, previews, widgets
+from .cutting import cropped, cut_to_matte, wish
+from .options import CutoutOptions
+
+FORMATS = ("png", "webp", "tiff", "jpg")
+
+_stop = threading.Event()
+
+
+def elem_id(name: str) -> str:
+    """Of a component of this tab."""
+    return f"toonout_folder_{name}"
+
+
+def build() -> None:
+    """Make the components inside of the current tab, and connect them."""
+    with gr.Row(equal_height=False):
+        with gr.Column(variant="compact"):
+            places = _places()
+            with gr.Row():
+                start = gr.Button("Start", variant="primary", elem_id=elem_id("start"))
+                stop = gr.Button("Stop", elem_id=elem_id("stop"))
+            options = widgets.build(elem_id)
+        with gr.Column(variant="compact"):
+            status = gr.HTML(elem_id=elem_id("status"))
+    names = list(options)
+
+    def run(*values: Any) -> Iterator[str]:
+        given = dict(zip(names, values[len(places) :], strict=True))
+        yield from work(*values[: len(places)], given)
+
+    start.click(run, [*places, *options.values()], [status])
+    stop.click(_stop.set, [], [], queue=False)
+
+
+def _places() -> list[Any]:
+    hidden = bool(hosts.flag("hide_ui_dir_config", False))
+    files = gr.Files(label="Pictures", elem_id=elem_id("files"))
+    folder = gr.Textbox(
+        label="Or a folder on the machine of the server", max_lines=1, visible=not hidden,
+        elem_id=elem_id("input"),
+    )  # fmt: skip
+    out = gr.Textbox(
+        label="Folder for the results", max_lines=1, visible=not hidden, elem_id=elem_id("results"),
+        info="Empty: toonout, in the host's folder of Extras.",
+    )  # fmt: skip
+    with gr.Row():
+        recursive = gr.Checkbox(
+            True, label="With subfolders", info="They appear again among the results.",
+            elem_id=elem_id("recursive"),
+        )  # fmt: skip
+        resume = gr.Checkbox(
+            True, label="Go on", info="Leave out what is done with the same options.",
+            elem_id=elem_id("resume"),
+        )  # fmt: skip
+        kind = gr.Dropdown(
+            choices=list(FORMATS), value="png", label="Format", elem_id=elem_id("format")
+        )
+    return [files, folder, out, recursive, resume, kind]
+
+
+def work(
+    files: list[Any] | None,
+    folder: str,
+    out: str,
+    recursive: bool,
+    resume: bool,
+    kind: str,
+    values: dict[str, Any],
+) -> Iterator[str]:
+    """Status lines while pictures are cut out, a report at the end."""
+    _stop.clear()
+    try:
+        chosen, background = widgets.split(values)
+        options = wish(chosen)
+        output = output_of(options, kind, background)
+        target = output_folder(out)
+        sources = search(files, folder, target, recursive)
+        destination = Destination(
+            target, sources.sources, settings=settings_of(options, kind), resume=resume,
+            manifest=Manifest(target),
+        )  # fmt: skip
+        batch = Batch(destination, lambda: lambda picture: matte_of(picture, options), output)
+        yield from progress(batch, sources)
+    except ToonOutError as error:
+        yield previews.sentence(str(error), "bad")
+
+
+def progress(batch: Batch, found: Found) -> Iterator[str]:
+    """One picture at a time in the host's queue, so that others get their turn between two."""
+    report = Report([Result(Path(name), "failed", message=text) for name, text in found.problems])
+    results = batch.run()
+    yield previews.sentence(f"0/{len(batch)}")
+    try:
+        while not _stop.is_set():
+            with hosts.job("ToonOut"):
+                result = next(results, None)
+            if result is None:
+                break
+            report.results.append(result)
+            yield previews.sentence(f"{len(report.results)}/{len(batch)}: {result.source.name}")
+        report.interrupted = _stop.is_set()
+    except Cancelled:
+        report.interrupted = True
+    finally:
+        results.close()  # pyright: ignore (a generator)
+    yield conclusion(report, batch.destination.out)
+
+
+def conclusion(report: Report, out: Path) -> str:
+    """What became of all pictures."""
+    rows = [
+        (result.source.name, result.status, result.message or ", ".join(result.notes))
+        for result in report.results
+        if result.message or result.notes
+    ]
+    told = previews.sentence(report.sentence(), "bad" if report.exit_code else "good")
+    told += previews.sentence(f"Results: {out}")
+    return told + (previews.table(("picture", "state", "what happened"), rows) if rows else "")
+
+
+# ---------------------------------------------------------------- from components to parts
+
+
+def search(files: list[Any] | None, folder: str, out: Path, recursive: bool) -> Found:
+    """The pictures that are meant; those that were uploaded come first, under their own names."""
+    if files:
+        return uploaded(files)
+    if hosts.flag("hide_ui_dir_config", False):
+        raise BadInput("pictures must be uploaded here", "none")
+    if not folder.strip():
+        raise BadInput("there must be pictures or a folder", "none", "Choose some.")
+    return find_sources(
+        [folder.strip()], recursive=recursive, out=out, results=Manifest(out).outputs()
+    )
+
+
+def uploaded(files: Sequence[Any]) -> Found:
+    """Uploads lie in temporary folders; results get the names that the user knows."""
+    sources: list[Source] = []
+    taken: set[str] = set()
+    for upload in files:
+        name = Path(hosts.file_name(upload))
+        target = name.stem if name.stem.casefold() not in taken else name.name
+        taken.add(target.casefold())
+        sources.append(Source(Path(upload.name), Path(target)))
+    return Found(sources)
+
+
+def output_folder(text: str) -> Path:
+    """Where results go."""
+    if text.strip() and not hosts.flag("hide_ui_dir_config", False):
+        return Path(text.strip()).expanduser().absolute()
+    base = getattr(shared.opts, "outdir_samples", "") or getattr(
+        shared.opts, "outdir_extras_samples", "outputs"
+    )
+    return Path(base).absolute() / "toonout"
+
+
+def output_of(options: CutoutOptions, kind: str, background: Any) -> Output:
+    """What a result is written as."""
+    if options.output == "cutout + mask":
+        raise BadInput("output must be cutout or mask for a folder", options.output)
+    if kind not in FORMATS:
+        raise BadInput(f"format must be one of {', '.join(FORMATS)}", repr(kind))
+    behind = None
+    if options.background == "colour":
+        behind = parse_colour(options.colour)
+    elif options.background == "picture":
+        if background is None:
+            raise BadInput("background must come with a picture", "none", "Choose one.")
+        behind = read(background).image
+    return Output(format=kind, mask_only=options.output == "mask", background=behind)  # pyright: ignore
+
+
+def settings_of(options: CutoutOptions, kind: str) -> dict[str, Any]:
+    """All that a result depends on, beside its picture."""
+    return {"model": options.model, "format": kind, **options.changed()}
+
+
+def matte_of(picture: Picture, options: CutoutOptions) -> Matte:
+    """One picture of a batch."""
+    matte, _, _ = cut_to_matte(picture, options)
+    return cropped(matte, options.margin_px)[0] if options.crop else matte

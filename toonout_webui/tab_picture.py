@@ -1,0 +1,159 @@
+"""One picture: cut it out, look at it, compare models, send it on."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import gradio as gr
+from modules import shared
+
+from ..toonout_core import ToonOutError
+from ..toonout_core.imaging import read
+from . import hosts, previews, sending, widgets
+from .cutting import cut, wish
+from .pipelines import model_names
+
+log = logging.getLogger("toonout")
+
+PREFIX = "toonout_tab"
+Handler = Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """The components that more than one function needs."""
+
+    source: Any
+    options: dict[str, Any]
+    cutout: Any
+    mask: Any
+    slider: Any
+    status: Any
+
+
+def elem_id(name: str) -> str:
+    """Of a component of this tab."""
+    return f"{PREFIX}_{name}"
+
+
+def build() -> None:
+    """Make the components inside of the current tab, and connect them."""
+    with gr.Row(equal_height=False):
+        with gr.Column(variant="compact"):
+            source = hosts.image(
+                label="Picture", type="pil", image_mode="RGBA", interactive=True,
+                elem_id=elem_id("source"),
+            )  # fmt: skip
+            with gr.Row():
+                start = gr.Button("Cut out", variant="primary", elem_id=elem_id("start"))
+                stop = gr.Button("Stop", elem_id=elem_id("stop"))
+            options = widgets.build(elem_id)
+        with gr.Column(variant="compact"):
+            panel = _results(source, options)
+            buttons, colour = _send_buttons()
+            compare, chosen, shown = _comparison()
+    start.click(
+        runner(panel), [source, *options.values()],
+        [panel.cutout, panel.mask, panel.slider, panel.status],
+    )  # fmt: skip
+    compare.click(comparer(panel), [source, chosen, *options.values()], [shown, panel.status])
+    stop.click(interrupt, [], [], queue=False)
+    sending.connect(buttons, source, panel.cutout, panel.mask, colour)
+
+
+def _results(source: Any, options: dict[str, Any]) -> Panel:
+    status = gr.HTML(elem_id=elem_id("status"))
+    with gr.Tabs():
+        with gr.TabItem("Cutout"):
+            cutout = hosts.image(
+                label="Cutout", type="pil", image_mode="RGBA", interactive=False,
+                elem_id=elem_id("cutout"), elem_classes=["toonout-checker"],
+            )  # fmt: skip
+        with gr.TabItem("Before / after"):
+            slider = gr.HTML(elem_id=elem_id("slider"))
+        with gr.TabItem("Mask"):
+            mask = hosts.image(
+                label="Mask", type="pil", image_mode="RGB", interactive=False,
+                elem_id=elem_id("mask"),
+            )  # fmt: skip
+    return Panel(source, options, cutout, mask, slider, status)
+
+
+def _send_buttons() -> tuple[dict[str, Any], Any]:
+    labels = {"img2img": "Send to img2img", "inpaint": "Send to inpaint (picture and mask)"}
+    if sending.has_canvas():
+        labels["canvas"] = "Send to the inpaint canvas"
+    labels["extras"] = "Send to Extras"
+    with gr.Row():
+        buttons = {
+            name: gr.Button(label, elem_id=elem_id(f"send_{name}"))
+            for name, label in labels.items()
+        }
+    colour = gr.Textbox(
+        value="white", max_lines=1, label="Colour behind the cutout in img2img",
+        elem_id=elem_id("send_colour"),
+    )  # fmt: skip
+    return buttons, colour
+
+
+def _comparison() -> tuple[Any, Any, Any]:
+    with gr.Accordion("Compare models", open=False):
+        chosen = gr.Dropdown(
+            choices=model_names(), value=[], multiselect=True, label="Models, side by side",
+            elem_id=elem_id("compared"),
+        )  # fmt: skip
+        compare = gr.Button("Compare", elem_id=elem_id("compare"))
+        shown = hosts.gallery(label="Comparison", elem_id=elem_id("comparison"))
+    return compare, chosen, shown
+
+
+def runner(panel: Panel) -> Handler:
+    """What "Cut out" does: picture and options → cutout, mask, slider, status."""
+    names = list(panel.options)
+
+    def run(image: Any, *values: Any) -> tuple[Any, Any, str, str]:
+        if image is None:
+            return None, None, "", previews.sentence("Choose a picture first.", "bad")
+        chosen, background = widgets.split(dict(zip(names, values, strict=True)))
+        try:
+            options = wish(chosen)
+            with hosts.job("ToonOut"):
+                result = cut(image, options, background)
+        except ToonOutError as error:
+            return None, None, "", previews.sentence(str(error), "bad")
+        slider = "" if options.crop else previews.slider(result.matte, result.behind)
+        told = previews.sentence(result.sentence(), "good")
+        return result.cutout(), result.mask(), slider, told
+
+    return run
+
+
+def comparer(panel: Panel) -> Handler:
+    """What "Compare" does: picture, names and options → gallery, status."""
+    names = list(panel.options)
+
+    def compare(image: Any, models: list[str] | None, *values: Any) -> tuple[Any, str]:
+        if image is None or not models:
+            return [], previews.sentence("Choose a picture, and models to compare.", "bad")
+        chosen, background = widgets.split(dict(zip(names, values, strict=True)))
+        shown: list[tuple[Any, str]] = []
+        failed: list[str] = []
+        picture = read(image)
+        for model in models:
+            try:
+                options = replace(wish(chosen), model=model)
+                with hosts.job("ToonOut"):
+                    shown.append((cut(picture, options, background).main(), model))
+            except ToonOutError as error:
+                failed.append(f"{model}: {error}")
+        return shown, previews.sentence("\n".join(failed), "bad")
+
+    return compare
+
+
+def interrupt() -> None:
+    """The host's own stop."""
+    shared.state.interrupt()

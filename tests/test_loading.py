@@ -473,7 +473,7 @@ def test_row_decides_patch_order_and_the_caller_overrides(monkeypatch, host, fol
 
 def test_folders_are_hashed_once(monkeypatch, host, folder):
     path = write(unet(), folder / "a.safetensors")
-    set_table(monkeypatch, published(path))
+    set_table(monkeypatch, replace(published(path), file="published.safetensors"))
     load_network("published", host)
     before = len(host.totals)
     assert before == 1
@@ -486,6 +486,35 @@ def test_folders_are_hashed_once(monkeypatch, host, folder):
     with pytest.raises(DownloadFailed):
         load_network("published", again, download=False)
     assert len(again.totals) == 1
+
+
+def test_published_name_serves_where_the_content_is_not_known(monkeypatch, host, folder, caplog):
+    path = write(unet(), folder / "published.safetensors")
+    row = replace(published(path), sha256="0" * 64)
+    set_table(monkeypatch, row)
+    for _ in range(2):
+        loaded = load_network("published", host, download=False)
+    assert (loaded.path, loaded.weights) == (path, row)
+    assert caplog.text.count("bears the name of published") == 1
+    assert row.sha256 in caplog.text
+    with pytest.raises(CorruptWeights, match="sha256 0000"):
+        load_network("published", host, download=False, verify=True)
+    exact = path.rename(folder / "other.safetensors")
+    set_table(monkeypatch, replace(row, sha256=published(exact).sha256))
+    (folder / "published.safetensors").write_bytes(write(unet(), folder / "b.pt").read_bytes())
+    assert load_network("published", host, download=False).path == exact
+
+
+@pytest.mark.parametrize("case", ["size", "two rows"])
+def test_published_name_alone_is_not_enough(monkeypatch, host, folder, case):
+    path = write(unet(), folder / "model.safetensors")
+    row = replace(published(path), sha256="0" * 64)
+    if case == "size":
+        set_table(monkeypatch, replace(row, size_bytes=row.size_bytes + 1))
+    else:
+        set_table(monkeypatch, row, replace(row, name="another"))
+    with pytest.raises(DownloadFailed):
+        load_network("published", host, download=False)
 
 
 def test_stop_while_hashing_passes_through(monkeypatch, folder):

@@ -4,13 +4,16 @@ The host's folders are searched in its order. ComfyUI: `background_removal`, `an
 what extra_model_paths adds to them, then the folders of other packs for the same files
 (`models/BiRefNet`, `models/RMBG/BiRefNet`, `models/sams`, …), then the cache; last what the hub's
 own client keeps for other programs. A published file is known by its size and sha256, whatever it
-is called; a file that `weights convert` wrote says itself what it is.
+is called; a file that `weights convert` wrote says itself what it is. Where neither is found, a
+file of the published name and size serves, and that it was not compared is said.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from .errors import CorruptWeights, UnknownModel
@@ -19,6 +22,8 @@ from .host import Host
 from .hub import cached
 from .reading import SUFFIXES, read_header
 from .weights import WEIGHTS, Weights
+
+log = logging.getLogger("toonout")
 
 ASSETS = Path(__file__).parent / "assets"
 WEIGHTS_KEY = "toonout.weights"  # in the metadata of converted files: name of the row
@@ -49,7 +54,8 @@ def find_file(row: Weights, host: Host) -> Path | None:
             return path
     names = {candidate.name for candidate in rows}
     converted = next((path for path in files if claimed_name(path) in names), None)
-    return converted or next(filter(None, (_in_hub_cache(r, fingerprints) for r in rows)), None)
+    fetched = next(filter(None, (_in_hub_cache(r, fingerprints) for r in rows)), None)
+    return converted or fetched or _find_by_name(rows, files, fingerprints)
 
 
 def identify(path: Path, host: Host) -> Weights | None:
@@ -96,6 +102,29 @@ def _in_hub_cache(row: Weights, fingerprints: Fingerprints) -> Path | None:
     # the cache calls the bytes of a large file by their sha256
     wanted = row.sha256 or path.resolve().name
     return path if fingerprints.of(path).sha256 == wanted else None
+
+
+def _find_by_name(
+    rows: list[Weights], files: list[Path], fingerprints: Fingerprints
+) -> Path | None:
+    """A file that only looks like a published one; names that several bear say nothing."""
+    names = [Path(row.file).name for row in WEIGHTS]
+    for row in rows:
+        name = Path(row.file).name
+        for path in files if names.count(name) == 1 else ():
+            if path.name == name and _may_be(path, row):
+                got = f"{fingerprints.of(path).sha256} instead of {row.sha256 or 'a known one'}"
+                _warn_once(
+                    f"{path} bears the name of {row.name}, but its sha256 is {got}. It is used as "
+                    f"it is; if the results are poor, delete it and get it again: {row.url}"
+                )
+                return path
+    return None
+
+
+@cache
+def _warn_once(text: str) -> None:
+    log.warning(text)
 
 
 def _name(row: Weights) -> str:

@@ -99,28 +99,17 @@ class Choice:
 
 def choose(instances: Instances, choice: Choice) -> tuple[Instances, Instances]:
     """The chosen ones, and the rest in the order that they were in."""
-    kept = parse_numbers(choice.numbers, len(instances))
     places: set[int] | None = None
     if choice.points_xy is not None or choice.boxes_xyxy is not None:
         places = _at_points(instances, choice.points_xy) | _at_boxes(instances, choice.boxes_xyxy)
     fits = _fitting(instances, choice)
-    kept = [i for i in kept if i in fits and (places is None or i in places)]
-    chosen = instances[kept]
+    numbers = parse_numbers(choice.numbers, len(instances))
+    kept = [i for i in numbers if i in fits and (places is None or i in places)]
     if choice.order is not None:
-        order = _numbered(chosen, kept, choice)
-        kept = order
         chosen = instances[kept]
-    if choice.limit:
-        kept = kept[: choice.limit]
-        chosen = instances[kept]
-    return chosen, instances[[i for i in range(len(instances)) if i not in kept]]
-
-
-def _numbered(chosen: Instances, kept: list[int], choice: Choice) -> list[int]:
-    """`kept` in the order asked for."""
-    assert choice.order is not None
-    marked = chosen.with_tags([str(number) for number in kept])
-    return [int(tag) for tag in marked.sorted_by(choice.order, reverse=choice.reverse).tags or ()]
+        kept = [kept[i] for i in chosen.ranking(choice.order, reverse=choice.reverse).tolist()]
+    kept = kept[: choice.limit or None]
+    return instances[kept], instances[[i for i in range(len(instances)) if i not in kept]]
 
 
 def _fitting(instances: Instances, choice: Choice) -> set[int]:

@@ -65,7 +65,9 @@ MAY_IMPORT = {
     | {"asking", "coco", "instances", "overlay", "publishing", "sharing", "writing"},
     # what one does with the pipelines
     "synthesis": APPLICATION | {"naming"},
-    "evaluation": APPLICATION | {"coco", "naming", "publishing", "synthesis", "writing"},
+    "evaluation": APPLICATION
+    | {"naming", "publishing", "synthesis", "writing"}
+    | {"asking", "coco", "instances", "sharing"},
     "training": APPLICATION | {"models", "evaluation", "synthesis"},
     # the shell
     "cli": None,  # anything

@@ -110,9 +110,9 @@ def test_the_command(tmp_path, monkeypatch, capsys):
     tool = Path(__file__).resolve().parents[2] / "tools" / "bench_instances.py"
     main = runpy.run_path(str(tool), run_name="tool")["main"]
     write_library(tmp_path / "art")
-    given = "--split val --scenes 2 --size 96 --detector toonout-mini --device cpu --quiet".split()
-    given += ["--data", tmp_path / "art", "--pictures", tmp_path / "pictures"]
-    given += ["--json", tmp_path / "figures.json"]
+    given = ["--split", "val", "--scenes", 2, "--size", 96, "--detector", "toonout-mini"]
+    given += ["--device", "cpu", "--quiet", "--data", tmp_path / "art"]
+    given += ["--json", tmp_path / "figures.json", "--pictures", tmp_path / "pictures"]
     monkeypatch.setattr(sys, "argv", ["tool", *map(str, given)])
     assert main() == 0
     assert "| boundary |" in capsys.readouterr().out

@@ -97,3 +97,9 @@ def test_metrics_are_chosen_by_name():
     assert chosen_metrics("wf, pa") == ["PA", "WF"]
     with pytest.raises(BadInput):
         chosen_metrics(",")
+
+
+def test_mattes_are_never_written_over_what_is_read(toonout, art, model):
+    truths = (art / "gt").rename(art / "mattes")
+    shell = toonout("evaluate", "--model", model, art / "images", truths, "-o", art, "-q")
+    assert shell.code == 2 and "must be free for mattes" in shell.stderr

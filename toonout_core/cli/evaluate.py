@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import BadInput
-from . import evaluate_mattes
+from .evaluate_mattes import add_matte_options, evaluate_mattes, write_text
 from .fields import Verbs
 from .options import add_model_options, load_model
 
@@ -52,7 +52,7 @@ def add_parser(verbs: Verbs) -> None:
         help="folders (or files) of mattes and last that of the truth; "
         "with --model the folder of images and that of the truth",
     )  # fmt: skip
-    evaluate_mattes.add_options(parser)
+    add_matte_options(parser)
     group = parser.add_argument_group("composites")
     group.add_argument("--data", metavar="DIR", help="folder with fg/ and bg/")
     group.add_argument("--split", default="val", help="subfolder of fg/ (default: %(default)s)")
@@ -79,7 +79,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise BadInput("either --data or folders must be given", "both", "Leave one out.")
     if arguments.data:
         return _run_composites(arguments)
-    return evaluate_mattes.run(arguments)
+    return evaluate_mattes(arguments)
 
 
 def _run_composites(arguments: argparse.Namespace) -> int:
@@ -102,7 +102,7 @@ def _run_composites(arguments: argparse.Namespace) -> int:
     print(markdown_table(rows))
     if arguments.json:
         text = json.dumps([asdict(row) for row in rows], indent=2) + "\n"
-        evaluate_mattes.write_text(Path(arguments.json), text)
+        write_text(Path(arguments.json), text)
     return 0
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _SLOW = ("HCE",)
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
+def add_matte_options(parser: argparse.ArgumentParser) -> None:
     """What concerns mattes in files."""
     group = parser.add_argument_group("mattes")
     group.add_argument(
@@ -45,7 +45,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
-def run(arguments: argparse.Namespace) -> int:
+def evaluate_mattes(arguments: argparse.Namespace) -> int:
     """Measure, print tables, write the report."""
     if len(arguments.paths) < 2:
         raise BadInput(
@@ -123,6 +123,8 @@ def _measure_models(
     from ..evaluation.measuring import Method
     from ..evaluation.pairing import pair_files
 
+    if out is not None:
+        spare_inputs(out, [images, truths])
     paired = _categorised(pair_files(images, truths, out=out), arguments.by_folder)
     wanted = arguments.model or []
     methods = [Method(name) for name in told_apart(wanted)]
@@ -165,6 +167,16 @@ def _categorised(paired: Paired, by_folder: bool) -> Paired:
     if not by_folder:
         paired.pairs = [replace(pair, category="") for pair in paired.pairs]
     return paired
+
+
+def spare_inputs(out: Path, inputs: Sequence[Path]) -> None:
+    """Raises BadInput where mattes would be written over what is read."""
+    mattes = (out / "mattes").resolve()
+    for path in inputs:
+        if mattes in (path.resolve(), *path.resolve().parents):
+            raise BadInput(
+                f"{mattes} must be free for mattes", f"an input in it, {path}", "Name another OUT."
+            )
 
 
 def told_apart(paths: Sequence[str]) -> list[str]:

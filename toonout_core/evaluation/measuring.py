@@ -61,9 +61,8 @@ class Method:
 
     @property
     def seconds(self) -> float | None:
-        """Median of a picture; the first one, which warms up, counts only where it is alone."""
-        known = [row.seconds for row in self.rows if row.seconds is not None]
-        return median(known[1:] or known) if known else None
+        """Of a picture."""
+        return typical_seconds([r.seconds for r in self.rows if r.seconds is not None])
 
 
 def measure_files(
@@ -122,27 +121,43 @@ def _run(
     device: torch.device,
     mattes: Path | None,
 ) -> Measured:
-    picture, truth = read(pair.source), read_matte(pair.truth)
-    image = picture.image
-    if picture.alpha is not None:
-        image = over(image, picture.alpha, torch.ones_like(image))
+    image, truth = read_seen(pair.source), read_matte(pair.truth)
+    alpha, seconds = predict_timed(predict, image, device)
+    prediction, note = _fitted(from_levels(to_levels(alpha)).cpu(), truth)
+    scores = score_matte(prediction, truth, metrics)
+    written = None if mattes is None else write_picture(alpha, mattes / f"{pair.name}.png")
+    return Measured(pair, written, pair.source, scores, seconds, note)
+
+
+def read_seen(path: Path) -> Tensor:
+    """A picture 1×3×H×W, white where it is transparent."""
+    picture = read(path)
+    if picture.alpha is None:
+        return picture.image
+    return over(picture.image, picture.alpha, torch.ones_like(picture.image))
+
+
+def predict_timed(predict: Predict, image: Tensor, device: torch.device) -> tuple[Tensor, float]:
+    """Alpha, and the seconds until the device had it ready."""
     begun = time.perf_counter()
     alpha = predict(image)
     if device.type == "cuda":
         torch.cuda.synchronize(device)
-    seconds = time.perf_counter() - begun
-    prediction, note = _fitted(from_levels(to_levels(alpha)).cpu(), truth)
-    scores = score_matte(prediction, truth, metrics)
-    written = None if mattes is None else _write(alpha, mattes / f"{pair.name}.png")
-    return Measured(pair, written, pair.source, scores, seconds, note)
+    return alpha, time.perf_counter() - begun
 
 
-def _write(alpha: Tensor, path: Path) -> Path:
+def write_picture(image: Tensor, path: Path) -> Path:
+    """Alpha 1×1×H×W or a picture 1×3×H×W as PNG, whole or not at all, over what was there."""
     with partial_file(path.parent) as partial:
         with partial.open("xb") as stream:
-            encode(stream, alpha)
+            encode(stream, image)
         publish(partial, path, overwrite=True)
     return path
+
+
+def typical_seconds(seconds: Sequence[float]) -> float | None:
+    """The median; the first one, which warms up, counts only where it is alone."""
+    return median(seconds[1:] or seconds) if seconds else None
 
 
 def _fitted(prediction: Tensor, truth: Tensor) -> tuple[Tensor, str]:

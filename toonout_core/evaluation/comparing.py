@@ -1,0 +1,148 @@
+"""Models side by side on pictures without truth: how they look, how long they take."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ..errors import Cancelled, ToonOutError
+from ..host import Step
+from ..naming import Source
+from ..ops.compositing import over, parse_colour
+from ..ops.foreground import estimate_foreground
+from ..ops.regions import crop
+from .contact_sheet import contact_sheet, softest_box
+from .measuring import Predict, predict_timed, read_seen, typical_seconds, write_picture
+from .pairing import read_matte
+from .peak_memory import peak_memory
+from .tables import Table
+
+_FAILURES = (ToonOutError, OSError, RuntimeError, ValueError, MemoryError)
+
+
+@dataclass
+class Variant:
+    """One model in one format. `mattes`, `seconds`: of each picture the file and the time."""
+
+    name: str
+    model: str = ""
+    device: str = ""
+    file_bytes: int | None = None
+    load_seconds: float | None = None
+    peak_bytes: int | None = None
+    seconds: dict[Path, float] = field(default_factory=dict[Path, float])
+    fusion_seconds: list[float] = field(default_factory=list[float])
+    mattes: dict[Path, Path] = field(default_factory=dict[Path, Path])
+    problems: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+    worst_levels: int = 0  # difference to the first variant of the same model, of 255
+    mean_levels: list[float] = field(default_factory=list[float])
+
+
+def cut_all(
+    variant: Variant,
+    predict: Predict,
+    sources: Sequence[Source],
+    out: Path,
+    step: Step,
+    device: torch.device,
+) -> None:
+    """Write a matte of every picture to `out`; what fails becomes a problem of the variant."""
+    variant.device = str(device)
+    with peak_memory(device) as peak:
+        for source in sources:
+            try:
+                alpha, seconds = predict_timed(predict, read_seen(source.path), device)
+                target = out / source.target
+                path = write_picture(alpha, target.with_name(f"{target.name}.png"))
+            except Cancelled:
+                raise
+            except _FAILURES as error:
+                variant.problems.append((str(source.target), str(error)))
+            else:
+                variant.seconds[source.path] = seconds
+                variant.mattes[source.path] = path
+            step()
+    variant.peak_bytes = peak.size_bytes
+
+
+def compare_picture(
+    source: Source,
+    variants: Sequence[Variant],
+    colours: Sequence[str],
+    *,
+    cell_px: int = 256,
+    fusion: bool = True,
+) -> Tensor | None:
+    """A contact sheet 1×3×H×W: each variant's matte, its cutout over each colour and a detail.
+
+    With `fusion` each variant has a second row, its colours estimated by blur fusion. The detail
+    is 1:1, over the last colour, where the first variant's matte is softest. None without mattes.
+    """
+    image = read_seen(source.path)
+    found = [(v, read_matte(v.mattes[source.path])) for v in variants if source.path in v.mattes]
+    if not found:
+        return None
+    box = softest_box(found[0][1], cell_px)
+    firsts: dict[str, Tensor] = {}
+    rows: list[list[Tensor]] = []
+    names: list[str] = []
+    for variant, alpha in found:
+        _note_difference(variant, firsts.setdefault(variant.model, alpha), alpha)
+        looks = {f"{variant.name}, {variant.seconds[source.path]:.2f} s": image}
+        if fusion:
+            foreground = _timed_fusion(variant, image, alpha)
+            looks[f"{variant.name} + blur fusion, {variant.fusion_seconds[-1]:.2f} s"] = foreground
+        for name, colour_source in looks.items():
+            cutouts = [over(colour_source, alpha, parse_colour(colour)) for colour in colours]
+            rows.append([image, alpha, *cutouts, crop(cutouts[-1], box)])
+            names.append(name)
+    return contact_sheet(
+        rows, names, ["picture", "matte", *colours, "detail, 1:1"], cell_px=cell_px
+    )
+
+
+def _timed_fusion(variant: Variant, image: Tensor, alpha: Tensor) -> Tensor:
+    begun = time.perf_counter()
+    foreground = estimate_foreground(image, alpha)
+    variant.fusion_seconds.append(time.perf_counter() - begun)
+    return foreground
+
+
+def _note_difference(variant: Variant, first: Tensor, alpha: Tensor) -> None:
+    levels = (alpha - first).abs().mul(0xFF)
+    variant.worst_levels = max(variant.worst_levels, round(float(levels.max())))
+    variant.mean_levels.append(float(levels.mean()))
+
+
+def comparison_table(variants: Sequence[Variant]) -> Table:
+    """Sizes, times and how far formats of one model are apart."""
+    header = ["method", "weights (MiB)", "load (s)", "matting (s)", "blur fusion (s)"]
+    header += ["peak memory (MiB)", "device", "apart: greatest, mean (levels)"]
+    return Table("Compared", header, [_cells(variant) for variant in variants])
+
+
+def _cells(variant: Variant) -> list[str]:
+    mean = sum(variant.mean_levels) / len(variant.mean_levels) if variant.mean_levels else 0.0
+    return [
+        variant.name,
+        _mebibytes(variant.file_bytes),
+        _decimals(variant.load_seconds),
+        _decimals(typical_seconds([*variant.seconds.values()])),
+        _decimals(typical_seconds(variant.fusion_seconds)),
+        _mebibytes(variant.peak_bytes),
+        variant.device or "–",
+        f"{variant.worst_levels}, {mean:.3f}" if variant.mean_levels else "–",
+    ]
+
+
+def _mebibytes(size: int | None) -> str:
+    return "–" if size is None else f"{size / 2**20:.1f}"
+
+
+def _decimals(seconds: float | None) -> str:
+    return "–" if seconds is None else f"{seconds:.3f}"

@@ -1,0 +1,82 @@
+"""Pictures in rows and columns with their names, for people who compare."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..errors import BadInput
+from ..imaging import from_array, to_array
+from ..ops.blur import box_blur
+from ..ops.resizing import resize
+
+_PAPER, _INK = 0.94, (32, 32, 32)
+_GAP_PX, _LINE_PX = 8, 24
+_TEXT_HEIGHT_PX = 11
+
+
+def contact_sheet(
+    rows: Sequence[Sequence[Tensor]],
+    row_names: Sequence[str],
+    column_names: Sequence[str],
+    *,
+    cell_px: int = 256,
+) -> Tensor:
+    """Pictures 1×3×H×W or 1×1×H×W in [0, 1] → one picture 1×3×H×W, a strip of text over each row.
+
+    Each is scaled to fit a cell of `cell_px`. Letters other than ASCII are shown as "?".
+    """
+    if not rows or any(len(row) != len(column_names) for row in rows):
+        raise BadInput(
+            f"a sheet must have rows of {len(column_names)} pictures",
+            ", ".join(str(len(row)) for row in rows) or "no row",
+        )
+    cells = [[_fitted(picture, cell_px) for picture in row] for row in rows]
+    heights = [max(int(cell.shape[-2]) for cell in row) for row in cells]
+    widths = [max(int(row[i].shape[-1]) for row in cells) for i in range(len(column_names))]
+    lefts = [_GAP_PX + sum(widths[:i]) + i * _GAP_PX for i in range(len(widths))]
+    tops = [2 * _LINE_PX + sum(heights[:i]) + i * (_LINE_PX + _GAP_PX) for i in range(len(heights))]
+    size_hw = (tops[-1] + heights[-1] + _GAP_PX, lefts[-1] + widths[-1] + _GAP_PX)
+    sheet = torch.full((1, 3, *size_hw), _PAPER)
+    for top, row in zip(tops, cells, strict=True):
+        for left, cell in zip(lefts, row, strict=True):
+            sheet[..., top : top + cell.shape[-2], left : left + cell.shape[-1]] = cell
+    texts = [(name, left, _LINE_PX) for name, left in zip(column_names, lefts, strict=True)]
+    texts += [(name, _GAP_PX, top) for name, top in zip(row_names, tops, strict=True)]
+    return _written(sheet, texts)
+
+
+def _fitted(picture: Tensor, cell_px: int) -> Tensor:
+    height, width = int(picture.shape[-2]), int(picture.shape[-1])
+    scale = cell_px / max(height, width)
+    size_hw = (max(round(height * scale), 1), max(round(width * scale), 1))
+    return resize(picture.detach().cpu(), size_hw).expand(-1, 3, -1, -1)
+
+
+def _written(sheet: Tensor, texts: Sequence[tuple[str, int, int]]) -> Tensor:
+    """Text above the pixel (left, bottom) each."""
+    import cv2
+
+    canvas = np.ascontiguousarray(to_array(sheet)[0])
+    font = cv2.FONT_HERSHEY_SIMPLEX
+    scale = cv2.getFontScaleFromHeight(font, _TEXT_HEIGHT_PX)
+    for text, left, bottom in texts:
+        letters = text.encode("ascii", "replace").decode("ascii")
+        cv2.putText(canvas, letters, (left, bottom - 7), font, scale, _INK, 1, cv2.LINE_AA)
+    return from_array(canvas)
+
+
+def softest_box(alpha: Tensor, side_px: int) -> tuple[int, int, int, int]:
+    """x0, y0, x1, y1 of the square (as far as the picture goes) where 1×1×H×W is softest."""
+    height, width = int(alpha.shape[-2]), int(alpha.shape[-1])
+    soft = box_blur(alpha * (1 - alpha), min(side_px, height, width))
+    place = int(soft.flatten().argmax())
+    tops_left = (place // width, place % width)
+    top, left = (
+        min(max(centre - side_px // 2, 0), max(side - side_px, 0))
+        for centre, side in zip(tops_left, (height, width), strict=True)
+    )
+    return left, top, min(left + side_px, width), min(top + side_px, height)

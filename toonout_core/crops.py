@@ -22,7 +22,7 @@ Scale = Literal["none", "longer side", "area"]
 
 Box = tuple[int, int, int, int]
 
-_VISIBLE = 1 / 512  # less than half a level of 8 bit is nothing
+_FAINT = 0.1  # haze of a matte: it neither makes a crop larger nor grows
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,7 @@ def _whole(mask: Tensor) -> Box:
 
 def _held(mask: Tensor, grow_px: float) -> Box:
     """The mask's box when it has grown; of an empty mask: all of the picture."""
-    left, top, right, bottom = (int(edge) for edge in boxes_from_masks(mask[None] > _VISIBLE)[0])
+    left, top, right, bottom = (int(edge) for edge in boxes_from_masks(mask[None] > _FAINT)[0])
     if right == left:
         return _whole(mask)
     return _expanded((left, top, right, bottom), math.ceil(grow_px), mask)
@@ -233,10 +233,16 @@ def _cut(image: Tensor, mask: Tensor, held: Box, frame: int, options: CropOption
     longer = max(held[2] - held[0], held[3] - held[1])
     margin_px = options.padding_px + round(options.padding * longer)
     box, size_hw = crop_box(_expanded(held, margin_px, mask), picture_hw, options, held)
-    weights = grow(_window(mask[None, None].to(torch.float32), box), options.grow_px)
+    weights = _grown(_window(mask[None, None].to(torch.float32), box), options.grow_px)
     region = CropRegion(0, 1, frame, picture_hw, box, size_hw, weights[0, 0])
     picture = rescale(_window(image, box), size_hw)
     return Crop(picture, resize(weights, size_hw), region)
+
+
+def _grown(mask: Tensor, grow_px: float) -> Tensor:
+    if grow_px == 0:
+        return mask
+    return torch.maximum(mask, grow(mask * (mask > _FAINT), grow_px))
 
 
 def _window(planes: Tensor, box_xyxy: Box) -> Tensor:

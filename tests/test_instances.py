@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from tests.goldens import boxes_from_xywh, local, unpack
 from toonout_core.errors import BadInput
 from toonout_core.instances import Instances
+from toonout_core.ops.adjust import AdjustOptions, adjust
 
 SIZE = (24, 30)
 
@@ -141,6 +142,88 @@ def test_nobody_is_a_result_as_well():
 def test_parts_that_do_not_fit_are_refused(masks, boxes, scores, tags, message):
     with pytest.raises(BadInput, match=message):
         Instances(masks, boxes, scores, tags)
+
+
+# ---------------------------------------------------------------- operations
+
+
+def test_the_origin_survives(three):
+    assert three.origin == "mask"
+    named = Instances.from_masks(three.masks, origin="detector")
+    for kept in (
+        named[0],
+        named[[True, False, True]],
+        named.sorted_by("area"),
+        named.with_masks(named.masks.float()),
+        named.with_tags("xyz"),
+        named.without_duplicates(),
+        named.without_small(0.0),
+        named.exclusive(),
+        named.adjust(AdjustOptions(grow_px=1)),
+        named.resize((12, 15)),
+    ):
+        assert kept.origin == "detector"
+
+
+def test_small_ones_are_left_out(three):
+    assert names(three.without_small(30 / (24 * 30))) == "bc"
+    assert len(three.without_small(1.0)) == 0
+    with pytest.raises(BadInput, match="share"):
+        three.without_small(30)
+
+
+def test_overlaps_are_the_iou_of_every_two():
+    masks = torch.stack((square(2, 2, 4), square(4, 2, 4), square(20, 12, 5), square(0, 0, 0)))
+    table = Instances.from_masks(masks).overlaps()
+    expected = torch.eye(4)
+    expected[0, 1] = expected[1, 0] = 8 / 24
+    expected[3, 3] = 0
+    assert torch.allclose(table, expected)
+    assert Instances.none(SIZE).overlaps().shape == (0, 0)
+
+
+@given(st.integers(0, 10**6), st.integers(0, 5), st.booleans())
+def test_exclusive_gives_each_pixel_to_the_first(seed, count, soft):
+    rng = torch.Generator().manual_seed(seed)
+    masks = torch.rand(count, 7, 9, generator=rng)
+    instances = Instances.from_masks(masks if soft else masks > 0.5).exclusive()
+    assert instances.masks.dtype == (torch.float32 if soft else torch.bool)
+    assert float(instances.masks.float().sum(0).max()) <= 1 + 1e-6
+    if count:
+        first = masks[0] if soft else masks[0] > 0.5
+        assert torch.equal(instances.masks[0], first)
+        covered = Instances.from_masks(masks > 0.5).union()
+        assert soft or torch.equal(instances.union(), covered)
+
+
+@pytest.mark.parametrize("soft", [False, True])
+def test_adjusting_works_on_each_alone(three, soft):
+    masks = three.masks.clone()
+    masks[1, 15:17, 23:25] = False
+    masks[2, 0, 0] = True
+    instances = three.with_masks(masks.float() if soft else masks)
+    options = AdjustOptions(drop_specks_px=2, fill_holes_px=9)
+    assert torch.equal(instances.adjust(options).masks > 0.5, three.masks)
+    grown = instances.adjust(AdjustOptions(grow_px=1))
+    assert grown.boxes_xyxy[0].tolist() == [0, 3, 5, 8]
+    assert grown.masks.dtype == instances.masks.dtype
+    assert names(grown) == "abc"
+
+
+@given(st.integers(0, 10**6))
+def test_adjusting_in_boxes_is_adjusting_the_whole(seed):
+    rng = torch.Generator().manual_seed(seed)
+    masks = torch.rand(3, 5, 6, generator=rng).repeat_interleave(3, 1).repeat_interleave(3, 2)
+    masks = torch.nn.functional.pad((masks - 0.6).clamp(min=0) * 2.5, (9, 9, 9, 9))
+    options = AdjustOptions(drop_specks_px=10, fill_holes_px=20, grow_px=1.5, feather_px=2)
+    expected = adjust(masks[:, None], options)[:, 0]
+    assert torch.allclose(Instances.from_masks(masks).adjust(options).masks, expected, atol=1e-6)
+
+
+def test_feathered_masks_are_soft(three):
+    soft = three.adjust(AdjustOptions(feather_px=2))
+    assert soft.masks.dtype == torch.float32
+    assert 0 < float(soft.masks[1, 11, 24]) < 1
 
 
 # ---------------------------------------------------------------- against recorded results

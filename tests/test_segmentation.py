@@ -216,6 +216,63 @@ def test_prompts_where_nothing_is_seen(segmenter, detector, picture):
     assert found.boxes_xyxy.tolist() == [[1, 2, 5, 9]]
 
 
+def best_point(segmenter, picture):
+    """A pixel of the best character's mask, x y, and that character."""
+    best = segmenter.segment(picture, OURS)[0][0]
+    rows, columns = best.masks[0].nonzero(as_tuple=True)
+    middle = len(rows) // 2
+    return [float(columns[middle]), float(rows[middle])], best
+
+
+def test_points_take_the_best_mask_that_holds_them(segmenter, picture):
+    xy, best = best_point(segmenter, picture)
+    found = segmenter.segment_points(picture, torch.tensor([xy, xy]), OURS)
+    assert len(found) == 2
+    assert torch.equal(found.masks[0], best.masks[0])
+    assert torch.equal(found.scores, best.scores.repeat(2))
+    assert found.origin == "point"
+    with pytest.raises(BadInput, match="points must lie in the picture of 150×220, but got x -1"):
+        segmenter.segment_points(picture, torch.tensor([[-1.0, 3.0]]))
+
+
+def test_points_where_nothing_is_seen_are_small_boxes(segmenter, detector, picture):
+    detector.change = lambda raw: raw._replace(logits=tuple(x - 999 for x in raw.logits))
+    found = segmenter.segment_points(picture, torch.tensor([[100.5, 50.5], [0, 149]]), OURS)
+    assert found.boxes_xyxy.tolist() == [[98, 48, 103, 53], [0, 147, 3, 150]]
+    assert found.scores.tolist() == [0, 0]
+
+
+def some_masks() -> torch.Tensor:
+    masks = torch.zeros(3, *SIZE)
+    masks[0, 20:60, 30:90] = 0.8
+    masks[2, 100:140, 100:200] = 1
+    return masks
+
+
+def test_masks_without_a_refiner_stay_as_they_are(segmenter, detector, picture):
+    masks = some_masks()
+    found = segmenter.segment_masks(picture, masks, OURS)
+    assert torch.equal(found.masks, masks > 0.5)
+    assert found.boxes_xyxy.tolist() == [[30, 20, 90, 60], [0, 0, 0, 0], [100, 100, 200, 140]]
+    assert (found.origin, detector.seen) == ("mask", [])
+    soft = segmenter.segment_masks(picture, masks, replace(OURS, soft=True))
+    assert torch.equal(soft.masks, masks)
+    assert len(segmenter.segment_masks(picture, masks[:0], OURS)) == 0
+
+
+@pytest.mark.parametrize(
+    ("masks", "message"),
+    [
+        (torch.zeros(2, 75, 110), "masks must have the picture's size 150×220, but got 75×110"),
+        (torch.zeros(150, 220), "masks must be N×H×W"),
+        (torch.zeros(1, 150, 220, dtype=torch.uint8), "bool or float"),
+    ],
+)
+def test_masks_that_do_not_fit_are_refused(segmenter, picture, masks, message):
+    with pytest.raises(BadInput, match=message):
+        segmenter.segment_masks(picture, masks)
+
+
 # ---------------------------------------------------------------- refinement
 
 
@@ -250,6 +307,29 @@ def test_a_refiner_that_agrees_changes_nothing(segmenter, thoughtless, picture, 
     assert torch.equal(refined.scores, coarse.scores)
     assert [len(batch) for batch in thoughtless.seen[:-1]] == [4] * (len(thoughtless.seen) - 1)
     assert sum(host.steps[:-1]) == len(coarse)
+
+
+@pytest.mark.parametrize("soft", [False, True])
+def test_masks_are_the_fourth_channel_of_the_refiner(segmenter, thoughtless, picture, soft):
+    """Order and number stay, and an empty one stays empty whatever the network says to it."""
+    refined = with_refiner(segmenter, thoughtless, 256)
+    found = refined.segment_masks(picture, some_masks(), replace(OURS, soft=soft))
+    assert torch.equal(thoughtless.seen[0][:, 3, :150, :220], (some_masks() > 0.5).float())
+    assert torch.equal(found.masks > 0.5, some_masks() > 0.5)
+    thoughtless.forward = lambda image: torch.full_like(image[:, :1], 9.0)
+    everywhere = refined.segment_masks(picture, some_masks(), replace(OURS, soft=soft))
+    assert [bool(mask.any()) for mask in everywhere.masks] == [True, False, True]
+
+
+def test_stopping_between_refinements_leaves_nothing_behind(segmenter, thoughtless, picture, host):
+    refined = with_refiner(segmenter, thoughtless, 256)
+    host.cancel_at = 2
+    with pytest.raises(StopFromHost):
+        refined.segment_masks(picture, torch.ones(9, *SIZE), OURS)
+    assert len(thoughtless.seen) == 2
+    assert not host.active
+    host.cancel_at = None
+    assert len(refined.segment_masks(picture, torch.ones(9, *SIZE), OURS)) == 9
 
 
 def test_the_refiner_sees_blue_green_red_and_the_mask(segmenter, thoughtless, picture):

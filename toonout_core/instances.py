@@ -221,8 +221,8 @@ class Instances:
         dtype = torch.float32 if soft else self.masks.dtype
         masks = torch.zeros(self.masks.shape, dtype=dtype, device=self.masks.device)
         margin = 1 + math.ceil(max(options.grow_px, 0) + options.feather_px)
-        boxes = boxes_from_masks(self.masks > 0) if len(self) else self.boxes_xyxy
-        for index, box in enumerate(boxes.tolist()):
+        for index, mask in enumerate(self.masks):
+            box = boxes_from_masks(mask[None] > 0)[0].tolist()
             if box[2]:
                 left, top, right, bottom = expand_box(box, margin, self.size_hw)
                 window = (index, slice(top, bottom), slice(left, right))

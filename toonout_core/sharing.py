@@ -33,8 +33,8 @@ Window = tuple[slice, slice]
 
 NOBODY = -1
 _DOUBT = 4.0  # what a pixel less of depth costs a mask's inside, in pixels of the way
-_MARGIN = 0.25  # of a box' longer side, around it
-_LEAST_MARGIN_PX = 16
+_MARGIN = 0.5  # of a box' longer side, around it
+_LEAST_MARGIN_PX = 32
 # of the picture's longer side; without colours a way knows no edges, and masks must be trusted more
 _UNCERTAIN_WITH_COLOURS = 1 / 100
 _UNCERTAIN = 1 / 180
@@ -54,7 +54,7 @@ class ShareOptions:
 
     uncertain_px: float | None = None
     colour: float = 60.0
-    gap: float = 8.0
+    gap: float = 20.0
     softness_px: float = 1.0
     reach_px: float = math.inf
     trust_masks: bool = False

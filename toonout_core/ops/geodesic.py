@@ -25,8 +25,8 @@ def geodesic_distance(
 ) -> Array:
     """Cost of reaching every pixel, H×W float64; `start` H×W is what it costs to begin there.
 
-    `alpha` H×W and `colours` 3×H×W in [0, 1]. A step costs its length in pixels; `gap` times that
-    more where alpha is 0; and `colour` times the largest change of a channel.
+    `alpha` H×W and `colours` 3×H×W in [0, 1]. A step costs its length in pixels; `gap` (1−α)⁴
+    times that more; and `colour` times the largest change of a channel.
     """
     distance = start.astype(np.float64)
     steps = _Steps(alpha, colours, colour, gap)
@@ -52,6 +52,9 @@ class _Steps:
 
     def _cost(self, there: Window, here: Window, length: float) -> Array:
         cost = 1 - np.minimum(self.alpha[there], self.alpha[here])
+        # to the fourth: half transparent hair is no gap
+        cost *= cost
+        cost *= cost
         cost *= self.gap
         cost += 1
         cost *= np.float32(length)

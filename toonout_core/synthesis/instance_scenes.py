@@ -98,7 +98,8 @@ def coarse_masks(alphas: Tensor, seed: int, *, error_px: float = 2.5) -> Tensor:
 
 def _placement(rng: Generator, slot: int, count: int) -> Placement:
     """Closer together than their widths, so that neighbours touch."""
-    across = 0.5 if count == 1 else 0.25 + 0.5 * slot / (count - 1)
+    spread = 0.18 + 0.08 * count
+    across = 0.5 if count == 1 else 0.5 + spread * (slot / (count - 1) - 0.5)
     return Placement(
         scale=float(rng.uniform(0.55, 0.95)) * (1.0 if count < 4 else 0.8),
         centre_xy=(across + float(rng.uniform(-0.06, 0.06)), float(rng.uniform(0.42, 0.62))),

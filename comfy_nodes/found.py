@@ -158,7 +158,8 @@ def when_none(frames: Frames, if_none: IfNone) -> Frames:
 
 
 def _everything(none: Instances) -> Instances:
-    return Instances.from_masks(torch.ones((1, *none.size_hw), dtype=torch.bool))
+    everything = torch.ones((1, *none.size_hw), dtype=torch.bool)
+    return Instances.from_masks(everything, origin="the whole picture")
 
 
 def report(frames: Frames, notes: Sequence[str] = ()) -> str:
@@ -173,9 +174,10 @@ def report(frames: Frames, notes: Sequence[str] = ()) -> str:
 
 def _lines(instances: Instances) -> list[str]:
     count = len(instances)
-    origin = getattr(instances, "origin", "")
     noun = "character" if count == 1 else "characters"
-    lines = [f"{count or 'no'} {noun}" + (f", from: {origin}" if origin else "")]
+    lines = [
+        f"{count or 'no'} {noun}" + (f", from: {instances.origin}" if instances.origin else "")
+    ]
     height, width = instances.size_hw
     rows = zip(
         instances.boxes_xyxy.tolist(),

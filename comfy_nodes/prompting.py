@@ -10,6 +10,7 @@ from ..toonout_core.crops import CropRegion
 from ..toonout_core.prompts import (
     BACKGROUND_TAGS,
     PromptOptions,
+    has_separator,
     join_prompts,
     split_prompts,
 )
@@ -148,8 +149,8 @@ def _backgrounds(
     if regions is not None:
         return [region.is_background for region in regions]
     if instances is not None:
-        count = sum(len(found) for value in instances for found in as_frames(value))
-        return [False] * max(count, 1)  # as many as Crop Characters makes
+        counts = [sum(len(found) for found in as_frames(value)) for value in instances]
+        return [False] * sum(max(count, 1) for count in counts)  # as Crop Characters makes them
     return None
 
 
@@ -159,6 +160,7 @@ def _texts(given: list[str] | None, flags: list[bool] | None) -> list[str]:
         return []
     if len(given) > 1:
         return list(given)
-    if flags is not None and len(flags) == 1:
-        return [given[0]] if given[0].strip() else []
-    return split_prompts(given[0])
+    parts = split_prompts(given[0])
+    if flags is not None and len(flags) == 1 and not has_separator(given[0]):
+        return [given[0]] if parts else []
+    return parts

@@ -353,4 +353,5 @@ def _joined(parts: list[Instances]) -> Instances:
         return parts[0]
     masks = torch.cat([part.masks.cpu() for part in parts])
     scores = torch.cat([part.scores.cpu() for part in parts])
-    return Instances.from_masks(masks, scores)
+    origins = dict.fromkeys(part.origin for part in parts)
+    return Instances.from_masks(masks, scores, origin=", ".join(origins))

@@ -15,11 +15,11 @@ from ..toonout_core.choosing import (
     boxes_of_frame,
     choose,
     parse_points,
+    separate,
     tidy,
 )
 from ..toonout_core.errors import BadInput
 from ..toonout_core.imaging import from_comfy, mask_from_comfy
-from ..toonout_core.ops.regions import connected_components
 from .batches import check_size
 from .found import ORDER_TIP, ORDERS, as_frames, found_outputs, found_result, matched_frames
 from .types import CATEGORY, SOCKET_ONLY, Boxes, InstancesLink, schema, widget
@@ -230,7 +230,7 @@ class InstancesFromMasks(io.ComfyNode):
         planes = joined_masks(masks)
         found = Instances.from_masks(planes)
         if split[0] == "connected regions":
-            found = regions_of(planes)
+            found = separate(planes)
         order = None if sort_by[0] == AS_THEY_ARE else sort_by[0]
         tidying = TidyOptions(drop_duplicates[0], min_area_percent[0] / 100, 0, order)
         frames = (tidy(found, tidying),)
@@ -249,17 +249,6 @@ def joined_masks(masks: list[Tensor]) -> Tensor:
             "Resize them first.",
         )
     return torch.cat(planes)
-
-
-def regions_of(planes: Tensor) -> Instances:
-    """N×H×W in [0, 1] → their separate parts; a soft edge goes with the part that it touches."""
-    parts: list[Tensor] = []
-    for plane in planes:
-        regions = connected_components(plane > 1 / 255)
-        parts += [plane * (regions.labels == label + 1) for label in range(len(regions))]
-    if not parts:
-        return Instances.none((int(planes.shape[-2]), int(planes.shape[-1])))
-    return Instances.from_masks(torch.stack(parts))
 
 
 def canvas(frames: tuple[Instances, ...]) -> Tensor:

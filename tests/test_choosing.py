@@ -16,6 +16,7 @@ from toonout_core.choosing import (
     parse_boxes,
     parse_numbers,
     parse_points,
+    separate,
     tidy,
 )
 
@@ -238,3 +239,16 @@ def test_edges_move_and_soften():
     soft = tidy(FOUR, TidyOptions(feather_px=6)).masks
     assert 0.2 < soft[1, 20, 40] < 0.8
     assert torch.equal(grown.scores, FOUR.scores)
+
+
+def test_a_mask_falls_apart_into_its_regions_though_haze_joins_them():
+    mask = torch.full(SIZE_HW, 0.04)
+    mask[10:30, 10:30], mask[10:30, 60:90] = 1, 1
+    mask[10:30, 30] = 0.4  # a soft edge
+    found = separate(mask[None])
+    assert sorted(lefts(found)) == [10, 60]
+    left = found[found.boxes_xyxy[:, 0].tolist().index(10)].masks[0]
+    assert left[20, 30] == pytest.approx(0.4)
+    assert (found.masks.sum(0) - mask).abs().max() < 1 / 255
+    assert len(separate(torch.zeros(2, *SIZE_HW))) == 0
+    assert len(separate(torch.stack((mask, mask)))) == 4

@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "ops": {"errors", "imaging"},
     "results": {"errors", "imaging", "ops"},
     "instances": {"errors", "imaging", "ops"},
-    "choosing": {"errors", "instances", "ops"},
+    "choosing": {"errors", "instances", "ops", "sharing"},
     "crops": {"errors", "instances", "ops"},
     "pasting": {"crops", "errors", "ops"},
     "prompts": {"errors"},

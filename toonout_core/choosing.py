@@ -16,6 +16,8 @@ from .errors import BadInput
 from .instances import Instances, Order
 from .ops.adjust import feather
 from .ops.morphology import grow
+from .ops.regions import connected_components
+from .sharing import share_matte
 
 _SEPARATORS = re.compile(r"[\n;]+")
 
@@ -68,6 +70,24 @@ def _reshaped(masks: Tensor, grow_px: float, feather_px: float) -> Tensor:
         soft = grow(mask[None, None].to(torch.float32), grow_px)
         target.copy_(feather(soft, feather_px)[0, 0])
     return reshaped
+
+
+def separate(masks: Tensor) -> Instances:
+    """N×H×W in [0, 1] → every connected region of each, of what is above one half.
+
+    Soft pixels go to the region that they belong to, as in `share_matte`.
+    """
+    origin = "connected regions of the mask"
+    parts: list[Tensor] = []
+    for mask in masks.to("cpu", torch.float32):
+        regions = connected_components(mask > 0.5)
+        if len(regions):
+            hard = Instances.from_masks(regions.masks())
+            parts.append(share_matte(mask[None, None], hard).masks)
+    size_hw = (int(masks.shape[-2]), int(masks.shape[-1]))
+    if not parts:
+        return Instances.none(size_hw, origin)
+    return Instances.from_masks(torch.cat(parts), origin=origin)
 
 
 # ---------------------------------------------------------------- choosing

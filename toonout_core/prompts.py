@@ -97,9 +97,14 @@ def split_prompts(text: str) -> list[str]:
     """Parts between [SEP], which may be empty; of a text without it the lines, empty ones not."""
     if not text.strip():
         return []
-    if _SEPARATOR.search(text):
+    if has_separator(text):
         return [" ".join(part.split()) for part in _SEPARATOR.split(text)]
     return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def has_separator(text: str) -> bool:
+    """Whether [SEP] is in it."""
+    return _SEPARATOR.search(text) is not None
 
 
 def clean_tags(text: str, options: PromptOptions = PromptOptions()) -> list[str]:

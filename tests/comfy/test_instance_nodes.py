@@ -256,6 +256,7 @@ def test_boxes_points_and_masks_show_one_character_each(run, segmenter):
     assert out["count"] == 3
     found = [[b["x"], b["y"], b["x"] + b["width"], b["y"] + b["height"]] for b in out["boxes"][0]]
     assert near(found, [RIGHT, MIDDLE, LEFT])
+    assert "3 characters, from: box, point, mask" in out["report"]
 
 
 def test_boxes_of_core_nodes_fit(run, segmenter, three):
@@ -573,6 +574,8 @@ def test_one_text_is_split_for_several_and_left_whole_for_one(run):
     text = ["red [SEP] blue"]
     assert run("JoinPrompts", tags=text, instances=[two])["prompts"] == ["red", "blue"]
     assert run("JoinPrompts", tags=["red,\nhat"], instances=[one])["prompts"] == ["red, hat"]
+    with pytest.raises(error_class(), match="got 2 lines"):
+        run("JoinPrompts", lines="red [SEP] blue", instances=[one])
     assert run("JoinPrompts", lines="a\nb", style="s")["prompts"] == ["s, a", "s, b"]
     assert run("JoinPrompts", style="s")["prompts"] == ["s"]
 

@@ -128,7 +128,7 @@ def _number(canvas: Array, text: str, mask: Array) -> None:
     left = int(np.clip(middle_x - width // 2, 0, max(canvas.shape[1] - width, 0)))
     patch = canvas[top : top + height, left : left + width]
     stamp = stamp[: patch.shape[0], : patch.shape[1]]
-    rim_px = max(1, round(height_px / 9))
+    rim_px = _rim_px(height_px)
     disk = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * rim_px + 1, 2 * rim_px + 1))
     for cover, colour in ((cv2.dilate(stamp, disk), _RIM), (stamp, _INK)):
         share = from_array(cover)[0, 0].numpy()[..., None]
@@ -136,14 +136,19 @@ def _number(canvas: Array, text: str, mask: Array) -> None:
 
 
 def _stamp(text: str, height_px: float) -> Array:
-    """H×W uint8: digits of that height, and room for a rim."""
+    """H×W uint8: digits of that height, and just the room that their rim needs."""
     import cv2
 
     font = cv2.FONT_HERSHEY_SIMPLEX
     unit_px = cv2.getTextSize("0", font, 1.0, 1)[0][1]
     scale, stroke = height_px / unit_px, max(1, round(height_px / 6))
     (width, height), below = cv2.getTextSize(text, font, scale, stroke)
-    room = stroke + round(height_px / 9) + below + 2
+    room = stroke + below + 2
     stamp = np.zeros((height + 2 * room, width + 2 * room), np.uint8)
     cv2.putText(stamp, text, (room, room + height), font, scale, 255, stroke, cv2.LINE_AA)
-    return stamp
+    left, top, width, height = cv2.boundingRect(stamp)
+    return np.pad(stamp[top : top + height, left : left + width], _rim_px(height_px))
+
+
+def _rim_px(height_px: float) -> int:
+    return max(1, round(height_px / 9))

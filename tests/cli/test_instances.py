@@ -256,7 +256,7 @@ def test_no_character(instances, tmp_path):
         (["--crop", "-4"], "must be 0 or more"),
         (["--shrink-to", "0"], "--shrink-to must be above 0"),
         (["--detector", "no-such-model"], "no-such-model"),
-        (["--no-download", "--models-dir", "."], "anime-instances"),
+        (["--no-download", "--models-dir", "."], "Or use --detector toonout-mini"),
     ],
 )
 def test_wrong_options(toonout, pair, tmp_path, monkeypatch, options, sentence):

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from ..errors import BadInput
+from ..errors import BadInput, DownloadFailed, UnknownModel
 from .fields import Verbs
 from .folder_run import file_state, finish, note, open_folder, shrink_to, write_json
 from .options import add_device_options, add_file_options, add_shrink_option, open_host
@@ -22,6 +22,7 @@ Order = Literal["left-right", "top-bottom", "area", "score", "centre"]
 
 Annotated = tuple[str, tuple[int, int], list[dict[str, Any]]]  # name, size_hw, annotations
 
+DETECTOR = "anime-instances"
 COCO_NAME = "instances.json"
 
 EXAMPLES = """\
@@ -73,7 +74,7 @@ def add_parser(verbs: Verbs) -> None:
 def _add_model_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("models")
     group.add_argument(
-        "--detector", default="anime-instances", metavar="NAME|FILE",
+        "--detector", default=DETECTOR, metavar="NAME|FILE",
         help="who finds characters (default: %(default)s, a download of 230 MB; toonout-mini needs "
         "none, see below)",
     )  # fmt: skip
@@ -173,13 +174,20 @@ def _make_find(arguments: argparse.Namespace, files: InstanceFiles) -> Any:
     from ..segmentation import load_segmenter
 
     host, download = open_host(arguments), not arguments.no_download
-    segmenter = load_segmenter(
-        arguments.detector,
-        arguments.refiner,
-        host=host,
-        precision=arguments.precision,
-        download=download,
-    )
+    try:
+        segmenter = load_segmenter(
+            arguments.detector,
+            arguments.refiner,
+            host=host,
+            precision=arguments.precision,
+            download=download,
+        )
+    except (DownloadFailed, UnknownModel) as error:
+        if arguments.detector != DETECTOR:
+            raise
+        raise type(error)(
+            f"{error} Or use --detector toonout-mini, which needs no file."
+        ) from error
     own = segmenter.matting if isinstance(segmenter, RegionSegmenter) else None
     if own is not None:
         note(

@@ -111,6 +111,15 @@ class SelectInstances(io.ComfyNode):
                     max=1000,
                     tooltip="Keeps the first so many, after sorting. 0: all.",
                 ),
+                widget(
+                    io.Boolean,
+                    "exclusive",
+                    default=False,
+                    tooltip=(
+                        "Each pixel belongs to one: where masks overlap, the first of the order is "
+                        "in front and the others lose it."
+                    ),
+                ),
             ],
             outputs=[
                 *found_outputs(),
@@ -132,6 +141,7 @@ class SelectInstances(io.ComfyNode):
         sort_by: Any,
         reverse: bool,
         max_count: int,
+        exclusive: bool = False,
         image: Tensor | None = None,
         inside: Tensor | None = None,
         boxes: Any = None,
@@ -157,7 +167,7 @@ class SelectInstances(io.ComfyNode):
                 limit=max_count,
             )
             chosen.append(choose(found, choice))
-        selected = tuple(pair[0] for pair in chosen)
+        selected = tuple(pair[0].exclusive() if exclusive else pair[0] for pair in chosen)
         rest = tuple(pair[1] for pair in chosen)
         return io.NodeOutput(*found_result(picture, selected), rest)
 
@@ -232,7 +242,8 @@ class InstancesFromMasks(io.ComfyNode):
         if split[0] == "connected regions":
             found = separate(planes)
         order = None if sort_by[0] == AS_THEY_ARE else sort_by[0]
-        tidying = TidyOptions(drop_duplicates[0], min_area_percent[0] / 100, 0, order)
+        least = min_area_percent[0] / 100
+        tidying = TidyOptions(drop_duplicates[0], min_area=least, order=order)
         frames = (tidy(found, tidying),)
         picture = canvas(frames) if image is None else from_comfy(image[0][:1])[0]
         return io.NodeOutput(*found_result(picture, frames))

@@ -19,6 +19,7 @@ from toonout_core.choosing import (
     separate,
     tidy,
 )
+from toonout_core.ops.adjust import AdjustOptions
 
 SIZE_HW = (40, 100)
 
@@ -215,7 +216,14 @@ def test_among_none_there_is_none():
         limit=1,
     )
     assert [len(part) for part in choose(none, everything)] == [0, 0]
-    assert len(tidy(none, TidyOptions(True, 0.1, 1, "area", False, 2.0, 2.0))) == 0
+    assert (
+        len(
+            tidy(
+                none, TidyOptions(True, AdjustOptions(grow_px=2.0, feather_px=2.0), 0.1, 1, "area")
+            )
+        )
+        == 0
+    )
 
 
 # ---------------------------------------------------------------- tidying
@@ -229,16 +237,17 @@ def test_duplicates_crumbs_and_the_worst_are_left_out():
     assert lefts(tidy(FOUR, TidyOptions(drop_duplicates=True))) == [0, 40, 80]
     assert lefts(tidy(FOUR, TidyOptions(min_area=0.01))) == [0, 40, 80]
     assert lefts(tidy(FOUR, TidyOptions(limit=2))) == [0, 80]
-    assert lefts(tidy(FOUR, TidyOptions(limit=2, order="left-right", reverse=True))) == [80, 0]
+    assert lefts(tidy(FOUR, TidyOptions(limit=3, order="score"))) == [0, 80, 40]
 
 
-def test_edges_move_and_soften():
-    grown = tidy(FOUR, TidyOptions(grow_px=2))
+def test_masks_are_adjusted_before_they_are_measured():
+    grown = tidy(FOUR, TidyOptions(adjust=AdjustOptions(grow_px=2)))
     assert grown.boxes_xyxy[1].tolist() == [38, 0, 62, 40]
-    assert grown.masks.dtype == torch.float32
-    soft = tidy(FOUR, TidyOptions(feather_px=6)).masks
-    assert 0.2 < soft[1, 20, 40] < 0.8
     assert torch.equal(grown.scores, FOUR.scores)
+    soft = tidy(FOUR, TidyOptions(adjust=AdjustOptions(feather_px=6))).masks
+    assert 0.2 < soft[1, 20, 40] < 0.8
+    shrunk = TidyOptions(adjust=AdjustOptions(drop_specks_px=20), min_area=0.001)
+    assert lefts(tidy(FOUR, shrunk)) == [0, 40, 80]
 
 
 def test_a_mask_falls_apart_into_its_regions_though_haze_joins_them():

@@ -14,11 +14,11 @@ from torchvision.ops import box_iou
 
 from .errors import BadInput
 from .instances import Instances, Order
-from .ops.adjust import feather
-from .ops.morphology import grow
+from .ops.adjust import AdjustOptions
 from .ops.regions import connected_components
 from .sharing import share_matte
 
+_UNCHANGED = AdjustOptions()
 _SEPARATORS = re.compile(r"[\n;]+")
 
 
@@ -27,49 +27,31 @@ class TidyOptions:
     """What is done to found instances, in this order; the defaults change nothing.
 
     drop_duplicates     one that lies in larger ones by four fifths is left out
+    adjust              of every mask: specks, holes, edges
     min_area            share of the picture that an instance must cover
     limit               so many are kept, those of the best scores; 0: all
     order               None: as found
-    grow_px, feather_px of every mask
     """
 
     drop_duplicates: bool = False
+    adjust: AdjustOptions = _UNCHANGED
     min_area: float = 0.0
     limit: int = 0
     order: Order | None = None
-    reverse: bool = False
-    grow_px: float = 0.0
-    feather_px: float = 0.0
 
 
 def tidy(instances: Instances, options: TidyOptions) -> Instances:
     """See TidyOptions."""
     if options.drop_duplicates:
         instances = instances.without_duplicates()
-    large = (_shares(instances) >= options.min_area).tolist()
-    if not all(large):
-        instances = instances[large]
+    if options.adjust != _UNCHANGED:
+        instances = instances.adjust(options.adjust)
+    if options.min_area > 0:
+        instances = instances.without_small(options.min_area)
     if 0 < options.limit < len(instances):
-        best = instances.scores.sort(descending=True, stable=True).indices[: options.limit]
+        best = instances.ranking("score")[: options.limit]
         instances = instances[sorted(best.tolist())]
-    if options.order is not None:
-        instances = instances.sorted_by(options.order, reverse=options.reverse)
-    if options.grow_px == 0 and options.feather_px == 0:
-        return instances
-    return instances.with_masks(_reshaped(instances.masks, options.grow_px, options.feather_px))
-
-
-def _shares(instances: Instances) -> Tensor:
-    height, width = instances.size_hw
-    return instances.areas_px / (height * width)
-
-
-def _reshaped(masks: Tensor, grow_px: float, feather_px: float) -> Tensor:
-    reshaped = torch.zeros(masks.shape, dtype=torch.float32, device=masks.device)
-    for mask, target in zip(masks, reshaped, strict=True):
-        soft = grow(mask[None, None].to(torch.float32), grow_px)
-        target.copy_(feather(soft, feather_px)[0, 0])
-    return reshaped
+    return instances if options.order is None else instances.sorted_by(options.order)
 
 
 def separate(masks: Tensor) -> Instances:
@@ -133,7 +115,8 @@ def choose(instances: Instances, choice: Choice) -> tuple[Instances, Instances]:
 
 
 def _fitting(instances: Instances, choice: Choice) -> set[int]:
-    shares = _shares(instances)
+    height, width = instances.size_hw
+    shares = instances.areas_px / (height * width)
     fits = (instances.scores >= choice.min_score).cpu()
     fits &= ((shares >= choice.min_area) & (shares <= choice.max_area)).cpu()
     if choice.inside is not None:

@@ -334,6 +334,13 @@ def test_characters_are_chosen_by_what_people_say(run):
     assert len(every["rest"][0]) == 0
 
 
+def test_overlapping_masks_can_be_parted(run):
+    instances = instances_of(run, (20, 20, 80, 80), (50, 20, 120, 80))
+    parted = run("SelectInstances", instances=instances, numbers="1, 0", exclusive=True)
+    assert parted["masks"].sum(0).max() == 1
+    assert parted["masks"][0, 50, 65] == 1
+
+
 def test_a_choice_of_nothing_does_not_break_graphs(run):
     instances = instances_of(run, LEFT)
     none = run("SelectInstances", instances=instances, min_score=0.0, max_area_percent=0.5)

@@ -2,7 +2,12 @@ import pytest
 import torch
 
 from toonout_core.errors import BadInput
-from toonout_core.evaluation.contact_sheet import contact_sheet, softest_box
+from toonout_core.evaluation.contact_sheet import (
+    Look,
+    contact_sheet,
+    cutout_sheet,
+    softest_box,
+)
 
 
 def plain(colour, size_hw=(20, 10)):
@@ -41,3 +46,16 @@ def test_the_softest_place_is_found_and_the_box_stays_inside():
     box = softest_box(alpha, 32)
     assert box == (88, 68, 120, 100)
     assert softest_box(alpha[..., :20, :24], 32) == (0, 0, 24, 20)
+
+
+def test_a_column_shows_where_mattes_differ_and_only_then():
+    image, alpha = torch.rand(1, 3, 40, 40), torch.ones(1, 1, 40, 40)
+    one = cutout_sheet(image, [Look("a", alpha, image)], ["white"], cell_px=40)
+    same = cutout_sheet(image, [Look("a", alpha, image), Look("b", alpha, image)], ["white"])
+    other = Look("b", torch.zeros_like(alpha), image)
+    two = cutout_sheet(image, [Look("a", alpha, image), other], ["white"], cell_px=40)
+    assert two.shape[-1] == one.shape[-1] + 40 + 8
+    assert same.shape[-1] == 4 * 256 + 5 * 8
+    red = torch.tensor([1.0, 0x3B / 0xFF, 0x30 / 0xFF])[:, None]
+    lacks = ((two[0].flatten(1) - red).abs() < 0.01).all(0)
+    assert int(lacks.sum()) == 1600

@@ -13,10 +13,8 @@ from torch import Tensor
 from ..errors import Cancelled, ToonOutError
 from ..host import Step
 from ..naming import Source
-from ..ops.compositing import over, parse_colour
 from ..ops.foreground import estimate_foreground
-from ..ops.regions import crop
-from .contact_sheet import contact_sheet, softest_box
+from .contact_sheet import Look, cutout_sheet
 from .measuring import Predict, predict_timed, read_seen, typical_seconds, write_picture
 from .pairing import read_matte
 from .peak_memory import peak_memory
@@ -78,32 +76,24 @@ def compare_picture(
     cell_px: int = 256,
     fusion: bool = True,
 ) -> Tensor | None:
-    """A contact sheet 1×3×H×W: each variant's matte, its cutout over each colour and a detail.
+    """A `cutout_sheet` of all variants, or None if none has a matte of the picture.
 
-    With `fusion` each variant has a second row, its colours estimated by blur fusion. The detail
-    is 1:1, over the last colour, where the first variant's matte is softest. None without mattes.
+    With `fusion` each variant has a second row, its colours estimated by blur fusion.
     """
     image = read_seen(source.path)
-    found = [(v, read_matte(v.mattes[source.path])) for v in variants if source.path in v.mattes]
-    if not found:
-        return None
-    box = softest_box(found[0][1], cell_px)
     firsts: dict[str, Tensor] = {}
-    rows: list[list[Tensor]] = []
-    names: list[str] = []
-    for variant, alpha in found:
+    looks: list[Look] = []
+    for variant in variants:
+        if source.path not in variant.mattes:
+            continue
+        alpha = read_matte(variant.mattes[source.path])
         _note_difference(variant, firsts.setdefault(variant.model, alpha), alpha)
-        looks = {f"{variant.name}, {variant.seconds[source.path]:.2f} s": image}
+        looks.append(Look(f"{variant.name}, {variant.seconds[source.path]:.2f} s", alpha, image))
         if fusion:
             foreground = _timed_fusion(variant, image, alpha)
-            looks[f"{variant.name} + blur fusion, {variant.fusion_seconds[-1]:.2f} s"] = foreground
-        for name, colour_source in looks.items():
-            cutouts = [over(colour_source, alpha, parse_colour(colour)) for colour in colours]
-            rows.append([image, alpha, *cutouts, crop(cutouts[-1], box)])
-            names.append(name)
-    return contact_sheet(
-        rows, names, ["picture", "matte", *colours, "detail, 1:1"], cell_px=cell_px
-    )
+            seconds = variant.fusion_seconds[-1]
+            looks.append(Look(f"{variant.name} + blur fusion, {seconds:.2f} s", alpha, foreground))
+    return cutout_sheet(image, looks, colours, cell_px=cell_px) if looks else None
 
 
 def _timed_fusion(variant: Variant, image: Tensor, alpha: Tensor) -> Tensor:

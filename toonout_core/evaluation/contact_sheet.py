@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -11,7 +12,10 @@ from torch import Tensor
 from ..errors import BadInput
 from ..imaging import from_array, to_array
 from ..ops.blur import box_blur
+from ..ops.compositing import over, parse_colour
+from ..ops.regions import crop
 from ..ops.resizing import resize
+from .error_maps import error_map
 
 _PAPER, _INK = 0.94, (32, 32, 32)
 _GAP_PX, _LINE_PX = 8, 24
@@ -47,6 +51,36 @@ def contact_sheet(
     texts = [(name, left, _LINE_PX) for name, left in zip(column_names, lefts, strict=True)]
     texts += [(name, _GAP_PX, top) for name, top in zip(row_names, tops, strict=True)]
     return _written(sheet, texts)
+
+
+@dataclass(frozen=True)
+class Look:
+    """One row of `cutout_sheet`: a matte 1×1×H×W and the colours 1×3×H×W shown under it."""
+
+    name: str
+    alpha: Tensor
+    colours: Tensor
+
+
+def cutout_sheet(
+    image: Tensor, looks: Sequence[Look], backgrounds: Sequence[str], *, cell_px: int = 256
+) -> Tensor:
+    """Picture 1×3×H×W, its mattes, cutouts over the colours named, and a detail → 1×3×h×w.
+
+    The detail is 1:1, over the last colour, where the first matte is softest. If mattes differ, a
+    column shows in red what each lacks against the first one, and in cyan what it has more.
+    """
+    first = looks[0].alpha
+    box = softest_box(first, cell_px)
+    differ = any(not torch.equal(look.alpha, first) for look in looks)
+    rows: list[list[Tensor]] = []
+    for look in looks:
+        cutouts = [over(look.colours, look.alpha, parse_colour(name)) for name in backgrounds]
+        against = [error_map(look.alpha, first, image)] if differ else []
+        rows.append([image, look.alpha, *against, *cutouts, crop(cutouts[-1], box)])
+    columns = ["picture", "matte", *(["against the first"] if differ else []), *backgrounds]
+    names = [look.name for look in looks]
+    return contact_sheet(rows, names, [*columns, "detail, 1:1"], cell_px=cell_px)
 
 
 def _fitted(picture: Tensor, cell_px: int) -> Tensor:

@@ -20,7 +20,8 @@ _POLYGON_PX = 2.0  # how far a polygon may be off
 def correction_effort(pair: MattePair, true_skeleton: Array | None = None) -> float:
     """Polygon corners and separate regions to mend, both mattes as masks.
 
-    `true_skeleton` H×W bool: the centre lines of the truth, if they are known already.
+    `true_skeleton` H×W bool: the centre lines of the truth, if they are known already. As with the
+    published program it differs by some corners between OpenCV 4 and 5.
     """
     truth, found = pair.true_mask, pair.levels > MIDDLE
     right, surplus, missing = truth & found, found & ~truth, truth & ~found

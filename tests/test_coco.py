@@ -14,6 +14,7 @@ from toonout_core.coco import (
     decode_mask,
     encode_mask,
     from_annotations,
+    pictures_of,
     to_annotations,
 )
 from toonout_core.errors import BadInput
@@ -118,3 +119,24 @@ def test_masks_of_another_size():
         from_annotations([annotation], (3, 3))
     with pytest.raises(BadInput, match="H×W"):
         encode_mask(torch.zeros(1, 2, 2))
+
+
+def test_a_data_set_there_and_back():
+    found = Instances.from_masks(torch.ones(2, 4, 6, dtype=torch.bool))
+    pictures = [("a.png", (4, 6), to_annotations(found)), ("b.png", (5, 5), [])]
+    assert pictures_of(json.loads(json.dumps(dataset(pictures)))) == pictures
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        [],
+        {"images": []},
+        {"images": [{"id": 1}], "annotations": []},
+        {"images": [], "annotations": [{"id": 1, "image_id": 7}]},
+        {"images": 5, "annotations": []},
+    ],
+)
+def test_what_is_no_data_set(document):
+    with pytest.raises(BadInput, match="must hold images and annotations"):
+        pictures_of(document)

@@ -11,7 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
-from PIL import ImageCms
+from PIL import Image, ImageCms
 
 from toonout_core.errors import BadInput
 from toonout_core.imaging import Metadata, from_array, read, to_array
@@ -69,6 +69,18 @@ def test_any_16_bit_picture_survives(pixels: np.ndarray) -> None:
     decoded = cv2.imdecode(np.frombuffer(stream.getvalue(), np.uint8), cv2.IMREAD_UNCHANGED)
     order = {1: [0], 3: [2, 1, 0], 4: [2, 1, 0, 3]}[pixels.shape[2]]
     assert np.array_equal(decoded.reshape(pixels.shape)[..., order], pixels)
+
+
+def test_masks_of_1_bit(tmp_path: Path) -> None:
+    mask = torch.tensor([[0.0, 0.5, 0.51, 1.0, 0.0, 1.0, 1.0, 0.2, 0.9]])[None, None]
+    path = write(tmp_path / "mask.png", mask, bits=1)
+    with Image.open(path) as picture:
+        assert picture.mode == "1"
+    assert torch.equal(read(path).image[:, :1], (mask > 0.5).float())
+    with pytest.raises(BadInput, match="1 bit must be a mask"):
+        write(tmp_path / "colour.png", torch.zeros(1, 3, 2, 2), bits=1)
+    with pytest.raises(BadInput, match="must have 8 bits"):
+        write(tmp_path / "mask.webp", mask, bits=1)
 
 
 def test_webp_is_lossless_down_to_hidden_colours(tmp_path: Path) -> None:

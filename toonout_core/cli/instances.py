@@ -241,7 +241,7 @@ def _write_coco(arguments: argparse.Namespace, destination: Destination, report:
     document = dataset(pictures, description="characters found by toonout")
     written = write_json(document, path, overwrite=overwrite, indent=None)
     count = sum(len(annotations) for _, _, annotations in pictures)
-    note(arguments, f"{written}: {count} characters in {len(pictures)} pictures")
+    note(arguments, f"{written}: pictures: {len(pictures)}, characters: {count}")
 
 
 def _annotated(destination: Destination, report: Report) -> list[Annotated]:

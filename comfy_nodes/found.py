@@ -31,7 +31,7 @@ IF_NONE_TIP = (
 
 
 def as_frames(value: Any) -> Frames:
-    """The instances of a socket, one record for each frame."""
+    """The instances that were connected, one record for each frame."""
     if isinstance(value, tuple) and all(type(item).__name__ == "Instances" for item in value):
         return value
     raise BadInput(

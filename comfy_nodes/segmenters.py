@@ -31,14 +31,14 @@ AUTO_REFINER = "auto"
 
 @dataclass(frozen=True)
 class LoadedSegmenter:
-    """What travels on the TOON_SEGMENTER socket."""
+    """What travels as TOON_SEGMENTER."""
 
     pipeline: Any
     host: ComfyHost
 
 
 def as_segmenter(value: Any) -> LoadedSegmenter:
-    """The segmenter of a socket."""
+    """The segmenter that was connected."""
     if isinstance(value, LoadedSegmenter):
         return value
     raise BadInput(

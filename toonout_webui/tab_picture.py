@@ -45,7 +45,7 @@ def build() -> None:
         with gr.Column(variant="compact"):
             source = hosts.image(
                 label="Picture", type="pil", image_mode="RGBA", interactive=True,
-                elem_id=elem_id("source"),
+                height=420, elem_id=elem_id("source"),
             )  # fmt: skip
             with gr.Row():
                 start = gr.Button("Cut out", variant="primary", elem_id=elem_id("start"))

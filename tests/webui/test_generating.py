@@ -1,0 +1,232 @@
+"""The script beside txt2img and img2img, the callback before saving, the axes of the plot."""
+
+from __future__ import annotations
+
+import copy
+from types import SimpleNamespace
+
+import pytest
+from PIL import Image
+
+from tests.webui.fake_host import part
+from tests.webui.pictures import girl
+
+# enable, keep, then options in the order of the record: model, output, resolution
+QUICK = ("toonout-mini", "cutout", 64)
+
+
+class Processing(SimpleNamespace):
+    """The host's `p`."""
+
+    def __init__(self, **attributes):
+        super().__init__(
+            extra_generation_params={}, comments=[], outpath_samples="out", seed=1,
+            all_seeds=[1, 2], all_prompts=["a", "b"], **attributes,
+        )  # fmt: skip
+
+    def comment(self, text):
+        self.comments.append(text)
+
+    def save_samples(self):
+        return True
+
+
+@pytest.fixture
+def script(host):
+    return host.script.ToonOutGenerate()
+
+
+def generate(host, script, *args, count=1, p=None):
+    """The host's order of calls for `count` pictures."""
+    p = p or Processing()
+    script.process(p, *args)
+    images = []
+    for index in range(count):
+        pp = SimpleNamespace(image=girl())
+        script.postprocess_image(p, pp, *args)
+        script.postprocess_image_after_composite(p, pp, *args)
+        host.save_image(pp.image, "out", "", index + 1, "a", "png", info="a, ToonOut keep: x")
+        images.append(pp.image)
+    processed = SimpleNamespace(
+        images=images, infotexts=[f"text {i}" for i in range(count)], index_of_first_image=0
+    )
+    script.postprocess(p, processed, *args)
+    return p, processed
+
+
+def test_off_changes_nothing(host, script):
+    p, processed = generate(host, script, False)
+    assert [image.mode for image in processed.images] == ["RGB"]
+    assert p.extra_generation_params == {}
+
+
+def test_arguments_may_all_be_none(host, script):
+    _, processed = generate(host, script, *[None] * len(script.ui(False)))
+    assert len(processed.images) == 1
+
+
+def test_two_arguments_are_enough_for_the_api(host, script):
+    _, processed = generate(host, script, True, "replace")
+    assert [image.mode for image in processed.images] == ["RGBA"]
+
+
+def test_keep_both_shows_and_saves_the_cutouts_beside(host, script):
+    p, processed = generate(host, script, True, "keep both", *QUICK, count=2)
+    assert [image.mode for image in processed.images] == ["RGB", "RGB", "RGBA", "RGBA"]
+    assert processed.infotexts[2:] == ["text 0", "text 1"]
+    names = [name for name, _, _ in host.saved]
+    assert names == ["out/1.png", "out/2.png", "out/1-toonout.png", "out/2-toonout.png"]
+    assert p.extra_generation_params["ToonOut keep"] == "keep both"
+    assert p.extra_generation_params["ToonOut resolution"] == "64"
+
+
+def test_a_mask_has_a_file_of_its_own(host, script):
+    _, processed = generate(host, script, True, "replace", "toonout-mini", "cutout + mask", 64)
+    assert [image.mode for image in processed.images] == ["RGBA", "RGB"]
+    name, written, _ = host.saved[-1]
+    assert (name, written.mode) == ("out/1-toonout-mask.png", "L")
+
+
+@pytest.mark.parametrize("keep", ["replace", "keep both"])
+def test_alpha_survives_a_host_that_makes_pictures_opaque(host, script, keep):
+    host.stealth = True
+    generate(host, script, True, keep, "toonout-mini", "cutout + mask", 64)
+    written = {name: image for name, image, _ in host.saved}
+    cutout = written["out/1.png" if keep == "replace" else "out/1-toonout.png"]
+    assert cutout.getchannel("A").getextrema()[0] == 0
+    assert written["out/1-toonout-mask.png"].mode == "L"
+    mask = written["out/1-toonout-mask.png"].tobytes()
+    assert mask == cutout.getchannel("A").tobytes()
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "jpeg", "webp", "JPG", "gif"])
+def test_formats_without_transparency_become_png(host, suffix):
+    cutout = part("keeping_alpha").mark(girl(mode="RGBA"))
+    host.save_image(cutout, "out", "", 1, "", suffix)
+    assert host.saved[0][0] == "out/1.png"
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "avif"])
+def test_pictures_of_others_are_left_alone(host, suffix):
+    picture = girl(mode="RGBA")
+    host.save_image(picture, "out", "", 1, "", suffix, info="not ours")
+    assert host.saved == [(f"out/1.{suffix}", picture, "not ours")]
+
+
+def test_a_cutout_that_lost_its_mark_is_known_by_its_infotext(host):
+    """As the gallery's own button hands it over."""
+    host.save_image(girl(mode="RGBA"), "out", "", 1, "", "jpg", info="a, ToonOut keep: replace")
+    assert host.saved[0][0] == "out/1.png"
+
+
+def test_grids_show_cutouts_on_white(host):
+    cutout = Image.new("RGBA", (2, 1), (255, 0, 0, 0))
+    params = SimpleNamespace(imgs=[part("keeping_alpha").mark(cutout), girl()])
+    host.call("image_grid", params)
+    assert [image.mode for image in params.imgs] == ["RGB", "RGB"]
+    assert params.imgs[0].getpixel((0, 0)) == (255, 255, 255)
+
+
+def test_a_wrong_wish_is_told_before_the_generation_and_keeps_the_picture(host, script):
+    p = Processing()
+    script.process(p, True, "replace", None, "nonsense")
+    assert "output must be one of" in p.comments[0]
+    _, processed = generate(host, script, True, "replace", "no such model", p=p)
+    assert [image.mode for image in processed.images] == ["RGB"]
+    assert p.extra_generation_params["ToonOut error"] == "not cut out"
+    assert "The model must be one of" in p.comments[-1]
+
+
+def test_a_sentence_with_folders_stays_out_of_infotexts(host, script):
+    host.opts.data["toonout_allow_download"] = False
+    p, _ = generate(host, script, True, "replace", "toonout")
+    assert str(host.folder) in p.comments[-1]
+    assert str(host.folder) not in str(p.extra_generation_params)
+
+
+def test_interrupt_keeps_the_picture(host, script):
+    host.state.interrupted = True
+    p, processed = generate(host, script, True, "replace", *QUICK)
+    assert processed.images[0].mode == "RGB"
+    assert p.comments == ["ToonOut: stopped"]
+
+
+def test_inner_passes_of_adetailer_are_left_alone(host, script):
+    _, processed = generate(host, script, True, "replace", p=Processing(_ad_inner=True))
+    assert processed.images[0].mode == "RGB"
+
+
+def test_adetailer_calls_postprocess_without_pictures(host, script):
+    p = Processing()
+    script.process(p, True, "keep both", *QUICK)
+    pp = SimpleNamespace(image=girl())
+    script.postprocess_image_after_composite(p, pp, True, "keep both", *QUICK)
+    empty = SimpleNamespace(images=[], infotexts=[])
+    script.postprocess(copy.copy(p), empty, True, "keep both")
+    assert empty.images == []
+    full = SimpleNamespace(images=[pp.image], infotexts=["x"], index_of_first_image=0)
+    script.postprocess(p, full, True, "keep both")
+    assert len(full.images) == 2
+
+
+def test_the_composite_hook_is_preferred(host, script, monkeypatch):
+    """Another extension turns what it gets in the earlier hook into RGB."""
+    p = Processing()
+    script.process(p, True, "replace", *QUICK)
+    pp = SimpleNamespace(image=girl())
+    script.postprocess_image(p, pp, True, "replace", *QUICK)
+    assert pp.image.mode == "RGB"
+    monkeypatch.setattr(part("hosts"), "has_composite_hook", lambda: False)
+    script.postprocess_image(p, pp, True, "replace", *QUICK)
+    assert pp.image.mode == "RGBA"
+
+
+def test_infotext_fields_switch_it_on_again(host, script):
+    script.ui(False)
+    fields = {component.elem_id: value for component, value in script.infotext_fields}
+    written = {"ToonOut keep": "replace", "ToonOut model": "toonout", "ToonOut grow_px": "-2"}
+    assert fields["toonout_txt2img_enable"](written) is True
+    assert fields["toonout_txt2img_enable"]({}) is False
+    assert fields["toonout_txt2img_model"](written) == "toonout"
+    assert fields["toonout_txt2img_grow_px"](written) == -2.0
+    assert fields["toonout_txt2img_radius_px"](written) == 90
+
+
+# ---------------------------------------------------------------- X/Y/Z plot
+
+
+class Axis(SimpleNamespace):
+    def __init__(self, label, type, apply, choices=None):
+        super().__init__(label=label, type=type, apply=apply, choices=choices)
+
+
+@pytest.fixture
+def axes(host):
+    from modules import scripts
+
+    grid = SimpleNamespace(axis_options=[Axis("Seed", int, None)], AxisOption=Axis)
+    plot = type("Script", (), {"__module__": "xyz_grid.py"})
+    scripts.scripts_data.append(SimpleNamespace(script_class=plot, module=grid))
+    host.call("before_ui")
+    host.call("before_ui")
+    return {axis.label: axis for axis in grid.axis_options}, grid.axis_options
+
+
+def test_axes_are_added_once(axes):
+    by_label, listed = axes
+    assert len(by_label) == len(listed)
+    assert {"[ToonOut] model", "[ToonOut] resolution", "[ToonOut] radius_px"} <= set(by_label)
+    assert "toonout-mini" in by_label["[ToonOut] model"].choices()
+    assert by_label["[ToonOut] output"].choices() == ["cutout", "mask", "cutout + mask"]
+
+
+def test_an_axis_wins_over_the_widgets_and_switches_on(host, script, axes):
+    p = Processing()
+    by_label, _ = axes
+    cell = copy.copy(p)
+    by_label["[ToonOut] output"].apply(cell, "mask", ["mask"])
+    by_label["[ToonOut] resolution"].apply(cell, 64, [64])
+    _, processed = generate(host, script, False, "replace", p=cell)
+    assert processed.images[0].mode == "RGB"
+    assert hasattr(processed.images[0], "toonout_mask")
+    assert not hasattr(p, "toonout_axes")

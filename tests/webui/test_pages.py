@@ -1,0 +1,310 @@
+"""Tab and settings: built in both generations of gradio, and their handlers called."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from PIL import Image
+
+from tests.webui import fake_host
+from tests.webui.fake_host import part
+from tests.webui.pictures import girl
+
+VERSIONS = ["3.41.2", "4.40.0"]
+
+
+def components(host):
+    return {component.elem_id: component for component in host.gradio.made if component.elem_id}
+
+
+def build(host):
+    host.call("before_ui")
+    (((_, title, elem_id),),) = host.call("ui_tabs")
+    assert (title, elem_id) == ("ToonOut", "toonout_tab")
+    return components(host)
+
+
+@pytest.fixture(params=VERSIONS)
+def host(request, start):
+    with start(request.param) as running:
+        yield running
+
+
+@pytest.fixture
+def page(host):
+    return build(host)
+
+
+def press(page, button, **values):
+    """Call the handler of a button with the values of its inputs, some replaced by id."""
+    event = page[button].events[0]
+    given = [values.get(part.elem_id, part.value) for part in event["inputs"]]
+    return event["fn"](*given)
+
+
+def test_every_id_is_given_once(host, page):
+    ids = [component.elem_id for component in host.gradio.made if component.elem_id]
+    assert len(ids) == len(set(ids))
+
+
+def test_cut_out(host, page):
+    given = {"toonout_tab_source": girl(mode="RGBA"), "toonout_tab_resolution": 64}
+    cutout, mask, slider, status = press(page, "toonout_tab_start", **given)
+    assert (cutout.mode, mask.mode) == ("RGBA", "RGB")
+    assert slider.count("data:image/jpeg;base64,") == 2
+    assert "model=toonout-mini" in status
+    assert host.state.jobs == ["ToonOut"]
+
+
+def test_failures_are_sentences_on_the_page(page):
+    assert "Choose a picture first" in press(page, "toonout_tab_start")[3]
+    wrong = {"toonout_tab_source": girl(), "toonout_tab_colour": "<b>"}
+    status = press(page, "toonout_tab_start", **wrong)[3]
+    assert "a colour must be" in status
+    assert "<b>" not in status
+
+
+def test_compare(page):
+    given = {
+        "toonout_tab_source": girl(), "toonout_tab_resolution": 64,
+        "toonout_tab_compared": ["toonout-mini", "no such"],
+    }  # fmt: skip
+    shown, status = press(page, "toonout_tab_compare", **given)
+    assert [(picture.mode, name) for picture, name in shown] == [("RGBA", "toonout-mini")]
+    assert "no such: The model must be one of" in status
+
+
+def test_stop_is_the_hosts(host, page):
+    assert page["toonout_tab_stop"].events[0]["queue"] is False
+    press(page, "toonout_tab_stop")
+    assert host.state.interrupted
+
+
+# ---------------------------------------------------------------- sending
+
+
+@pytest.fixture
+def sending_page(host):
+    """A page whose img2img, inpaint and Extras tabs were made before ours."""
+    from modules import infotext_utils
+
+    image = host.gradio.Image
+    width, height = host.gradio.Slider(), host.gradio.Slider()
+    infotext_utils.paste_fields["img2img"] = {
+        "init_img": image(), "fields": [(width, "Size-1"), (height, "Size-2")],
+    }  # fmt: skip
+    infotext_utils.paste_fields["extras"] = {"init_img": image(), "fields": None}
+    canvas = image(elem_id="uuid", elem_classes=["logical_image_background"])
+    infotext_utils.paste_fields["inpaint"] = {"init_img": canvas, "fields": []}
+    host.call("before_ui")
+    for elem_id, classes in (
+        ("img_inpaint_base", []), ("img_inpaint_mask", []), ("uuid", ["logical_image_foreground"]),
+    ):  # fmt: skip
+        host.call("after_component", image(elem_id=elem_id, elem_classes=classes))
+    (((_, _, _),),) = host.call("ui_tabs")
+    return components(host)
+
+
+def sent(page, button, **values):
+    return press(page, f"toonout_tab_send_{button}", **values)
+
+
+def test_img2img_gets_an_opaque_picture_and_its_size(sending_page):
+    cutout = Image.new("RGBA", (3, 2), (255, 0, 0, 0))
+    given = {"toonout_tab_cutout": cutout, "toonout_tab_send_colour": "blue"}
+    flat, width, height = sent(sending_page, "img2img", **given)
+    assert (flat.mode, width, height) == ("RGB", 3, 2)
+    assert flat.getpixel((0, 0)) == (0, 0, 255)
+
+
+def test_inpaint_gets_picture_and_mask(sending_page):
+    mask = Image.new("RGB", (4, 4), "white")
+    given = {"toonout_tab_source": girl((4, 4), "RGBA"), "toonout_tab_mask": mask}
+    base, painted = sent(sending_page, "inpaint", **given)
+    assert (base.mode, painted.mode) == ("RGB", "RGB")
+    picture, drawn = sent(sending_page, "canvas", **given)
+    assert (picture.mode, drawn.mode) == ("RGB", "RGBA")
+    assert drawn.getpixel((0, 0)) == (255, 255, 255, 255)
+
+
+def test_extras_gets_the_cutout(sending_page):
+    cutout = girl(mode="RGBA")
+    assert sent(sending_page, "extras", toonout_tab_cutout=cutout) is cutout
+
+
+def test_each_button_then_shows_its_tab(host, sending_page):
+    key = "js" if host.gradio.__version__.startswith("4") else "_js"
+    for name, function in (
+        ("img2img", "switch_to_img2img()"), ("inpaint", "switch_to_img2img_tab(4)"),
+        ("canvas", "switch_to_inpaint()"), ("extras", "switch_to_extras()"),
+    ):  # fmt: skip
+        assert function in sending_page[f"toonout_tab_send_{name}"].events[1][key]
+
+
+def test_nothing_to_send_and_a_cropped_mask_are_told(host, sending_page):
+    with pytest.raises(host.gradio.Error, match="cut a picture out first"):
+        sent(sending_page, "img2img")
+    given = {"toonout_tab_source": girl(), "toonout_tab_mask": girl((5, 5))}
+    with pytest.raises(host.gradio.Error, match="without Crop"):
+        sent(sending_page, "inpaint", **given)
+
+
+# ---------------------------------------------------------------- a folder
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Names that collide, a folder below, a broken file."""
+    root = tmp_path / "in"
+    (root / "sub").mkdir(parents=True)
+    for name in ("a.png", "a.jpg", "sub/a.png", "猫.webp"):
+        girl().save(root / name)
+    girl(mode="L").convert("I;16").save(root / "deep.png")
+    girl(mode="P").save(root / "palette.png")
+    girl(mode="CMYK").save(root / "cmyk.jpg")
+    (root / "broken.png").write_bytes(b"\x89PNG")
+    return root
+
+
+def run_folder(page, folder, out, **values):
+    given = {
+        "toonout_folder_input": str(folder), "toonout_folder_results": str(out),
+        "toonout_folder_resolution": 64, **values,
+    }  # fmt: skip
+    return list(press(page, "toonout_folder_start", **given))
+
+
+def test_a_folder_loses_nothing(page, folder, tmp_path):
+    out = tmp_path / "out"
+    lines = run_folder(page, folder, out)
+    found = sorted(path.relative_to(out).as_posix() for path in out.rglob("*.png"))
+    assert found == sorted(
+        ["a.jpg.png", "a.png.png", "cmyk.png", "deep.png", "palette.png", "sub/a.png", "猫.png"]
+    )
+    assert "7 done, 1 failed" in lines[-1]
+    assert "broken.png" in lines[-1]
+    for name in found:
+        with Image.open(out / name) as picture:
+            assert picture.mode == "RGBA"
+    assert len(list(folder.rglob("*.*"))) == 8
+    again = run_folder(page, folder, out)
+    assert "7 done before" in again[-1]
+
+
+def test_each_picture_takes_its_turn_in_the_queue(host, page, folder, tmp_path):
+    press_results = run_folder(page, folder / "sub", tmp_path / "out")
+    assert len(press_results) >= 3
+    assert host.state.jobs.count("ToonOut") >= 1
+    assert not host.queue_lock.locked()
+
+
+def test_stop_between_two_pictures(page, folder, tmp_path):
+    given = {
+        "toonout_folder_input": str(folder), "toonout_folder_results": str(tmp_path / "out"),
+        "toonout_folder_resolution": 64,
+    }  # fmt: skip
+    running = press(page, "toonout_folder_start", **given)
+    next(running)
+    next(running)
+    press(page, "toonout_folder_stop")
+    assert "then interrupted" in list(running)[-1]
+
+
+def test_uploads_keep_their_names(page, tmp_path):
+    uploads = []
+    for number, name in enumerate(("girl.png", "girl.jpg")):
+        path = tmp_path / f"tmp{number}{Path(name).suffix}"
+        girl().save(path)
+        uploads.append(SimpleNamespace(name=str(path), orig_name=name))
+    out = tmp_path / "out"
+    lines = run_folder(page, "", out, toonout_folder_files=uploads)
+    assert sorted(path.name for path in out.glob("*.png")) == ["girl.jpg.png", "girl.png"]
+    assert "2 done" in lines[-1]
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"toonout_folder_input": ""}, "there must be pictures or a folder"),
+        ({"toonout_folder_output": "cutout + mask"}, "output must be cutout or mask for a folder"),
+        ({"toonout_folder_format": "jpg"}, "must be saved as png, webp or tiff"),
+        ({"toonout_folder_background": "picture"}, "must come with a picture"),
+    ],
+)
+def test_wrong_wishes_for_a_folder(page, folder, tmp_path, values, sentence):
+    (line,) = run_folder(page, folder, tmp_path / "out", **values)
+    assert sentence in line
+
+
+def test_a_host_that_hides_folders_is_obeyed(start, folder, tmp_path):
+    with start(hide_ui_dir_config=True) as host:
+        (line,) = run_folder(build(host), folder, tmp_path / "out")
+    assert "pictures must be uploaded here" in line
+
+
+# ---------------------------------------------------------------- models
+
+
+def test_the_table_of_models_names_folders(host, page):
+    table = part("tab_models").overview()
+    assert "comes with it" in table
+    assert str(host.folder / "models" / "toonout") in table
+
+
+def test_a_download_tells_progress_and_can_be_cancelled(page, monkeypatch):
+    models = part("tab_models")
+
+    def fetch(row, host):
+        with host.progress(100, f"downloading {row.name} (MB)") as step:
+            while True:
+                step(1)
+
+    monkeypatch.setattr(models, "download", fetch)
+    monkeypatch.setattr(models, "POLL_SECONDS", 0.01)
+    running = press(page, "toonout_models_download", toonout_models_model="toonout")
+    told = next(running)[0]
+    assert "downloading toonout (MB)" in told or "Waiting" in told
+    press(page, "toonout_models_cancel")
+    assert "goes on" in list(running)[-1][0]
+
+
+def test_a_download_that_fails_is_a_sentence(page, monkeypatch):
+    models = part("tab_models")
+
+    def fetch(row, host):
+        raise models.ToonOutError("no network")
+
+    monkeypatch.setattr(models, "download", fetch)
+    assert "no network" in list(press(page, "toonout_models_download"))[-1][0]
+
+
+def test_unload(host, page):
+    press(page, "toonout_tab_start", toonout_tab_source=girl(), toonout_tab_resolution=64)
+    assert "Unloaded: toonout-mini." in press(page, "toonout_models_unload")[0]
+    assert "No model was loaded." in press(page, "toonout_models_unload")[0]
+
+
+# ---------------------------------------------------------------- settings
+
+
+def test_every_setting_that_is_read_is_on_the_page(host):
+    host.call("ui_settings")
+    sources = (fake_host.ROOT / "toonout_webui").glob("*.py")
+    import re
+
+    read = {
+        key
+        for path in sources
+        for key in re.findall(r'option\(\s*"(toonout_\w+)"', path.read_text("utf-8"))
+    }
+    assert read == set(host.opts.added)
+    assert {info.section for info in host.opts.added.values()} == {("toonout", "ToonOut")}
+
+
+def test_settings_reach_the_work(host):
+    host.call("ui_settings")
+    host.opts.data["toonout_model"] = "toonout"
+    assert part("cutting").wish({}).model == "toonout"
+    assert part("cutting").wish({"model": "birefnet"}).model == "birefnet"

@@ -103,3 +103,12 @@ def test_mattes_are_never_written_over_what_is_read(toonout, art, model):
     truths = (art / "gt").rename(art / "mattes")
     shell = toonout("evaluate", "--model", model, art / "images", truths, "-o", art, "-q")
     assert shell.code == 2 and "must be free for mattes" in shell.stderr
+
+
+def test_a_model_that_is_missing_is_found_out_before_any_work(toonout, art, model):
+    shell = toonout(
+        "evaluate", "--model", model, "--model", art / "gone.safetensors", art / "images",
+        art / "gt", "-o", art / "report", "-q", "--device", "cpu",
+    )  # fmt: skip
+    assert shell.code == 2 and "gone.safetensors" in shell.stderr
+    assert not (art / "report").exists()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 from ..errors import BadInput
 from .evaluate_mattes import spare_inputs, told_apart, write_text
 from .fields import Verbs
-from .options import add_model_options, load_model, open_host
+from .options import add_model_options, load_model, open_host, require_models
 from .terminal import say
 
 if TYPE_CHECKING:
@@ -112,6 +112,7 @@ def _cut(
     from ..evaluation.comparing import Variant
 
     models = arguments.model or ["toonout-mini"]
+    require_models(arguments, models)
     variants: list[Variant] = []
     for name, model in zip(told_apart(models), models, strict=True):
         for format in formats:

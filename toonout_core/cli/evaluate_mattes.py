@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from ..errors import BadInput
-from .options import load_model
+from .options import load_model, require_models
 from .terminal import say
 
 if TYPE_CHECKING:
@@ -127,6 +127,7 @@ def _measure_models(
         spare_inputs(out, [images, truths])
     paired = _categorised(pair_files(images, truths, out=out), arguments.by_folder)
     wanted = arguments.model or []
+    require_models(arguments, wanted)
     methods = [Method(name) for name in told_apart(wanted)]
     for method, model in zip(methods, wanted, strict=True):
         matting = load_model(arguments, model)

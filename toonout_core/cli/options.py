@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -150,6 +151,15 @@ def load_model(arguments: argparse.Namespace, name: str | None = None) -> Mattin
         resolution=arguments.resolution,
         download=not arguments.no_download,
     )
+
+
+def require_models(arguments: argparse.Namespace, names: Sequence[str]) -> None:
+    """Find all of them, or fetch them, before the first one works for an hour."""
+    from ..loading import locate
+
+    host = open_host(arguments)
+    for name in names:
+        locate(name, host, download=not arguments.no_download)
 
 
 def open_host(arguments: argparse.Namespace) -> LocalHost:

@@ -369,5 +369,15 @@ def test_fading_stays_within_the_mask_and_reaches_it(width_px, soft):
     assert faded[0, 0, 40, 40] == 1
     profile = faded[0, 0, 40, :40]
     assert (profile.diff() >= -1e-6).all()
-    middle = 10 + width_px / 2
-    assert profile[int(middle)] == pytest.approx(0.5, abs=0.5 if soft else 0.3)
+    assert profile[int(10 + width_px / 2)] == pytest.approx(0.5, abs=0.5 if soft else 0.3)
+
+
+def test_thin_parts_do_not_vanish_and_the_border_is_no_edge():
+    mask = torch.zeros(1, 1, 40, 60)
+    mask[..., 10:14] = 1  # 4 pixels, from border to border
+    mask[..., 40:] = 1
+    faded = fade_in(mask, 8.0)
+    assert faded[0, 0, :, 11:13].min() > 0.18
+    assert faded[0, 0, :, 48:].min() == 1
+    assert torch.equal(fade_in(torch.ones(1, 1, 5, 5), 8.0), torch.ones(1, 1, 5, 5))
+    assert fade_in(torch.zeros(1, 1, 5, 5), 8.0).max() == 0

@@ -22,7 +22,7 @@ Scale = Literal["none", "longer side", "area"]
 
 Box = tuple[int, int, int, int]
 
-_FAINT = 0.1  # haze of a matte: it neither makes a crop larger nor grows
+FAINT = 0.1  # haze of a matte: it neither makes a crop larger nor grows
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,7 @@ def _whole(mask: Tensor) -> Box:
 
 def _held(mask: Tensor, grow_px: float) -> Box:
     """The mask's box when it has grown; of an empty mask: all of the picture."""
-    left, top, right, bottom = (int(edge) for edge in boxes_from_masks(mask[None] > _FAINT)[0])
+    left, top, right, bottom = (int(edge) for edge in boxes_from_masks(mask[None] > FAINT)[0])
     if right == left:
         return _whole(mask)
     return _expanded((left, top, right, bottom), math.ceil(grow_px), mask)
@@ -242,7 +242,7 @@ def _cut(image: Tensor, mask: Tensor, held: Box, frame: int, options: CropOption
 def _grown(mask: Tensor, grow_px: float) -> Tensor:
     if grow_px == 0:
         return mask
-    return torch.maximum(mask, grow(mask * (mask > _FAINT), grow_px))
+    return torch.maximum(mask, grow(mask * (mask > FAINT), grow_px))
 
 
 def _window(planes: Tensor, box_xyxy: Box) -> Tensor:

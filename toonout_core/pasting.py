@@ -7,10 +7,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from .crops import CropRegion
+from .crops import FAINT, CropRegion
 from .errors import BadInput
-from .ops.adjust import feather
-from .ops.morphology import grow
+from .ops.morphology import signed_distance
 from .ops.resizing import resize
 
 _BENT = 0.1  # by how much the aspect of a piece may differ from that of its crop
@@ -63,11 +62,14 @@ def _weights(region: CropRegion, mask: Tensor | None, feather_px: float) -> Tens
 
 
 def fade_in(mask: Tensor, width_px: float) -> Tensor:
-    """B×1×H×W in [0, 1]: from 0 at its edge to itself width_px further in; nowhere larger."""
+    """B×1×H×W in [0, 1]: from 0 at its edge to itself width_px further in; nowhere larger.
+
+    What is thinner than that stays visible in its middle. The border of the plane is no edge.
+    """
     if width_px == 0:
         return mask
-    soft = feather(grow(mask, -width_px / 2), width_px / 2)
-    return torch.minimum(soft, mask.to(torch.float32))
+    depth_px = signed_distance(mask > FAINT)
+    return torch.minimum(mask.to(torch.float32), (depth_px / width_px).clamp(0, 1))
 
 
 def _share_out(

@@ -124,7 +124,7 @@ class SegmentInstances(io.ComfyNode):
                     step=0.01,
                     tooltip=(
                         "How sure the detector must be. Lower: more characters, and more "
-                        "mistakes. Regions of a matte have no such score."
+                        "mistakes. Regions of a matte are scored by their mean opacity."
                     ),
                 ),
                 widget(

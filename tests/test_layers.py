@@ -67,7 +67,7 @@ MAY_IMPORT = {
     "synthesis": APPLICATION | {"naming"},
     "evaluation": APPLICATION
     | {"naming", "publishing", "synthesis", "writing"}
-    | {"asking", "coco", "instances", "sharing"},
+    | {"asking", "coco", "instance_files", "instances", "sharing"},
     "training": APPLICATION | {"models", "evaluation", "synthesis"},
     # the shell
     "cli": None,  # anything
@@ -95,6 +95,7 @@ FOR_WEBUI = FOR_HOSTS | {
     "batch",
     "destination",
     "downloading",
+    "instance_files",
     "locating",
     "manifest",
     "output",

@@ -51,7 +51,9 @@ def read_arguments() -> argparse.Namespace:
         help="(default: %(default)s); truth: true masks, a little worn: mattes if nobody is missed",
     )  # fmt: skip
     parser.add_argument("--refiner", default="auto", metavar="NAME|FILE|none")
-    parser.add_argument("--matte", metavar="NAME|FILE", help="(default: as toonout instances)")
+    parser.add_argument(
+        "--matte", metavar="NAME|FILE", help="(default: as toonout instances); truth: the true one"
+    )
     parser.add_argument("--min-score", type=float, default=0.3, help="(default: %(default)s)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="and the tables there")
@@ -70,9 +72,10 @@ def measure(arguments: argparse.Namespace) -> BenchReport:
             arguments.detector, arguments.refiner, host=host, precision=arguments.precision,
             download=download,
         )  # fmt: skip
+    matting = None
     if arguments.matte is None and isinstance(segmenter, RegionSegmenter):
         matting = segmenter.matting
-    else:
+    elif arguments.matte != "truth":
         matting = load_matting(
             arguments.matte or "toonout-mini", host=host, precision=arguments.precision,
             download=download,

@@ -22,7 +22,7 @@ from .ops.regions import boxes_from_masks, crop, expand_box
 from .overlay import draw_instances
 from .publishing import Part
 from .results import Matte
-from .sharing import share_matte
+from .sharing import ShareOptions, share_matte
 from .writing import NO_METADATA, encode
 
 Kind = Literal["masks", "mattes", "cutouts", "overlay", "coco"]
@@ -30,6 +30,7 @@ Kind = Literal["masks", "mattes", "cutouts", "overlay", "coco"]
 _LEAST = 0.5 / 255  # alpha that is more than 0 in 8 bit
 _VISIBLE = 0.05  # alpha that a crop keeps: less is haze, and spreads far
 _RIM_PX = 2
+_REACH = 0.025  # of the picture's longer side
 
 
 @dataclass(frozen=True)
@@ -50,13 +51,20 @@ class FindOptions:
     """Which characters, and in which order they are numbered. `foreground`: see Matting.matte.
 
     `limit`: best ones kept, after the matte was shared out among all that `segment` lets through:
-    what belongs to the others does not become part of those.
+    what belongs to the others does not become part of those. `trust_masks`: see `trusting_masks`.
     """
 
     segment: SegmentOptions = DEFAULTS
     limit: int = 100
     order: Order = "left-right"
     foreground: ForegroundOptions | None = None
+    trust_masks: bool = False
+
+
+def trusting_masks(size_hw: tuple[int, int]) -> ShareOptions:
+    """For masks that are better than the matte: what they hold is opaque, and what is far from all
+    of them is nobody's, so that parts do not sum up to the whole matte any more."""
+    return ShareOptions(trust_masks=True, reach_px=_REACH * max(size_hw))
 
 
 def finding(
@@ -77,7 +85,8 @@ def finding(
             raise BadInput(
                 "alpha must be a number everywhere", "NaN or infinity", "Use --precision fp32."
             )
-        mattes = share_matte(matte.alpha, found, _seen(matte, picture))
+        sharing = trusting_masks(found.size_hw) if options.trust_masks else ShareOptions()
+        mattes = share_matte(matte.alpha, found, _seen(matte, picture), sharing)
         return Characters(found[numbered], mattes[numbered], matte.colours)
 
     return find

@@ -7,6 +7,7 @@ import re
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from safetensors.torch import save_file
 
@@ -303,3 +304,29 @@ def test_both_networks_of_the_default_are_named_in_the_table():
     sizes = {row.name: row.size_bytes for row in WEIGHTS}
     assert 229e6 < sizes["anime-instances"] < 231e6
     assert 176e6 < sizes["anime-refiner"] < 178e6
+
+
+def test_whom_to_trust(instances, model, tmp_path, monkeypatch):
+    """A segmenter that sees the left half of a disc only, where the matte sees two discs."""
+    from toonout_core import segmentation
+    from toonout_core.instances import Instances
+
+    light = draw_discs(tmp_path / "two.png", (25, 30), (75, 30))
+    half = torch.from_numpy(light & (np.arange(96) < 25))
+
+    class HalfBlind:
+        name = "half-blind"
+
+        def __call__(self, picture, options):
+            return Instances.from_masks(half[None])
+
+    monkeypatch.setattr(segmentation, "load_segmenter", lambda *_, **__: HalfBlind())
+    sums = {}
+    for trust in ("auto", "matte", "masks"):
+        options = ("--trust", trust, "--matte", model, "--save", "mattes")
+        assert instances(tmp_path / "two.png", "-o", tmp_path / trust, *options).code == 0
+        matte = pixels(tmp_path / trust / "two.instance00.matte.png") > 128
+        assert matte[half.numpy()].mean() > 0.95
+        sums[trust] = int(matte.sum())
+    assert sums["auto"] == sums["matte"] == pytest.approx(light.sum(), rel=0.02)
+    assert sums["masks"] < light.sum() / 2

@@ -103,6 +103,11 @@ def test_the_same_figures_again(library, alphas):
     assert first.figures == second.figures
     assert first.settings == second.settings
     assert first.settings["segmenter"] == "truth"
+    exact = bench_instances(None, None, library, host, OPTIONS).figures["sad_thousands"]
+    wrong = first.figures["sad_thousands"]
+    assert exact["hard"] == wrong["hard"]
+    assert exact["shared"] < wrong["trusting"] < wrong["shared"]
+    assert exact["shared"] < exact["hard"]
 
 
 def test_the_command(tmp_path, monkeypatch, capsys):

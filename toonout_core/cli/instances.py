@@ -22,7 +22,7 @@ Order = Literal["left-right", "top-bottom", "area", "score", "centre"]
 
 Annotated = tuple[str, tuple[int, int], list[dict[str, Any]]]  # name, size_hw, annotations
 
-DETECTOR = "anime-instances"
+DETECTOR, MATTE = "anime-instances", "toonout-mini"
 COCO_NAME = "instances.json"
 
 EXAMPLES = """\
@@ -42,7 +42,7 @@ detectors:
 results:
   girl.png becomes, for the character with number 0,
     girl.instance00.mask.png     where it is: 1 bit, with --soft 8 bit
-    girl.instance00.matte.png    its part of the matte: soft hair; all parts sum to the whole
+    girl.instance00.matte.png    its part of the matte: soft hair (see --trust)
     girl.instance00.cutout.png   its colours and that part of the matte
   and girl.overlay.png, which shows all numbers. OUT/instances.json holds masks, boxes and scores
   of all pictures in COCO's format, its category is "character". Folders under a folder appear
@@ -87,6 +87,12 @@ def _add_model_options(parser: argparse.ArgumentParser) -> None:
         "--matte", metavar="NAME|FILE",
         help="the matting model whose matte is shared out (default: toonout-mini, or the detector "
         "if that is a matting model)",
+    )  # fmt: skip
+    group.add_argument(
+        "--trust", choices=("auto", "masks", "matte"), default="auto",
+        help="masks: what they hold is opaque, and matte far from all of them is left out; matte: "
+        "all parts sum to the matte (default: masks if a detector made them and toonout-mini the "
+        "matte, else matte)",
     )  # fmt: skip
     add_device_options(group)
 
@@ -198,24 +204,37 @@ def _make_find(arguments: argparse.Namespace, files: InstanceFiles) -> Any:
     matting = own if arguments.matte is None else None
     if files.needs_matte and matting is None:
         matting = load_matting(
-            arguments.matte or "toonout-mini",
+            arguments.matte or MATTE,
             host=host,
             precision=arguments.precision,
             download=download,
         )
+    # measured on scenes of known mattes: see docs/measuring.md
+    weak = own is None and matting is not None and matting.name == MATTE
     foreground = arguments.foreground and "cutouts" in arguments.save
     options = FindOptions(
         SegmentOptions(arguments.min_score, soft=arguments.soft),
         arguments.limit,
         arguments.sort,
         foreground=ForegroundOptions() if foreground else None,
+        trust_masks=arguments.trust == "masks" or (arguments.trust == "auto" and weak),
     )
     return finding(segmenter, matting if files.needs_matte else None, options)
 
 
 def _settings(arguments: argparse.Namespace) -> dict[str, Any]:
     """All that a result depends on, beside its picture."""
-    names = ("precision", "min_score", "limit", "sort", "soft", "crop", "foreground", "metadata")
+    names = (
+        "trust",
+        "precision",
+        "min_score",
+        "limit",
+        "sort",
+        "soft",
+        "crop",
+        "foreground",
+        "metadata",
+    )
     models = ("detector", "refiner", "matte")
     return (
         {"verb": "instances", "shrink_to": arguments.shrink_to, "save": sorted(arguments.save)}

@@ -16,6 +16,7 @@ from ..asking import DEFAULTS, InstanceSegmenter, SegmentOptions
 from ..coco import Annotation, dataset, to_annotations
 from ..errors import BadInput
 from ..host import Host
+from ..instance_files import trusting_masks
 from ..instances import Instances
 from ..matting import Matting
 from ..sharing import share_matte
@@ -44,12 +45,14 @@ class BenchOptions:
 class MatteErrors:
     """Σ|α − truth| over the picture of every character that was found, in thousands.
 
-    `hard`: its mask; `cut`: the whole matte where its mask is; `shared`: its part of the matte.
+    `hard`: its mask; `cut`: the whole matte where its mask is; `shared`: its part of the matte;
+    `trusting`: the same where masks are trusted more (see `instance_files.trusting_masks`).
     """
 
     hard: list[float] = field(default_factory=list[float])
     cut: list[float] = field(default_factory=list[float])
     shared: list[float] = field(default_factory=list[float])
+    trusting: list[float] = field(default_factory=list[float])
 
     def means(self) -> dict[str, float | None]:
         return {name: float(np.mean(own)) if own else None for name, own in asdict(self).items()}
@@ -66,7 +69,7 @@ class BenchReport:
 
 def bench_instances(
     segmenter: InstanceSegmenter | None,
-    matting: Matting,
+    matting: Matting | None,
     library: Library,
     host: Host,
     options: BenchOptions = BenchOptions(),
@@ -75,8 +78,8 @@ def bench_instances(
 ) -> BenchReport:
     """Run both over the scenes; `looked` sees scene number, scene, instances and their mattes.
 
-    Without a `segmenter`, true masks are used, as imperfect as a refiner makes them: so good would
-    mattes be if nobody were missed.
+    Without a `segmenter`, true masks are used, as imperfect as a refiner makes them, and without
+    `matting` the true matte: so good would mattes be if only the other part were wrong.
     """
     if options.scenes < 1:
         raise BadInput("there must be at least one scene", str(options.scenes))
@@ -88,14 +91,21 @@ def bench_instances(
             with seconds.of("segment"):
                 found = _find(segmenter, scene, options, number)
             with seconds.of("matte"):
-                alpha = matting.predict(scene.image).cpu()
+                alpha = scene.alpha if matting is None else matting.predict(scene.image).cpu()
             with seconds.of("share"):
                 mattes = share_matte(alpha, found, scene.image)
+            trusting = share_matte(alpha, found, scene.image, trusting_masks(found.size_hw))
             true_masks = scene.alphas > 0.5
             real = to_annotations(Instances.from_masks(true_masks))
             truth.append((f"{number}", found.size_hw, real))
             results += [{"image_id": number + 1, **own} for own in to_annotations(found)]
-            _compare(scene, true_masks, found, mattes, alpha, errors)
+            alphas = {
+                "hard": found.masks.to(torch.float32),
+                "cut": alpha[0] * found.masks.to(torch.float32),
+                "shared": mattes.masks,
+                "trusting": trusting.masks,
+            }
+            _compare(scene, true_masks, found, alphas, errors)
             if looked is not None:
                 looked(number, scene, found, mattes)
             step()
@@ -104,8 +114,11 @@ def bench_instances(
         "matched": len(errors.hard),
         "sad_thousands": errors.means(),
     }
-    name = "truth" if segmenter is None else segmenter.name
-    settings = asdict(options) | {"segmenter": name, "matte": matting.name}
+    names = {
+        "segmenter": "truth" if segmenter is None else segmenter.name,
+        "matte": "truth" if matting is None else matting.name,
+    }
+    settings = asdict(options) | names
     return BenchReport(settings, figures, seconds.medians())
 
 
@@ -128,8 +141,7 @@ def _compare(
     scene: InstanceScene,
     true_masks: Tensor,
     found: Instances,
-    mattes: Instances,
-    alpha: Tensor,
+    alphas: Mapping[str, Tensor],
     errors: MatteErrors,
 ) -> None:
     """Pairs of best mask IoU, each character and each instance in one of them at most."""
@@ -137,10 +149,8 @@ def _compare(
     ious = torch.tensor([[mask_iou(mask, own) for own in solid] for mask in true_masks])
     while ious.numel() and float(ious.max()) >= _MATCHED:
         row, column = divmod(int(ious.argmax()), ious.shape[1])
-        real, mask = scene.alphas[row], found.masks[column].to(torch.float32)
-        errors.hard.append(_sad(mask, real))
-        errors.cut.append(_sad(alpha[0, 0] * mask, real))
-        errors.shared.append(_sad(mattes.masks[column], real))
+        for name, planes in alphas.items():
+            getattr(errors, name).append(_sad(planes[column], scene.alphas[row]))
         ious[row], ious[:, column] = -1, -1
 
 
@@ -195,7 +205,12 @@ def markdown(report: BenchReport) -> str:
         names = ("ap", "ap50", "ap75", "precision", "recall")
         lines.append(f"| {kind} | " + " | ".join(f"{100 * own[n]:.1f}" for n in names) + " |")
     lines += ["", "| alpha of a character | mean SAD / 1000 |", "|---|---|"]
-    named = {"hard": "mask", "cut": "matte where the mask is", "shared": "part of the matte"}
+    named = {
+        "hard": "mask",
+        "cut": "matte where the mask is",
+        "shared": "part of the matte",
+        "trusting": "part of the matte, masks trusted",
+    }
     for name, words in named.items():
         mean = figures["sad_thousands"][name]
         lines.append(f"| {words} | {'–' if mean is None else format(mean, '.2f')} |")

@@ -35,6 +35,7 @@ NOBODY = -1
 _DOUBT = 4.0  # what a pixel less of depth costs a mask's inside, in pixels of the way
 _MARGIN = 0.5  # of a box' longer side, around it
 _LEAST_MARGIN_PX = 32
+_BLUR = np.float32(0.05)  # of the way: far from both characters decisions get softer
 # of the picture's longer side; without colours a way knows no edges, and masks must be trusted more
 _UNCERTAIN_WITH_COLOURS = 1 / 100
 _UNCERTAIN = 1 / 180
@@ -89,9 +90,10 @@ def share_matte(
     shares.fill_unreached(matte)
     if math.isfinite(options.reach_px):
         shares.forget(_distance_to_masks(instances) > options.reach_px)
-    masks = torch.zeros((len(instances), *instances.size_hw), dtype=torch.float32)
-    shares.hand_out(matte, colours, masks.numpy(), options.softness_px)
-    return instances.with_masks(masks)
+    # numpy's zeros cost no memory until they are written, torch's do
+    masks = np.zeros((len(instances), *instances.size_hw), np.float32)
+    shares.hand_out(matte, colours, masks, options.softness_px)
+    return instances.with_masks(torch.from_numpy(masks))
 
 
 class _Shares:
@@ -125,12 +127,13 @@ class _Shares:
         missing = (alpha > 0) & ~reached
         if not missing.any() or not reached.any():
             return
-        _, labels = cv2.distanceTransformWithLabels(
+        _, nearest = cv2.distanceTransformWithLabels(
             np.logical_not(reached).view(np.uint8),
             cv2.DIST_L2,
             cv2.DIST_MASK_5,
             labelType=cv2.DIST_LABEL_PIXEL,
         )
+        labels = np.asarray(nearest, np.int32)
         owners = np.full(int(labels.max()) + 1, NOBODY, np.int16)
         owners[labels[reached]] = self.first[reached]
         self.first[missing] = owners[labels[missing]]
@@ -145,7 +148,7 @@ class _Shares:
     ) -> None:
         """Write alpha's parts into `masks` N×H×W."""
         with np.errstate(invalid="ignore", over="ignore"):
-            lead = (self.far - self.near) / np.float32(max(softness_px, 1e-6))
+            lead = (self.far - self.near) / (np.float32(max(softness_px, 1e-6)) + _BLUR * self.near)
             part = 1 / (1 + np.exp(-np.where(np.isnan(lead), np.float32(np.inf), lead)))
         part[self.second == NOBODY] = 1
         part[part > 1 - 1 / 510] = 1

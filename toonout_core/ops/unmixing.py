@@ -79,12 +79,13 @@ def _nearest_colours(
     inside = core[window]
     if not inside.any():
         return np.zeros((3, len(rows)), np.float32), np.zeros(len(rows), np.bool_)
-    distance, labels = cv2.distanceTransformWithLabels(
+    distance, nearest = cv2.distanceTransformWithLabels(
         np.logical_not(inside).view(np.uint8),
         cv2.DIST_L2,
         cv2.DIST_MASK_5,
         labelType=cv2.DIST_LABEL_PIXEL,
     )
+    labels = np.asarray(nearest, np.int64)
     weight = cv2.blur(inside.astype(np.float32), (3, 3))
     table = np.zeros((3, int(labels.max()) + 1), np.float32)
     for plane, row in zip(colours, table, strict=True):

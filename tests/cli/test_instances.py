@@ -298,6 +298,24 @@ def test_rgba_pictures(instances, tmp_path):
     assert total[30, 25] == 255
 
 
+def test_the_choices_are_those_of_the_core():
+    from toonout_core import instance_files
+    from toonout_core import instances as core
+    from toonout_core.cli import instances as verb
+
+    assert verb.Kind == instance_files.Kind
+    assert verb.Order == core.Order
+
+
+def test_a_foreign_coco_file_is_left_alone(instances, pair, tmp_path):
+    theirs = {"info": {"description": "COCO 2017"}, "images": [], "annotations": []}
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "instances.json").write_text(json.dumps(theirs))
+    assert instances(pair, "-o", tmp_path / "out", "--save", "coco", "--resume").code == 0
+    assert document(tmp_path / "out") == theirs
+    assert len(document(tmp_path / "out", "instances_2.json")["images"]) == 1
+
+
 def test_both_networks_of_the_default_are_named_in_the_table():
     from toonout_core import WEIGHTS
 

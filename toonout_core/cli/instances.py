@@ -13,10 +13,13 @@ from .folder_run import file_state, finish, note, open_folder, shrink_to, write_
 from .options import add_device_options, add_file_options, add_shrink_option, open_host
 
 if TYPE_CHECKING:
+    from ..asking import InstanceSegmenter
     from ..destination import Destination
+    from ..host import Host
     from ..instance_files import Characters, InstanceFiles
     from ..report import Report
 
+# those of instance_files and instances, which import torch
 Kind = Literal["masks", "mattes", "cutouts", "overlay", "coco"]
 Order = Literal["left-right", "top-bottom", "area", "score", "centre"]
 
@@ -24,6 +27,7 @@ Annotated = tuple[str, tuple[int, int], list[dict[str, Any]]]  # name, size_hw, 
 
 DETECTOR, MATTE = "anime-instances", "toonout-mini"
 COCO_NAME = "instances.json"
+DESCRIPTION = "characters found by toonout"
 
 EXAMPLES = """\
 examples:
@@ -177,23 +181,9 @@ def _make_find(arguments: argparse.Namespace, files: InstanceFiles) -> Any:
     from ..instance_files import FindOptions, finding
     from ..matting import ForegroundOptions, load_matting
     from ..regional import RegionSegmenter
-    from ..segmentation import load_segmenter
 
-    host, download = open_host(arguments), not arguments.no_download
-    try:
-        segmenter = load_segmenter(
-            arguments.detector,
-            arguments.refiner,
-            host=host,
-            precision=arguments.precision,
-            download=download,
-        )
-    except (DownloadFailed, UnknownModel) as error:
-        if arguments.detector != DETECTOR:
-            raise
-        raise type(error)(
-            f"{error} Or use --detector toonout-mini, which needs no file."
-        ) from error
+    host = open_host(arguments)
+    segmenter = _load_segmenter(arguments, host)
     own = segmenter.matting if isinstance(segmenter, RegionSegmenter) else None
     if own is not None:
         note(
@@ -207,7 +197,7 @@ def _make_find(arguments: argparse.Namespace, files: InstanceFiles) -> Any:
             arguments.matte or MATTE,
             host=host,
             precision=arguments.precision,
-            download=download,
+            download=not arguments.no_download,
         )
     # measured on scenes of known mattes: see docs/measuring.md
     weak = own is None and matting is not None and matting.name == MATTE
@@ -222,19 +212,28 @@ def _make_find(arguments: argparse.Namespace, files: InstanceFiles) -> Any:
     return finding(segmenter, matting if files.needs_matte else None, options)
 
 
+def _load_segmenter(arguments: argparse.Namespace, host: Host) -> InstanceSegmenter:
+    from ..segmentation import load_segmenter
+
+    try:
+        return load_segmenter(
+            arguments.detector,
+            arguments.refiner,
+            host=host,
+            precision=arguments.precision,
+            download=not arguments.no_download,
+        )
+    except (DownloadFailed, UnknownModel) as error:
+        if arguments.detector != DETECTOR:
+            raise
+        advice = "Or use --detector toonout-mini, which needs no file."
+        raise type(error)(f"{error} {advice}") from error
+
+
 def _settings(arguments: argparse.Namespace) -> dict[str, Any]:
     """All that a result depends on, beside its picture."""
-    names = (
-        "trust",
-        "precision",
-        "min_score",
-        "limit",
-        "sort",
-        "soft",
-        "crop",
-        "foreground",
-        "metadata",
-    )
+    names = ("trust", "precision", "min_score", "limit", "sort", "soft", "crop")
+    names += ("foreground", "metadata")
     models = ("detector", "refiner", "matte")
     return (
         {"verb": "instances", "shrink_to": arguments.shrink_to, "save": sorted(arguments.save)}
@@ -257,7 +256,7 @@ def _write_coco(arguments: argparse.Namespace, destination: Destination, report:
         named = {name for name, _, _ in pictures}
         pictures += [kept for kept in earlier if kept[0] not in named]
     overwrite = arguments.on_exists == "overwrite" or earlier is not None
-    document = dataset(pictures, description="characters found by toonout")
+    document = dataset(pictures, description=DESCRIPTION)
     written = write_json(document, path, overwrite=overwrite, indent=None)
     count = sum(len(annotations) for _, _, annotations in pictures)
     note(arguments, f"{written}: pictures: {len(pictures)}, characters: {count}")
@@ -285,6 +284,8 @@ def _earlier(path: Path) -> list[Annotated] | None:
     from ..coco import pictures_of
 
     try:
-        return pictures_of(json.loads(path.read_text(encoding="utf-8")))
+        document = json.loads(path.read_text(encoding="utf-8"))
+        pictures = pictures_of(document)
     except (OSError, ValueError, BadInput):
         return None
+    return pictures if document.get("info", {}).get("description") == DESCRIPTION else None

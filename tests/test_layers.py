@@ -44,7 +44,7 @@ MAY_IMPORT = {
     "finding": {"errors", "ops", "models", "loading"},
     "asking": {"errors", "imaging", "instances", "ops"},
     "refining": APPLICATION | {"asking", "instances"},
-    "sharing": {"errors", "instances", "ops"},
+    "sharing": {"errors", "host", "instances", "ops"},
     "regional": APPLICATION | {"asking", "instances", "refining", "sharing"},
     "segmentation": APPLICATION | {"asking", "instances", "finding", "refining", "regional"},
     "overlay": {"errors", "imaging", "ops", "instances"},

@@ -14,6 +14,8 @@ memory does not grow with their number, beside the masks that are returned.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,6 +25,7 @@ import torch
 from torch import Tensor
 
 from .errors import BadInput
+from .host import Host, Step
 from .instances import Instances
 from .ops.geodesic import geodesic_distance
 from .ops.regions import boxes_from_masks, expand_box
@@ -66,12 +69,15 @@ def share_matte(
     instances: Instances,
     image: Tensor | None = None,
     options: ShareOptions = ShareOptions(),
+    *,
+    host: Host | None = None,
 ) -> Instances:
     """Alpha 1×1×H×W → the same characters by soft masks N×H×W float32 whose sum is alpha.
 
     `image` 1×3×H×W in [0, 1] lets colours decide where characters touch. At most two characters
     share a pixel, so that sums stay within 1/255 when masks are rounded to 8 bit. Where alpha is 0
-    all masks are 0. Without any mask that holds a pixel, nothing is shared out.
+    all masks are 0. Without any mask that holds a pixel, nothing is shared out. `host` is told of
+    every character that is done, and may stop.
     """
     _check(alpha, instances, image)
     matte = alpha[0, 0].detach().to("cpu", torch.float32).clamp(0, 1).numpy().copy()
@@ -79,14 +85,15 @@ def share_matte(
     if options.uncertain_px is None:
         part = _UNCERTAIN if image is None else _UNCERTAIN_WITH_COLOURS
         options = replace(options, uncertain_px=max(max(matte.shape) * part, 2.0))
-    seeds = [_seed(mask.cpu()) for mask in instances.masks]
     if options.trust_masks:
-        for seed in filter(None, seeds):
-            matte[seed.window][seed.depth >= options.uncertain_px] = 1
+        _trust(instances, matte, options.uncertain_px or 0)
     shares = _Shares(instances.size_hw)
-    for index, seed in enumerate(seeds):
-        if seed is not None:
-            shares.add(index, seed.window, _way(seed, matte, colours, options))
+    with _progress(host, len(instances)) as report:
+        for index, mask in enumerate(instances.masks):
+            seed = _seed(mask.cpu())
+            if seed is not None:
+                shares.add(index, seed.window, _way(seed, matte, colours, options))
+            report(1)
     shares.fill_unreached(matte)
     if math.isfinite(options.reach_px):
         shares.forget(_distance_to_masks(instances) > options.reach_px)
@@ -186,6 +193,23 @@ def _seed(mask: Tensor) -> _Seed | None:
     return _Seed(
         window, cv2.distanceTransform(inside.view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     )
+
+
+def _trust(instances: Instances, matte: Array, uncertain_px: float) -> None:
+    """Make `matte` opaque deep inside of masks."""
+    for mask in instances.masks:
+        seed = _seed(mask.cpu())
+        if seed is not None:
+            matte[seed.window][seed.depth >= uncertain_px] = 1
+
+
+@contextmanager
+def _progress(host: Host | None, total: int) -> Iterator[Step]:
+    if host is None:
+        yield lambda count=1, *, preview=None: None
+        return
+    with host.progress(total, "instance mattes") as report:
+        yield report
 
 
 def _way(seed: _Seed, alpha: Array, colours: Array | None, options: ShareOptions) -> Array:

@@ -36,6 +36,8 @@ def pytest_collection_modifyitems(config, items):
                 item.add_marker(pytest.mark.skip(reason=f"needs the option --{name}"))
         if item.get_closest_marker("comfy") and not os.environ.get("COMFYUI_PATH"):
             item.add_marker(pytest.mark.skip(reason="needs COMFYUI_PATH, see docs/testing.md"))
+        if item.get_closest_marker("webui") and not os.environ.get("TOONOUT_WEBUI_DIR"):
+            item.add_marker(pytest.mark.skip(reason="needs TOONOUT_WEBUI_DIR, see docs/testing.md"))
 
 
 def pytest_terminal_summary(terminalreporter):

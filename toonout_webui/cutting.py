@@ -26,7 +26,7 @@ from .pipelines import PIPELINES, default_model
 
 log = logging.getLogger("toonout")
 
-SUBJECT = 0.02  # alpha of what counts as the subject when it is cropped to
+SUBJECT = 0.05  # alpha that a crop keeps: less is haze, and spreads far
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from ..toonout_core import WEIGHTS, Matting, UnknownModel, load_matting
@@ -41,6 +41,11 @@ class Pipelines:
     def __init__(self) -> None:
         self._lock = threading.RLock()
         self._kept: OrderedDict[Key, Matting] = OrderedDict()
+        self._others: list[Callable[[], None]] = []
+
+    def also_forget(self, forget: Callable[[], None]) -> None:
+        """Call `forget` too when models are unloaded."""
+        self._others.append(forget)
 
     def get(self, options: CutoutOptions, *, on_cpu: bool = False) -> Matting:
         """The model of these options, loaded if it is not there. Only names that are offered."""
@@ -84,6 +89,8 @@ class Pipelines:
             for matting in self._kept.values():
                 matting.loaded.network.to("cpu")
             self._kept.clear()
+        for forget in self._others:
+            forget()
         hosts.collect_garbage()
         return names
 

@@ -11,7 +11,7 @@ import binascii
 import io
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import fields
 from functools import wraps
 from typing import Any
@@ -31,7 +31,7 @@ from ..toonout_core import (
     __version__,
 )
 from ..toonout_core.locating import find_file
-from . import hosts
+from . import characters, hosts
 from .cutting import Cut, cut, cutout_png, png, wish
 from .host import WebUIHost
 from .options import CutoutOptions, shown
@@ -41,6 +41,11 @@ log = logging.getLogger("toonout")
 
 PREFIX = "/toonout/v1"
 PICTURES = ("image", "background_image")
+INSTANCE_OPTIONS = ("detector", "min_score", "limit")
+# of CutoutOptions, for characters
+FOUND_OPTIONS = (
+    "clean_colours", "radius_px", "refine_radius_px", "precision", "patch_order", "allow_download",
+)  # fmt: skip
 
 Json = dict[str, Any]
 
@@ -55,11 +60,14 @@ def on_app_started(_demo: Any, app: FastAPI) -> None:
         add = router.add_api_route
         add("/models", models, methods=["GET"], summary="Models and whether they are here")
         add("/unload", unload, methods=["POST"], summary="Forget loaded models")
-        for path, work, summary in (
-            ("/cutout", cutout, "Cut a character out"),
-            ("/mask", mask, "The mask alone, white is the character"),
-        ):
-            add(path, work, methods=["POST"], summary=summary, openapi_extra=_body_schema())
+        every = [option.name for option in fields(CutoutOptions)]
+        for path, work, summary, names in (
+            ("/cutout", cutout, "Cut a character out", [*PICTURES, *every]),
+            ("/mask", mask, "The mask alone, white is the character", [*PICTURES, *every]),
+            ("/instances", instances, "Every character by itself",
+             ["image", *INSTANCE_OPTIONS, "model", *FOUND_OPTIONS]),
+        ):  # fmt: skip
+            add(path, work, methods=["POST"], summary=summary, openapi_extra=_body_schema(names))
     app.include_router(router)
 
 
@@ -168,6 +176,49 @@ def mask(body: Json) -> Json:
     return _reply(result, [png(result.matte.alpha)])
 
 
+@_answering
+def instances(body: Json) -> Json:
+    """Every character by itself: score, box, cutout and mask, and a numbered overlay."""
+    given = dict(body)
+    asked = {name: given.pop(name, None) for name in INSTANCE_OPTIONS}
+    _require_known(given, (*PICTURES[:1], "model", *FOUND_OPTIONS))
+    if "image" not in given:
+        raise BadInput("image must be there", "no image", "Send it as base64.")
+    options = wish({name: value for name, value in given.items() if name != "image"})
+    picture = decoded(given["image"], "image")
+    detector = characters.DEFAULT_DETECTOR if asked["detector"] is None else asked["detector"]
+    min_score = number(asked["min_score"], "min_score", 0.3, 0, 1)
+    limit = int(number(asked["limit"], "limit", 100, 1, 1000))
+    with hosts.job("ToonOut"):
+        found = characters.find(picture, detector, options, min_score=min_score, limit=limit)
+    return {
+        "instances": [_instance(found, index) for index in range(len(found))],
+        "overlay": base64.b64encode(png(found.overlay())).decode(),
+        "info": {"detector": detector, "model": options.model, "origin": found.instances.origin},
+    }
+
+
+def number(value: Any, name: str, default: float, least: float, most: float) -> float:
+    """A number of a request. Raises BadInput."""
+    if value is None:
+        return default
+    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
+        raise BadInput(f"{name} must be {least:g} … {most:g}", repr(value))
+    return value
+
+
+def _instance(found: characters.Found, index: int) -> Json:
+    matte = found.matte([index])
+    instances = found.characters.instances
+    return {
+        "index": index,
+        "score": round(float(instances.scores[index]), 4),
+        "box_xyxy": instances.boxes_xyxy[index].tolist(),
+        "cutout": base64.b64encode(png(matte.colours, matte.alpha)).decode(),
+        "mask": base64.b64encode(png(matte.alpha)).decode(),
+    }
+
+
 def health() -> Json:
     """Whether ToonOut is ready, and where it computes."""
     return {
@@ -207,9 +258,7 @@ def unload() -> Json:
 
 
 def _cut(body: Json) -> Cut:
-    known = {*PICTURES, *(option.name for option in fields(CutoutOptions))}
-    if unknown := sorted(set(body) - known):
-        raise BadInput(f"a request must only have {', '.join(sorted(known))}", ", ".join(unknown))
+    _require_known(body, (*PICTURES, *(option.name for option in fields(CutoutOptions))))
     if "image" not in body:
         raise BadInput("image must be there", "no image", "Send it as base64.")
     values = {name: value for name, value in body.items() if name not in PICTURES}
@@ -222,6 +271,11 @@ def _cut(body: Json) -> Cut:
         background = decoded(body["background_image"], "background_image")
     with hosts.job("ToonOut"):
         return cut(picture, options, background)
+
+
+def _require_known(body: Json, known: Iterable[str]) -> None:
+    if unknown := sorted(set(body) - set(known)):
+        raise BadInput(f"a request must only have {', '.join(sorted(known))}", ", ".join(unknown))
 
 
 def decoded(text: Any, name: str) -> io.BytesIO:
@@ -258,13 +312,16 @@ def _reply(result: Cut, files: list[bytes]) -> Json:
     }
 
 
-def _body_schema() -> Json:
+def _body_schema(names: list[str]) -> Json:
     """What /docs shows. A plain description: hosts have pydantic 1 or 2."""
     properties: Json = {
         "image": {"type": "string", "description": "base64 or data URI"},
         "background_image": {"type": "string", "description": "base64 or data URI"},
+        "detector": {"type": "string", "enum": characters.detector_names()},
+        "min_score": {"type": "number", "minimum": 0, "maximum": 1, "default": 0.3},
+        "limit": {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100},
     }
-    kinds = {bool: "boolean", int: "integer", float: "number", str: "string"}
+    kinds: dict[Any, str] = {bool: "boolean", int: "integer", float: "number", str: "string"}
     for option in fields(CutoutOptions):
         show = shown(option)
         entry: Json = {"type": kinds[type(option.default)], "default": option.default}
@@ -274,5 +331,6 @@ def _body_schema() -> Json:
         if show.most:
             entry |= {"minimum": show.least, "maximum": show.most}
         properties[option.name] = entry
-    schema = {"type": "object", "required": ["image"], "properties": properties}
+    shown_here = {name: entry for name, entry in properties.items() if name in names}
+    schema = {"type": "object", "required": ["image"], "properties": shown_here}
     return {"requestBody": {"content": {"application/json": {"schema": schema}}}}

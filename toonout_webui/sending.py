@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
@@ -30,6 +31,24 @@ def after_component(component: Any, **arguments: Any) -> None:
 def forget() -> None:
     """Before a new page."""
     _met.clear()
+
+
+def buttons(elem_id: Callable[[str], str]) -> tuple[dict[str, Any], Any]:
+    """Name → button, and the colour that is put behind a cutout for img2img."""
+    labels = {"img2img": "Send to img2img", "inpaint": "Send to inpaint (picture and mask)"}
+    if has_canvas():
+        labels["canvas"] = "Send to the inpaint canvas"
+    labels["extras"] = "Send to Extras"
+    with gr.Row():
+        made = {
+            name: gr.Button(label, elem_id=elem_id(f"send_{name}"))
+            for name, label in labels.items()
+        }
+    colour = gr.Textbox(
+        value="white", max_lines=1, label="Colour behind the cutout in img2img",
+        elem_id=elem_id("send_colour"),
+    )  # fmt: skip
+    return made, colour
 
 
 def connect(buttons: dict[str, Any], source: Any, cutout: Any, mask: Any, colour: Any) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import gradio as gr
 
-from . import tab_folder, tab_models, tab_picture
+from . import tab_characters, tab_folder, tab_models, tab_picture
 
 
 def on_ui_tabs() -> list[tuple[Any, str, str]]:
@@ -14,6 +14,8 @@ def on_ui_tabs() -> list[tuple[Any, str, str]]:
     with gr.Blocks(analytics_enabled=False) as blocks, gr.Tabs():
         with gr.TabItem("Picture", elem_id="toonout_tab_picture"):
             tab_picture.build()
+        with gr.TabItem("Characters", elem_id="toonout_tab_characters"):
+            tab_characters.build()
         with gr.TabItem("Folder", elem_id="toonout_tab_folder"):
             tab_folder.build()
         with gr.TabItem("Models", elem_id="toonout_tab_models"):

@@ -47,8 +47,9 @@ def build() -> None:
     names = list(options)
 
     def run(*values: Any) -> Iterator[str]:
-        given = dict(zip(names, values[len(places) :], strict=True))
-        yield from work(*values[: len(places)], given)
+        files, folder, out, recursive, resume, kind, *chosen = values
+        given = dict(zip(names, chosen, strict=True))
+        yield from work(files, folder, out, recursive, resume, kind, given)
 
     start.click(run, [*places, *options.values()], [status])
     stop.click(_stop.set, [], [], queue=False)
@@ -107,7 +108,7 @@ def work(
         yield previews.sentence(str(error), "bad")
 
 
-def progress(batch: Batch, found: Found) -> Iterator[str]:
+def progress(batch: Batch[Matte], found: Found) -> Iterator[str]:
     """One picture at a time in the host's queue, so that others get their turn between two."""
     report = Report([Result(Path(name), "failed", message=text) for name, text in found.problems])
     results = batch.run()

@@ -53,7 +53,7 @@ def build() -> None:
             options = widgets.build(elem_id)
         with gr.Column(variant="compact"):
             panel = _results(source, options)
-            buttons, colour = _send_buttons()
+            buttons, colour = sending.buttons(elem_id)
             compare, chosen, shown = _comparison()
     start.click(
         runner(panel), [source, *options.values()],
@@ -80,23 +80,6 @@ def _results(source: Any, options: dict[str, Any]) -> Panel:
                 elem_id=elem_id("mask"),
             )  # fmt: skip
     return Panel(source, options, cutout, mask, slider, status)
-
-
-def _send_buttons() -> tuple[dict[str, Any], Any]:
-    labels = {"img2img": "Send to img2img", "inpaint": "Send to inpaint (picture and mask)"}
-    if sending.has_canvas():
-        labels["canvas"] = "Send to the inpaint canvas"
-    labels["extras"] = "Send to Extras"
-    with gr.Row():
-        buttons = {
-            name: gr.Button(label, elem_id=elem_id(f"send_{name}"))
-            for name, label in labels.items()
-        }
-    colour = gr.Textbox(
-        value="white", max_lines=1, label="Colour behind the cutout in img2img",
-        elem_id=elem_id("send_colour"),
-    )  # fmt: skip
-    return buttons, colour
 
 
 def _comparison() -> tuple[Any, Any, Any]:

@@ -308,3 +308,23 @@ def test_settings_reach_the_work(host):
     host.opts.data["toonout_model"] = "toonout"
     assert part("cutting").wish({}).model == "toonout"
     assert part("cutting").wish({"model": "birefnet"}).model == "birefnet"
+
+
+# ---------------------------------------------------------------- characters
+
+
+def test_characters_are_numbered_and_picked(page, monkeypatch):
+    from tests.webui.test_routes import halves, two
+
+    monkeypatch.setattr(part("characters"), "_segmenter", halves)
+    given = {"toonout_characters_source": two(), "toonout_characters_numbers": "1"}
+    overlay, each, cutout, mask, status = press(page, "toonout_characters_start", **given)
+    assert overlay.size == two().size
+    assert [name for _, name in each] == ["0", "1"]
+    assert each[0][0].width < two().width
+    assert cutout.getchannel("A").point(lambda v: 255 * (v > 128)).getbbox()[0] >= 128
+    assert mask.getchannel(0).tobytes() == cutout.getchannel("A").tobytes()
+    assert "2 found (detector), picked: 1" in status
+    wrong = {**given, "toonout_characters_numbers": "7"}
+    assert "7" in press(page, "toonout_characters_start", **wrong)[-1]
+    assert "Choose a picture" in press(page, "toonout_characters_start")[-1]

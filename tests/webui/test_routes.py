@@ -168,3 +168,69 @@ def test_without_the_hosts_api_only_health_answers(start):
         assert statuses(host) == [200, 404, 404, 404]
     with start(api=False, nowebui=True) as host:
         assert statuses(host) == [200, 200, 422, 200]
+
+
+# ---------------------------------------------------------------- characters
+
+
+def two():
+    """Two girls that do not touch."""
+    from PIL import Image
+
+    picture = Image.new("RGB", (256, 160), (60, 120, 220))
+    for left in (10, 150):
+        picture.paste(girl((96, 150)), (left, 10))
+    return picture
+
+
+def halves(detector, download):
+    """Stands for a detector that finds one character on the left and one on the right."""
+    import torch
+
+    masks = torch.zeros(2, 160, 256, dtype=torch.bool)
+    masks[0, 40:150, 40:80] = masks[1, 40:150, 180:220] = True
+    instances = part("characters").Instances
+    return lambda picture, options: instances.from_masks(masks, origin="detector")
+
+
+def test_instances(client, monkeypatch):
+    monkeypatch.setattr(part("characters"), "_segmenter", halves)
+    reply = client.post("/toonout/v1/instances", json={"image": encoded(two())})
+    assert reply.status_code == 200, reply.text
+    found = reply.json()["instances"]
+    assert [row["index"] for row in found] == list(range(len(found)))
+    assert len(found) == 2
+    left, right = (opened(row["mask"]).point(lambda v: 255 * (v > 128)) for row in found)
+    assert left.getbbox()[2] <= 128 <= right.getbbox()[0]
+    assert opened(found[0]["cutout"]).mode == "RGBA"
+    assert opened(reply.json()["overlay"]).size == (256, 160)
+    assert reply.json()["info"]["origin"] == "detector"
+    assert client.post("/toonout/v1/unload").json()["unloaded"] == ["toonout-mini"]
+
+
+def test_the_embedded_model_serves_as_detector(client):
+    body = {"image": encoded(two()), "detector": "toonout-mini", "limit": 1}
+    found = client.post("/toonout/v1/instances", json=body).json()
+    assert len(found["instances"]) == 1
+    assert found["info"]["origin"] == "connected regions of the matte"
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        ({"detector": "yolo.pt"}, "detector must be one of toonout-mini, anime-instances"),
+        ({"min_score": 2}, "min_score must be 0 … 1"),
+        ({"limit": 0}, "limit must be 1 … 1000"),
+        ({"crop": True}, "a request must only have"),
+    ],
+)
+def test_wrong_wishes_for_instances(client, body, sentence):
+    reply = client.post("/toonout/v1/instances", json={"image": encoded(girl()), **body})
+    assert reply.status_code == 422
+    assert sentence in reply.json()["detail"]
+
+
+def test_a_missing_detector_is_503(host, client):
+    host.opts.data["toonout_allow_download"] = False
+    body = {"image": encoded(girl()), "detector": "anime-instances"}
+    assert client.post("/toonout/v1/instances", json=body).status_code == 503

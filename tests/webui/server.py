@@ -1,0 +1,137 @@
+"""A real WebUI on the loopback and on the CPU, with our extension in a folder of its own."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import shutil
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+CLONE = "ComfyUI-ToonOut v1.2 main"
+SHIPPED = (
+    "toonout_core", "toonout_webui", "scripts", "localizations", "install.py", "preload.py",
+    "metadata.ini", "style.css", "__init__.py", "nodes.py",
+)  # fmt: skip
+FLAGS = [
+    "--skip-torch-cuda-test", "--skip-prepare-environment", "--skip-python-version-check",
+    "--no-download-sd-model", "--do-not-download-clip", "--skip-version-check",
+    "--disable-nan-check",
+]  # fmt: skip
+
+
+def install_clone(base: Path, name: str = CLONE) -> Path:
+    """Copy what a clone has into the host's extensions."""
+    target = base / "extensions" / name
+    for part in SHIPPED:
+        source = ROOT / part
+        if source.is_dir():
+            ignored = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(source, target / part, ignore=ignored)
+        elif source.exists():
+            target.mkdir(parents=True, exist_ok=True)
+            shutil.copy(source, target / part)
+    return target
+
+
+def install_probe(base: Path) -> None:
+    """The extension of the tests: its name sorts after ours, as adetailer's does."""
+    target = base / "extensions" / "adetailer" / "scripts"
+    target.mkdir(parents=True)
+    shutil.copy(Path(__file__).with_name("probe.py"), target / "!adetailer.py")
+
+
+class WebUIServer:
+    """Context manager around one process."""
+
+    def __init__(self, path: Path, python: str, base: Path, *flags: str) -> None:
+        self.path, self.python, self.base = path, python, base
+        self.is_forge = (path / "backend").is_dir()
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        cpu = ["--always-cpu"] if self.is_forge else ["--use-cpu", "all", "--no-half"]
+        self.flags = [*FLAGS, *cpu, "--port", str(self.port), "--data-dir", str(base), *flags]
+        if checkpoint := os.environ.get("TOONOUT_WEBUI_CHECKPOINT"):
+            self.flags += ["--ckpt", checkpoint]
+
+    def __enter__(self) -> WebUIServer:
+        self._log = (self.base / "webui.log").open("wb")
+        environment = {
+            "HF_HUB_OFFLINE": "1", "GRADIO_ANALYTICS_ENABLED": "False", "NO_PROXY": "127.0.0.1",
+            "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1", **os.environ,
+        }  # fmt: skip
+        self.process = subprocess.Popen(
+            [self.python, "launch.py", *self.flags], cwd=self.path, env=environment,
+            stdout=self._log, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        try:
+            self.wait()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def wait(self, seconds: float = 400) -> None:
+        """Until our own route answers."""
+        deadline = time.monotonic() + seconds
+        while True:
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"the WebUI does not answer:\n{self.log()[-4000:]}")
+            with suppress(OSError):
+                if self.status("/toonout/v1/health") in (200, 401):
+                    return
+            time.sleep(0.5)
+
+    def __exit__(self, *_: object) -> None:
+        self.process.terminate()
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self._log.close()
+
+    def log(self) -> str:
+        return (self.base / "webui.log").read_text("utf-8", "replace")
+
+    def rss_mb(self) -> float:
+        """Memory of the process; Linux only."""
+        text = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(text.split("VmRSS:")[1].split()[0]) / 1000
+
+    # ------------------------------------------------------------ HTTP
+
+    def request(self, path: str, body: Any = None, auth: str = "") -> tuple[int, bytes]:
+        # hosts close connections after errors
+        headers = {"Content-Type": "application/json", "Connection": "close"}
+        if auth:
+            headers["Authorization"] = "Basic " + base64.b64encode(auth.encode()).decode()
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self.url + path, data, headers)
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        try:
+            with opener.open(request, timeout=600) as answer:
+                return answer.status, answer.read()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read()
+
+    def status(self, path: str, body: Any = None, auth: str = "") -> int:
+        return self.request(path, body, auth)[0]
+
+    def get(self, path: str) -> Any:
+        return json.loads(self.request(path)[1])
+
+    def post(self, path: str, body: Any) -> Any:
+        status, content = self.request(path, body)
+        assert status == 200, (status, content[:500], self.log()[-1500:])
+        return json.loads(content)

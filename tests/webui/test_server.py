@@ -1,0 +1,286 @@
+"""In a real WebUI: what a fake one can not show. See docs/testing.md for the variables."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from tests.webui.pictures import QUICK, encoded, girl, opened
+from tests.webui.server import CLONE, WebUIServer, install_clone, install_probe
+
+pytestmark = pytest.mark.webui
+
+TITLE = "ToonOut cutout after generation"
+PARAMETERS = "1girl\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 1, Size: 96x128, Model: x"
+
+
+def start(base: Path, *flags: str) -> WebUIServer:
+    python = os.environ.get("TOONOUT_WEBUI_PYTHON", sys.executable)
+    return WebUIServer(Path(os.environ["TOONOUT_WEBUI_DIR"]), python, base, *flags)
+
+
+@pytest.fixture(scope="module")
+def webui(tmp_path_factory):
+    base = tmp_path_factory.mktemp("webui")
+    install_clone(base)
+    install_probe(base)
+    with start(base, "--api") as server:
+        yield server
+
+
+def load(path: Path) -> Image.Image:
+    with Image.open(path) as picture:
+        picture.load()
+        return picture
+
+
+def test_it_starts_without_a_word_of_complaint(webui):
+    health = webui.get("/toonout/v1/health")
+    assert health["host"] == ("forge" if webui.is_forge else "a1111")
+    lines = webui.log().splitlines()
+    assert not [line for line in lines if "ToonOut" in line and "rror" in line]
+    assert webui.get("/toonout-test/state")["importable"] == []
+
+
+def test_routes(webui):
+    reply = webui.post("/toonout/v1/cutout", {"image": encoded(girl()), **QUICK})
+    picture = opened(reply["images"][0])
+    assert (picture.mode, picture.getchannel("A").getextrema()[0]) == ("RGBA", 0)
+    status, content = webui.request("/toonout/v1/cutout", {"image": "/etc/hostname"})
+    assert (status, b"as base64 or as a data URI" in content) == (422, True)
+    assert "/toonout/v1/cutout" in webui.get("/openapi.json")["paths"]
+
+
+def test_parallel_calls_wait_for_each_other(webui):
+    body = {"image": encoded(girl()), **QUICK}
+    with ThreadPoolExecutor(4) as pool:
+        replies = list(pool.map(lambda _: webui.post("/toonout/v1/cutout", body), range(8)))
+    assert len({reply["images"][0] for reply in replies}) == 1
+
+
+def test_memory_stays_level(webui):
+    body = {"image": encoded(girl()), **QUICK}
+    for _ in range(20):
+        webui.post("/toonout/v1/cutout", body)
+    before = webui.rss_mb()
+    for _ in range(60):
+        webui.post("/toonout/v1/cutout", body)
+    assert webui.rss_mb() < before * 1.02 + 5
+
+
+def test_the_hosts_api_leaves_pictures_alone(webui):
+    """It calls us with every argument None."""
+    reply = webui.post(
+        "/sdapi/v1/extra-single-image", {"image": encoded(girl()), "upscaling_resize": 1}
+    )
+    assert opened(reply["image"]).mode == "RGB"
+
+
+# ---------------------------------------------------------------- Extras
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A picture with and one without what generation writes into it."""
+    info = PngInfo()
+    info.add_text("parameters", PARAMETERS)
+    (tmp_path / "in").mkdir()
+    girl().save(tmp_path / "in" / "with.png", pnginfo=info)
+    girl().save(tmp_path / "in" / "without.png")
+    return tmp_path / "in"
+
+
+@pytest.mark.parametrize("kind", ["png", "jpg", "webp"])
+def test_extras_save_alpha_in_every_format(webui, folder, tmp_path, kind):
+    out = tmp_path / "out"
+    out.mkdir()
+    body = {
+        "folder": str(folder), "out": str(out), "settings": {"samples_format": kind},
+        "options": {**QUICK, "output": "cutout + mask"},
+    }  # fmt: skip
+    reply = webui.post("/toonout-test/extras", body)
+    assert "error" not in reply, reply
+    assert sorted(path.suffix for path in out.iterdir()) == [".png"] * 4
+    api = webui.post("/toonout/v1/mask", {"image": encoded(girl()), **QUICK})
+    wanted = opened(api["images"][0]).tobytes()
+    for name in ("with", "without"):
+        cutout, mask = load(out / f"{name}.png"), load(out / f"{name}-mask.png")
+        assert (cutout.mode, mask.mode) == ("RGBA", "L")
+        assert cutout.getchannel("A").tobytes() == wanted
+        assert mask.tobytes() == wanted
+
+
+def test_extras_tell_what_was_done_and_fail_with_a_sentence(webui, folder, tmp_path):
+    image = str(folder / "without.png")
+    reply = webui.post("/toonout-test/extras", {"image": image, "options": QUICK})
+    assert "model=toonout-mini" in reply["text"]
+    wrong = {"image": image, "options": {"background": "picture", **QUICK}}
+    error = webui.post("/toonout-test/extras", wrong)["error"]
+    assert error.startswith("BadInput: background must come with a picture")
+
+
+def test_one_bad_picture_does_not_stop_a_batch(webui, folder, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    options = {"background": "picture", **QUICK}
+    body = {"folder": str(folder), "out": str(out), "options": options}
+    reply = webui.post("/toonout-test/extras", body)
+    assert len(reply["shown"]) == 2
+    assert "FAILED" in reply["text"]
+
+
+# ---------------------------------------------------------------- generation
+
+
+needs_checkpoint = pytest.mark.skipif(
+    not os.environ.get("TOONOUT_WEBUI_CHECKPOINT"), reason="needs TOONOUT_WEBUI_CHECKPOINT"
+)
+
+
+def generate(webui, args=(), path="txt2img", **more):
+    body = {
+        "prompt": "a", "steps": 1, "width": 64, "height": 64, "cfg_scale": 1, "seed": 1,
+        "sampler_name": "Euler", "save_images": True, "do_not_save_grid": True, **more,
+    }  # fmt: skip
+    if args:
+        body["alwayson_scripts"] = {TITLE: {"args": list(args)}}
+    reply = webui.post(f"/sdapi/v1/{path}", body)
+    return [opened(image) for image in reply["images"]], json.loads(reply["info"])["infotexts"]
+
+
+def saved(webui):
+    return sorted(webui.base.glob("output*/*/*/*.png"), key=lambda path: path.stat().st_mtime_ns)
+
+
+@needs_checkpoint
+def test_generated_pictures(webui):
+    pictures, texts = generate(webui, [True, "replace"])
+    assert [picture.mode for picture in pictures] == ["RGBA"]
+    assert pictures[0].getchannel("A").getextrema()[0] == 0
+    assert "ToonOut keep: replace, ToonOut model: toonout-mini" in texts[-1]
+    written = load(saved(webui)[-1])
+    assert written.tobytes() == pictures[0].tobytes()
+    assert "ToonOut keep" in written.info["parameters"]
+
+
+@needs_checkpoint
+def test_keep_both_with_masks_in_a_batch(webui):
+    before = len(saved(webui))
+    args = [True, "keep both", "toonout-mini", "cutout + mask", 64]
+    pictures, _ = generate(webui, args, batch_size=2)
+    new = [load(path) for path in saved(webui)[before:]]
+    masks = [picture for picture in new if picture.mode == "L"]
+    names = [path.name for path in saved(webui)[before:]]
+    assert len(masks) == 2
+    assert sum("-toonout." in name for name in names) == 2
+    assert sum("-toonout-mask." in name for name in names) == 2
+    assert len(pictures) >= 6
+
+
+@needs_checkpoint
+def test_a_failure_keeps_the_picture_and_is_told(webui):
+    pictures, texts = generate(webui, [True, "replace", "no such model"])
+    assert len(pictures) == 1
+    assert "ToonOut error: not cut out" in texts[-1]
+
+
+@needs_checkpoint
+def test_img2img(webui):
+    init = [encoded(girl((64, 64)))]
+    pictures, _ = generate(
+        webui, [True, "replace"], "img2img", init_images=init, denoising_strength=0.01
+    )
+    assert pictures[0].mode == "RGBA"
+
+
+@needs_checkpoint
+def test_plot(webui):
+    plots = [row for row in webui.get("/sdapi/v1/script-info") if row["name"] == "x/y/z plot"]
+    info = next(row for row in plots if not row["is_img2img"])
+    labels = info["args"][0]["choices"]
+    axis = labels.index("[ToonOut] output")
+    args = [entry["value"] for entry in info["args"]]
+    for number, entry in enumerate(info["args"]):
+        if args[number] is None:
+            args[number] = False if "box" in (entry["label"] or "").lower() else ""
+    args[:9] = [axis, "cutout, mask", ["cutout", "mask"], 0, "", [], 0, "", []]
+    pictures, _ = generate(
+        webui, [False, "replace", "toonout-mini", "cutout", 64],
+        script_name="x/y/z plot", script_args=args,
+    )  # fmt: skip
+    assert len(pictures) >= 1
+    assert "rror" not in "".join(
+        line for line in webui.log().splitlines()[-5:] if "ToonOut" in line
+    )
+
+
+# ---------------------------------------------------------------- starting in other ways
+
+
+def test_reload_ui_brings_new_code_and_no_second_routes(webui):
+    """The last test of this server."""
+    before = webui.get("/toonout-test/state")
+    path = webui.base / "extensions" / CLONE / "toonout_core" / "__init__.py"
+    text = path.read_text("utf-8")
+    for version in ("9.9.8", "9.9.9"):
+        path.write_text(text + f'\n__version__ = "{version}"\n', "utf-8")
+        webui.request("/toonout-test/reload", {})
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline:
+            time.sleep(1)
+            try:
+                if webui.get("/toonout/v1/health")["version"] == version:
+                    break
+            except (OSError, ValueError, KeyError):
+                continue
+    assert webui.get("/toonout/v1/health")["version"] == "9.9.9"
+    after = webui.get("/toonout-test/state")
+    assert after["routes"] == 1
+    assert after["threads"] <= before["threads"] + 5
+    webui.post("/toonout/v1/cutout", {"image": encoded(girl()), **QUICK})
+
+
+def test_without_a_page_with_credentials_and_a_second_clone(tmp_path):
+    install_clone(tmp_path)
+    install_clone(tmp_path, "second")
+    with start(tmp_path, "--api", "--nowebui", "--api-auth", "a:b") as webui:
+        for path, body in (("health", None), ("models", None), ("cutout", {}), ("unload", {})):
+            assert webui.status(f"/toonout/v1/{path}", body) == 401, path
+            assert webui.status(f"/toonout/v1/{path}", body, "a:c") == 401, path
+        body = {"image": encoded(girl()), **QUICK}
+        status, content = webui.request("/toonout/v1/cutout", body, "a:b")
+        assert status == 200
+        assert opened(json.loads(content)["images"][0]).mode == "RGBA"
+        lines = [line for line in webui.log().splitlines() if line.startswith("ToonOut:")]
+        assert len(lines) == 1
+        assert "stays off" in lines[0]
+
+
+def test_a_broken_core_is_one_line_and_the_host_runs(tmp_path):
+    install_probe(tmp_path)
+    clone = install_clone(tmp_path)
+    (clone / "toonout_core" / "__init__.py").write_text("raise ImportError('broken')", "utf-8")
+    webui = start(tmp_path, "--api")
+    webui.wait = lambda: None
+    with webui:
+        deadline = time.monotonic() + 300
+        while time.monotonic() < deadline:
+            time.sleep(1)
+            try:
+                if webui.status("/toonout-test/state") == 200:
+                    break
+            except OSError:
+                continue
+        assert webui.status("/toonout-test/state") == 200
+        lines = [line for line in webui.log().splitlines() if line.startswith("ToonOut:")]
+        assert len(lines) == 1
+        assert "cannot start: ImportError: broken." in lines[0]
+        assert "broken" not in webui.log().replace(lines[0], "")

@@ -1,0 +1,143 @@
+"""Every character of a picture by itself: for the tab and for the API."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+from PIL.Image import Image
+from torch import Tensor
+
+from ..toonout_core import (
+    WEIGHTS,
+    BadInput,
+    ForegroundOptions,
+    Instances,
+    Matte,
+    SegmentOptions,
+    load_segmenter,
+)
+from ..toonout_core.choosing import Choice, choose
+from ..toonout_core.imaging import Picture, read, to_pil
+from ..toonout_core.instance_files import Characters, FindOptions, finding
+from ..toonout_core.ops.regions import boxes_from_masks, crop, expand_box
+from ..toonout_core.overlay import draw_instances
+from . import hosts, keeping_alpha
+from .cutting import SUBJECT
+from .host import WebUIHost
+from .options import CutoutOptions
+from .pipelines import PIPELINES
+
+DEFAULT_DETECTOR = "toonout-mini"
+
+_lock = threading.RLock()
+_kept: dict[tuple[str, bool], Any] = {}
+
+
+def detector_names() -> list[str]:
+    """The embedded matting model first, as it needs no download; detectors; matting models."""
+    return [
+        DEFAULT_DETECTOR,
+        *(row.name for row in WEIGHTS if row.task == "instances"),
+        *(row.name for row in WEIGHTS if row.task == "matting" and not row.embedded),
+    ]
+
+
+@dataclass(frozen=True)
+class Found:
+    """Characters of one picture, numbered from 0 on."""
+
+    picture: Picture
+    characters: Characters
+    detector: str
+
+    def __len__(self) -> int:
+        return len(self.instances)
+
+    @property
+    def instances(self) -> Instances:
+        """By their parts of the matte where there is one."""
+        return self.characters.mattes or self.characters.instances
+
+    def overlay(self) -> Tensor:
+        """1×3×H×W: the picture with numbered masks and boxes."""
+        return draw_instances(self.picture.image, self.characters.instances)
+
+    def overlay_picture(self) -> Image:
+        """The same for the page."""
+        return to_pil(self.overlay())
+
+    def alpha(self, indices: list[int]) -> Tensor:
+        """1×1×H×W: what these characters cover together."""
+        size_hw = self.instances.size_hw
+        if not indices:
+            return self.picture.image.new_zeros((1, 1, *size_hw))
+        chosen = self.instances[indices].masks.to(self.picture.image.dtype)
+        return chosen.sum(0, keepdim=True)[None].clamp(0, 1)
+
+    def matte(self, indices: list[int], margin_px: int | None = None) -> Matte:
+        """These characters; with a margin, cropped to them."""
+        colours = self.characters.colours
+        alpha = self.alpha(indices)
+        image = self.picture.image
+        if margin_px is not None and bool((alpha > SUBJECT).any()):
+            tight = boxes_from_masks(alpha[0] > SUBJECT)[0].tolist()
+            box = expand_box(tight, margin_px, self.instances.size_hw)
+            alpha, image = crop(alpha, box), crop(image, box)
+            colours = None if colours is None else crop(colours, box)
+        if colours is None:
+            return Matte(image, alpha)
+        return Matte(image, alpha, colours * (alpha > 0).to(colours))
+
+    def cutout(self, indices: list[int], margin_px: int | None = None) -> Image:
+        """RGBA of these characters."""
+        return keeping_alpha.mark(self.matte(indices, margin_px).cutout())
+
+    def mask(self, indices: list[int]) -> Image:
+        """Their mask, RGB."""
+        return keeping_alpha.mark_mask(to_pil(self.alpha(indices)))
+
+    def choose(self, numbers: str) -> list[int]:
+        """Text such as "0, 2-4" → indices; empty: all. Raises BadInput."""
+        tagged = self.instances.with_tags([str(index) for index in range(len(self))])
+        chosen, _ = choose(tagged, Choice(numbers=numbers))
+        return [int(tag) for tag in chosen.tags or ()]
+
+
+def find(
+    source: Any, detector: str, options: CutoutOptions, *, min_score: float = 0.3, limit: int = 100
+) -> Found:
+    """A picture → its characters, from left to right. Raises ToonOutError."""
+    if detector not in detector_names():
+        raise BadInput(f"detector must be one of {', '.join(detector_names())}", repr(detector))
+    picture = source if isinstance(source, Picture) else read(source)
+    colours = None
+    if options.clean_colours:
+        colours = ForegroundOptions(options.radius_px, options.refine_radius_px)
+    wanted = FindOptions(
+        segment=SegmentOptions(min_score=min_score), limit=limit, foreground=colours
+    )
+    with PIPELINES.keeping():
+        matting = PIPELINES.get(options)
+        work = finding(_segmenter(detector, options.allow_download), matting, wanted)
+        return Found(picture, work(picture), detector)
+
+
+def forget() -> None:
+    """Give the detectors' memory back."""
+    with _lock:
+        _kept.clear()
+
+
+def _segmenter(detector: str, download: bool) -> Any:
+    allowed = download and bool(hosts.option("toonout_allow_download", True))
+    key = (detector, allowed)
+    with _lock:
+        if key not in _kept:
+            _kept.clear()
+            _kept[key] = load_segmenter(detector, host=WebUIHost(), download=allowed)
+        return _kept[key]
+
+
+PIPELINES.also_forget(forget)

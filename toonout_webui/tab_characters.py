@@ -1,0 +1,104 @@
+"""Characters of one picture: numbered, picked, each cut out by itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from ..toonout_core import ToonOutError
+from . import characters, hosts, previews, sending
+from .cutting import wish
+from .pipelines import default_model, model_names
+
+MARGIN_PX = 8
+
+
+def elem_id(name: str) -> str:
+    """Of a component of this tab."""
+    return f"toonout_characters_{name}"
+
+
+def build() -> None:
+    """Make the components inside of the current tab, and connect them."""
+    with gr.Row(equal_height=False):
+        with gr.Column(variant="compact"):
+            source = hosts.image(
+                label="Picture", type="pil", image_mode="RGBA", interactive=True, height=420,
+                elem_id=elem_id("source"),
+            )  # fmt: skip
+            start = gr.Button("Find characters", variant="primary", elem_id=elem_id("start"))
+            inputs = _inputs()
+        with gr.Column(variant="compact"):
+            status = gr.HTML(elem_id=elem_id("status"))
+            overlay = hosts.image(
+                label="Numbers", type="pil", interactive=False, elem_id=elem_id("overlay")
+            )
+            each = hosts.gallery(
+                label="Each by itself", elem_id=elem_id("each"), elem_classes=["toonout-checker"]
+            )
+            cutout, mask, buttons, colour = _chosen()
+    start.click(
+        run, [source, *inputs], [overlay, each, cutout, mask, status]
+    )  # fmt: skip
+    sending.connect(buttons, source, cutout, mask, colour)
+
+
+def _inputs() -> list[Any]:
+    with gr.Row():
+        detector = gr.Dropdown(
+            choices=characters.detector_names(), value=characters.DEFAULT_DETECTOR,
+            label="Detector", elem_id=elem_id("detector"),
+            info="A matting model finds characters that do not touch.",
+        )  # fmt: skip
+        model = gr.Dropdown(
+            choices=model_names(), value=default_model(), label="Model of the edges",
+            elem_id=elem_id("model"),
+        )  # fmt: skip
+    with gr.Row():
+        min_score = gr.Slider(
+            0, 1, value=0.3, step=0.05, label="Least score", elem_id=elem_id("min_score")
+        )
+        numbers = gr.Textbox(
+            value="", max_lines=1, label="Which ones",
+            info="Numbers such as 0, 2-4. Empty: all.", elem_id=elem_id("numbers"),
+        )  # fmt: skip
+    return [detector, model, min_score, numbers]
+
+
+def _chosen() -> tuple[Any, Any, dict[str, Any], Any]:
+    with gr.Row():
+        cutout = hosts.image(
+            label="Those that were picked", type="pil", image_mode="RGBA", interactive=False,
+            elem_id=elem_id("cutout"), elem_classes=["toonout-checker"],
+        )  # fmt: skip
+        mask = hosts.image(
+            label="Their mask", type="pil", image_mode="RGB", interactive=False,
+            elem_id=elem_id("mask"),
+        )  # fmt: skip
+    buttons, colour = sending.buttons(elem_id)
+    return cutout, mask, buttons, colour
+
+
+def run(
+    image: Any, detector: str, model: str, min_score: float, numbers: str
+) -> tuple[Any, list[Any], Any, Any, str]:
+    """Overlay, cutouts of each, cutout and mask of those that were picked, status."""
+    nothing: tuple[Any, list[Any], Any, Any] = (None, [], None, None)
+    if image is None:
+        return *nothing, previews.sentence("Choose a picture first.", "bad")
+    try:
+        options = wish({"model": model})
+        with hosts.job("ToonOut"):
+            found = characters.find(image, detector, options, min_score=min_score)
+        chosen = found.choose(numbers or "")
+    except ToonOutError as error:
+        return *nothing, previews.sentence(str(error), "bad")
+    each = [(found.cutout([index], MARGIN_PX), str(index)) for index in range(len(found))]
+    told = f"{len(found)} found ({found.instances.origin}), picked: {_spelled(chosen)}"
+    overlay, cutout, mask = found.overlay_picture(), found.cutout(chosen), found.mask(chosen)
+    return overlay, each, cutout, mask, previews.sentence(told, "good")
+
+
+def _spelled(indices: list[int]) -> str:
+    return ", ".join(map(str, indices)) or "none"

@@ -164,14 +164,23 @@ def in_webui() -> bool:
         return False
     if not hasattr(launch, "run_pip"):
         return False
-    missing = [p for name, p in WEBUI_NEEDS.items() if importlib.util.find_spec(name) is None]
+    missing = missing_in_webui()
     if missing and not getattr(getattr(launch, "args", None), "skip_install", False):
         add_to_webui(launch, missing)
     return True
 
 
+def missing_in_webui() -> list[str]:
+    """Packages to add; any of OpenCV's will do. Nothing here is imported: that takes seconds."""
+    importlib.invalidate_caches()
+    return [p for name, p in WEBUI_NEEDS.items() if importlib.util.find_spec(name) is None]
+
+
 def add_to_webui(launch: object, packages: list[str]) -> None:
-    """Let the host's pip add `packages` with every version that is there already held fast."""
+    """Let the host's pip add `packages` with every version that is there already held fast.
+
+    Some hosts do not install what they are asked for and say that they did.
+    """
     with tempfile.TemporaryDirectory() as folder:
         constraints = Path(folder) / "constraints.txt"
         constraints.write_text("\n".join(installed_versions()), "utf-8")
@@ -180,10 +189,13 @@ def add_to_webui(launch: object, packages: list[str]) -> None:
                 f'install {" ".join(packages)} -c "{constraints}"', "what ToonOut needs"
             )
         except RuntimeError:
-            print(
-                f"ToonOut: {', '.join(packages)} could not be installed and some functions will be "
-                "missing. Install by hand into the WebUI's venv, without changing numpy."
-            )
+            pass
+    left = missing_in_webui()
+    if left:
+        print(
+            f"ToonOut: {', '.join(left)} could not be installed and some functions will be "
+            "missing. Install by hand into the WebUI's venv, without changing numpy."
+        )
 
 
 def installed_versions() -> list[str]:

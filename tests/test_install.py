@@ -105,6 +105,12 @@ def test_in_the_webui_a_failing_pip_is_one_line(webui):
     assert "Traceback" not in done.stderr
 
 
+def test_in_the_webui_a_pip_that_only_says_that_it_installed_is_seen(webui):
+    """SD.Next's answers True for opencv-python and installs nothing."""
+    done = webui(missing=["cv2"])
+    assert "opencv-python could not be installed" in done.stdout
+
+
 def test_another_module_named_launch_is_not_the_webui(tmp_path):
     (tmp_path / "launch.py").write_text("class LaunchDescription: ...", "utf-8")
     done = subprocess.run(

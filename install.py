@@ -13,6 +13,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
@@ -184,12 +185,10 @@ def add_to_webui(launch: object, packages: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         constraints = Path(folder) / "constraints.txt"
         constraints.write_text("\n".join(installed_versions()), "utf-8")
-        try:
+        with suppress(RuntimeError):
             launch.run_pip(  # pyright: ignore
                 f'install {" ".join(packages)} -c "{constraints}"', "what ToonOut needs"
             )
-        except RuntimeError:
-            pass
     left = missing_in_webui()
     if left:
         print(

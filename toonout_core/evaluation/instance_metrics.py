@@ -110,7 +110,7 @@ def average_precision(
     except ImportError as error:
         raise ToonOutError(
             "AP needs the package faster-coco-eval, which is not installed. "
-            "Run: pip install 'toonout[eval]' (or: pip install faster-coco-eval)."
+            "Install it with pip, by its name or as toonout[eval]."
         ) from error
     if not found:
         nothing = 0.0 if truth["annotations"] else -1.0

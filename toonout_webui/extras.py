@@ -58,7 +58,8 @@ class Extras(scripts_postprocessing.ScriptPostprocessing):
 
 def _is_single() -> bool:
     """Whether nothing is lost when the run ends here: Extras, with one picture."""
-    in_extras = getattr(shared.state, "job", "") == "extras"
+    # some hosts call the job after the script that is running
+    in_extras = getattr(shared.state, "job", "") in ("extras", Extras.name)
     return in_extras and getattr(shared.state, "job_count", 1) <= 1
 
 

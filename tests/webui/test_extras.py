@@ -9,10 +9,16 @@ from tests.webui.fake_host import PostprocessedImage, part
 from tests.webui.pictures import QUICK, girl
 
 
+@pytest.fixture(params=["extras", "ToonOut"])
+def job(request):
+    """What hosts call the job while our script runs."""
+    return request.param
+
+
 @pytest.fixture
 def extras(host):
     """One picture in Extras, as the host runs it."""
-    host.state.begin("extras")
+    host.state.begin("ToonOut")
     host.state.job_count = 1
     return host.script.ToonOutExtras()
 
@@ -90,7 +96,8 @@ def test_background_crop_and_adjustments(extras):
     assert sums[0] < sums[1]
 
 
-def test_a_single_picture_fails_with_a_sentence(extras):
+def test_a_single_picture_fails_with_a_sentence(host, extras, job):
+    host.state.job = job
     with pytest.raises(Exception, match="must come with a picture"):
         run(extras, background="picture")
 

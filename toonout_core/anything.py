@@ -91,8 +91,7 @@ def segment_anything(
 
 def _package() -> Any:
     try:
-        import segment_anything as package  # pyright: ignore[reportMissingTypeStubs]
-        import segment_anything.modeling  # pyright: ignore[reportUnusedImport]
+        import segment_anything as package
     except ImportError as error:
         raise ToonOutError(
             "Segment Anything must be installed to run here, but the package segment-anything is "

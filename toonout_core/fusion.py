@@ -73,7 +73,8 @@ def fuse(
         exact = _enlarged(taken, instances.size_hw).to(mask.dtype)
         mask.mul_(free).copy_(torch.maximum(mask, exact))
     fused = replace(instances.with_masks(firm), origin="detector and segments")
-    return fused[fused.boxes_xyxy[:, 2] > 0]
+    left = fused.boxes_xyxy[:, 2] > 0
+    return fused if bool(left.all()) else fused[left]
 
 
 def _check(segments: Tensor, size_hw: tuple[int, int]) -> None:
@@ -92,13 +93,13 @@ def _check(segments: Tensor, size_hw: tuple[int, int]) -> None:
 def _firm(mask: Tensor, options: FusionOptions) -> Tensor:
     """H×W without what is thin or near the edge; worked out where the mask is."""
     margin = options.radius_px * options.dilations + 1
-    box = boxes_from_masks(mask[None] > 0)[0].tolist()
+    solid = mask if mask.dtype == torch.bool else mask > 0
+    box = boxes_from_masks(solid[None])[0].tolist()
     left, top, right, bottom = expand_box(box, margin, (mask.shape[-2], mask.shape[-1]))
     part = mask[None, None, top:bottom, left:right]
-    for _ in range(options.erosions):
-        part = erode(part, options.radius_px)
-    for _ in range(options.dilations):
-        part = dilate(part, options.radius_px)
+    # n disks one after the other are one of n times the radius
+    part = erode(part, options.radius_px * options.erosions)
+    part = dilate(part, options.radius_px * options.dilations)
     firm = torch.zeros_like(mask)
     firm[top:bottom, left:right] = part[0, 0]
     return firm

@@ -63,6 +63,8 @@ ARCHITECTURE_REFINER = Architecture(
     condition=lambda state: _sees(4, state),
     build=build,
     multiple_of=1,
+    # measured on a small trained one (not on published weights): alpha differs from that of fp32 by
+    # up to 0.003 in fp16 and 0.03 in bf16
     half=True,
     input_size_hw=(720, 720),
     mean=(0.0, 0.0, 0.0),

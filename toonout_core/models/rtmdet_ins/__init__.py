@@ -111,6 +111,8 @@ ARCHITECTURE = Architecture(
     ),
     build=build,
     multiple_of=32,
+    # measured on a small trained one (not on published weights): against fp32, masks have an IoU of
+    # at least 0.99 in fp16 and 0.98 in bf16, scores differ by up to 0.002 and 0.02
     half=True,
     input_size_hw=(640, 640),
     mean=(0.485, 0.456, 0.406),

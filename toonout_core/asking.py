@@ -38,7 +38,7 @@ class SegmentOptions:
     refined_threshold: float = 0.3
     area: Area = "picture"
     side_px: int | None = None
-    min_area: float = 0.002
+    min_area: float = 0.01
     reference_quirks: bool = False
 
 

@@ -201,9 +201,11 @@ def _make_find(arguments: argparse.Namespace, files: InstanceFiles) -> Any:
         )
     # measured on scenes of known mattes: see docs/measuring.md
     weak = own is None and matting is not None and matting.name == MATTE
+    # the others take part when the matte is shared out
+    seen = 100 if files.needs_matte else arguments.limit
     foreground = arguments.foreground and "cutouts" in arguments.save
     options = FindOptions(
-        SegmentOptions(arguments.min_score, soft=arguments.soft),
+        SegmentOptions(arguments.min_score, limit=seen, soft=arguments.soft),
         arguments.limit,
         arguments.sort,
         foreground=ForegroundOptions() if foreground else None,

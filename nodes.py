@@ -11,6 +11,7 @@ from .comfy_nodes.host import register_folders
 from .comfy_nodes.loading import LoadMatting
 from .comfy_nodes.matting import EstimateForeground, MatteImage
 from .comfy_nodes.pasting import PasteInstances
+from .comfy_nodes.measuring import CompareMattes, MeasureMatte
 from .comfy_nodes.prompting import JoinPrompts
 from .comfy_nodes.reading import LoadFolder
 from .comfy_nodes.saving import SaveCutout
@@ -41,6 +42,8 @@ NODES: list[type[Any]] = [
     PasteInstances,
     JoinPrompts,
     InstancesToSegs,
+    MeasureMatte,
+    CompareMattes,
 ]
 
 

@@ -80,6 +80,7 @@ FOR_HOSTS = {
     "choosing",
     "crops",
     "errors",
+    "evaluation",
     "host",
     "imaging",
     "naming",

@@ -33,6 +33,8 @@ NODE_IDS = [
     "ToonOut_PasteInstances",
     "ToonOut_JoinPrompts",
     "ToonOut_InstancesToSEGS",
+    "ToonOut_MeasureMatte",
+    "ToonOut_CompareMattes",
 ]
 
 # menus that list what is on a machine or in the weights table

@@ -98,7 +98,8 @@ def test_soft_regions_are_their_parts_of_the_matte(segmenter, picture):
 
 
 def test_options_choose(segmenter, picture):
-    assert len(segmenter.segment(picture, SegmentOptions(min_area=0))[0]) == 3
+    every = segmenter.segment(picture, SegmentOptions(min_area=0))[0]
+    assert every.areas_px.tolist() == [1900, 300, 4]
     assert len(segmenter.segment(picture, SegmentOptions(min_area=0.1))[0]) == 1
     assert len(segmenter.segment(picture, SegmentOptions(limit=1))[0]) == 1
     assert len(segmenter.segment(picture, SegmentOptions(min_score=0.95))[0]) == 1
@@ -117,6 +118,14 @@ def test_an_empty_picture_has_nobody(segmenter, soft):
     ):
         assert len(found) == 1
         assert float(found.masks.max()) < 1e-3
+
+
+@pytest.mark.parametrize("soft", [False, True])
+def test_no_prompt_no_character(segmenter, picture, soft):
+    options = SegmentOptions(soft=soft)
+    assert len(segmenter.segment_boxes(picture, torch.zeros(0, 4), options)) == 0
+    assert len(segmenter.segment_points(picture, torch.zeros(0, 2), options)) == 0
+    assert len(segmenter.segment_masks(picture, torch.zeros(0, *SIZE), options)) == 0
 
 
 def test_boxes(segmenter, picture):

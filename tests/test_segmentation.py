@@ -258,6 +258,8 @@ def test_masks_without_a_refiner_stay_as_they_are(segmenter, detector, picture):
     soft = segmenter.segment_masks(picture, masks, replace(OURS, soft=True))
     assert torch.equal(soft.masks, masks)
     assert len(segmenter.segment_masks(picture, masks[:0], OURS)) == 0
+    assert len(segmenter.segment_points(picture, torch.zeros(0, 2), OURS)) == 0
+    assert len(segmenter.segment_boxes(picture, torch.zeros(0, 4), OURS)) == 0
 
 
 @pytest.mark.parametrize(

@@ -145,7 +145,7 @@ def check_points(image: Tensor, points_xy: Tensor) -> None:
 def boxes_at_points(points_xy: Tensor, size_hw: tuple[int, int]) -> Tensor:
     """N×2 → N×4 int64: a small square around each point, as far as the picture goes."""
     half = max(round(max(size_hw) * POINT_SIDE / 2), 1)
-    whole = points_xy.cpu().floor().to(torch.int64)
+    whole = points_xy.cpu().to(torch.float64).floor().to(torch.int64)
     limits = torch.tensor([size_hw[1], size_hw[0]])
     corners = (whole - half).clamp(min=0), torch.minimum(whole + half + 1, limits)
     return torch.cat(corners, 1)

@@ -144,15 +144,17 @@ class RegionSegmenter:
             raise BadInput("min_area must be a share from 0 to 1", str(options.min_area))
         found = connected_components(alpha[0, 0] > options.mask_threshold)
         labels, areas = found.labels, found.areas_px
-        least = options.min_area * labels.numel()
-        large = [i for i in areas.sort(descending=True, stable=True).indices if areas[i] >= least]
-        masks = torch.zeros((len(large), *labels.shape), dtype=torch.bool)
-        scores = torch.zeros(len(large))
-        for place, index in enumerate(large):
-            masks[place] = labels == int(index) + 1
-            scores[place] = alpha[0, 0][masks[place]].mean()
-        good = (scores >= options.min_score).nonzero()[: options.limit, 0]
-        regions = Instances.from_masks(masks, scores, origin=ORIGIN)[good]
+        opacity = alpha[0, 0].flatten().to(torch.float64)
+        sums = torch.bincount(labels.flatten(), opacity, minlength=len(found) + 1)[1:]
+        scores = (sums / areas).to(torch.float32)
+        good = (areas >= options.min_area * labels.numel()) & (scores >= options.min_score)
+        # largest first, and masks of only as many as are wanted
+        order = areas.sort(descending=True, stable=True).indices
+        kept = order[good[order]][: options.limit]
+        masks = torch.zeros((len(kept), *labels.shape), dtype=torch.bool)
+        for mask, index in zip(masks, kept.tolist(), strict=True):
+            torch.eq(labels, index + 1, out=mask)
+        regions = Instances.from_masks(masks, scores[kept], origin=ORIGIN)
         if not options.soft:
             return regions
         specks = (labels > 0) & ~regions.masks.any(0)

@@ -49,8 +49,9 @@ def fuse(
     """Masks N×H×W and segments M×h×w of one picture → the same characters by exact outlines.
 
     Each segment goes to the one character that it supports most; where no segment is, the
-    detector's mask stays, eroded and dilated. Soft masks (float in [0, 1]) give soft ones. Segments may be of another
-    size, and may be soft or overlap. Characters of whom nothing is left are left out.
+    detector's mask stays, eroded and dilated. Soft masks (float in [0, 1]) give soft ones.
+    Segments may be of another size, and may be soft or overlap. Characters of whom nothing is left
+    are left out.
     """
     if options.vote not in get_args(Vote):
         raise BadInput(f"vote must be one of {', '.join(get_args(Vote))}", repr(options.vote))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from . import generating, hosts, keeping_alpha, routes, sending, settings, tab
+from . import controlnet, generating, hosts, keeping_alpha, routes, sending, settings, tab
 from .extras import Extras
 from .generating import Generate
 from .pipelines import PIPELINES
@@ -18,6 +18,8 @@ def register() -> None:
     hosts.on("image_grid", keeping_alpha.image_grid)
     hosts.on("before_ui", generating.add_axes)
     hosts.on("before_ui", sending.forget)
+    hosts.on("before_ui", controlnet.register)
+    hosts.on("app_started", controlnet.register)  # without a page there is no UI to come before
     hosts.on("after_component", sending.after_component)
     hosts.on("ui_tabs", tab.on_ui_tabs)
     hosts.on("ui_settings", settings.on_ui_settings)

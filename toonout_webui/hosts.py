@@ -136,6 +136,27 @@ def xyz_grid() -> ModuleType | None:
     return next(found, None)
 
 
+def controlnet() -> tuple[type[Any], Callable[[str, Any], None]] | None:
+    """The base class of ControlNet's preprocessors, and what adds one under a name.
+
+    An extension's modules have the name under which the host's scripts import each other.
+    """
+    extension = sys.modules.get("scripts.supported_preprocessor")
+    if extension is not None:
+        base = extension.Preprocessor
+
+        def replace(name: str, preprocessor: Any) -> None:
+            for known in (base.all_processors, base.all_processors_by_name):
+                known.pop(name, None)
+            base.add_supported_preprocessor(preprocessor)
+
+        return base, replace
+    if name() != "forge" or not _there("modules_forge.supported_preprocessor"):
+        return None
+    part = importlib.import_module("modules_forge.supported_preprocessor")
+    return part.Preprocessor, lambda _, preprocessor: part.add_supported_preprocessor(preprocessor)
+
+
 def on(event: str, callback: Callable[..., Any]) -> None:
     """Register for one of the host's events, if it has that one."""
     register = getattr(script_callbacks, f"on_{event}", None)

@@ -30,7 +30,7 @@ Kind = Literal["masks", "mattes", "cutouts", "overlay", "coco"]
 _LEAST = 0.5 / 255  # alpha that is more than 0 in 8 bit
 _VISIBLE = 0.05  # alpha that a crop keeps: less is haze, and spreads far
 _RIM_PX = 2
-_REACH = 0.025  # of the picture's longer side
+_REACH = 1 / 120  # of the longer side: 6 of the 720 pixels that refiners see
 
 
 @dataclass(frozen=True)

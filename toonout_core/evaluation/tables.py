@@ -16,8 +16,9 @@ from .measuring import Measured, Method
 # the columns of ToonOut's Tables 1 and 2, and what to trust for soft mattes
 PUBLISHED = ("PA", "BIoU", "WF", "E", "S", "MAE", "F")
 PUBLISHED_BY_CATEGORY = ("PA", "BIoU", "WF")
-SOUND = ("PA_clipped", "BIoU_soft", "MAE_soft", "SAD", "Grad", "Conn", "PSNR", "IoU")
+SOUND = ("PA_clipped", "BIoU_soft", "MAE_soft", "SAD", "Grad", "Conn", "PSNR")
 FURTHER = (
+    "IoU",
     "MBA",
     "HCE",
     "F_max",
@@ -79,6 +80,8 @@ def tables(methods: Sequence[Method], categories: Sequence[str]) -> list[Table]:
 def notes(methods: Sequence[Method]) -> list[str]:
     """What one should know before believing the tables."""
     found: list[str] = []
+    if len({frozenset(row.pair.name for row in method.rows) for method in methods}) > 1:
+        found.append("The methods were not measured on the same pictures: compare with care.")
     for method in methods:
         ruined = sum(row.scores.values.get("PA", 0) > 1 for row in method.rows)
         undefined = sum(

@@ -204,6 +204,11 @@ def _queue_lock() -> Any:
     return importlib.import_module("modules.call_queue").queue_lock
 
 
+def job_stamp() -> Any:
+    """What differs from job to job."""
+    return getattr(shared.state, "job_timestamp", ""), getattr(shared.state, "time_start", 0)
+
+
 def is_stopped() -> bool:
     """Whether the user pressed interrupt or skip."""
     state = shared.state

@@ -12,6 +12,8 @@ from typing import Any
 
 from PIL.Image import Image
 
+from . import hosts
+
 ATTRIBUTE = "toonout_alpha"
 MASK = "toonout_mask"
 INFOTEXT = "ToonOut"  # what infotexts of ours begin their entries with
@@ -49,6 +51,28 @@ def before_image_saved(params: Any) -> None:
     root, suffix = os.path.splitext(params.filename)
     if suffix.lower() in LOSSY:
         params.filename = root + ".png"
+    params.filename = _NAMES.free(params.filename, str(hosts.job_stamp()))
+
+
+class _Names:
+    """Files of the job that runs: hosts give a.png and a.jpg of a folder the same name."""
+
+    def __init__(self) -> None:
+        self._job, self._taken = "", set[str]()
+
+    def free(self, path: str, job: str) -> str:
+        """The path, or with a number if this job has written it already."""
+        if job != self._job:
+            self._job, self._taken = job, set()
+        root, suffix = os.path.splitext(path)
+        chosen, number = path, 2
+        while os.path.normcase(chosen) in self._taken:
+            chosen, number = f"{root}_{number}{suffix}", number + 1
+        self._taken.add(os.path.normcase(chosen))
+        return chosen
+
+
+_NAMES = _Names()
 
 
 def _is_ours(params: Any) -> bool:

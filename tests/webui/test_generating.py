@@ -119,6 +119,17 @@ def test_a_cutout_that_lost_its_mark_is_known_by_its_infotext(host):
     assert host.saved[0][0] == "out/1.png"
 
 
+def test_one_job_never_writes_a_name_twice(host):
+    """Hosts call the results of a.png and a.jpg the same; a second run may replace the first."""
+    mark = part("keeping_alpha").mark
+    for stamp in ("first", "second"):
+        host.state.job_timestamp = stamp
+        for kind in ("png", "jpg", "png"):
+            host.save_image(mark(girl(mode="RGBA")), "out", "", "a", "", kind)
+    names = [name for name, _, _ in host.saved]
+    assert names == ["out/a.png", "out/a_2.png", "out/a_3.png"] * 2
+
+
 def test_grids_show_cutouts_on_white(host):
     cutout = Image.new("RGBA", (2, 1), (255, 0, 0, 0))
     params = SimpleNamespace(imgs=[part("keeping_alpha").mark(cutout), girl()])

@@ -127,6 +127,32 @@ def test_one_bad_picture_does_not_stop_a_batch(webui, folder, tmp_path):
     assert "FAILED" in reply["text"]
 
 
+def test_a_directory_loses_nothing(webui, tmp_path):
+    """The host itself calls all three a.png."""
+    source, out = tmp_path / "in", tmp_path / "out"
+    source.mkdir()
+    out.mkdir()
+    for name in ("a.png", "a.jpg", "a.webp", "猫.png"):
+        girl().save(source / name)
+    (source / "broken.png").write_bytes(b"xx")
+    body = {"folder": str(source), "out": str(out), "options": QUICK}
+    webui.post("/toonout-test/extras", body)
+    assert sorted(path.name for path in out.iterdir()) == ["a.png", "a_2.png", "a_3.png", "猫.png"]
+
+
+def test_controlnet(webui):
+    """Forge has ControlNet in itself."""
+    modules = webui.request("/controlnet/module_list")
+    if modules[0] != 200:
+        pytest.skip("this host has no ControlNet")
+    names = {"toonout_mask", "toonout_on_black", "toonout_characters"}
+    assert names <= set(json.loads(modules[1])["module_list"])
+    body = {"controlnet_module": "toonout_mask", "controlnet_input_images": [encoded(girl())]}
+    (image,) = webui.post("/controlnet/detect", body)["images"]
+    assert opened(image).size == girl().size
+    assert opened(image).convert("L").getpixel((48, 100)) > 200
+
+
 # ---------------------------------------------------------------- generation
 
 
@@ -189,6 +215,26 @@ def test_img2img(webui):
         webui, [True, "replace"], "img2img", init_images=init, denoising_strength=0.01
     )
     assert pictures[0].mode == "RGBA"
+
+
+@needs_checkpoint
+def test_after_hires_fix(webui):
+    pictures, _ = generate(
+        webui, [True, "replace"], enable_hr=True, hr_scale=2, hr_upscaler="Latent",
+        denoising_strength=0.9, hr_second_pass_steps=1, hr_additional_modules=[],
+    )  # fmt: skip
+    assert [(picture.mode, picture.size) for picture in pictures] == [("RGBA", (128, 128))]
+
+
+@needs_checkpoint
+def test_an_infotext_is_read(webui):
+    infotext = (
+        "a\nSteps: 1, Sampler: Euler, CFG scale: 1, Seed: 1, Size: 64x64, "
+        "ToonOut keep: replace, ToonOut model: toonout-mini, ToonOut output: mask"
+    )
+    _, texts = generate(webui, infotext=infotext)
+    assert "ToonOut keep: replace" in texts[-1]
+    assert "ToonOut output: mask" in texts[-1]
 
 
 @needs_checkpoint

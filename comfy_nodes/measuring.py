@@ -260,10 +260,10 @@ class CompareMattes(io.ComfyNode):
         return io.NodeOutput(to_comfy(_joined(sheets)))
 
 
-def _names(text: str, sockets: list[str]) -> list[str]:
+def _names(text: str, inputs: list[str]) -> list[str]:
     """As many names as mattes: those given, then numbers."""
     given = [name.strip() for name in text.split(",")]
-    defaults = [socket.replace("_", " ") for socket in sockets]
+    defaults = [name.replace("_", " ") for name in inputs]
     return [
         given[i] if i < len(given) and given[i] else default for i, default in enumerate(defaults)
     ]

@@ -1,0 +1,139 @@
+"""Who owns the device's memory, and when. No device is needed: models are stand-ins."""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType, SimpleNamespace
+
+import pytest
+import torch
+
+from tests.webui.fake_host import PostprocessedImage, part
+from tests.webui.pictures import QUICK, girl
+
+CUDA = torch.device("cuda")
+
+
+class Model:
+    """Notes where it is sent."""
+
+    def __init__(self, events):
+        self.events = events
+
+    def to(self, device):
+        self.events.append(f"to {torch.device(device).type}")
+
+    def parameters(self):
+        return [torch.zeros(10)]
+
+    def buffers(self):
+        return []
+
+
+@pytest.fixture
+def events(host, monkeypatch):
+    noted = []
+    hosts = part("hosts")
+    monkeypatch.setattr(hosts, "device", lambda: CUDA)
+    monkeypatch.setattr(hosts, "free_memory", lambda size, _: noted.append(f"free {size}"))
+    monkeypatch.setattr(hosts, "collect_garbage", lambda: noted.append("collect"))
+    return noted
+
+
+def test_room_is_made_first_and_the_model_leaves_afterwards(host, events):
+    with part("host").WebUIHost().on_device(Model(events), 100) as device:
+        events.append("work")
+    assert device == CUDA
+    assert events == ["free 140", "to cuda", "work", "to cpu", "collect"]
+
+
+def test_it_leaves_after_a_failure_too(host, events):
+    with (
+        pytest.raises(ZeroDivisionError),
+        part("host").WebUIHost().on_device(Model(events), 0),
+    ):
+        raise ZeroDivisionError
+    assert events[-2:] == ["to cpu", "collect"]
+
+
+def test_the_settings_can_keep_it(host, events):
+    host.opts.data["toonout_keep_in_vram"] = True
+    with part("host").WebUIHost().on_device(Model(events), 0):
+        pass
+    assert events == ["free 40", "to cuda"]
+
+
+def test_a_pipeline_for_the_cpu_stays_there(host, events):
+    with part("host").WebUIHost(on_cpu=True).on_device(Model(events), 0) as device:
+        pass
+    assert device.type == "cpu"
+    assert events == ["to cpu"]
+
+
+def test_too_little_memory_is_another_try_on_the_cpu_and_told(host, monkeypatch):
+    pipelines, hosts = part("pipelines"), part("hosts")
+    load = pipelines.load_matting
+
+    def loading(name, *, host, **options):
+        matting = load(name, host=host, **options)
+        if not host._on_cpu:
+            matting.predict = refusing
+        return matting
+
+    def refusing(*arguments, **options):
+        error = pipelines.UnknownModel.__mro__[1]("needs more memory than there is")
+        raise error from torch.cuda.OutOfMemoryError("out of memory")
+
+    monkeypatch.setattr(pipelines, "load_matting", loading)
+    monkeypatch.setattr(hosts, "device", lambda: torch.device("cpu"))
+    pp = PostprocessedImage(girl())
+    host.script.ToonOutExtras().process(pp, enable=True, **QUICK)
+    assert pp.image.mode == "RGBA"
+    assert pp.info["ToonOut"].endswith("the device had too little memory")
+
+
+# ---------------------------------------------------------------- the hosts' own managers
+
+
+def test_automatic1111_decides_by_its_flags(host):
+    assert part("hosts").device() == torch.device("cpu")
+
+
+@pytest.mark.parametrize(
+    ("name", "module"),
+    [("forge", "backend.memory_management"), ("reforge", "ldm_patched.modules.model_management")],
+)
+def test_hosts_that_manage_memory_are_asked(host, monkeypatch, name, module):
+    asked = []
+    management = ModuleType(module)
+    management.get_torch_device = lambda: CUDA
+    management.free_memory = lambda size, device: asked.append((size, device))
+    monkeypatch.setitem(sys.modules, module, management)
+    monkeypatch.setattr("importlib.import_module", lambda wanted: sys.modules[wanted])
+    hosts = part("hosts")
+    assert hosts.name() == name
+    assert hosts.device() == CUDA
+    hosts.free_memory(7, CUDA)
+    hosts.free_memory(7, torch.device("cpu"))
+    assert asked == [(7, CUDA)]
+
+
+def test_sdnext_tells_its_device_and_a_relative_folder(host, monkeypatch, tmp_path):
+    from modules import devices, paths_internal
+
+    (tmp_path / "installer.py").touch()
+    monkeypatch.setattr(devices, "device", torch.device("cpu"), raising=False)
+    monkeypatch.setattr(paths_internal, "models_path", "models")
+    hosts = part("hosts")
+    assert hosts.name() == "sdnext"
+    assert hosts.device() == torch.device("cpu")
+    assert hosts.models_folder().is_absolute()
+    assert part("routes").serves()
+
+
+def test_a_host_without_the_late_hook_is_seen(host, monkeypatch):
+    from modules import scripts
+
+    assert part("hosts").has_composite_hook()
+    monkeypatch.setattr(scripts, "Script", SimpleNamespace)
+    assert not part("hosts").has_composite_hook()

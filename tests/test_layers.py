@@ -97,6 +97,7 @@ FOR_WEBUI = FOR_HOSTS | {
     "destination",
     "downloading",
     "instance_files",
+    "loading",
     "locating",
     "manifest",
     "output",

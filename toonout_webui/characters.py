@@ -27,12 +27,13 @@ from . import hosts, keeping_alpha
 from .cutting import SUBJECT
 from .host import WebUIHost
 from .options import CutoutOptions
-from .pipelines import PIPELINES
+from .pipelines import PIPELINES, fetch
 
 DEFAULT_DETECTOR = "toonout-mini"
+REFINER = "anime-refiner"  # what the core puts behind a detector
 
 _lock = threading.RLock()
-_kept: dict[tuple[str, bool], Any] = {}
+_kept: dict[str, Any] = {}
 
 
 def detector_names() -> list[str]:
@@ -131,13 +132,16 @@ def forget() -> None:
 
 
 def _segmenter(detector: str, download: bool) -> Any:
-    allowed = download and bool(hosts.option("toonout_allow_download", True))
-    key = (detector, allowed)
+    row = next(row for row in WEIGHTS if row.name == detector)
     with _lock:
-        if key not in _kept:
+        if detector not in _kept:
             _kept.clear()
-            _kept[key] = load_segmenter(detector, host=WebUIHost(), download=allowed)
-        return _kept[key]
+            host = WebUIHost()
+            for name in (detector, REFINER) if row.task == "instances" else (detector,):
+                fetch(name, host, download)
+            with hosts.building_networks():
+                _kept[detector] = load_segmenter(detector, host=host, download=False)
+        return _kept[detector]
 
 
 PIPELINES.also_forget(forget)

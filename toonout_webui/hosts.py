@@ -209,6 +209,15 @@ def job_stamp() -> Any:
     return getattr(shared.state, "job_timestamp", ""), getattr(shared.state, "time_start", 0)
 
 
+@contextmanager
+def building_networks() -> Iterator[None]:
+    """AUTOMATIC1111 replaces methods of torch's classes while it reads a checkpoint, which it does
+    in a thread of its own after its start: a network of ours that is built meanwhile fails."""
+    data = getattr(sys.modules.get("modules.sd_models"), "model_data", None)
+    with getattr(data, "lock", None) or nullcontext():
+        yield
+
+
 def is_stopped() -> bool:
     """Whether the user pressed interrupt or skip."""
     state = shared.state

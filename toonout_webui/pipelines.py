@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from ..toonout_core import WEIGHTS, Matting, UnknownModel, load_matting
+from ..toonout_core.loading import locate
 from ..toonout_core.locating import weight_files
 from . import hosts
 from .host import WebUIHost
@@ -33,6 +34,12 @@ def model_names() -> list[str]:
 def default_model() -> str:
     """What the settings say."""
     return str(hosts.option("toonout_model", DEFAULT_MODEL)) or DEFAULT_MODEL
+
+
+def fetch(name: str, host: WebUIHost, download: bool) -> None:
+    """Have the file of a model, if it may be downloaded. Raises DownloadFailed."""
+    allowed = download and bool(hosts.option("toonout_allow_download", True))
+    locate(name, host, task=None, download=allowed)
 
 
 class Pipelines:
@@ -68,14 +75,16 @@ class Pipelines:
                 f"The model must be one of {', '.join(model_names())}, but is {name!r}. Files of "
                 "your own belong into models/toonout."
             )
-        allowed = download and bool(hosts.option("toonout_allow_download", True))
-        return load_matting(
-            name,
-            host=WebUIHost(on_cpu=on_cpu),
-            precision=precision,  # pyright: ignore
-            patch_order=PATCH_ORDERS[patch_order],  # pyright: ignore
-            download=allowed,
-        )
+        host = WebUIHost(on_cpu=on_cpu)
+        fetch(name, host, download)
+        with hosts.building_networks():
+            return load_matting(
+                name,
+                host=host,
+                precision=precision,  # pyright: ignore
+                patch_order=PATCH_ORDERS[patch_order],  # pyright: ignore
+                download=False,
+            )
 
     def names(self) -> list[str]:
         """Models in memory, the last one used at the end."""

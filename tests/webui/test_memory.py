@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from types import ModuleType, SimpleNamespace
 
 import pytest
@@ -137,3 +138,23 @@ def test_a_host_without_the_late_hook_is_seen(host, monkeypatch):
     assert part("hosts").has_composite_hook()
     monkeypatch.setattr(scripts, "Script", SimpleNamespace)
     assert not part("hosts").has_composite_hook()
+
+
+def test_networks_are_built_while_the_host_reads_no_checkpoint(host, monkeypatch):
+    """AUTOMATIC1111 has replaced load_state_dict then, in a thread of its own."""
+    lock = threading.Lock()
+    module = ModuleType("modules.sd_models")
+    module.model_data = SimpleNamespace(lock=lock)
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    pipelines, seen = part("pipelines"), []
+    load = pipelines.load_matting
+
+    def loading(*arguments, **options):
+        seen.append(lock.locked())
+        return load(*arguments, **options)
+
+    monkeypatch.setattr(pipelines, "load_matting", loading)
+    pp = PostprocessedImage(girl())
+    host.script.ToonOutExtras().process(pp, enable=True, **QUICK)
+    assert seen == [True]
+    assert not lock.locked()

@@ -3,7 +3,7 @@ import torch
 
 from toonout_core.training import losses
 
-CASES = [losses.mse, losses.bce, losses.edge_l1, losses.soft_iou]
+CASES = [losses.mse, losses.mae, losses.bce, losses.edge_l1, losses.soft_iou, losses.structure]
 
 
 def test_values_worked_out_by_hand():

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from math import exp
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+_SSIM_WINDOW, _SSIM_SIGMA = 11, 1.5
+_SSIM_C1, _SSIM_C2 = 0.01**2, 0.03**2
 
 
 def mse(logits: Tensor, alpha: Tensor) -> Tensor:
     """Mean squared error of alpha (the U-Net paper's loss)."""
     return F.mse_loss(logits.sigmoid(), alpha)
+
+
+def mae(logits: Tensor, alpha: Tensor) -> Tensor:
+    """Mean absolute error of alpha."""
+    return (logits.sigmoid() - alpha).abs().mean()
 
 
 def bce(logits: Tensor, alpha: Tensor) -> Tensor:
@@ -38,8 +48,42 @@ def soft_iou(logits: Tensor, alpha: Tensor) -> Tensor:
     return (1 - both / either.clamp_min(1e-6)).mean()
 
 
+def structure(logits: Tensor, alpha: Tensor) -> Tensor:
+    """(1 − SSIM) / 2, SSIM (Wang et al. 2004) as the mean over a map of the alphas' own size.
+
+    Windows are Gaussian, 11×11, σ = 1.5, and see zeros beside the picture.
+    """
+    prediction = logits.sigmoid()
+    planes = torch.cat(
+        (prediction, alpha, prediction * prediction, alpha * alpha, prediction * alpha)
+    )
+    mean_p, mean_a, square_p, square_a, product = _gaussian_mean(planes).chunk(5)
+    variance_p, variance_a = square_p - mean_p * mean_p, square_a - mean_a * mean_a
+    covariance = product - mean_p * mean_a
+    likeness = (2 * mean_p * mean_a + _SSIM_C1) * (2 * covariance + _SSIM_C2)
+    likeness = likeness / (
+        (mean_p * mean_p + mean_a * mean_a + _SSIM_C1) * (variance_p + variance_a + _SSIM_C2)
+    )
+    return (1 - likeness.mean()) / 2
+
+
+def _gaussian_mean(x: Tensor) -> Tensor:
+    middle = _SSIM_WINDOW // 2
+    weights = [exp(-((i - middle) ** 2) / (2 * _SSIM_SIGMA**2)) for i in range(_SSIM_WINDOW)]
+    kernel = x.new_tensor(weights) / sum(weights)
+    x = F.conv2d(x, kernel.view(1, 1, -1, 1), padding=(middle, 0))
+    return F.conv2d(x, kernel.view(1, 1, 1, -1), padding=(0, middle))
+
+
 def weighted_sum(logits: Tensor, alpha: Tensor, weights: dict[str, float]) -> Tensor:
     """Σ weight·loss over the losses named in `weights`; zero weights cost nothing."""
-    terms = {"mse": mse, "edge_l1": edge_l1, "bce": bce, "iou": soft_iou}
+    terms = {
+        "mse": mse,
+        "mae": mae,
+        "edge_l1": edge_l1,
+        "bce": bce,
+        "iou": soft_iou,
+        "ssim": structure,
+    }
     parts = [w * terms[name](logits, alpha) for name, w in weights.items() if w]
     return torch.stack(parts).sum()

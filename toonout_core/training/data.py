@@ -48,6 +48,14 @@ class CompositeBatches(Dataset[tuple[Tensor, Tensor]]):
         return images, alphas
 
 
+def normalise(
+    image: Tensor, mean: tuple[float, float, float], std: tuple[float, float, float]
+) -> Tensor:
+    """B×3×H×W in [0, 1] → what a network takes."""
+    centre = image.new_tensor(mean).view(1, 3, 1, 1)
+    return (image - centre) / image.new_tensor(std).view(1, 3, 1, 1)
+
+
 def _single_thread(_worker: int) -> None:
     import cv2
 
@@ -55,7 +63,7 @@ def _single_thread(_worker: int) -> None:
     torch.set_num_threads(1)
 
 
-def batches(data: CompositeBatches, workers: int) -> Iterator[tuple[Tensor, Tensor]]:
+def batches(data: Dataset[tuple[Tensor, Tensor]], workers: int) -> Iterator[tuple[Tensor, Tensor]]:
     """All items of `data`, in order."""
     loader = DataLoader(
         data,

@@ -13,18 +13,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
 
 from ..evaluation.alpha_metrics import AlphaScores, mean_scores, score_alpha
 from ..evaluation.composites import Kind, composites
-from ..host import choose_device
 from ..models.unet import ARCHITECTURE, UNet
 from ..synthesis.cutouts import Library, read_library
+from .checkpoints import average, save_weights
 from .config import UNetConfig
-from .data import CompositeBatches, batches
+from .data import CompositeBatches, batches, normalise
 from .losses import weighted_sum
+from .processes import join_processes
 
 log = logging.getLogger("toonout")
 
@@ -38,12 +38,6 @@ def learning_rate(config: UNetConfig, step: int) -> float:
     return config.lr * warm * (0.01 + 0.99 * (1 + cos(pi * done)) / 2)
 
 
-def normalise(image: Tensor) -> Tensor:
-    """B×3×H×W in [0, 1] → what the network takes."""
-    mean = torch.tensor(ARCHITECTURE.mean).view(1, 3, 1, 1).to(image)
-    return (image - mean) / torch.tensor(ARCHITECTURE.std).view(1, 3, 1, 1).to(image)
-
-
 @torch.inference_mode()
 def validate(network: nn.Module, library: Library, size_px: int) -> dict[Kind, AlphaScores]:
     """Scores on the fixed composites of a split, network at the composites' own size."""
@@ -54,7 +48,11 @@ def validate(network: nn.Module, library: Library, size_px: int) -> dict[Kind, A
     for kind in kinds:
         scores: list[AlphaScores] = []
         for item in composites(library, kind, size_px, per_figure=1):
-            alpha = network(normalise(item.image.to(device))).sigmoid().cpu()
+            alpha = (
+                network(normalise(item.image.to(device), ARCHITECTURE.mean, ARCHITECTURE.std))
+                .sigmoid()
+                .cpu()
+            )
             scores.append(score_alpha(alpha, item.alpha))
         result[kind] = mean_scores(scores)
     return result
@@ -72,14 +70,8 @@ def train_unet(config: UNetConfig) -> Path:
 
     Under `torchrun` every process takes its own batches and gradients are averaged.
     """
-    distributed = torch.distributed.is_torchelastic_launched()
-    device = choose_device(config.device)
-    if distributed:
-        torch.distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
-    rank = torch.distributed.get_rank() if distributed else 0
-    world = torch.distributed.get_world_size() if distributed else 1
-    if distributed and device.type == "cuda":
-        device = torch.device("cuda", rank % torch.cuda.device_count())
+    here = join_processes(config.device)
+    device = here.device
     torch.manual_seed(config.seed)
 
     out = Path(config.out)
@@ -88,7 +80,7 @@ def train_unet(config: UNetConfig) -> Path:
     averaged = deepcopy(network)
     optimizer = torch.optim.Adam(network.parameters(), config.lr, config.betas)
     first, best = _resume(out, network, averaged, optimizer, device)
-    if rank == 0:
+    if here.first:
         config.write(out / "config.json")
 
     training, validation = (read_library(Path(config.data), s) for s in ("train", "val"))
@@ -97,11 +89,11 @@ def train_unet(config: UNetConfig) -> Path:
         config.sizes_px,
         config.batch,
         config.flat_share,
-        config.seed * world + rank,
+        config.seed * here.world + here.rank,
         first,
         config.steps,
     )
-    model = DistributedDataParallel(network) if distributed else network
+    model = here.share(network)
     weights = {"mse": config.mse, "edge_l1": config.edge_l1, "bce": config.bce, "iou": config.iou}
     started, running = time.monotonic(), 0.0
     stream: Iterator[tuple[Tensor, Tensor]] = batches(data, config.workers)
@@ -109,7 +101,9 @@ def train_unet(config: UNetConfig) -> Path:
         model.train()
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(config, step)
-        image = normalise(image.to(device)).contiguous(memory_format=torch.channels_last)
+        image = normalise(image.to(device), ARCHITECTURE.mean, ARCHITECTURE.std).contiguous(
+            memory_format=torch.channels_last
+        )
         with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16"):
             logits = model(image)
         loss = weighted_sum(logits.float(), alpha.to(device), weights)
@@ -117,44 +111,19 @@ def train_unet(config: UNetConfig) -> Path:
         loss.backward()
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimizer.step()
-        _average(averaged, network, min(config.ema_decay, (step + 1) / (step + 10)))
+        average(averaged, network, min(config.ema_decay, (step + 1) / (step + 10)))
         running = (
             float(loss.detach()) if step == first else 0.98 * running + 0.02 * float(loss.detach())
         )
 
         done = step + 1
-        if rank == 0 and (done % config.validate_every == 0 or done == config.steps):
+        if here.first and (done % config.validate_every == 0 or done == config.steps):
             scores = validate(averaged, validation, max(config.sizes_px))
             best = _record(out, done, running, time.monotonic() - started, scores, best, averaged)
-        if rank == 0 and (done % config.checkpoint_every == 0 or done == config.steps):
+        if here.first and (done % config.checkpoint_every == 0 or done == config.steps):
             _checkpoint(out, done, best, network, averaged, optimizer)
-    if distributed:
-        torch.distributed.destroy_process_group()
+    here.leave()
     return out / "best.safetensors"
-
-
-@torch.no_grad()
-def _average(averaged: nn.Module, network: nn.Module, decay: float) -> None:
-    """Exponential moving average of parameters and BatchNorm statistics."""
-    for mean, value in zip(
-        averaged.state_dict().values(), network.state_dict().values(), strict=True
-    ):
-        if mean.is_floating_point():
-            mean.lerp_(value, 1 - decay)
-        else:
-            mean.copy_(value)
-
-
-def save_weights(network: nn.Module, path: Path, dtype: torch.dtype = torch.float32) -> None:
-    """Atomic; `num_batches_tracked` has no use after training and is left out."""
-    state = {
-        key: value.detach().cpu().to(dtype).contiguous()
-        for key, value in network.state_dict().items()
-        if not key.endswith("num_batches_tracked")
-    }
-    partial = path.with_suffix(".partial")
-    save_file(state, partial, {"format": "pt", "architecture": "unet"})
-    partial.replace(path)
 
 
 def _record(
@@ -179,7 +148,7 @@ def _record(
     log.info("%s", row)
     quality = scores["flat"].iou + scores["scene"].iou
     if quality > best:
-        save_weights(averaged, out / "best.safetensors")
+        save_weights(averaged, out / "best.safetensors", ARCHITECTURE.id)
     return max(best, quality)
 
 

@@ -1,0 +1,93 @@
+"""What a run leaves behind: weights to use, and all that is needed to go on. Each file is whole."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from ..errors import BadInput
+
+
+def save_weights(
+    network: nn.Module, path: Path, architecture: str, dtype: torch.dtype = torch.float32
+) -> None:
+    """Atomic; `num_batches_tracked` has no use after training and is left out."""
+    state = {
+        key: value.detach().cpu().to(dtype if value.is_floating_point() else value.dtype)
+        for key, value in network.state_dict().items()
+        if not key.endswith("num_batches_tracked")
+    }
+    _save(state, path, {"format": "pt", "architecture": architecture})
+
+
+def _save(state: Mapping[str, Tensor], path: Path, metadata: dict[str, str]) -> None:
+    partial = path.with_suffix(".partial")
+    save_file({key: value.contiguous() for key, value in state.items()}, partial, metadata)
+    partial.replace(path)
+
+
+@torch.no_grad()
+def average(averaged: nn.Module, network: nn.Module, decay: float) -> None:
+    """Exponential moving average of parameters and BatchNorm statistics."""
+    for mean, value in zip(
+        averaged.state_dict().values(), network.state_dict().values(), strict=True
+    ):
+        if mean.is_floating_point():
+            mean.lerp_(value, 1 - decay)
+        else:
+            mean.copy_(value)
+
+
+def save_run(
+    path: Path,
+    networks: Mapping[str, nn.Module],
+    optimizer: torch.optim.Optimizer,
+    notes: Mapping[str, Any],
+) -> None:
+    """All that a run needs to go on, as one safetensors file; `notes` are what JSON can hold."""
+    state = {
+        f"{name}.{key}": value.detach().cpu()
+        for name, network in networks.items()
+        for key, value in network.state_dict().items()
+    }
+    for index, values in optimizer.state_dict()["state"].items():
+        for key, value in values.items():
+            state[f"optimizer.{index}.{key}"] = torch.as_tensor(value).detach().cpu()
+    _save(state, path, {"format": "pt", "notes": json.dumps(notes)})
+
+
+def load_run(
+    path: Path, networks: Mapping[str, nn.Module], optimizer: torch.optim.Optimizer
+) -> dict[str, Any]:
+    """Put back what `save_run` kept, and return the notes. Raises BadInput for another run's."""
+    try:
+        with safe_open(path, "pt") as file:
+            notes = json.loads((file.metadata() or {})["notes"])
+            state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        for name, network in networks.items():
+            network.load_state_dict(_below(state, name))
+    except (SafetensorError, RuntimeError, KeyError, ValueError) as error:
+        raise BadInput(
+            f"{path} must be of a run of this network",
+            str(error).splitlines()[0],
+            "Give another --out, or delete the file to begin anew.",
+        ) from error
+    moments: dict[int, dict[str, Tensor]] = {}
+    for key, value in _below(state, "optimizer").items():
+        index, _, name = key.partition(".")
+        moments.setdefault(int(index), {})[name] = value
+    groups = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": moments, "param_groups": groups})
+    return notes
+
+
+def _below(state: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:
+    start = f"{name}."
+    return {key[len(start) :]: value for key, value in state.items() if key.startswith(start)}

@@ -1,0 +1,56 @@
+"""The processes that train together, started by `torchrun`; or the only one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from ..host import choose_device
+
+
+@dataclass(frozen=True)
+class Processes:
+    """One process among those: its device, its number and how many there are."""
+
+    device: torch.device
+    rank: int = 0
+    world: int = 1
+    joined: bool = False  # a group was formed, be it of one
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the one that writes files."""
+        return self.rank == 0
+
+    def share(self, network: nn.Module) -> nn.Module:
+        """`network`, with gradients averaged over all processes."""
+        return DistributedDataParallel(network) if self.joined else network
+
+    def mean(self, values: Tensor) -> Tensor:
+        """Of a tensor over all processes."""
+        if not self.joined:
+            return values
+        values = values.clone()
+        torch.distributed.all_reduce(values)
+        return values / self.world
+
+    def leave(self) -> None:
+        """At the end of training."""
+        if self.joined:
+            torch.distributed.destroy_process_group()
+
+
+def join_processes(device: str) -> Processes:
+    """Find the others. "cuda" takes one GPU each; `device` as in `choose_device`."""
+    chosen = choose_device(device)
+    if not torch.distributed.is_torchelastic_launched():
+        return Processes(chosen)
+    torch.distributed.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
+    rank = torch.distributed.get_rank()
+    if chosen.type == "cuda":
+        chosen = torch.device("cuda", rank % torch.cuda.device_count())
+        torch.cuda.set_device(chosen)
+    return Processes(chosen, rank, torch.distributed.get_world_size(), joined=True)

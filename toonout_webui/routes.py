@@ -1,7 +1,6 @@
 """HTTP routes of our own: /sdapi reaches no option of an extension's Extras script.
 
-Pictures go in and out as base64. No route takes a path or a URL of anything. The host does not
-protect routes of extensions, so its credentials are checked here.
+Pictures go in and out as base64. No route takes a path or a URL of anything.
 """
 
 from __future__ import annotations
@@ -10,15 +9,12 @@ import base64
 import binascii
 import io
 import logging
-import secrets
 from collections.abc import Callable, Iterable
 from dataclasses import fields
 from functools import wraps
 from typing import Any
 
-from fastapi import APIRouter, Body, Depends, FastAPI, HTTPException, Request
-from fastapi.routing import APIRoute
-from fastapi.security import HTTPBasic, HTTPBasicCredentials
+from fastapi import APIRouter, Body, FastAPI, HTTPException
 
 from ..toonout_core import (
     WEIGHTS,
@@ -32,6 +28,7 @@ from ..toonout_core import (
 )
 from ..toonout_core.locating import find_file
 from . import characters, hosts
+from .admission import LimitedRoute, dependencies, require_size
 from .cutting import Cut, cut, cutout_png, png, wish
 from .host import WebUIHost
 from .options import CutoutOptions, shown
@@ -53,7 +50,7 @@ Json = dict[str, Any]
 def on_app_started(_demo: Any, app: FastAPI) -> None:
     """Called by the host with a new application at every start of its server."""
     router = APIRouter(
-        prefix=PREFIX, tags=["ToonOut"], route_class=_LimitedRoute, dependencies=_credentials()
+        prefix=PREFIX, tags=["ToonOut"], route_class=LimitedRoute, dependencies=dependencies()
     )
     router.add_api_route("/health", health, methods=["GET"], summary="Whether ToonOut is ready")
     if serves():
@@ -75,65 +72,6 @@ def serves() -> bool:
     """Routes that work are there where the host's own API is."""
     asked = hosts.flag("api", False) or hosts.flag("nowebui", False)
     return bool(asked) or hosts.name() == "sdnext"
-
-
-# ---------------------------------------------------------------- who may, and how much
-
-
-class _LimitedRoute(APIRoute):
-    """Refuses a body that is too large before it is read."""
-
-    def get_route_handler(self) -> Callable[..., Any]:
-        handle = super().get_route_handler()
-
-        async def limited(request: Request) -> Any:
-            length = request.headers.get("content-length", "0")
-            require_size(int(length) if length.isdigit() else 0)
-            return await handle(request)
-
-        return limited
-
-
-def require_size(length: int) -> None:
-    """413 above the limit of the settings."""
-    limit_mb = int(hosts.option("toonout_api_megabytes", 64))
-    if length > limit_mb * 1_000_000:
-        raise HTTPException(
-            413, f"A request must have at most {limit_mb} MB, but has {length / 1e6:.1f} MB."
-        )
-
-
-def credentials() -> dict[str, str]:
-    """User → password of --api-auth; without it of --gradio-auth, if that is set."""
-    entries: list[str] = []
-    for name in ("api_auth", "gradio_auth"):
-        if given := hosts.flag(name):
-            entries = [entry.strip() for entry in str(given).split(",") if entry.strip()]
-            break
-    path = hosts.flag("gradio_auth_path")
-    if path and not entries:
-        with open(path, encoding="utf-8") as file:
-            text = file.read().replace("\n", ",")
-        entries = [entry.strip() for entry in text.split(",") if entry.strip()]
-    return dict(entry.split(":", 1) for entry in entries)
-
-
-def _credentials() -> list[Any]:
-    known = credentials()
-    if not known:
-        return []
-
-    def check(given: HTTPBasicCredentials = Depends(HTTPBasic())) -> None:  # noqa: B008
-        password = known.get(given.username)
-        right = secrets.compare_digest(
-            given.password.encode(), (password if password is not None else "").encode()
-        )
-        if password is None or not right:
-            raise HTTPException(
-                401, "Incorrect username or password", headers={"WWW-Authenticate": "Basic"}
-            )
-
-    return [Depends(check)]
 
 
 # ---------------------------------------------------------------- routes

@@ -1,0 +1,73 @@
+"""Who may use the routes, and how much they may send.
+
+Hosts protect their own routes only: those of extensions are open unless they ask themselves.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from typing import Any
+
+from fastapi import Depends, HTTPException, Request
+from fastapi.routing import APIRoute
+from fastapi.security import HTTPBasic, HTTPBasicCredentials
+
+from . import hosts
+
+
+class LimitedRoute(APIRoute):
+    """Refuses a body that is too large before it is read."""
+
+    def get_route_handler(self) -> Callable[..., Any]:
+        handle = super().get_route_handler()
+
+        async def limited(request: Request) -> Any:
+            length = request.headers.get("content-length", "0")
+            require_size(int(length) if length.isdigit() else 0)
+            return await handle(request)
+
+        return limited
+
+
+def require_size(length: int) -> None:
+    """413 above the limit of the settings."""
+    limit_mb = int(hosts.option("toonout_api_megabytes", 64))
+    if length > limit_mb * 1_000_000:
+        raise HTTPException(
+            413, f"A request must have at most {limit_mb} MB, but has {length / 1e6:.1f} MB."
+        )
+
+
+def credentials() -> dict[str, str]:
+    """User → password of --api-auth; without it of --gradio-auth, if that is set."""
+    entries: list[str] = []
+    for name in ("api_auth", "gradio_auth"):
+        if given := hosts.flag(name):
+            entries = [entry.strip() for entry in str(given).split(",") if entry.strip()]
+            break
+    path = hosts.flag("gradio_auth_path")
+    if path and not entries:
+        with open(path, encoding="utf-8") as file:
+            text = file.read().replace("\n", ",")
+        entries = [entry.strip() for entry in text.split(",") if entry.strip()]
+    return dict(entry.split(":", 1) for entry in entries)
+
+
+def dependencies() -> list[Any]:
+    """For a router: ask for the credentials, if there are any."""
+    known = credentials()
+    if not known:
+        return []
+
+    def check(given: HTTPBasicCredentials = Depends(HTTPBasic())) -> None:  # noqa: B008
+        password = known.get(given.username)
+        right = secrets.compare_digest(
+            given.password.encode(), (password if password is not None else "").encode()
+        )
+        if password is None or not right:
+            raise HTTPException(
+                401, "Incorrect username or password", headers={"WWW-Authenticate": "Basic"}
+            )
+
+    return [Depends(check)]

@@ -61,6 +61,8 @@ class WebUIServer:
         self.url = f"http://127.0.0.1:{self.port}"
         cpu = ["--always-cpu"] if self.is_forge else ["--use-cpu", "all", "--no-half"]
         self.flags = [*FLAGS, *cpu, "--port", str(self.port), "--data-dir", str(base), *flags]
+        # with another data folder gradio 4 would not serve the host's own scripts
+        self.flags += ["--gradio-allowed-path", str(path)]
         if checkpoint := os.environ.get("TOONOUT_WEBUI_CHECKPOINT"):
             self.flags += ["--ckpt", checkpoint]
 

@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 
 from tests.fake_host import FakeHost, StopFromHost
 from toonout_core import locating, weights
-from toonout_core.converting import convert
+from toonout_core.converting import average, convert
 from toonout_core.errors import BadInput, CorruptWeights, DownloadFailed, UnknownModel
 from toonout_core.fingerprints import Fingerprints
 from toonout_core.loading import load_network
@@ -655,3 +655,35 @@ def test_claim_in_the_metadata_is_only_a_name(host, tmp_path):
     header = json.dumps({WEIGHTS_KEY: "no such row"})
     path = write(unet(), tmp_path / "odd.safetensors", **{WEIGHTS_KEY: header})
     assert load_network(path, host).weights is None
+
+
+def test_average_is_the_weighted_mean_of_every_tensor(host, tmp_path):
+    networks = [unet(), unet()]
+    for value in networks[1].state_dict().values():
+        value.add_(1)
+    paths = [write(network, tmp_path / f"{i}.safetensors") for i, network in enumerate(networks)]
+    before = [path.read_bytes() for path in paths]
+    average(paths, tmp_path / "mean.safetensors", host, shares=[1, 3])
+    written = load_file(tmp_path / "mean.safetensors")
+    first, second = (network.state_dict() for network in networks)
+    assert written.keys() == first.keys()
+    for key, value in written.items():
+        assert value.dtype == first[key].dtype
+        if value.is_floating_point():
+            torch.testing.assert_close(value, first[key] * 0.25 + second[key] * 0.75)
+        else:
+            assert torch.equal(value, second[key])
+    assert [path.read_bytes() for path in paths] == before
+    load_network(tmp_path / "mean.safetensors", host, verify=True)
+
+
+def test_average_refuses_what_has_no_mean(host, tmp_path):
+    source = write(unet(), tmp_path / "a.safetensors")
+    other = write(BiRefNet(**TINY_BIREFNET), tmp_path / "b.safetensors")
+    target = tmp_path / "mean.safetensors"
+    with pytest.raises(BadInput, match="same network"):
+        average([source, other], target, host)
+    for sources, shares in (([source], None), ([source, source], [1]), ([source, source], [1, -1])):
+        with pytest.raises(BadInput, match="a share each"):
+            average(sources, target, host, shares=shares)
+    assert not target.exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -26,18 +27,74 @@ def convert(
 
     `dtype` None keeps the floats as stored. `force` replaces an existing file.
     """
+    _check_target(target, force)
+    row = identify(source, host)
+    state, notes = _complete(source, dtype)
+    if row is not None:
+        notes[WEIGHTS_KEY] = row.name
+    _write(state, notes, target, host, f"converted from {source.name}")
+
+
+def average(
+    sources: Sequence[Path],
+    target: Path,
+    host: Host,
+    *,
+    shares: Sequence[float] | None = None,
+    dtype: Dtype | None = None,
+    force: bool = False,
+) -> None:
+    """Write the mean of several states of one network, weighted by `shares` (equal if not given).
+
+    Runs that started from the same weights lie in one valley, and their mean is often better than
+    each of them (model soups: Wortsman et al., ICML 2022). Integers are those of the last file.
+    """
+    _check_target(target, force)
+    weights = [1.0] * len(sources) if shares is None else list(shares)
+    if len(weights) != len(sources) or len(weights) < 2 or min(weights) < 0 or not sum(weights):
+        raise BadInput(
+            "two or more files must have a share each, none below 0",
+            f"{len(sources)} files with the shares {weights}",
+        )
+    total: dict[str, Tensor] = {}
+    for source, weight in zip(sources, weights, strict=True):
+        state = _complete(source, None)[0]
+        _check_alike(state, total, source)
+        for key, value in state.items():
+            if value.is_floating_point():
+                part = value.to(torch.float64) * (weight / sum(weights))
+                total[key] = total[key] + part if key in total else part
+            else:
+                total[key] = value
+    last, notes = _complete(sources[-1], dtype)
+    mean = {key: total[key].to(value.dtype) for key, value in last.items()}
+    named = ", ".join(source.name for source in sources)
+    _write(mean, notes, target, host, f"mean of {named}")
+
+
+def _check_alike(state: dict[str, Tensor], total: dict[str, Tensor], source: Path) -> None:
+    shapes = {key: value.shape for key, value in state.items()}
+    if total and shapes != {key: value.shape for key, value in total.items()}:
+        raise BadInput(
+            "the files must hold the same network",
+            f"{source.name} with other tensors or sizes",
+        )
+
+
+def _check_target(target: Path, force: bool) -> None:
     if target.suffix != ".safetensors":
         raise BadInput("the converted file's name must end in .safetensors", str(target))
     if target.exists() and not force:
         raise BadInput(
             "the converted file must be a new one", f"{target}, which exists", "Use --force."
         )
+
+
+def _write(
+    state: dict[str, Tensor], notes: dict[str, str], target: Path, host: Host, origin: str
+) -> None:
     from safetensors.torch import save_file
 
-    row = identify(source, host)
-    state, notes = _complete(source, dtype)
-    if row is not None:
-        notes[WEIGHTS_KEY] = row.name
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(target.name + ".partial")
     try:
@@ -49,9 +106,7 @@ def convert(
     finally:
         partial.unlink(missing_ok=True)
     fingerprints = Fingerprints(host)
-    fingerprints.remember(
-        target, fingerprints.of(target, again=True).sha256, f"converted from {source.name}"
-    )
+    fingerprints.remember(target, fingerprints.of(target, again=True).sha256, origin)
 
 
 def _complete(source: Path, dtype: Dtype | None) -> tuple[dict[str, Tensor], dict[str, str]]:

@@ -62,6 +62,16 @@ def test_convert_writes_a_file_that_loads(capsys, tmp_path, mine):
     assert main([*arguments, "--force"]) == 0
 
 
+def test_average_writes_a_file_that_loads(capsys, tmp_path, mine):
+    out = tmp_path / "mean.safetensors"
+    assert main(["weights", "average", str(mine), str(mine), "-o", str(out)]) == 0
+    assert capsys.readouterr().out.strip() == str(out)
+    for key, value in load_file(mine).items():
+        assert torch.equal(load_file(out)[key], value)
+    assert main(["weights", "average", str(mine), "-o", str(tmp_path / "b.safetensors")]) == 2
+    assert "a share each" in capsys.readouterr().err
+
+
 def test_unknown_names_are_listed(capsys):
     assert main(["weights", "download", "toonuot"]) == 2
     assert "toonout-mini, toonout," in capsys.readouterr().err

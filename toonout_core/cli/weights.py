@@ -1,4 +1,4 @@
-"""`toonout weights`: what can be had, what is here, is it sound, and in another form."""
+"""`toonout weights`: what can be had, what is here, is it sound, and in other forms."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ examples:
   toonout weights download toonout
   toonout weights verify ~/ComfyUI/models/background_removal/*.safetensors
   toonout weights convert birefnet_finetuned_toonout.pth -o toonout-fp16.safetensors --dtype fp16
+  toonout weights average runs/1/best.safetensors runs/2/best.safetensors -o mean.safetensors
 
 A converted file also loads in ComfyUI's own background removal node. That node feeds ToonOut its
 picture in an order the network was not trained with; our nodes do not.
@@ -33,8 +34,8 @@ def add_parser(verbs: Verbs) -> None:
     """Add the verb to the command line."""
     parser = verbs.add_parser(
         "weights",
-        help="list, download, verify and convert weight files",
-        description="List, download, verify and convert weight files.",
+        help="list, download, verify, convert and average weight files",
+        description="List, download, verify, convert and average weight files.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -47,10 +48,16 @@ def add_parser(verbs: Verbs) -> None:
     verify.add_argument("files", nargs="+", metavar="FILE", help="a file, or a name of the list")
     convert = actions.add_parser("convert", help="write a weight file as safetensors")
     convert.add_argument("file", metavar="FILE", help="a file, or a name of the list")
-    convert.add_argument("-o", "--output", required=True, metavar="OUT", help="….safetensors")
-    convert.add_argument("--dtype", choices=("fp32", "fp16", "bf16"), help="default: as stored")
-    convert.add_argument("--force", action="store_true", help="replace OUT if it exists")
-    for action in (listing, download, verify, convert):
+    average = actions.add_parser("average", help="write the mean of several states of one network")
+    average.add_argument("files", nargs="+", metavar="FILE", help="two or more")
+    average.add_argument(
+        "--shares", nargs="+", type=float, metavar="X", help="one for each file (default: equal)"
+    )
+    for action in (convert, average):
+        action.add_argument("-o", "--output", required=True, metavar="OUT", help="….safetensors")
+        action.add_argument("--dtype", choices=("fp32", "fp16", "bf16"), help="default: as stored")
+        action.add_argument("--force", action="store_true", help="replace OUT if it exists")
+    for action in (listing, download, verify, convert, average):
         action.add_argument(
             "--models-dir", action="append", default=[], metavar="DIR",
             help="folder with weight files, searched first and downloaded to",
@@ -70,6 +77,8 @@ def run(arguments: argparse.Namespace) -> int:
         return _each(arguments.names, lambda name: _download(name, host))
     if arguments.action == "verify":
         return _each(arguments.files, lambda name: _verify(name, host))
+    if arguments.action == "average":
+        return _average(arguments, host)
     return _convert(arguments, host)
 
 
@@ -149,5 +158,19 @@ def _convert(arguments: argparse.Namespace, host: LocalHost) -> int:
     source, _ = find_here(arguments.file, host)
     target = Path(arguments.output).expanduser()
     convert(source, target, host, dtype=arguments.dtype, force=arguments.force)
+    print(target)
+    return 0
+
+
+def _average(arguments: argparse.Namespace, host: LocalHost) -> int:
+    from ..converting import average
+    from ..loading import find_here
+
+    sources = [find_here(file, host)[0] for file in arguments.files]
+    target = Path(arguments.output).expanduser()
+    average(
+        sources, target, host,
+        shares=arguments.shares, dtype=arguments.dtype, force=arguments.force,
+    )  # fmt: skip
     print(target)
     return 0

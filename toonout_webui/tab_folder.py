@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from ..toonout_core.manifest import Manifest
 from ..toonout_core.naming import Found, Source, find_sources
 from ..toonout_core.ops.compositing import parse_colour
 from ..toonout_core.output import Output
+from ..toonout_core.publishing import Part
 from ..toonout_core.report import Report, Result
 from . import hosts, previews, widgets
 from .cutting import cropped, cut_to_matte, wish
@@ -179,10 +181,8 @@ def output_folder(text: str) -> Path:
     return Path(base).absolute() / "toonout"
 
 
-def output_of(options: CutoutOptions, kind: str, background: Any) -> Output:
-    """What a result is written as."""
-    if options.output == "cutout + mask":
-        raise BadInput("output must be cutout or mask for a folder", options.output)
+def output_of(options: CutoutOptions, kind: str, background: Any) -> Files:
+    """What a result is written as: girl.png, girl.mask.png or both."""
     if kind not in FORMATS:
         raise BadInput(f"format must be one of {', '.join(FORMATS)}", repr(kind))
     behind = None
@@ -192,7 +192,35 @@ def output_of(options: CutoutOptions, kind: str, background: Any) -> Output:
         if background is None:
             raise BadInput("background must come with a picture", "none", "Choose one.")
         behind = read(background).image
-    return Output(format=kind, mask_only=options.output == "mask", background=behind)  # pyright: ignore
+    outputs: list[Output] = []
+    if "cutout" in options.output:
+        outputs.append(Output(format=kind, background=behind))  # pyright: ignore
+    if "mask" in options.output:
+        outputs.append(Output(suffix=".mask.png", mask_only=True))
+    return Files(tuple(outputs))
+
+
+@dataclass(frozen=True)
+class Files:
+    """One or more files of each picture."""
+
+    outputs: tuple[Output, ...]
+
+    def suffixes(self) -> list[str]:
+        """As `batch.Form` asks for them, as the others."""
+        return [suffix for output in self.outputs for suffix in output.suffixes()]
+
+    def parts(self, made: Matte, picture: Picture) -> list[Part]:
+        """Of all outputs."""
+        return [part for output in self.outputs for part in output.parts(made, picture)]
+
+    def notes(self, made: Matte) -> list[str]:
+        """Encoding tells them."""
+        return []
+
+    def details(self, made: Matte) -> dict[str, Any]:
+        """None."""
+        return {}
 
 
 def settings_of(options: CutoutOptions, kind: str) -> dict[str, Any]:

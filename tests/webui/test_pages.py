@@ -212,6 +212,17 @@ def test_stop_between_two_pictures(page, folder, tmp_path):
     assert "then interrupted" in list(running)[-1]
 
 
+def test_masks_beside_cutouts(page, folder, tmp_path):
+    out = tmp_path / "out"
+    run_folder(page, folder / "sub", out, toonout_folder_output="cutout + mask")
+    assert sorted(path.name for path in out.glob("*.png")) == ["a.mask.png", "a.png"]
+    with Image.open(out / "a.png") as cutout, Image.open(out / "a.mask.png") as mask:
+        assert mask.mode == "L"
+        assert mask.tobytes() == cutout.getchannel("A").tobytes()
+    run_folder(page, folder / "sub", tmp_path / "masks", toonout_folder_output="mask")
+    assert [path.name for path in (tmp_path / "masks").glob("*.png")] == ["a.mask.png"]
+
+
 def test_uploads_keep_their_names(page, tmp_path):
     uploads = []
     for number, name in enumerate(("girl.png", "girl.jpg")):
@@ -228,7 +239,6 @@ def test_uploads_keep_their_names(page, tmp_path):
     ("values", "sentence"),
     [
         ({"toonout_folder_input": ""}, "there must be pictures or a folder"),
-        ({"toonout_folder_output": "cutout + mask"}, "output must be cutout or mask for a folder"),
         ({"toonout_folder_format": "jpg"}, "must be saved as png, webp or tiff"),
         ({"toonout_folder_background": "picture"}, "must come with a picture"),
     ],

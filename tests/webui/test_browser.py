@@ -87,6 +87,12 @@ def wait_for(page, selector: str, count: int = 1) -> None:
         time.sleep(0.5)
 
 
+def wait_to_land(page, selector: str) -> None:
+    """The picture, and then the switch to its tab."""
+    wait_for(page, selector)
+    page.wait_for_selector(selector, state="visible", timeout=30_000)
+
+
 def served(page, selector: str) -> Image.Image:
     """The file behind a picture of the page."""
     source = page.locator(f"{selector} img").first.get_attribute("src")
@@ -118,11 +124,11 @@ def test_the_picture_tab(page, example):
 
 def test_results_land_in_the_right_places(page):
     page.click("#toonout_tab_send_img2img")
-    wait_for(page, "#img2img_image")
+    wait_to_land(page, "#img2img_image")
     tab(page, "ToonOut")
     page.click("#toonout_tab_send_inpaint")
-    wait_for(page, "#img_inpaint_base")
-    wait_for(page, "#img_inpaint_mask")
+    wait_to_land(page, "#img_inpaint_base")
+    wait_to_land(page, "#img_inpaint_mask")
     time.sleep(2)
     shoot(page, "inpaint")
     mask, picture = served(page, "#img_inpaint_mask"), served(page, "#img_inpaint_base")
@@ -131,7 +137,8 @@ def test_results_land_in_the_right_places(page):
     if page.webui.is_forge:
         tab(page, "ToonOut")
         page.click("#toonout_tab_send_canvas")
-        time.sleep(5)
+        page.wait_for_selector("#img2maskimg", state="visible", timeout=30_000)
+        time.sleep(3)
         strokes = page.eval_on_selector_all(
             ".logical_image_foreground textarea", "all => all.map(area => area.value.length)"
         )
@@ -139,7 +146,7 @@ def test_results_land_in_the_right_places(page):
         shoot(page, "canvas")
     tab(page, "ToonOut")
     page.click("#toonout_tab_send_extras")
-    wait_for(page, "#extras_image")
+    wait_to_land(page, "#extras_image")
 
 
 def test_extras(page):

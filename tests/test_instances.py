@@ -69,6 +69,12 @@ def test_by_score(three):
     assert names(three[three.scores > 0.6]) == "bc"
 
 
+def test_all_of_them_in_their_order_are_not_copied(three):
+    assert three[:] is three
+    assert three[[2, 1, 0]].masks.data_ptr() != three.masks.data_ptr()
+    assert three.sorted_by("score", reverse=True)[::-1] is not three
+
+
 def test_what_is_not_there_is_an_error(three):
     with pytest.raises(IndexError, match="there are 3 instances, but 3"):
         three[3]

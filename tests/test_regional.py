@@ -21,10 +21,12 @@ from toonout_core import (
 from toonout_core.asking import boxes_at_points
 from toonout_core.errors import BadInput
 from toonout_core.loading import LoadedNetwork
-from toonout_core.models import unet
+from toonout_core.models import isnet, unet
+from toonout_core.refining import Refiner
 
 SIZE = (60, 100)
 SOFT = SegmentOptions(soft=True)
+REFINER = replace(isnet.ARCHITECTURE_REFINER, input_size_hw=(64, 64))
 
 
 class RedIsOpaque(nn.Module):
@@ -120,6 +122,17 @@ def test_an_empty_picture_has_nobody(segmenter, soft):
         assert float(found.masks.max()) < 1e-3
 
 
+def test_what_a_refiner_leaves_nothing_of_is_left_out(segmenter, picture, network, host):
+    class Blind(nn.Module):
+        def forward(self, image: torch.Tensor) -> torch.Tensor:
+            return torch.full_like(image[:, :1], -9.0)
+
+    refiner = replace(segmenter.matting.loaded, network=Blind(), architecture=REFINER)
+    blind = RegionSegmenter(segmenter.matting, Refiner(refiner, host))
+    assert len(blind.segment(picture)[0]) == len(blind.segment(picture, SOFT)[0]) == 0
+    assert len(blind.segment_points(picture, torch.tensor([[60, 40]]))) == 1
+
+
 @pytest.mark.parametrize("soft", [False, True])
 def test_no_prompt_no_character(segmenter, picture, soft):
     options = SegmentOptions(soft=soft)
@@ -164,6 +177,8 @@ def test_masks_are_cut_to_the_matte(segmenter, picture):
     assert found.areas_px.tolist() == [300]
     soft = segmenter.segment_masks(picture, close, SOFT)
     assert float(soft.masks.max()) == pytest.approx(0.8)
+    missed = segmenter.segment_masks(picture, masks, SOFT)
+    assert missed.areas_px.tolist() == [28 * 55, 180, 0]
     assert found.origin == soft.origin == "mask"
     with pytest.raises(BadInput, match="masks must have the picture's size 60×100, but got 30×50"):
         segmenter.segment_masks(picture, torch.zeros(1, 30, 50))

@@ -27,7 +27,7 @@ from toonout_core.errors import BadInput, UnknownModel
 from toonout_core.loading import LoadedNetwork
 from toonout_core.models import isnet, recognise, rtmdet_ins, unet, yolov8_seg
 from toonout_core.models.rtmdet_ins.head import RawDetections
-from toonout_core.refining import Refiner, keep_foreground
+from toonout_core.refining import Refiner
 
 TINY = {"widths": (8, 8, 16, 16, 32), "depths": (1, 1, 1, 1), "neck_channels": 8, "neck_blocks": 1}
 TINY |= {"channels": 8, "mask_channels": 8}
@@ -370,22 +370,21 @@ def test_a_small_character_is_seen_larger_by_its_box(segmenter, thoughtless, pic
         refiner.refine(picture, masks, boxes, area="mask")
 
 
+def test_no_soft_masks_are_made_only_to_be_shown_to_the_refiner(segmenter, thoughtless, picture):
+    """Of a large picture they would take more memory than the result."""
+    soft = replace(OURS, soft=True)
+    assert segmenter._find(picture, soft).masks.dtype == torch.float32
+    refined = with_refiner(segmenter, thoughtless, 256)
+    assert refined._find(picture, soft).masks.dtype == torch.bool
+    assert torch.equal(
+        refined.segment(picture, soft)[0].masks > 0.5, refined.segment(picture, OURS)[0].masks
+    )
+
+
 def test_soft_refinement(segmenter, thoughtless, picture):
     refined = with_refiner(segmenter, thoughtless, 64).segment(picture, replace(OURS, soft=True))[0]
     assert refined.masks.dtype == torch.float32
     assert 0 < float(((refined.masks > 0.01) & (refined.masks < 0.99)).float().mean()) < 0.5
-
-
-def test_masks_are_cut_to_the_foreground_unless_it_misses_them():
-    masks = torch.zeros(2, 10, 10, dtype=torch.bool)
-    masks[0, :5] = True
-    masks[1, 5:] = True
-    alpha = torch.zeros(1, 1, 10, 10)
-    alpha[..., :5, :4] = 1  # 40 % of the first
-    alpha[..., 5:, :3] = 1  # 30 % of the second
-    kept = keep_foreground(masks, alpha)
-    assert kept.sum((1, 2)).tolist() == [20, 50]
-    assert masks.sum((1, 2)).tolist() == [50, 50]
 
 
 # ---------------------------------------------------------------- files

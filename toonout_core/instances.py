@@ -92,6 +92,8 @@ class Instances:
     def __getitem__(self, index: Index) -> Instances:
         """One (as a record of one), a slice, a list of indices, or those where a list is true."""
         chosen = _chosen(index, len(self))
+        if chosen == [*range(len(self))]:
+            return self  # masks of large pictures are not copied for nothing
         rows = torch.tensor(chosen, dtype=torch.int64)
         return Instances(
             self.masks[rows.to(self.masks.device)],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from .asking import Area, SegmentOptions
+from .asking import Area, SegmentOptions, check_frames
 from .errors import BadInput
 from .host import Host
 from .imaging import reverse_colours
@@ -89,6 +90,29 @@ def load_refiner(
     raise BadInput("the refiner must be a refiner or a matting model", loaded.name)
 
 
+def segment_frames(
+    image: Tensor,
+    find: Callable[[Tensor], Instances],
+    options: SegmentOptions,
+    refiner: Refiner | Matting | None,
+    host: Host,
+    label: str,
+) -> list[Instances]:
+    """B×3×H×W → what `find` finds in each frame of 1×3×H×W, refined.
+
+    Those of whom nothing is left are left out, but with `reference_quirks`.
+    """
+    check_frames(image)
+    results: list[Instances] = []
+    with host.progress(len(image), label) as report:
+        for frame in image.split(1):
+            refined = refine_instances(frame, find(frame), options, refiner)
+            solid = refined.boxes_xyxy[:, 2] > 0
+            results.append(refined if options.reference_quirks else refined[solid])
+            report(1)
+    return results
+
+
 def refine_instances(
     image: Tensor, coarse: Instances, options: SegmentOptions, refiner: Refiner | Matting | None
 ) -> Instances:
@@ -96,11 +120,10 @@ def refine_instances(
     if refiner is None or not len(coarse):
         return coarse
     if isinstance(refiner, Matting):
-        alpha = refiner.predict(image).cpu()
-        if options.soft:
-            return coarse.with_masks(torch.minimum(coarse.masks, alpha[0]))
-        return coarse.with_masks(keep_foreground(coarse.masks, alpha))
-    solid = coarse.masks > options.mask_threshold if options.soft else coarse.masks
+        return coarse.with_masks(keep_foreground(coarse.masks, refiner.predict(image).cpu()))
+    solid = coarse.masks
+    if solid.dtype != torch.bool:
+        solid = solid > options.mask_threshold
     masks = refiner.refine(
         image.cpu(),
         solid,
@@ -117,15 +140,17 @@ def refine_instances(
 
 
 def keep_foreground(masks: Tensor, alpha: Tensor, min_left: float = 0.3) -> Tensor:
-    """N×H×W bool and a matte 1×1×H×W → the masks where the matte is above one half.
+    """N×H×W bool and a matte 1×1×H×W → the masks where the matte is above one half; soft masks
+    become the smaller of the two.
 
     A mask of which no more than `min_left` would be left stays as it is: the matte missed it.
     """
-    foreground = alpha[0, 0].to(masks.device) > 0.5
+    matte = alpha[0, 0].to(masks.device)
+    foreground = matte > 0.5 if masks.dtype == torch.bool else matte.to(masks.dtype)
     kept = masks.clone()
     for mask in kept:
-        inside = mask & foreground
-        if int(inside.sum()) > min_left * int(mask.sum()):
+        inside = torch.minimum(mask, foreground)
+        if float(inside.sum(dtype=torch.float64)) > min_left * float(mask.sum(dtype=torch.float64)):
             mask.copy_(inside)
     return kept
 

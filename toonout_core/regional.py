@@ -14,7 +14,6 @@ from .asking import (
     boxes_as_masks,
     boxes_at_points,
     check_boxes,
-    check_frames,
     check_masks,
     check_points,
     prompted,
@@ -26,7 +25,7 @@ from .imaging import Picture, PixelSource
 from .instances import Instances
 from .matting import Matting
 from .ops.regions import connected_components
-from .refining import Refiner, keep_foreground, refine_instances
+from .refining import Refiner, keep_foreground, refine_instances, segment_frames
 from .sharing import share_matte
 
 ORIGIN = "connected regions of the matte"
@@ -68,14 +67,14 @@ class RegionSegmenter:
 
         `soft`: the regions' parts of the matte, specks left out.
         """
-        check_frames(image)
-        results: list[Instances] = []
-        with self.host.progress(len(image), label) as report:
-            for frame in image.split(1):
-                found = self._regions(frame, self._alpha(frame), options)
-                results.append(refine_instances(frame, found, options, self.refiner))
-                report(1)
-        return results
+        return segment_frames(
+            image,
+            lambda frame: self._regions(frame, self._alpha(frame), options),
+            options,
+            self.refiner,
+            self.host,
+            label,
+        )
 
     def segment_boxes(
         self,
@@ -109,11 +108,8 @@ class RegionSegmenter:
         One of which the matte would leave no more than 30 % stays as it is: the matte missed it.
         """
         check_masks(image, masks)
-        given, alpha = prompted(masks, options), self._alpha(image)
-        if options.soft:
-            cut = given.with_masks(torch.minimum(given.masks, alpha[0]))
-        else:
-            cut = given.with_masks(keep_foreground(given.masks, alpha))
+        given = prompted(masks, options)
+        cut = given.with_masks(keep_foreground(given.masks, self._alpha(image)))
         return refine_instances(image, cut, options, self.refiner)
 
     def segment_points(

@@ -18,7 +18,6 @@ from .asking import (
     boxes_as_masks,
     boxes_at_points,
     check_boxes,
-    check_frames,
     check_masks,
     check_points,
     prompted,
@@ -33,7 +32,7 @@ from .loading import LoadedNetwork, Precision, load_network
 from .matting import Matting
 from .ops.letterbox import boxes_to_picture, letterbox
 from .ops.resizing import Fitted
-from .refining import Refiner, load_refiner, refine_instances
+from .refining import Refiner, load_refiner, refine_instances, segment_frames
 from .regional import RegionSegmenter
 from .weights import find as find_row
 
@@ -105,15 +104,14 @@ class Segmenter:
         label: str = "instances",
     ) -> list[Instances]:
         """B×3×H×W in [0, 1] → the characters of every frame, best first, on the CPU."""
-        check_frames(image)
-        results: list[Instances] = []
-        with self.host.progress(len(image), label) as report:
-            for frame in image.split(1):
-                found = self._find(frame, options)
-                refined = refine_instances(frame, found, options, self.refiner)
-                results.append(refined if options.reference_quirks else _without_empty(refined))
-                report(1)
-        return results
+        return segment_frames(
+            image,
+            lambda frame: self._find(frame, options),
+            options,
+            self.refiner,
+            self.host,
+            label,
+        )
 
     def segment_boxes(
         self,
@@ -220,8 +218,8 @@ class Segmenter:
                 if alpha is None or not (quirks or bool((alpha > options.mask_threshold).any())):
                     continue
                 if masks is None:
-                    masks = _room(len(found), alpha, options)
-                masks[len(kept)] = alpha if options.soft else alpha > options.mask_threshold
+                    masks = self._room(len(found), (len(alpha), len(alpha[0])), options)
+                masks[len(kept)] = self._coarse(alpha, options)
                 kept.append(index)
             if masks is None:
                 return Instances.none(fitted.source_hw, "detector")
@@ -241,7 +239,7 @@ class Segmenter:
     ) -> Instances:
         """One for each prompt: what was found at index `best`, or where that is −1 its box."""
         quirks = options.reference_quirks
-        masks = _room(len(best), boxes_xyxy.new_empty(fitted.source_hw), options)
+        masks = self._room(len(best), fitted.source_hw, options)
         scores, boxes = torch.zeros(len(best)), boxes_xyxy.clone()
         theirs = boxes_to_picture(found.boxes_xyxy, fitted).cpu()
         for place, index in enumerate(best):
@@ -251,11 +249,23 @@ class Segmenter:
             if alpha is None:
                 masks[place] = boxes_as_masks(boxes_xyxy[place : place + 1], fitted.source_hw)[0]
                 continue
-            masks[place] = alpha if options.soft else alpha > options.mask_threshold
+            masks[place] = self._coarse(alpha, options)
             scores[place], boxes[place] = found.scores[index], theirs[index]
         if quirks:
             return Instances(masks, boxes.to(torch.int64), scores, origin="box")
         return Instances.from_masks(masks, scores, origin="box")
+
+    def _are_soft(self, options: SegmentOptions) -> bool:
+        """Whether coarse masks are; an IS-Net is shown hard ones, and makes its own soft edges."""
+        return options.soft and not isinstance(self.refiner, Refiner)
+
+    def _coarse(self, alpha: Tensor, options: SegmentOptions) -> Tensor:
+        return alpha if self._are_soft(options) else alpha > options.mask_threshold
+
+    def _room(self, count: int, size_hw: tuple[int, int], options: SegmentOptions) -> Tensor:
+        """For so many coarse masks: they are made one at a time, and never copied."""
+        dtype = torch.float32 if self._are_soft(options) else torch.bool
+        return torch.zeros((count, *size_hw), dtype=dtype)
 
 
 def _best_by_box(box_xyxy: Tensor, found: Found, fitted: Fitted, min_iou: float) -> int:
@@ -280,14 +290,3 @@ def _best_by_mask(
         if alpha is not None and float(alpha[int(y), int(x)]) > options.mask_threshold:
             return index
     return -1
-
-
-def _without_empty(instances: Instances) -> Instances:
-    solid = instances.boxes_xyxy[:, 2] > 0
-    return instances if bool(solid.all()) else instances[solid]
-
-
-def _room(count: int, like: Tensor, options: SegmentOptions) -> Tensor:
-    """For so many masks: they are made one at a time, and never copied."""
-    dtype = torch.float32 if options.soft else torch.bool
-    return torch.zeros((count, *like.shape), dtype=dtype)

@@ -191,3 +191,11 @@ def test_reducing_keeps_orientation_alpha_and_text(mode, tmp_path):
             assert float((one[..., 4, 10] - other[..., 8, 20]).abs().max()) < 0.02
             assert float((one[..., 36, 10] - other[..., 72, 20]).abs().max()) < 0.02
     assert imaging.read(path, shrink_to=3200).size_hw == (80, 40)
+
+
+def test_layers_there_and_back():
+    rgba = np.random.default_rng(0).integers(0, 256, (9, 7, 4)).astype(np.uint8)
+    rgba[0, :, 3] = 0
+    again = imaging.from_layer(imaging.to_layer(rgba))
+    assert np.array_equal(again[..., 3], rgba[..., 3])
+    assert np.array_equal(again[1:], rgba[1:]) and not again[0].any()

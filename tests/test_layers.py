@@ -64,11 +64,11 @@ MAY_IMPORT = {
     "instance_files": APPLICATION
     | {"asking", "coco", "instances", "overlay", "publishing", "sharing", "writing"},
     # what one does with the pipelines
-    "synthesis": APPLICATION | {"naming"},
+    "synthesis": APPLICATION | {"coco", "instances", "manifest", "naming", "publishing", "writing"},
     "evaluation": APPLICATION
     | {"naming", "publishing", "synthesis", "writing"}
     | {"asking", "coco", "instance_files", "instances", "sharing"},
-    "training": APPLICATION | {"models", "evaluation", "synthesis"},
+    "training": APPLICATION | {"models", "evaluation", "synthesis", "naming", "writing"},
     # the shell
     "cli": None,  # anything
     "__main__": {"cli"},

@@ -110,6 +110,13 @@ def to_layer(rgba: Array) -> Array:
     return layer
 
 
+def from_layer(layer: Array) -> Array:
+    """`to_layer` undone: H×W×4 float32, premultiplied → uint8, straight; black where alpha is 0."""
+    rgba = layer.copy()
+    rgba[..., :3] *= np.float32(255) / np.maximum(layer[..., 3:], np.float32(1e-3))
+    return rgba.round().clip(0, 255).astype(np.uint8)
+
+
 def split_layer(layer: Array) -> tuple[Array, Array]:
     """Premultiplied colours H×W×3 in [0, 255] and opacity H×W×1 in [0, 1] of a layer."""
     return layer[..., :3], layer[..., 3:] / np.float32(255)

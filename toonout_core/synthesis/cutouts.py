@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -36,35 +37,100 @@ class Library:
     backgrounds: Sequence[Array]  # H×W×3 uint8
 
     def weights(self) -> Array:
-        """Sampling probability of each cutout: every style weighs √(its count), so that no
-        single artist dominates."""
-        counts: dict[str, int] = {}
-        for cutout in self.cutouts:
-            counts[cutout.style] = counts.get(cutout.style, 0) + 1
-        weights = np.array([counts[c.style] ** -0.5 for c in self.cutouts])
-        return weights / weights.sum()
+        """Sampling probability of each cutout, see `style_weights`."""
+        return style_weights([cutout.style for cutout in self.cutouts])
 
 
-def read_library(root: Path, split: str, longest_px: int = 640) -> Library:
-    """Read one split; `ATTRIBUTION.csv` (file, split, cut_sides, style) is used where it is."""
+@dataclass(frozen=True)
+class FigureFile:
+    """What is known of a cutout before it is read; `category`: what it shows."""
+
+    path: Path
+    cut_sides: str = ""
+    style: str = ""
+    category: str = ""
+
+    def read(self, longest_px: int) -> Cutout:
+        """Its pixels, at most that long."""
+        rgba = np.concatenate(_read_figure(self.path, longest_px), -1)
+        return Cutout(self.path.stem, rgba, self.cut_sides, self.style)
+
+
+@dataclass(frozen=True)
+class Art:
+    """The files of one split, read when they are needed; the last ones stay in memory."""
+
+    figures: tuple[FigureFile, ...]
+    backgrounds: tuple[Path, ...]
+
+    def weights(self) -> Array:
+        """Sampling probability of each figure, see `style_weights`."""
+        return style_weights([figure.style for figure in self.figures])
+
+    def cutout(self, index: int, longest_px: int) -> Cutout:
+        """One figure."""
+        return _kept_figure(self.figures[index], longest_px)
+
+    def background(self, index: int, longest_px: int) -> Array:
+        """H×W×3 uint8."""
+        return _kept_background(self.backgrounds[index], longest_px)
+
+
+def style_weights(styles: Sequence[str]) -> Array:
+    """Every style weighs √(its count), so that no single artist dominates; the sum is 1."""
+    counts: dict[str, int] = {}
+    for style in styles:
+        counts[style] = counts.get(style, 0) + 1
+    weights = np.array([counts[style] ** -0.5 for style in styles])
+    return weights / weights.sum()
+
+
+def find_art(root: Path, split: str, leave_out: Collection[str] = ()) -> Art:
+    """List one split; `ATTRIBUTION.csv` (file, split, cut_sides, style, category) is used where
+    it is. `leave_out`: categories. Raises BadInput where there is no figure."""
     rows = _attribution(root)
-    figures = _pictures(root / "fg" / split)
+    figures = [
+        path
+        for path in _pictures(root / "fg" / split)
+        if rows.get(path.relative_to(root).as_posix(), {}).get("category") not in leave_out
+    ]
     if not figures:
         raise BadInput(
             f"{root / 'fg' / split} must hold RGBA pictures", "none", "See docs/training.md."
         )
-    cutouts: list[Cutout] = []
-    for path in figures:
-        row = rows.get(path.relative_to(root).as_posix(), {})
-        rgba = np.concatenate(_read_figure(path, longest_px), -1)
-        cutouts.append(Cutout(path.stem, rgba, row.get("cut_sides", ""), row.get("style", "")))
+    known = [rows.get(path.relative_to(root).as_posix(), {}) for path in figures]
     own = root / "bg" / split
-    backgrounds = [
-        _read_figure(path, longest_px)[0]
-        for path in _pictures(own if own.is_dir() else root / "bg")
-        if rows.get(path.relative_to(root).as_posix(), {}).get("split", split) == split
-    ]
-    return Library(cutouts, backgrounds)
+    return Art(
+        tuple(
+            FigureFile(path, *(row.get(name, "") for name in ("cut_sides", "style", "category")))
+            for path, row in zip(figures, known, strict=True)
+        ),
+        tuple(
+            path
+            for path in _pictures(own if own.is_dir() else root / "bg")
+            if rows.get(path.relative_to(root).as_posix(), {}).get("split", split) == split
+        ),
+    )
+
+
+def read_library(root: Path, split: str, longest_px: int = 640) -> Library:
+    """Read one split at once, see `find_art`."""
+    art = find_art(root, split)
+    return Library(
+        [figure.read(longest_px) for figure in art.figures],
+        [_read_figure(path, longest_px)[0] for path in art.backgrounds],
+    )
+
+
+# what a process keeps: about 150 MB of figures and as much of backgrounds
+@lru_cache(maxsize=128)
+def _kept_figure(figure: FigureFile, longest_px: int) -> Cutout:
+    return figure.read(longest_px)
+
+
+@lru_cache(maxsize=64)
+def _kept_background(path: Path, longest_px: int) -> Array:
+    return _read_figure(path, longest_px)[0]
 
 
 def _attribution(root: Path) -> dict[str, dict[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,18 +53,24 @@ def instance_scene(library: Library, seed: int, size_px: int, count: int) -> Ins
         for attempt in range(_ATTEMPTS):
             cutout = library.cutouts[int(rng.choice(len(library.cutouts), p=weights))]
             layer = place(cutout, size_px, _placement(rng, int(slot), count))
-            seen = _visible([*layers, layer])
+            seen = visible_parts([*layers, layer])
             if attempt == _ATTEMPTS - 1 or _shows_enough(seen, [*layers, layer]):
                 layers.append(layer)
                 names.append(cutout.name)
                 alphas = seen
                 break
+    rgb = lay_over(background, layers)
+    image = from_array(rgb.round().clip(0, 255).astype(np.uint8))
+    return InstanceScene(image, torch.from_numpy(np.stack(alphas)), tuple(names))
+
+
+def lay_over(background: Array, layers: Sequence[Array]) -> Array:
+    """`layers` of `place`, hindmost first, on H×W×3 in [0, 255]."""
     rgb = background
     for layer in layers:
         colours, opacity = split_layer(layer)
         rgb = colours + (1 - opacity) * rgb
-    image = from_array(rgb.round().clip(0, 255).astype(np.uint8))
-    return InstanceScene(image, torch.from_numpy(np.stack(alphas)), tuple(names))
+    return rgb
 
 
 def coarse_masks(alphas: Tensor, seed: int, *, error_px: float = 2.5) -> Tensor:
@@ -108,8 +115,8 @@ def _placement(rng: Generator, slot: int, count: int) -> Placement:
     )
 
 
-def _visible(layers: list[Array]) -> list[Array]:
-    """a_i Π (1 − a_above) of each, S×S float32."""
+def visible_parts(layers: Sequence[Array]) -> list[Array]:
+    """a_i Π (1 − a_above) of each layer, hindmost first: S×S float32 that sum to the matte."""
     free = np.ones(layers[0].shape[:2], np.float32)
     seen: list[Array] = []
     for layer in reversed(layers):

@@ -1,0 +1,128 @@
+"""`toonout synthesize`: labelled pictures from cutouts and backgrounds."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import BadInput
+from ..synthesis.options import PairOptions, SceneOptions
+from .fields import Verbs, add_fields, given_fields
+from .folder_run import file_state, note
+from .terminal import ProgressBar
+
+if TYPE_CHECKING:
+    from ..synthesis.cutouts import Art
+    from ..synthesis.data_set import Make
+
+EXAMPLES = """\
+examples:
+  toonout synthesize scenes --data art -o set --count 1000
+  toonout synthesize scenes --data art -o set --count 100 --split val --seed 1
+  toonout synthesize scenes --data art -o set --layouts person_keypoints_val2017.json
+  toonout synthesize pairs --data art -o set --kind simple --count 500
+
+DATA holds fg/train, fg/val (cutouts with alpha) and bg (backgrounds): see docs/training.md. OUT
+gets images/ and labels/ (YOLO-seg), instances_train.json (COCO) and data.yaml. A command that was
+interrupted goes on where it stopped; a larger --count adds to what is there. The same seed makes
+the same pictures, with any number of --workers.
+
+exit codes: 0 all done, 2 nothing could be done, 130 interrupted
+"""
+
+_NO_CHARACTERS = ("item", "building")  # categories of ATTRIBUTION.csv
+
+
+def add_parser(verbs: Verbs) -> None:
+    """Add the verb to the command line."""
+    parser = verbs.add_parser(
+        "synthesize",
+        help="make labelled pictures for training detectors",
+        description="Make labelled pictures from cutouts and backgrounds.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    kinds = parser.add_subparsers(dest="what", metavar="WHAT", required=True)
+    scenes = kinds.add_parser(
+        "scenes",
+        help="several characters a picture, as in Instance-guided Cartoon Editing",
+        description="Scenes of several characters, with a mask each.",
+    )
+    _add_common(scenes)
+    scenes.add_argument(
+        "--layouts", metavar="FILE",
+        help="COCO annotations whose people say where characters stand (default: the statistics "
+        "of COCO's people, which are part of this package)",
+    )  # fmt: skip
+    add_fields(scenes, SceneOptions)
+    pairs = kinds.add_parser(
+        "pairs",
+        help="figures pasted on backgrounds, as in the report on YOLOv8 and Segment Anything",
+        description="Figures pasted on backgrounds, with a mask each.",
+    )
+    _add_common(pairs)
+    add_fields(pairs, PairOptions)
+
+
+def _add_common(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--data", metavar="DIR", required=True, help="the art: fg/ and bg/")
+    parser.add_argument("-o", "--out", metavar="OUT", required=True, help="folder for the data set")
+    parser.add_argument("--count", type=int, default=1000, metavar="N", help="(default: 1000)")
+    parser.add_argument(
+        "--split", default="train", help="subfolder of fg/, and of the result (default: train)"
+    )
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="(default: 0)")
+    parser.add_argument(
+        "--workers", type=int, default=0, metavar="N", help="processes (default: one a core)"
+    )
+    parser.add_argument("--format", choices=("jpg", "png"), default="jpg", help="(default: jpg)")
+    parser.add_argument(
+        "--leave-out", nargs="*", default=list(_NO_CHARACTERS), metavar="CATEGORY",
+        help="categories of ATTRIBUTION.csv that are no characters (default: item building)",
+    )  # fmt: skip
+    parser.add_argument("-q", "--quiet", action="store_true", help="no progress")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Make everything that is not there yet."""
+    if arguments.seed < 0:
+        raise BadInput("--seed must be 0 or more", str(arguments.seed))
+    from ..synthesis.cutouts import find_art
+    from ..synthesis.data_set import DataSet, write_scenes
+
+    art = find_art(Path(arguments.data), arguments.split, tuple(arguments.leave_out))
+    make, options = _maker(arguments, art)
+    settings = {
+        "what": arguments.what,
+        "seed": arguments.seed,
+        "options": options,
+        "figures": [figure.path.name for figure in art.figures],
+        "backgrounds": [path.name for path in art.backgrounds],
+        "layouts": file_state(getattr(arguments, "layouts", None)),
+    }
+    data = DataSet(Path(arguments.out), arguments.split, settings, arguments.format)
+    workers = arguments.workers or os.cpu_count() or 1
+    with ProgressBar(arguments.count, "scenes", quiet=arguments.quiet) as bar:
+        made = write_scenes(data, make, arguments.count, workers=workers, step=bar.advance)
+    there = arguments.count - made
+    note(arguments, f"{data.out}: {made} made" + (f", {there} were there." if there else "."))
+    return 0
+
+
+def _maker(arguments: argparse.Namespace, art: Art) -> tuple[Make, dict[str, Any]]:
+    if arguments.what == "pairs":
+        from ..synthesis.pairs import make_pair
+
+        pair = PairOptions(**given_fields(arguments, PairOptions))
+        return partial(make_pair, art, arguments.seed, options=pair), asdict(pair)
+    from ..synthesis.layouts import read_layouts
+    from ..synthesis.scenes import make_scene
+
+    scene = SceneOptions(**given_fields(arguments, SceneOptions))
+    layouts = read_layouts(Path(arguments.layouts)) if arguments.layouts else []
+    make = partial(make_scene, art, arguments.seed, options=scene, layouts=layouts)
+    return make, asdict(scene)

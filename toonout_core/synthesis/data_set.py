@@ -1,0 +1,195 @@
+"""A folder of labelled scenes, for whoever reads COCO or YOLO-seg.
+
+    OUT/images/train/000000.jpg …   pictures
+    OUT/labels/train/000000.txt …   YOLO-seg labels
+    OUT/instances_train.json        COCO annotations of all of them
+    OUT/data.yaml                   the splits that are there, for a YOLO trainer
+    OUT/settings_train.json         what they were made of
+
+Every picture depends on the seed and its number alone: on neither the number of processes nor
+interruptions. What is there already is not made again.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from ..coco import dataset, to_annotations
+from ..errors import BadInput
+from ..manifest import Manifest, Record, settings_hash
+from ..publishing import partial_file, publish
+from ..writing import write
+from .instance_scenes import InstanceScene
+from .scenes import label
+from .yolo import data_yaml, to_yolo
+
+Make = Callable[[int], InstanceScene]
+Step = Callable[[], object]
+
+_TOGETHER = 4  # scenes that a process is given at a time
+_QUALITIES = (75, 85, 95)
+_YOLO_SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """Where scenes go. `settings`: all that they depend on, beside their number, as JSON."""
+
+    out: Path
+    split: str
+    settings: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    format: Literal["jpg", "png"] = "jpg"
+
+    @property
+    def hash(self) -> str:
+        """Of the settings."""
+        return settings_hash({**self.settings, "format": self.format})
+
+    def place(self, index: int, kind: Literal["images", "labels"]) -> Path:
+        """Relative to OUT."""
+        ending = self.format if kind == "images" else "txt"
+        return Path(kind, self.split, f"{index:06d}.{ending}")
+
+
+def write_scenes(
+    data: DataSet, make: Make, count: int, *, workers: int = 1, step: Step = lambda: None
+) -> int:
+    """Write scenes 0 … `count` − 1 that are not there and the files of all; how many were made.
+
+    `make` must be fit for pickling if `workers` is above 1. Raises BadInput if the folder holds
+    the same split of other settings.
+    """
+    if count < 1 or workers < 1:
+        raise BadInput("count and workers must be at least 1", f"{count} and {workers}")
+    _claim(data)
+    manifest = Manifest(data.out)
+    missing = [index for index in range(count) if not _is_done(data, manifest, index)]
+    for record in _made(data, make, missing, workers):
+        manifest.append(record)
+        step()
+    write_summaries(data, manifest, count)
+    return len(missing)
+
+
+def write_summaries(data: DataSet, manifest: Manifest, count: int) -> None:
+    """The COCO file of the split and the YAML file of all splits."""
+    pictures: list[tuple[str, tuple[int, int], list[dict[str, Any]]]] = []
+    for index in range(count):
+        record = manifest.last(_key(data, index))
+        if record is not None and record.details:
+            height, width = record.details[0]["size_hw"]
+            name = data.place(index, "images").as_posix()
+            pictures.append((name, (height, width), record.details[0]["annotations"]))
+    document = dataset(pictures, description="scenes made by toonout synthesize")
+    _write_text(data.out / f"instances_{data.split}.json", json.dumps(document) + "\n")
+    images = data.out / "images"
+    splits = [name for name in (*_YOLO_SPLITS, data.split) if (images / name).is_dir()]
+    folders = {name: f"images/{name}" for name in dict.fromkeys(splits)}
+    # a trainer refuses a file without val
+    folders.setdefault("val", f"images/{data.split}")
+    _write_text(data.out / "data.yaml", data_yaml(folders))
+
+
+def _claim(data: DataSet) -> None:
+    path = data.out / f"settings_{data.split}.json"
+    text = json.dumps({**data.settings, "format": data.format}, indent=2, sort_keys=True) + "\n"
+    try:
+        there = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        images = data.out / "images" / data.split
+        if images.is_dir() and any(images.iterdir()):
+            raise BadInput(
+                f"{images} must be empty", "pictures of unknown origin", "Name another folder."
+            ) from None
+        _write_text(path, text)
+        return
+    if there != text:
+        raise BadInput(
+            f"{data.out} must be empty, or hold {data.split} of the same settings",
+            f"those in {path.name}",
+            "Name another folder, another split, or take that one away.",
+        )
+
+
+def _is_done(data: DataSet, manifest: Manifest, index: int) -> bool:
+    record = manifest.last(_key(data, index))
+    if record is None or record.settings != data.hash:
+        return False
+    return all((data.out / output).is_file() for output in record.outputs)
+
+
+def _key(data: DataSet, index: int) -> Path:
+    return data.place(index, "images")
+
+
+# ---------------------------------------------------------------- processes
+
+
+def _made(data: DataSet, make: Make, missing: Sequence[int], workers: int) -> Iterator[Record]:
+    """In the order in which they are ready."""
+    parts = [missing[start : start + _TOGETHER] for start in range(0, len(missing), _TOGETHER)]
+    if workers == 1 or len(parts) < 2:
+        for index in missing:
+            yield _write_scene(data, make, index)
+        return
+    with _processes(min(workers, len(parts))) as pool:
+        waiting: set[Future[list[Record]]] = set()
+        for part in parts:
+            waiting.add(pool.submit(_write_part, data, make, part))
+            if len(waiting) < 3 * workers:
+                continue
+            done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+            for future in done:
+                yield from future.result()
+        for future in waiting:
+            yield from future.result()
+
+
+@contextmanager
+def _processes(workers: int) -> Iterator[ProcessPoolExecutor]:
+    # not forked: threads of torch and OpenCV do not survive that
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_use_one_thread)
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _use_one_thread() -> None:
+    import cv2
+    import torch
+
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)
+
+
+def _write_part(data: DataSet, make: Make, part: Sequence[int]) -> list[Record]:
+    return [_write_scene(data, make, index) for index in part]
+
+
+def _write_scene(data: DataSet, make: Make, index: int) -> Record:
+    scene = make(index)
+    instances = label(scene)
+    image, labels = data.place(index, "images"), data.place(index, "labels")
+    quality = int(np.random.default_rng(index).choice(_QUALITIES)) if data.format == "jpg" else None
+    write(data.out / image, scene.image, quality=quality, overwrite=True)
+    _write_text(data.out / labels, to_yolo(instances))
+    details = {"size_hw": list(instances.size_hw), "annotations": to_annotations(instances)}
+    outputs = (image.as_posix(), labels.as_posix())
+    return Record(str(image), 0, 0, data.hash, "done", outputs, details=(details,))
+
+
+def _write_text(path: Path, text: str) -> None:
+    with partial_file(path.parent) as partial:
+        partial.write_text(text, encoding="utf-8")
+        publish(partial, path, overwrite=True)

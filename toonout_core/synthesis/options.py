@@ -1,0 +1,63 @@
+"""What synthetic pictures are like: records without any import of torch, for the command line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from ..errors import BadInput
+
+Generator = Literal["simple", "enhanced"]
+
+
+@dataclass(frozen=True)
+class SceneOptions:
+    """What scenes are like; the defaults are the paper's."""
+
+    size_px: int = field(default=720, metadata={"help": "side of a scene"})
+    mean_count: float = field(default=2.5, metadata={"help": "of characters (Poisson)"})
+    most: int = field(default=9, metadata={"help": "characters at most"})
+    kinds: tuple[float, float, float] = field(
+        default=(0.4, 0.4, 0.2), metadata={"help": "shares of layouts like people, rows, tiles"}
+    )
+    histogram_share: float = field(
+        default=0.2, metadata={"help": "of scenes with one histogram for all"}
+    )
+    quantised_share: float = field(default=0.25, metadata={"help": "of scenes in few colours"})
+    repeat_share: float = field(default=0.12, metadata={"help": "of scenes of one figure"})
+    turn_share: float = field(default=0.33, metadata={"help": "of figures that are turned"})
+    turn_deg: float = field(default=20.0, metadata={"help": "by at most"})
+    distort_share: float = field(default=0.3, metadata={"help": "of figures that are bent"})
+    least_visible: float = field(
+        default=0.25, metadata={"help": "share of a figure; who shows less is left out"}
+    )
+
+    def __post_init__(self) -> None:
+        if self.size_px < 32 or self.most < 1 or self.mean_count <= 0:
+            raise BadInput(
+                "size_px must be at least 32, most at least 1 and mean_count above 0",
+                f"{self.size_px}, {self.most} and {self.mean_count}",
+            )
+        if min(self.kinds) < 0 or sum(self.kinds) <= 0:
+            raise BadInput("kinds must be three shares", str(self.kinds))
+
+
+@dataclass(frozen=True)
+class PairOptions:
+    """What pictures are like; the defaults are the report's."""
+
+    kind: Generator = field(default="enhanced", metadata={"help": "generator"})
+    size_px: int = field(default=640, metadata={"help": "side of a picture"})
+    most: int = field(default=7, metadata={"help": "figures at most (enhanced)"})
+    crop_share: float = field(default=0.1, metadata={"help": "of figures cut to 50 to 100 %"})
+    most_noise: float = field(default=31.0, metadata={"help": "standard deviation, of 255"})
+    least_visible: float = field(
+        default=0.25, metadata={"help": "share of a figure; who shows less is left out"}
+    )
+
+    def __post_init__(self) -> None:
+        if self.size_px < 32 or self.most < 1 or self.most_noise < 0:
+            raise BadInput(
+                "size_px must be at least 32, most at least 1 and most_noise at least 0",
+                f"{self.size_px}, {self.most} and {self.most_noise}",
+            )

@@ -1,0 +1,100 @@
+"""Instance masks as YOLO-seg labels: a text file a picture, one polygon a line.
+
+A line is `class x1 y1 x2 y2 …` with shares of width and height. The format knows neither holes nor
+separate parts: they are joined to the outline by a bridge of no width, there and back, which
+filling by the even-odd rule (as its readers do) leaves out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from ..errors import BadInput
+from ..instances import Instances
+
+Array = npt.NDArray[Any]
+
+CLASS_NAMES = ("character",)
+_TOLERANCE_PX = 0.5  # how far a simplified outline may be from the true one
+_LEAST_PART_PX = 12  # smaller parts and holes are left out
+
+
+def to_yolo(instances: Instances) -> str:
+    """One line for each instance that has an outline, in their order."""
+    lines = [outline(mask) for mask in instances.masks.cpu().numpy()]
+    height, width = instances.size_hw
+    return "".join(_line(points, width, height) for points in lines if len(points) >= 3)
+
+
+def from_yolo(text: str, size_hw: tuple[int, int]) -> Tensor:
+    """N×H×W bool: what readers of the format make of the labels of one picture."""
+    import cv2
+
+    height, width = size_hw
+    masks: list[Array] = []
+    for number, line in enumerate(text.splitlines(), 1):
+        words = line.split()
+        try:
+            values = np.array([float(word) for word in words])
+        except ValueError as error:
+            raise BadInput("a YOLO label must hold numbers", f"line {number}: {error}") from error
+        if len(values) < 7 or len(values) % 2 == 0:
+            raise BadInput(
+                "a YOLO-seg label must hold a class and three points at least",
+                f"{len(values)} numbers in line {number}",
+                "Labels of boxes only have 5.",
+            )
+        corners = (values[1:].reshape(-1, 2) * (width, height)).astype(np.int32)
+        mask = np.zeros((height, width), np.uint8)
+        masks.append(cv2.fillPoly(mask, [corners], (1,)) > 0)
+    planes = np.stack(masks) if masks else np.zeros((0, height, width), np.bool_)
+    return torch.from_numpy(planes)
+
+
+def data_yaml(splits: Mapping[str, str]) -> str:
+    """The description that the trainer is given, in the folder of the data set; `splits`: name
+    to folder of pictures."""
+    names = "".join(f"  {number}: {name}\n" for number, name in enumerate(CLASS_NAMES))
+    folders = "".join(f"{split}: {folder}\n" for split, folder in splits.items())
+    return f"# paths are relative to this file\n{folders}names:\n{names}"
+
+
+def outline(mask: Array) -> Array:
+    """H×W bool → one closed polygon, P×2 whole numbers x, y (centres of border pixels), around all
+    of its parts and holes; empty where nothing is large enough."""
+    import cv2
+
+    found, tree = cv2.findContours(mask.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
+    if tree is None:
+        return np.zeros((0, 2), np.int32)
+    contours = [
+        (bool(node[3] >= 0), cv2.approxPolyDP(contour, _TOLERANCE_PX, True)[:, 0])
+        for contour, node in zip(found, tree[0], strict=True)
+        if cv2.contourArea(contour) >= _LEAST_PART_PX
+    ]
+    # parts first, the largest first: what a hole is cut from must be there
+    contours.sort(key=lambda item: (item[0], -cv2.contourArea(item[1])))
+    merged = np.zeros((0, 2), np.int32)
+    for _, contour in contours:
+        merged = _bridged(merged, contour) if len(merged) else contour
+    return merged
+
+
+def _bridged(polygon: Array, contour: Array) -> Array:
+    """`contour` visited from the nearest point of `polygon`, and back."""
+    apart = ((polygon[:, None].astype(np.float32) - contour[None]) ** 2).sum(-1)
+    leave, enter = (int(i) for i in np.unravel_index(int(apart.argmin()), apart.shape))
+    tour = np.roll(contour, -enter, axis=0)
+    return np.concatenate((polygon[: leave + 1], tour, tour[:1], polygon[leave:]))
+
+
+def _line(points: Array, width: int, height: int) -> str:
+    # readers cut the products off: the middle of a pixel comes back as that pixel
+    shares = (points + 0.5) / (width, height)
+    return "0 " + " ".join(f"{value:.6f}" for value in shares.ravel()) + "\n"

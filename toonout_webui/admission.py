@@ -40,13 +40,13 @@ def require_size(length: int) -> None:
 
 
 def credentials() -> dict[str, str]:
-    """User → password of --api-auth; without it of --gradio-auth, if that is set."""
+    """User → password of --api-auth; without it of the page: --gradio-auth, in SD.Next --auth."""
     entries: list[str] = []
-    for name in ("api_auth", "gradio_auth"):
+    for name in ("api_auth", "gradio_auth", "auth"):
         if given := hosts.flag(name):
             entries = [entry.strip() for entry in str(given).split(",") if entry.strip()]
             break
-    path = hosts.flag("gradio_auth_path")
+    path = hosts.flag("gradio_auth_path") or hosts.flag("auth_file")
     if path and not entries:
         with open(path, encoding="utf-8") as file:
             text = file.read().replace("\n", ",")

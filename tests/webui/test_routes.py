@@ -146,7 +146,10 @@ def statuses(host, auth=None):
     ]
 
 
-@pytest.mark.parametrize("flags", [{"api_auth": "a:b,c:d:e"}, {"gradio_auth": "a:b, c:d:e"}])
+@pytest.mark.parametrize(
+    "flags",
+    [{"api_auth": "a:b,c:d:e"}, {"gradio_auth": "a:b, c:d:e"}, {"auth": "a:b,c:d:e"}],
+)
 def test_credentials_of_the_host_are_asked_for(start, flags):
     with start(**flags) as host:
         assert statuses(host) == [401] * 4
@@ -156,9 +159,10 @@ def test_credentials_of_the_host_are_asked_for(start, flags):
         assert statuses(host, ("c", "d:e")) == [200, 200, 422, 200]
 
 
-def test_credentials_of_a_file(start, tmp_path):
+@pytest.mark.parametrize("name", ["gradio_auth_path", "auth_file"])
+def test_credentials_of_a_file(start, tmp_path, name):
     (tmp_path / "who").write_text("a:b\nc:d\n", "utf-8")
-    with start(gradio_auth_path=str(tmp_path / "who")) as host:
+    with start(**{name: str(tmp_path / "who")}) as host:
         assert statuses(host)[0] == 401
         assert statuses(host, ("c", "d"))[0] == 200
 

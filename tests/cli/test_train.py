@@ -10,7 +10,7 @@ from tests.art import write_library
 from toonout_core.cli import build_parser
 from toonout_core.cli.train import read_fields
 from toonout_core.errors import BadInput
-from toonout_core.training.config import UNetConfig
+from toonout_core.training.config import BiRefNetConfig, UNetConfig
 
 
 def parsed(*options: str) -> UNetConfig:
@@ -82,3 +82,22 @@ def test_missing_art_is_code_2(toonout, tmp_path):
     shell = toonout("train", "unet", "--data", tmp_path, "--out", tmp_path / "run", "--steps", 1)
     assert shell.code == 2
     assert "must hold RGBA pictures" in shell.stderr
+
+
+def test_the_recipe_of_toonout_is_the_default_and_every_part_an_option():
+    def parsed_too(*options: str) -> BiRefNetConfig:
+        return read_fields(build_parser().parse_args(["train", "birefnet", *options]))
+
+    paths = ("--data", "a", "--out", "b", "--init", "toonout")
+    recipe = BiRefNetConfig(data="a", out="b", init="toonout")
+    assert parsed_too(*paths) == recipe
+    assert (recipe.lr, recipe.milestones, recipe.clip, recipe.batch) == (1e-5, (20, 40), 100, 2)
+    assert (recipe.ssim, recipe.mae, recipe.iou, recipe.precision) == (10, 90, 0.25, "bf16")
+    changed = parsed_too(
+        *paths, "--milestones", "3", "5", "7", "--no-enhance", "--as-published", "--norms", "kept",
+        "--checkpointing", "--ema-decay", "0.99", "--bce", "30",
+    )  # fmt: skip
+    assert changed == BiRefNetConfig(
+        data="a", out="b", init="toonout", milestones=(3, 5, 7), enhance=False, as_published=True,
+        norms="kept", checkpointing=True, ema_decay=0.99, bce=30.0,
+    )  # fmt: skip

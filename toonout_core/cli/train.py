@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
+from typing import Any
 
 from ..errors import BadInput
-from ..training.config import UNetConfig
+from ..training.config import BiRefNetConfig, UNetConfig
 from .fields import Verbs, add_fields, given_fields
 from .terminal import say
 
@@ -21,43 +23,86 @@ DATA holds fg/train, fg/val (cutouts with alpha) and bg (backgrounds); OUT gets 
 curve.csv, last.pt (to go on from) and best.safetensors (usable as --model).
 """
 
+BIREFNET_EXAMPLES = """\
+examples:
+  toonout train birefnet --data mine --init toonout --out runs/mine
+  toonout train birefnet --data mine --init toonout --out runs/mine --epochs 60      goes on
+  toonout train birefnet --data mine --init toonout --out runs/small --checkpointing --norms kept \
+--batch 1
+  torchrun --nproc-per-node 2 -m toonout_core train birefnet --data mine --init toonout --out runs/2
+
+DATA holds train and val (or validation): folders im and gt with pictures and their mattes, or
+cutouts with transparency, which are laid on plain colours and on the pictures in DATA/bg. `toonout
+dataset` makes and checks it. OUT gets config.json, curve.csv and curve.png, samples/,
+last.safetensors and best.safetensors (usable as --model), and state.safetensors (to go on from).
+"""
+
+RECORDS: dict[str, type[Any]] = {"unet": UNetConfig, "birefnet": BiRefNetConfig}
+
 
 def add_parser(verbs: Verbs) -> None:
     """Add the verb to the command line."""
     parser = verbs.add_parser("train", help="train a network", description="Train a network.")
     networks = parser.add_subparsers(dest="network", metavar="NETWORK", required=True)
-    unet = networks.add_parser(
+    _add_network(
+        networks,
         "unet",
-        help="the alpha-reconstruction U-Net (toonout-mini)",
-        description="Train the alpha-reconstruction U-Net. A run that is there already goes on.",
-        epilog=EXAMPLES,
+        "the alpha-reconstruction U-Net (toonout-mini)",
+        "Train the alpha-reconstruction U-Net. A run that is there already goes on.",
+        EXAMPLES,
+    )
+    _add_network(
+        networks,
+        "birefnet",
+        "fine-tune ToonOut or another BiRefNet",
+        "Fine-tune BiRefNet by ToonOut's recipe. A run that is there already goes on after its "
+        "last whole epoch.",
+        BIREFNET_EXAMPLES,
+    )
+
+
+def _add_network(networks: Verbs, name: str, what: str, description: str, examples: str) -> None:
+    parser = networks.add_parser(
+        name,
+        help=what,
+        description=description,
+        epilog=examples,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    unet.add_argument("--data", metavar="DIR", default=argparse.SUPPRESS, help="the art")
-    unet.add_argument("--out", metavar="DIR", default=argparse.SUPPRESS, help="the run")
-    unet.add_argument("--config", metavar="FILE", help="start from the fields of a config.json")
-    add_fields(unet, UNetConfig)
+    parser.add_argument("--data", metavar="DIR", default=argparse.SUPPRESS, help="the pictures")
+    parser.add_argument("--out", metavar="DIR", default=argparse.SUPPRESS, help="the run")
+    parser.add_argument("--config", metavar="FILE", help="start from the fields of a config.json")
+    add_fields(parser, RECORDS[name])
 
 
-def read_fields(arguments: argparse.Namespace) -> UNetConfig:
+def read_fields(arguments: argparse.Namespace) -> Any:
     """The record that the options and the file say; options win."""
-    given = given_fields(arguments, UNetConfig)
+    record = RECORDS[arguments.network]
+    given = given_fields(arguments, record)
     if arguments.config:
-        from ..training.config import read_config
+        from ..training.config import read_record
 
-        return read_config(Path(arguments.config), **given)
+        return read_record(Path(arguments.config), record, **given)
     if missing := {"data", "out"} - set(given):
         raise BadInput(
             "--data and --out must be given", f"no --{' and no --'.join(sorted(missing))}"
         )
-    return UNetConfig(**given)
+    return record(**given)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Train until the last step."""
-    config = read_fields(arguments)
-    from ..training.unet import train_unet
-
-    best = train_unet(config)
+    best = _train(arguments.network, read_fields(arguments))
     say(f"The best weights by validation are {best}.")
     return 0
+
+
+def _train(network: str, config: Any) -> Path:
+    if network == "unet":
+        from ..training.unet import train_unet
+
+        return train_unet(config)
+    from ..host import LocalHost
+    from ..training.birefnet import train_birefnet
+
+    return train_birefnet(config, LocalHost(config.device, quiet=not sys.stderr.isatty()))

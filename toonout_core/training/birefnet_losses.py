@@ -33,8 +33,8 @@ def birefnet_losses(
     As published the loss of areas is summed over the pictures of a batch: of two. Here it is their
     mean times `iou_pictures`, so that a larger batch, or more processes, do not shift the balance.
     """
-    parts = dict.fromkeys(("ssim", "mae", "iou", "bce", "gradient"), alpha.new_zeros(()))
     terms = {"ssim": structure, "mae": mae, "iou": soft_iou, "bce": bce}
+    parts: dict[str, Tensor] = {name: alpha.new_zeros(()) for name in terms}
     scale = {"iou": iou_pictures}
     for logits in (*output.side_logits, output.logits):
         sized = _enlarged(logits.float(), alpha)

@@ -1,0 +1,221 @@
+"""Fine-tuning BiRefNet: what it learns, and that nothing depends on interruptions or processes."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import socket
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file, save_file
+
+from tests.art import draw_figure
+from tests.models.birefnet_recipe import TINY, uniform
+from toonout_core.errors import BadInput
+from toonout_core.models import recognise
+from toonout_core.models.birefnet import ARCHITECTURE, BiRefNet
+from toonout_core.training.birefnet import learning_rate, train_birefnet
+from toonout_core.training.birefnet_losses import LossWeights, birefnet_losses
+from toonout_core.training.birefnet_network import compute_again, configure, set_training
+from toonout_core.training.config import BiRefNetConfig, read_record
+
+ROOT = Path(__file__).parents[2]
+SMALL = {**TINY, "depths": (1, 1, 1, 1), "dim": 8, "heads": (1, 1, 2, 2)}
+
+
+@pytest.fixture(scope="module")
+def start(tmp_path_factory):
+    """A new network of the smallest sensible size, as its authors would begin."""
+    torch.manual_seed(1)
+    network = BiRefNet(**SMALL)
+    path = tmp_path_factory.mktemp("start") / "start.safetensors"
+    save_file(network.state_dict(), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    """Four figures on a colour, in `im` and `gt`, and two to validate with."""
+    root = tmp_path_factory.mktemp("pictures")
+    for split, count in (("train", 4), ("validation", 2)):
+        for role in ("im", "gt"):
+            (root / split / role).mkdir(parents=True)
+        for index in range(count):
+            figure = draw_figure(index + 10 * len(split), (64, 64))
+            ground = Image.new("RGBA", figure.size, (230, 235, 240, 255))
+            picture = Image.alpha_composite(ground, figure).convert("RGB")
+            picture.save(root / split / "im" / f"{index}.png")
+            figure.getchannel("A").save(root / split / "gt" / f"{index}.png")
+    return root
+
+
+def config(pictures, start, out, **overrides):
+    base = BiRefNetConfig(
+        data=str(pictures), out=str(out), init=str(start), size_px=64, workers=0, epochs=2,
+        lr=1e-3, precision="fp32", device="cpu", samples=1, milestones=(1,),
+    )  # fmt: skip
+    return replace(base, **overrides)
+
+
+def curve(out, column="loss"):
+    with (out / "curve.csv").open() as file:
+        return [row[column] for row in csv.DictReader(file)]
+
+
+PLAIN = dict(flip=0.0, rotate=0.0, enhance=False, pepper=0.0, dropout=0.0, drop_path=0.0)
+
+
+def test_a_resumed_run_equals_an_uninterrupted_one(pictures, start, tmp_path):
+    whole, parts = (tmp_path / name for name in ("whole", "parts"))
+    train_birefnet(config(pictures, start, whole, ema_decay=0.5, epochs=3))
+    for epochs in (1, 3):
+        train_birefnet(config(pictures, start, parts, ema_decay=0.5, epochs=epochs))
+    for column in ("loss", "gradient_norm", "PA", "MAE"):
+        assert curve(whole, column) == curve(parts, column)
+    assert len(curve(whole)) == 3
+    first, second = (load_file(out / "state.safetensors") for out in (whole, parts))
+    assert any(key.startswith("averaged.") for key in first)
+    for key, value in first.items():
+        assert torch.equal(value, second[key]), key
+
+
+def test_a_run_leaves_weights_table_curves_and_samples(pictures, start, tmp_path):
+    best = train_birefnet(config(pictures, start, tmp_path, epochs=1, precision="bf16"))
+    state = load_file(best)
+    assert recognise(state) is ARCHITECTURE
+    ARCHITECTURE.load(state)
+    assert read_record(tmp_path / "config.json", BiRefNetConfig).precision == "bf16"
+    names = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.*")}
+    assert names == {
+        "best.safetensors", "last.safetensors", "state.safetensors", "config.json", "curve.csv",
+        "curve.png", "samples/epoch_001.png",
+    }  # fmt: skip
+    with Image.open(tmp_path / "samples" / "epoch_001.png") as sheet:
+        assert sheet.width > 4 * 256
+
+
+def test_four_pictures_are_learned_by_heart(pictures, start, tmp_path):
+    options = dict(PLAIN, epochs=24, batch=4, lr=1e-2, milestones=(20,), samples=0)
+    train_birefnet(config(pictures, start, tmp_path, **options))
+    for column in ("loss", "mae"):
+        values = [float(value) for value in curve(tmp_path, column)]
+        assert values[-1] < 0.33 * values[0], column
+
+
+def test_the_rate_is_halved_at_each_milestone():
+    recipe = BiRefNetConfig(data="", out="")
+    assert [learning_rate(recipe, epoch) for epoch in (0, 19, 20, 39, 40, 45)] == [
+        1e-5, 1e-5, 5e-6, 5e-6, 2.5e-6, 2.5e-6,
+    ]  # fmt: skip
+
+
+def test_what_cannot_work_is_refused(pictures, start, tmp_path):
+    for wrong in ({"size_px": 100}, {"batch": 1}, {"norms": "sync"}, {"batch": 5}, {"init": ""}):
+        with pytest.raises(BadInput):
+            train_birefnet(config(pictures, start, tmp_path, **wrong))
+    assert not list(tmp_path.iterdir())
+
+
+def gradients(network, image, alpha, **settings):
+    """After one backward pass; the network's own copy of what BatchNorm counted."""
+    set_training(network, BiRefNetConfig(data="", out="", **settings))
+    torch.manual_seed(5)
+    parts = birefnet_losses(network(image), alpha, LossWeights())
+    torch.stack(list(parts.values())).sum().backward()
+    return {name: weight.grad for name, weight in network.named_parameters()}
+
+
+@pytest.mark.parametrize("norms", ["batch", "kept"])
+def test_computing_again_changes_neither_gradients_nor_statistics(start, norms):
+    image, alpha = uniform(1, (2, 3, 64, 64)), uniform(2, (2, 1, 64, 64), 0, 1)
+    results = []
+    for checkpointing in (False, True):
+        network = ARCHITECTURE.load(load_file(start)).requires_grad_(True)
+        settings = BiRefNetConfig(data="", out="", checkpointing=checkpointing, norms=norms)
+        network = configure(network, settings, joined=False)
+        results.append((gradients(network, image, alpha, norms=norms), network.state_dict()))
+    for first, second in zip(*results, strict=True):
+        assert all(torch.allclose(first[key], second[key], atol=1e-6) for key in first)
+
+
+def test_computing_again_keeps_less():
+    held = []
+    for again in (False, True):
+        network = BiRefNet(**SMALL).train()
+        if again:
+            for block in network.modules():
+                if type(block).__name__ in ("SwinBlock", "ASPPDeformable"):
+                    compute_again(block)
+        kept = {}
+
+        def pack(tensor, kept=kept):
+            kept[tensor.data_ptr()] = tensor.numel()
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+            network(uniform(1, (2, 3, 64, 64)))
+        held.append(sum(kept.values()))
+    assert held[1] < 0.7 * held[0]
+
+
+def test_as_published_shows_validation_to_the_norms(pictures, start, tmp_path, monkeypatch):
+    monkeypatch.setattr("toonout_core.training.birefnet.PUBLISHED_VALIDATION_STEPS", 2)
+    states = []
+    for published in (False, True):
+        out = tmp_path / str(published)
+        options = dict(PLAIN, lr=0.0, weight_decay=0.0, epochs=1, samples=0)
+        train_birefnet(config(pictures, start, out, as_published=published, **options))
+        states.append(load_file(out / "last.safetensors"))
+    differing = {key for key in states[0] if not torch.equal(states[0][key], states[1][key])}
+    assert differing
+    assert all(key.rpartition(".")[2].startswith("running_") for key in differing)
+
+
+JOINT = """
+import sys
+from pathlib import Path
+from toonout_core.training.birefnet import train_birefnet
+from toonout_core.training.config import BiRefNetConfig, read_record
+train_birefnet(read_record(Path(sys.argv[1]), BiRefNetConfig))
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_have_the_gradients_of_one_with_the_joined_batch(pictures, start, tmp_path):
+    """After one step AdamW's first moment is a tenth of the gradient."""
+    options = dict(PLAIN, epochs=1, norms="kept", samples=0, clip=1e9)
+    alone, joint = tmp_path / "alone", tmp_path / "joint"
+    train_birefnet(config(pictures, start, alone, batch=4, **options))
+    config(pictures, start, joint, batch=2, **options).write(tmp_path / "config.json")
+    (tmp_path / "train.py").write_text(JOINT)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [
+        sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2",
+        f"--master-port={port}", "--master-addr=127.0.0.1",
+        str(tmp_path / "train.py"), str(tmp_path / "config.json"),
+    ]  # fmt: skip
+    environment = {
+        "PYTHONPATH": str(ROOT), "PATH": os.defpath, "OMP_NUM_THREADS": "1",
+        "HOME": str(tmp_path),
+    }  # fmt: skip
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=240, env=environment
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    first, second = (load_file(out / "state.safetensors") for out in (alone, joint))
+    moments = [key for key in first if key.endswith(".exp_avg")]
+    assert len(moments) > 100
+    for key in moments:
+        scale = first[key].abs().max().clamp_min(1e-6)
+        assert ((first[key] - second[key]).abs().max() / scale).item() < 1e-3, key
+    assert float(curve(alone)[0]) == pytest.approx(float(curve(joint)[0]), rel=1e-5)
+    assert json.loads((joint / "config.json").read_text())["batch"] == 2

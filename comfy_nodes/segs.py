@@ -91,7 +91,6 @@ def _segs(
 ) -> tuple[tuple[int, int], list[SEG]]:
     items: list[SEG] = []
     for one in instances:
-        box = (0, 0, 0, 0)
         left, top, right, bottom = (int(edge) for edge in one.boxes_xyxy[0])
         if right == left:
             continue

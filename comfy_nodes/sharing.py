@@ -104,10 +104,10 @@ class InstanceMattes(io.ComfyNode):
         alpha, frames = matched_frames(alpha, frames)
         picture, frames = matched_frames(picture, frames)
         shared: list[Instances] = []
-        with ComfyHost().progress(len(frames), "mattes") as step:
+        host = ComfyHost()
+        with host.progress(max(sum(map(len, frames)), 1), "mattes"):  # counted in characters
             for frame, plane, found in zip(picture.split(1), alpha.split(1), frames, strict=True):
-                shared.append(share_matte(plane, found, frame, options) if len(found) else found)
-                step(1)
+                shared.append(share_matte(plane, found, frame, options, host=host))
         return io.NodeOutput(*found_result(picture, tuple(shared)))
 
 
@@ -240,22 +240,24 @@ class FuseSegments(io.ComfyNode):
                 f"instances of {len(frames)} pictures",
                 "Run this node once for each picture, as a list.",
             )
+        if segments is None and (image is None or segment_anything == NO_SAM):
+            raise BadInput(
+                "there must be segments",
+                "neither the segments input, nor an image and a checkpoint for segment_anything",
+                "Connect masks of SAM, or put a checkpoint into models/sams and choose it.",
+            )
+        planes = None if segments is None else joined_masks([segments])
         fused: list[Instances] = []
         for frame, found in zip(picture.split(1), frames, strict=True):
-            planes = None if segments is None else joined_masks([segments])
-            if planes is None:
-                planes = _segments(frame if image is not None else None, segment_anything)
-            fused.append(fuse(found, planes, options) if len(found) else found)
+            if not len(found):  # nobody to ask a slow network for
+                fused.append(found)
+                continue
+            of_frame = _segments(frame, segment_anything) if planes is None else planes
+            fused.append(fuse(found, of_frame, options))
         return io.NodeOutput(*found_result(picture, tuple(fused)))
 
 
-def _segments(picture: Tensor | None, checkpoint: str) -> Tensor:
+def _segments(picture: Tensor, checkpoint: str) -> Tensor:
     """M×H×W of Segment Anything."""
-    if picture is None or checkpoint == NO_SAM:
-        raise BadInput(
-            "there must be segments",
-            "neither the segments input, nor an image and a checkpoint for segment_anything",
-            "Connect masks of SAM, or put a checkpoint into models/sams and choose it.",
-        )
     path = folder_paths.get_full_path(SAM_FOLDER, checkpoint)
     return segments_of(picture, path or checkpoint, ComfyHost(INSTANCE_FOLDER))

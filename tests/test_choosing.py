@@ -115,7 +115,9 @@ def test_nothing_written_is_no_point():
     assert parse_boxes("", SIZE_HW).shape == (0, 4)
 
 
-@pytest.mark.parametrize("text", ["1, 2, 3", "a, b", "[1, 2]", '[{"x": 1}]', "[", "30"])
+@pytest.mark.parametrize(
+    "text", ["1, 2, 3", "a, b", "[1, 2]", '[{"x": 1}]', "[", "30", "nan, 1", '{"x": NaN, "y": 1}']
+)
 def test_other_text_is_a_sentence(text):
     with pytest.raises(BadInput, match="must be written like"):
         parse_points(text, SIZE_HW)
@@ -124,6 +126,10 @@ def test_other_text_is_a_sentence(text):
 def test_a_box_without_area_is_a_sentence():
     with pytest.raises(BadInput, match="x0 < x1"):
         parse_boxes("30, 40, 10, 20", SIZE_HW)
+    with pytest.raises(BadInput, match="must be written like"):
+        parse_boxes("0, 0, inf, 20", SIZE_HW)
+    with pytest.raises(BadInput, match="x0 < x1"):
+        boxes_of_frame({"x": 0, "y": 0, "width": float("inf"), "height": 1}, 0)
 
 
 def test_boxes_of_comfyui_come_in_three_forms():

@@ -140,7 +140,7 @@ def test_segments_of_another_size_mean_the_same_places(scale):
 
 def test_what_cannot_be_of_one_picture_is_refused():
     mask = torch.zeros(1, 64, 96)
-    with pytest.raises(BadInput, match="64×96, but got 96×96"):
+    with pytest.raises(BadInput, match="96×64, but got 96×96"):
         fuse(mask, torch.zeros(2, 96, 96))
     with pytest.raises(BadInput, match="M×H×W"):
         fuse(mask, torch.zeros(64, 96))

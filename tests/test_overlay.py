@@ -81,7 +81,7 @@ def test_colours_are_far_apart():
     ("image", "alpha", "sentence"),
     [
         (torch.zeros(2, 3, 120, 200), 0.5, "image must be 1×3×H×W"),
-        (torch.zeros(1, 3, 12, 20), 0.5, "12×20, but got masks of 120×200"),
+        (torch.zeros(1, 3, 12, 20), 0.5, "20×12, but got masks of 200×120"),
         (torch.zeros(1, 3, 120, 200), 1.5, "alpha must be in"),
     ],
 )

@@ -154,7 +154,7 @@ def test_points(segmenter, picture):
     found = segmenter.segment_points(picture, points)
     assert found.areas_px.tolist() == [300, 1900, 0]
     assert found.origin == "point"
-    with pytest.raises(BadInput, match="points must lie in the picture of 60×100, but got x 100"):
+    with pytest.raises(BadInput, match="points must lie in the picture of 100×60, but got x 100"):
         segmenter.segment_points(picture, torch.tensor([[100.0, 5.0]]))
     with pytest.raises(BadInput, match="N×2"):
         segmenter.segment_points(picture, torch.zeros(2))
@@ -180,7 +180,7 @@ def test_masks_are_cut_to_the_matte(segmenter, picture):
     missed = segmenter.segment_masks(picture, masks, SOFT)
     assert missed.areas_px.tolist() == [28 * 55, 180, 0]
     assert found.origin == soft.origin == "mask"
-    with pytest.raises(BadInput, match="masks must have the picture's size 60×100, but got 30×50"):
+    with pytest.raises(BadInput, match="masks must have the picture's size 100×60, but got 50×30"):
         segmenter.segment_masks(picture, torch.zeros(1, 30, 50))
 
 

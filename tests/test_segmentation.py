@@ -231,7 +231,7 @@ def test_points_take_the_best_mask_that_holds_them(segmenter, picture):
     assert torch.equal(found.masks[0], best.masks[0])
     assert torch.equal(found.scores, best.scores.repeat(2))
     assert found.origin == "point"
-    with pytest.raises(BadInput, match="points must lie in the picture of 150×220, but got x -1"):
+    with pytest.raises(BadInput, match="points must lie in the picture of 220×150, but got x -1"):
         segmenter.segment_points(picture, torch.tensor([[-1.0, 3.0]]))
 
 
@@ -265,7 +265,7 @@ def test_masks_without_a_refiner_stay_as_they_are(segmenter, detector, picture):
 @pytest.mark.parametrize(
     ("masks", "message"),
     [
-        (torch.zeros(2, 75, 110), "masks must have the picture's size 150×220, but got 75×110"),
+        (torch.zeros(2, 75, 110), "masks must have the picture's size 220×150, but got 110×75"),
         (torch.zeros(150, 220), "masks must be N×H×W"),
         (torch.zeros(1, 150, 220, dtype=torch.uint8), "bool or float"),
     ],

@@ -139,7 +139,11 @@ def check_points(image: Tensor, points_xy: Tensor) -> None:
     inside = ((points_xy.cpu() >= 0) & (points_xy.cpu() < limits)).all(1)
     if not bool(inside.all()):
         x, y = points_xy[int((~inside).nonzero()[0])].tolist()
-        raise BadInput(f"points must lie in the picture of {_spell(image)}", f"x {x:g}, y {y:g}")
+        raise BadInput(
+            f"points must lie in the picture of {_spell(image)}",
+            f"x {x:g}, y {y:g}",
+            "Count pixels from the top left, from 0.",
+        )
 
 
 def boxes_at_points(points_xy: Tensor, size_hw: tuple[int, int]) -> Tensor:
@@ -173,4 +177,5 @@ def _is_mask(masks: Tensor) -> bool:
 
 
 def _spell(planes: Tensor) -> str:
-    return f"{planes.shape[-2]}×{planes.shape[-1]}"
+    """Width × height, as people say it."""
+    return f"{planes.shape[-1]}×{planes.shape[-2]}"

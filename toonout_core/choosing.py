@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -234,7 +235,7 @@ def _corners(item: Any) -> list[float]:
 
 def _check_boxes(boxes_xyxy: Tensor) -> Tensor:
     for box in boxes_xyxy.tolist():
-        if not (box[0] < box[2] and box[1] < box[3]):
+        if not (box[0] < box[2] and box[1] < box[3] and all(map(math.isfinite, box))):
             raise BadInput(
                 "a box must be x0, y0, x1, y1 with x0 < x1 and y0 < y1",
                 ", ".join(f"{edge:g}" for edge in box),
@@ -251,6 +252,8 @@ def _parse(text: str, size_hw: tuple[int, int], keys: tuple[str, ...], expected:
             words = [word for word in re.split(r"[\s,]+", line.strip()) if word]
             if words:
                 rows.append(_coordinates(words, size_hw, len(keys), expected))
+    if not all(math.isfinite(value) for row in rows for value in row):
+        raise BadInput(expected, repr(text[:80]))
     return torch.tensor(rows, dtype=torch.float32).reshape(-1, len(keys))
 
 

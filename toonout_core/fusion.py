@@ -85,8 +85,8 @@ def _check(segments: Tensor, size_hw: tuple[int, int]) -> None:
     distortion = (height * size_hw[1]) / max(width * size_hw[0], 1)
     if not 1 - _MAX_DISTORTION < distortion < 1 + _MAX_DISTORTION:
         raise BadInput(
-            f"segments must be of the masks' picture, which is {size_hw[0]}×{size_hw[1]}",
-            f"{height}×{width}",
+            f"segments must be of the masks' picture, which is {size_hw[1]}×{size_hw[0]}",
+            f"{width}×{height}",
             "Connect segments of the same picture, not padded.",
         )
 

@@ -382,6 +382,18 @@ def test_a_matte_of_another_picture_is_a_sentence(run):
         )
 
 
+def test_one_picture_can_be_stopped_between_its_characters(run, host):
+    given = {"image": drawn(LEFT, RIGHT), "mask": masks_of(LEFT, RIGHT).amax(0)[None]}
+    instances = instances_of(run, LEFT, RIGHT)
+    host.progress.clear()
+    run("InstanceMattes", **given, instances=instances)
+    assert host.progress == [(1, 2), (2, 2)]
+    host.progress.clear()
+    host.interrupt_after = 1
+    with pytest.raises(Interrupted):
+        run("InstanceMattes", **given, instances=instances)
+
+
 def test_segments_give_rough_masks_their_outline(run):
     rough = (16, 26, 46, 86)  # shifted
     out = run(
@@ -400,6 +412,14 @@ def test_segments_give_rough_masks_their_outline(run):
 def test_fusion_without_segments_is_a_sentence(run):
     with pytest.raises(error_class(), match="there must be segments"):
         run("FuseSegments", instances=instances_of(run, LEFT), image=drawn(LEFT))
+
+
+def test_segment_anything_is_not_asked_where_nobody_is(run):
+    nobody = run("InstancesFromMasks", masks=[torch.zeros(1, *SIZE_HW)])["instances"]
+    missing = {"image": drawn(), "segment_anything": "missing.pth"}
+    assert run("FuseSegments", instances=nobody, **missing)["count"] == 0
+    with pytest.raises(error_class(), match="Segment Anything"):
+        run("FuseSegments", instances=instances_of(run, LEFT), **missing)
 
 
 # ---------------------------------------------------------------- Crop and Paste

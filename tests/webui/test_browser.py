@@ -162,15 +162,24 @@ def test_extras(page):
     assert "model=toonout-mini" in page.inner_text("#tab_extras")
 
 
-def test_the_other_pages(page):
+def test_an_infotext_is_read(page):
     tab(page, "txt2img" if not page.webui.is_forge else "Txt2img")
+    entries = "ToonOut keep: replace, ToonOut model: toonout-mini, ToonOut radius_px: 77"
+    text = f"a\nSteps: 2, Sampler: Euler, CFG scale: 1, Seed: 1, Size: 64x64, {entries}"
+    page.fill("#txt2img_prompt textarea", text)
+    page.click("#txt2img_tools #paste, #paste")
+    radius = page.locator("#toonout_txt2img_radius_px input[type=number]").first
+    deadline = time.monotonic() + 30
+    while radius.input_value() != "77":
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+    assert page.locator("#toonout_txt2img_keep input:checked").input_value() == "replace"
+    assert page.locator("#toonout_txt2img_enable input[type=checkbox]").first.is_checked()
+
+
+def test_the_other_pages(page):
     page.locator("#toonout_txt2img_enable").first.scroll_into_view_if_needed()
-    page.evaluate(
-        """() => { const place = document.querySelector('#toonout_txt2img_enable');
-        (place.querySelector('input[type=checkbox]') || place).click();
-        (place.querySelector('.label-wrap') || place).click(); }"""
-    )
-    time.sleep(2)
+    time.sleep(1)
     if folder := os.environ.get("TOONOUT_SHOTS"):
         kind = "forge" if page.webui.is_forge else "a1111"
         page.screenshot(path=str(Path(folder) / f"{kind}-{page.theme}-txt2img.png"))

@@ -232,6 +232,9 @@ def test_an_infotext_is_read(webui):
         "a\nSteps: 1, Sampler: Euler, CFG scale: 1, Seed: 1, Size: 64x64, "
         "ToonOut keep: replace, ToonOut model: toonout-mini, ToonOut output: mask"
     )
+    plain = {"prompt": "a", "infotext": infotext.partition(", ToonOut")[0], "save_images": False}
+    if webui.status("/sdapi/v1/txt2img", plain) != 200:
+        pytest.skip("this host's own reading of infotexts over its API fails")
     _, texts = generate(webui, infotext=infotext)
     assert "ToonOut keep: replace" in texts[-1]
     assert "ToonOut output: mask" in texts[-1]

@@ -9,7 +9,7 @@ import comfy.model_management as management
 import folder_paths
 from comfy_api.latest import io
 
-from ..toonout_core import WEIGHTS, load_matting
+from ..toonout_core import WEIGHTS, Precision, load_matting
 from .host import (
     FOLDER,
     FOREIGN_FOLDERS,
@@ -31,18 +31,59 @@ PATCH_ORDERS: dict[str, Literal["channel_first", "channel_last"] | None] = {
 
 def model_names() -> list[str]:
     """The weights table, then every file in the folders, `models/background_removal` first."""
-    own = sorted(folder_paths.get_filename_list(FOLDER))
-    return table_names() + own + foreign_files(FOREIGN_FOLDERS)
+    return table_names("matting") + matting_files()
 
 
-def table_names() -> list[str]:
+def table_names(task: str) -> list[str]:
     """Published models."""
-    return [row.name for row in WEIGHTS if row.task == "matting"]
+    return [row.name for row in WEIGHTS if row.task == task]
+
+
+def matting_files() -> list[str]:
+    """Those of the user, then those of other packs."""
+    own = sorted(folder_paths.get_filename_list(FOLDER))
+    return own + foreign_files(FOREIGN_FOLDERS)
 
 
 def find_file(name: str) -> Path | None:
     """The file of an entry of `model_names`; None for a name of the weights table."""
     return find_in(name, (FOLDER,), FOREIGN_FOLDERS)
+
+
+def loading_widgets() -> list[Any]:
+    """What every loader asks."""
+    return [
+        widget(
+            io.Boolean,
+            "allow_download",
+            default=True,
+            tooltip="Off: never use the network; a model that is not there is an error.",
+        ),
+        widget(
+            io.Combo,
+            "precision",
+            options=["auto", "fp32", "fp16", "bf16"],
+            default="auto",
+            advanced=True,
+            tooltip="auto: fp16 where the device is good at it, fp32 elsewhere.",
+        ),
+    ]
+
+
+def sound_precision(precision: Precision) -> Precision:
+    """auto as ComfyUI sees the device: fp32 where it would not use fp16."""
+    if precision == "auto" and not management.should_use_fp16(management.get_torch_device()):
+        return "fp32"
+    return precision
+
+
+def no_model(name: str, folder: str) -> str:
+    """What is wrong with a menu entry whose file is gone; `folder`: where it should lie."""
+    folders = ", ".join(str(path) for path in weight_dirs(folder))
+    return (
+        f"There is no model {name!r}. Folders searched: {folders}. Put the file into the first one "
+        "and press R, or choose another model."
+    )
 
 
 class LoadMatting(io.ComfyNode):
@@ -70,20 +111,7 @@ class LoadMatting(io.ComfyNode):
                         "network in models/background_removal (press R after adding one)."
                     ),
                 ),
-                widget(
-                    io.Boolean,
-                    "allow_download",
-                    default=True,
-                    tooltip="Off: never use the network; a model that is not there is an error.",
-                ),
-                widget(
-                    io.Combo,
-                    "precision",
-                    options=["auto", "fp32", "fp16", "bf16"],
-                    default="auto",
-                    advanced=True,
-                    tooltip="auto: fp16 where the device is good at it, fp32 elsewhere.",
-                ),
+                *loading_widgets(),
                 widget(
                     io.Combo,
                     "patch_order",
@@ -124,13 +152,9 @@ class LoadMatting(io.ComfyNode):
     def validate_inputs(cls, model: str | None) -> bool | str:
         if model is None:
             return True  # connected: known only when the graph runs
-        if model in table_names() or find_file(model) is not None:
+        if model in table_names("matting") or find_file(model) is not None:
             return True
-        folders = ", ".join(str(folder) for folder in weight_dirs())
-        return (
-            f"There is no model {model!r}. Folders searched: {folders}. Put the file into the "
-            "first one and press R, or choose another model."
-        )
+        return no_model(model, FOLDER)
 
     @classmethod
     def fingerprint_inputs(cls, model: str | None = None, **_options: Any) -> str:
@@ -141,17 +165,15 @@ class LoadMatting(io.ComfyNode):
         cls,
         model: str,
         allow_download: bool,
-        precision: Literal["auto", "fp32", "fp16", "bf16"],
+        precision: Precision,
         patch_order: Literal["auto", "new", "old"],
         resolution: int,
     ) -> io.NodeOutput:
         host = ComfyHost()
-        if precision == "auto" and not management.should_use_fp16(management.get_torch_device()):
-            precision = "fp32"
         matting = load_matting(
             find_file(model) or model,
             host=host,
-            precision=precision,
+            precision=sound_precision(precision),
             resolution=resolution or None,
             patch_order=PATCH_ORDERS[patch_order],
             download=allow_download,

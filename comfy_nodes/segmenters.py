@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import comfy.model_management as management
 import folder_paths
 from comfy_api.latest import io
 
@@ -21,7 +20,14 @@ from .host import (
     find_file,
     fingerprint,
     foreign_files,
-    weight_dirs,
+)
+from .loading import (
+    loading_widgets,
+    matting_files,
+    model_names,
+    no_model,
+    sound_precision,
+    table_names,
 )
 from .types import CATEGORY, SegmenterModel, schema, widget
 
@@ -48,27 +54,18 @@ def as_segmenter(value: Any) -> LoadedSegmenter:
 
 def detector_names() -> list[str]:
     """Published detectors, files of the instance folders, then everything that makes mattes."""
-    return _table("instances") + _instance_files() + _table("matting") + _matting_files()
+    return table_names("instances") + _instance_files() + model_names()
 
 
 def refiner_names() -> list[str]:
     """What sharpens masks, `auto` first."""
-    table = _table("refine") + _table("matting")
-    return [AUTO_REFINER, NO_REFINER, *table, *_instance_files(), *_matting_files()]
-
-
-def _table(task: str) -> list[str]:
-    return [row.name for row in WEIGHTS if row.task == task]
+    table = table_names("refine") + table_names("matting")
+    return [AUTO_REFINER, NO_REFINER, *table, *_instance_files(), *matting_files()]
 
 
 def _instance_files() -> list[str]:
     own = sorted(folder_paths.get_filename_list(INSTANCE_FOLDER))
     return own + foreign_files(FOREIGN_INSTANCE_FOLDERS)
-
-
-def _matting_files() -> list[str]:
-    own = sorted(folder_paths.get_filename_list(FOLDER))
-    return own + foreign_files(FOREIGN_FOLDERS)
 
 
 def model_file(name: str | None) -> Path | None:
@@ -115,20 +112,7 @@ class LoadSegmenter(io.ComfyNode):
                         "a matting model. A matting model here cuts masks to its foreground."
                     ),
                 ),
-                widget(
-                    io.Boolean,
-                    "allow_download",
-                    default=True,
-                    tooltip="Off: never use the network; a model that is not there is an error.",
-                ),
-                widget(
-                    io.Combo,
-                    "precision",
-                    options=["auto", "fp32", "fp16", "bf16"],
-                    default="auto",
-                    advanced=True,
-                    tooltip="auto: fp16 where the device is good at it, fp32 elsewhere.",
-                ),
+                *loading_widgets(),
             ],
             outputs=[
                 SegmenterModel.Output(
@@ -148,11 +132,7 @@ class LoadSegmenter(io.ComfyNode):
         ]
         if not missing:
             return True
-        folders = ", ".join(str(folder) for folder in weight_dirs(INSTANCE_FOLDER))
-        return (
-            f"There is no model {missing[0]!r}. Folders searched: {folders}. Put the file into "
-            "the first one and press R, or choose another model."
-        )
+        return no_model(missing[0], INSTANCE_FOLDER)
 
     @classmethod
     def fingerprint_inputs(
@@ -166,13 +146,11 @@ class LoadSegmenter(io.ComfyNode):
         cls, detector: str, refiner: str, allow_download: bool, precision: Precision
     ) -> io.NodeOutput:
         host = ComfyHost(INSTANCE_FOLDER)
-        if precision == "auto" and not management.should_use_fp16(management.get_torch_device()):
-            precision = "fp32"
         pipeline = load_segmenter(
             model_file(detector) or detector,
             None if refiner == NO_REFINER else model_file(refiner) or refiner,
             host=host,
-            precision=precision,
+            precision=sound_precision(precision),
             download=allow_download,
         )
         return io.NodeOutput(LoadedSegmenter(pipeline, host))

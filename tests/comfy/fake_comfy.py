@@ -201,7 +201,8 @@ def _type(io_type: str, *widget: str) -> type:
             self.display_name, self.tooltip = display_name, tooltip
             self.is_output_list, self.io_type = is_output_list, io_type
 
-    names = ("display_name", "optional", "tooltip", "lazy", "extra_dict", *widget)
+    # only those without a widget take an extra_dict there
+    names = ("display_name", "optional", "tooltip", "lazy", *(widget or ("extra_dict",)))
     lines = [f"def __init__(self, id, {', '.join(f'{name}=None' for name in names)}):"]
     lines += ["    self.id = id", f"    self.io_type = {io_type!r}"]
     lines += [f"    self.{name} = {name}" for name in names]

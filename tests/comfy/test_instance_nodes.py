@@ -259,6 +259,15 @@ def test_boxes_points_and_masks_show_one_character_each(run, segmenter):
     assert "3 characters, from: box, point, mask" in out["report"]
 
 
+def test_a_box_is_taken_as_it_is_at_an_overlap_of_1(run, segmenter):
+    exact = ", ".join(map(str, LEFT))
+    given = {"segmenter": segmenter, "image": drawn(LEFT), "box_lines": exact}
+    found = run("InstancesFromPrompts", **given, min_overlap=0.5)
+    assert found["boxes"][0][0]["score"] > 0
+    found = run("InstancesFromPrompts", **given, min_overlap=1.0)
+    assert found["boxes"][0][0]["score"] == 0
+
+
 def test_boxes_of_core_nodes_fit(run, segmenter, three):
     out = run(
         "InstancesFromPrompts",

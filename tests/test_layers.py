@@ -68,7 +68,8 @@ MAY_IMPORT = {
     "evaluation": APPLICATION
     | {"naming", "publishing", "synthesis", "writing"}
     | {"asking", "coco", "instance_files", "instances", "sharing"},
-    "training": APPLICATION | {"models", "evaluation", "synthesis", "naming", "writing"},
+    "training": APPLICATION
+    | {"models", "evaluation", "synthesis", "naming", "publishing", "writing"},
     # the shell
     "cli": None,  # anything
     "__main__": {"cli"},

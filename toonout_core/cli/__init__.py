@@ -12,13 +12,27 @@ from collections.abc import Sequence
 
 from .. import __version__
 from ..errors import Cancelled, ToonOutError
-from . import compare, cutout, doctor, evaluate, instances, queue, synthesize, train, weights
+from . import (
+    compare,
+    cutout,
+    dataset,
+    doctor,
+    evaluate,
+    instances,
+    queue,
+    synthesize,
+    train,
+    weights,
+)
 from .terminal import say, show_log
 
 # the table of contents, in the order of the help: a verb is called as its module
 VERBS = {
     module.__name__.rpartition(".")[2]: module
-    for module in (cutout, instances, queue, weights, doctor, train, synthesize, evaluate, compare)
+    for module in (
+        *(cutout, instances, queue, weights, doctor),
+        *(dataset, synthesize, train, evaluate, compare),
+    )
 }
 
 

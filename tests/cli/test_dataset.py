@@ -1,0 +1,35 @@
+"""`toonout dataset`: from a folder of cutouts to a checked data set."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+from tests.art import draw_figure
+
+
+def test_split_check_and_mattes(toonout, tmp_path):
+    root, out = tmp_path / "cutouts", tmp_path / "out"
+    (root / "pose").mkdir(parents=True)
+    for index in range(10):
+        draw_figure(index, (270, 300)).save(root / "pose" / f"who{index}x.png")
+    shell = toonout("dataset", "split", root, "-o", out)
+    assert shell.code == 0, shell.stderr
+    assert "| pose | 8 | 1 | 1 |" in shell.stdout
+    shell = toonout("dataset", "check", out, "--json", tmp_path / "found.json")
+    assert shell.code == 0, shell.stdout
+    assert json.loads((tmp_path / "found.json").read_text())["counts"]["train"] == {"pose": 8}
+    shell = toonout("dataset", "mattes", out, "-o", tmp_path / "m", "--threshold", 0, 220)
+    assert shell.code == 0, shell.stderr
+    assert len(list((tmp_path / "m" / "train" / "pose" / "gt").iterdir())) == 8
+    (trained, *_) = (out / "train" / "pose").iterdir()
+    shutil.copy(trained, out / "test" / "pose" / "stranger.png")
+    shell = toonout("dataset", "check", out)
+    assert shell.code == 1
+    assert f"FAULT  leak: test/pose/stranger, train/pose/{trained.stem}." in shell.stdout
+
+
+def test_what_is_not_there_is_code_2(toonout, tmp_path):
+    for task in ("split", "mattes"):
+        assert toonout("dataset", task, tmp_path / "x", "-o", tmp_path / "y").code == 2
+    assert toonout("dataset", "check", tmp_path).code == 2

@@ -1,0 +1,166 @@
+"""`toonout dataset`: make pictures with known alpha ready for training, and check them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from ..errors import BadInput
+from .fields import Verbs
+from .terminal import say
+
+EXAMPLES = """\
+examples:
+  toonout dataset split cutouts -o mine            train, validation, test by character, 80/10/10
+  toonout dataset check mine                       before every training
+  toonout dataset mattes mine -o published         im, gt and an folders, alpha as it is
+  toonout dataset mattes mine -o published --threshold 0 220       alpha as the published data's
+
+The first folder below cutouts is a picture's category. Who is in a picture is the third part of a
+published name (ALPHA_CONTEXT_CHARACTER_SEED), else the name before its last number; --character
+says otherwise: folder, file, or a pattern whose first group it is. The columns file, category and
+character of an ATTRIBUTION.csv win. A folder bg is left alone.
+"""
+
+_CHARACTER = "who is in a picture: name, folder, file or a pattern (default: name)"
+
+
+def add_parser(verbs: Verbs) -> None:
+    """Add the verb to the command line."""
+    parser = verbs.add_parser(
+        "dataset",
+        help="split, convert and check training pictures",
+        description="Make pictures with known alpha ready for training.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    tasks = parser.add_subparsers(dest="task", metavar="TASK", required=True)
+    split = tasks.add_parser("split", help="copy into train, validation and test")
+    _add_folders(split)
+    split.add_argument("--character", default="name", metavar="RULE", help=_CHARACTER)
+    split.add_argument(
+        "--shares",
+        nargs=3,
+        type=float,
+        default=(0.8, 0.1, 0.1),
+        metavar="X",
+        help="of train, validation and test (default: 0.8 0.1 0.1)",
+    )
+    split.add_argument("--seed", type=int, default=0, metavar="N", help="(default: 0)")
+    split.add_argument(
+        "--no-looks",
+        action="store_true",
+        help="do not keep together what looks alike: faster, and near copies may leak",
+    )
+    mattes = tasks.add_parser("mattes", help="cutouts to folders im, gt and an")
+    _add_folders(mattes)
+    mattes.add_argument(
+        "--threshold",
+        nargs=2,
+        type=int,
+        metavar=("LOW", "HIGH"),
+        help="alpha levels up to LOW become 0, from HIGH on 255; the published data: 0 220 "
+        "(default: none)",
+    )
+    mattes.add_argument(
+        "--background",
+        default="random",
+        metavar="COLOUR",
+        help="under cutouts without a picture of their own (default: random, for each another)",
+    )
+    mattes.add_argument("--seed", type=int, default=0, metavar="N", help="(default: 0)")
+    check = tasks.add_parser("check", help="sizes, alpha, duplicates, leaks between splits")
+    check.add_argument("folder", metavar="DIR")
+    check.add_argument("--character", default="name", metavar="RULE", help=_CHARACTER)
+    check.add_argument("--json", metavar="FILE", help="write the findings there, too")
+
+
+def _add_folders(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", metavar="DIR", help="searched with its subfolders")
+    parser.add_argument("-o", "--out", required=True, metavar="DIR", help="where to")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """One task."""
+    folder = Path(arguments.folder)
+    if not folder.is_dir():
+        raise BadInput("a data set must be a folder", str(folder))
+    tasks = {"split": _split, "mattes": _mattes, "check": _check}
+    return tasks[arguments.task](folder, arguments)
+
+
+def _split(folder: Path, arguments: argparse.Namespace) -> int:
+    from ..training.splitting import split_folder
+
+    counts = split_folder(
+        folder,
+        Path(arguments.out),
+        rule=arguments.character,
+        shares=arguments.shares,
+        seed=arguments.seed,
+        by_looks=not arguments.no_looks,
+    )
+    print(table(counts))
+    return 0
+
+
+def _mattes(folder: Path, arguments: argparse.Namespace) -> int:
+    from ..training.truths import Threshold, write_mattes
+
+    threshold = Threshold(*arguments.threshold) if arguments.threshold else Threshold()
+    faults = write_mattes(
+        folder,
+        Path(arguments.out),
+        threshold=threshold,
+        background=arguments.background,
+        seed=arguments.seed,
+    )
+    for name, text in faults:
+        say(f"{name}: {text}")
+    return 1 if faults else 0
+
+
+def _check(folder: Path, arguments: argparse.Namespace) -> int:
+    from ..training.checking import check_folder
+
+    result = check_folder(folder, rule=arguments.character)
+    print(table(result.counts))
+    for finding in sorted(result.findings, key=lambda finding: (not finding.grave, finding.kind)):
+        level = "FAULT" if finding.grave else "note"
+        print(f"{level}  {finding.kind}: {_few(finding.names)}. {finding.text}")
+    kinds = Counter((finding.grave, finding.kind) for finding in result.findings)
+    for (grave, kind), count in sorted(kinds.items(), reverse=True):
+        say(f"{count} × {kind}{'' if grave else ' (a note)'}")
+    if arguments.json:
+        content: dict[str, Any] = {
+            "counts": result.counts,
+            "findings": [asdict(finding) for finding in result.findings],
+        }
+        Path(arguments.json).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    say("Nothing stands in the way of training." if result.sound else "Not ready for training.")
+    return 0 if result.sound else 1
+
+
+def _few(names: Sequence[str], limit: int = 4) -> str:
+    more = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return ", ".join(names[:limit]) + more
+
+
+def table(counts: Mapping[str, Mapping[str, int]]) -> str:
+    """Pictures per category and split, in Markdown."""
+    splits = list(counts)
+    categories = sorted({category for row in counts.values() for category in row})
+    lines = [
+        f"| category | {' | '.join(split or 'no split' for split in splits)} |",
+        f"|---|{'---:|' * len(splits)}",
+    ]
+    for category in categories:
+        cells = (str(counts[split].get(category, 0)) for split in splits)
+        lines.append(f"| {category or '-'} | {' | '.join(cells)} |")
+    sums = (str(sum(counts[split].values())) for split in splits)
+    return "\n".join([*lines, f"| all | {' | '.join(sums)} |"])

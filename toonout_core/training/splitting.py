@@ -1,0 +1,211 @@
+"""A folder of pictures into train, validation and test, so that nothing is in two of them."""
+
+from __future__ import annotations
+
+import csv
+import re
+import shutil
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+
+import numpy as np
+
+from ..errors import BadInput
+from ..imaging import read
+from ..naming import find_sources
+from ..publishing import partial_file, publish
+from .likeness import Bits, likeness_bits, near_pairs
+
+SPLITS = ("train", "validation", "test")
+ROLES = ("im", "gt", "an")
+BACKGROUNDS = "bg"  # a folder of pictures that nobody is in
+# the published names are ALPHA_CONTEXT_CHARACTER[_SEED]; a plain name may end in a number
+_PUBLISHED = re.compile(r"[^_]+_[^_]+_([^_]+)(?:_seed.*)?$")
+_NUMBERED = re.compile(r"(.+?)[\s_.-]*\d*$")
+
+
+@dataclass(frozen=True)
+class Item:
+    """One picture with what belongs to it. `files`: role ("" for a cutout) → file."""
+
+    name: str
+    category: str
+    character: str
+    files: dict[str, Path]
+
+    @property
+    def picture(self) -> Path:
+        """What shows it."""
+        return next(iter(self.files.values()))
+
+
+def character_of(name: str, rule: str = "name") -> str:
+    """Who is in the picture of that name (its place without ending).
+
+    `rule` "name": as the published names say it, else all before the last number, or all of it
+    where that leaves no letter; "folder": the folder it is in; "file": everyone is another; else a
+    regular expression whose first group is it.
+    """
+    path = PurePath(name)
+    if rule == "file":
+        return name
+    if rule == "folder":
+        return path.parent.as_posix()
+    if rule == "name":
+        match = _PUBLISHED.match(path.name) or _NUMBERED.match(path.name)
+        who = match.group(1) if match else path.name
+        return who if any(letter.isalpha() for letter in who) else name
+    try:
+        match = re.search(rule, name)
+    except re.error as error:
+        raise BadInput("--character must be name, folder, file or a pattern", str(error)) from error
+    if match is None or not match.groups():
+        raise BadInput(f"--character {rule!r} must find a group in every name", repr(name))
+    return str(match.group(1))
+
+
+def find_items(root: Path, rule: str = "name", *, out: Path | None = None) -> list[Item]:
+    """All pictures below `root`, by name. Folders im, gt and an hold the parts of one picture.
+
+    Category and character are the columns of ROOT/ATTRIBUTION.csv (by its column `file`) where it
+    has them; else the first folder, and what `rule` says. `out` and ROOT/bg are not searched.
+    """
+    known = _attribution(root)
+    files: dict[str, dict[str, Path]] = {}
+    for source in find_sources([root], recursive=True, out=out).sources:
+        place = source.path.relative_to(root)
+        if place.parts[0] == BACKGROUNDS:
+            continue
+        role = place.parent.name if place.parent.name in ROLES else ""
+        folder = place.parent.parent if role else place.parent
+        name = (folder / place.stem).as_posix()
+        files.setdefault(name, {})[role] = source.path
+    items: list[Item] = []
+    for name, parts in sorted(files.items()):
+        row = known.get(next(iter(parts.values())).relative_to(root).as_posix(), {})
+        first = PurePath(name).parts[0] if len(PurePath(name).parts) > 1 else ""
+        category = row.get("category") or first
+        character = row.get("character") or character_of(name, rule)
+        items.append(Item(name, category, character, _in_order(parts)))
+    return items
+
+
+def _in_order(parts: dict[str, Path]) -> dict[str, Path]:
+    return {role: parts[role] for role in ("", *ROLES) if role in parts}
+
+
+def _attribution(root: Path) -> dict[str, dict[str, str]]:
+    path = root / "ATTRIBUTION.csv"
+    if not path.is_file():
+        return {}
+    with path.open(encoding="utf-8", newline="") as file:
+        return {row["file"]: row for row in csv.DictReader(file) if row.get("file")}
+
+
+def look_alike(items: Sequence[Item]) -> list[Bits]:
+    """The bits of every picture, in order."""
+    bits: list[Bits] = []
+    for item in items:
+        picture = read(item.picture)
+        bits.append(likeness_bits(picture.image, picture.alpha))
+    return bits
+
+
+def group_items(items: Sequence[Item], pairs: Iterable[tuple[int, int]] = ()) -> list[list[int]]:
+    """Numbers of items that must stay together: one character, or one of the `pairs`."""
+    parent = list(range(len(items)))
+
+    def root_of(index: int) -> int:
+        while parent[index] != index:
+            parent[index] = parent[parent[index]]
+            index = parent[index]
+        return index
+
+    first: dict[str, int] = {}
+    for index, item in enumerate(items):
+        parent[root_of(index)] = root_of(first.setdefault(item.character, index))
+    for one, other in pairs:
+        parent[root_of(one)] = root_of(other)
+    groups: dict[int, list[int]] = {}
+    for index in range(len(items)):
+        groups.setdefault(root_of(index), []).append(index)
+    return sorted(groups.values())
+
+
+def assign(
+    items: Sequence[Item], groups: Sequence[Sequence[int]], shares: Sequence[float], seed: int
+) -> list[str]:
+    """A split for every item. Large groups first, each to where its categories lack most."""
+    if len(shares) != 3 or min(shares) < 0 or not 0.999 < sum(shares) < 1.001:
+        raise BadInput("--shares must be three numbers that add up to 1", str(tuple(shares)))
+    totals = Counter(item.category for item in items)
+    lacking = {
+        split: {category: share * total for category, total in totals.items()}
+        for split, share in zip(SPLITS, shares, strict=True)
+    }
+    result = [""] * len(items)
+    order = np.random.default_rng(seed).permutation(len(groups)).tolist()
+    for number in sorted(order, key=lambda number: -len(groups[number])):
+        counts = Counter(items[index].category for index in groups[number])
+        need = _need(lacking, counts, dict(zip(SPLITS, shares, strict=True)))
+        chosen = max(SPLITS, key=need)
+        for category, count in counts.items():
+            lacking[chosen][category] -= count
+        for index in groups[number]:
+            result[index] = chosen
+    return result
+
+
+def _need(
+    lacking: dict[str, dict[str, float]], counts: Counter[str], shares: dict[str, float]
+) -> Callable[[str], float]:
+    """How much less a split misses its targets when it gets these."""
+
+    def need(split: str) -> float:
+        if shares[split] == 0:
+            return float("-inf")
+        pairs = [(lacking[split][category], count) for category, count in counts.items()]
+        return sum(lack**2 - (lack - count) ** 2 for lack, count in pairs)
+
+    return need
+
+
+def split_folder(
+    root: Path,
+    out: Path,
+    *,
+    rule: str = "name",
+    shares: Sequence[float] = (0.8, 0.1, 0.1),
+    seed: int = 0,
+    by_looks: bool = True,
+) -> dict[str, Counter[str]]:
+    """Copy OUT/SPLIT/… and write OUT/split.csv; returns the count per split and category."""
+    if out.exists() and any(out.iterdir()):
+        raise BadInput("--out must be a new or empty folder", str(out))
+    items = find_items(root, rule, out=out)
+    if not items:
+        raise BadInput(f"{root} must hold pictures", "none")
+    near = [pair[:2] for pair in near_pairs(look_alike(items))] if by_looks else []
+    chosen = assign(items, group_items(items, near), shares, seed)
+    for item, split in zip(items, chosen, strict=True):
+        for role, path in item.files.items():
+            folder = out / split / PurePath(item.name).parent / role
+            _copy(path, folder / path.name)
+    with (out / "split.csv").open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(("name", "split", "category", "character"))
+        for item, split in zip(items, chosen, strict=True):
+            table.writerow((item.name, split, item.category, item.character))
+    found = zip(items, chosen, strict=True)
+    counts: dict[str, Counter[str]] = {split: Counter() for split in SPLITS}
+    for item, split in found:
+        counts[split][item.category] += 1
+    return counts
+
+
+def _copy(source: Path, target: Path) -> None:
+    with partial_file(target.parent) as partial:
+        shutil.copyfile(source, partial)
+        publish(partial, target)

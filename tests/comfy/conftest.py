@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.comfy.characters import LEFT, MIDDLE, RIGHT, Runner, drawn
 from tests.comfy.fake_comfy import PACK, FakeComfy, load_pack
+from tests.comfy.luma import write_luma_model
 
 
 @pytest.fixture
@@ -33,6 +35,23 @@ def nodes(host):
     extension = asyncio.run(load_pack().comfy_entrypoint())
     classes = asyncio.run(extension.get_node_list())
     return {cls.define_schema().node_id: cls for cls in classes}
+
+
+@pytest.fixture
+def run(nodes):
+    return Runner(nodes)
+
+
+@pytest.fixture
+def segmenter(run, host):
+    write_luma_model(host.models / "background_removal" / "luma.safetensors")
+    out = run("LoadSegmenter", detector="luma.safetensors", allow_download=False)
+    return out["segmenter"]
+
+
+@pytest.fixture
+def three(run, segmenter):
+    return run("SegmentInstances", segmenter=segmenter, image=drawn(LEFT, MIDDLE, RIGHT))
 
 
 @pytest.fixture(scope="session")

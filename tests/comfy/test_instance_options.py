@@ -5,22 +5,16 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tests.comfy.test_instance_nodes import (
+from tests.comfy.characters import (
     LEFT,
     RIGHT,
     SIZE_HW,
-    Runner,
     drawn,
     instances_of,
     masks_of,
     pack,
     rectangle,
 )
-
-
-@pytest.fixture
-def run(nodes):
-    return Runner(nodes)
 
 
 class Listening:

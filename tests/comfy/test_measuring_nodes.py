@@ -7,7 +7,7 @@ import json
 import pytest
 import torch
 
-from tests.comfy.test_instance_nodes import Runner, error_class
+from tests.comfy.characters import Runner, error_class
 
 SIZE_HW = (48, 64)
 

@@ -33,34 +33,52 @@ def forget() -> None:
     _met.clear()
 
 
+LABELS = {
+    "img2img": "Send to img2img",
+    "inpaint": "Send to inpaint (picture and mask)",
+    "canvas": "Send to the inpaint canvas",
+    "extras": "Send to Extras",
+}
+
+
+def places() -> set[str]:
+    """Where something can be sent to on this page; hosts differ."""
+    there = {
+        "img2img": _paste_fields("img2img").get("init_img") is not None,
+        "inpaint": {UPLOAD_BASE, UPLOAD_MASK} <= set(_met),
+        "canvas": _canvas() is not None,
+        "extras": _paste_fields("extras").get("init_img") is not None,
+    }
+    return {name for name, found in there.items() if found}
+
+
 def buttons(elem_id: Callable[[str], str]) -> tuple[dict[str, Any], Any]:
     """Name → button, and the colour that is put behind a cutout for img2img."""
-    labels = {"img2img": "Send to img2img", "inpaint": "Send to inpaint (picture and mask)"}
-    if has_canvas():
-        labels["canvas"] = "Send to the inpaint canvas"
-    labels["extras"] = "Send to Extras"
+    there = places()
     with gr.Row():
         made = {
             name: gr.Button(label, elem_id=elem_id(f"send_{name}"))
-            for name, label in labels.items()
+            for name, label in LABELS.items()
+            if name in there
         }
     colour = gr.Textbox(
         value="white", max_lines=1, label="Colour behind the cutout in img2img",
-        elem_id=elem_id("send_colour"),
+        elem_id=elem_id("send_colour"), visible="img2img" in there,
     )  # fmt: skip
     return made, colour
 
 
-def connect(buttons: dict[str, Any], source: Any, cutout: Any, mask: Any, colour: Any) -> None:
-    """Let "img2img", "inpaint", "canvas" and "extras" send what the components show."""
-    _connect_picture(buttons, cutout, colour)
-    _connect_upload(buttons["inpaint"], source, mask)
-    _connect_canvas(buttons.get("canvas"), source, mask)
-
-
-def has_canvas() -> bool:
-    """Whether inpainting has Forge's canvas, which takes a mask as strokes."""
-    return _canvas() is not None
+def connect(made: dict[str, Any], source: Any, cutout: Any, mask: Any, colour: Any) -> None:
+    """Let the buttons send what the components show."""
+    if "img2img" in made:
+        _connect_img2img(made["img2img"], cutout, colour)
+    if "inpaint" in made:
+        _connect_upload(made["inpaint"], source, mask)
+    if "canvas" in made:
+        _connect_canvas(made["canvas"], source, mask)
+    if "extras" in made:
+        extras = _paste_fields("extras")["init_img"]
+        _send(made["extras"], _required, [cutout], [extras], "switch_to_extras()")
 
 
 def _paste_fields(tab: str) -> dict[str, Any]:
@@ -68,44 +86,35 @@ def _paste_fields(tab: str) -> dict[str, Any]:
     return getattr(module, "paste_fields", {}).get(tab, {}) if module else {}
 
 
-def _connect_picture(buttons: dict[str, Any], cutout: Any, colour: Any) -> None:
+def _connect_img2img(button: Any, cutout: Any, colour: Any) -> None:
     fields = _paste_fields("img2img")
-    if fields.get("init_img") is not None:
-        sizes = [_size_field(fields, name) for name in ("Size-1", "Size-2")]
-        outputs = [fields["init_img"], *(part for part in sizes if part is not None)]
+    sizes = [_size_field(fields, name) for name in ("Size-1", "Size-2")]
+    outputs = [fields["init_img"], *(part for part in sizes if part is not None)]
 
-        def send(picture: Any, behind: str) -> list[Any]:
-            flat = flattened(picture, behind)
-            return [flat, flat.width, flat.height][: len(outputs)]
+    def send(picture: Any, behind: str) -> list[Any]:
+        flat = flattened(picture, behind)
+        return [flat, flat.width, flat.height][: len(outputs)]
 
-        _send(buttons["img2img"], send, [cutout, colour], outputs, "switch_to_img2img()")
-    extras = _paste_fields("extras").get("init_img")
-    if extras is not None:
-        _send(buttons["extras"], _required, [cutout], [extras], "switch_to_extras()")
+    _send(button, send, [cutout, colour], outputs, "switch_to_img2img()")
 
 
 def _connect_upload(button: Any, source: Any, mask: Any) -> None:
-    base, painted = _met.get(UPLOAD_BASE), _met.get(UPLOAD_MASK)
-    if base is None or painted is None:
-        return
-
     def send(picture: Any, white: Any) -> list[Any]:
         _require_same_size(picture, white)
         return [flattened(picture, "white"), white.convert("RGB")]
 
-    _send(button, send, [source, mask], [base, painted], "switch_to_img2img_tab(4)")
+    outputs = [_met[UPLOAD_BASE], _met[UPLOAD_MASK]]
+    _send(button, send, [source, mask], outputs, "switch_to_img2img_tab(4)")
 
 
 def _connect_canvas(button: Any, source: Any, mask: Any) -> None:
-    places = _canvas()
-    if button is None or places is None:
-        return
-
     def send(picture: Any, white: Any) -> list[Any]:
         _require_same_size(picture, white)
         return [flattened(picture, "white"), strokes(white)]
 
-    _send(button, send, [source, mask], list(places), "switch_to_inpaint()")
+    outputs = _canvas()
+    assert outputs is not None
+    _send(button, send, [source, mask], list(outputs), "switch_to_inpaint()")
 
 
 def _canvas() -> tuple[Any, Any] | None:

@@ -16,9 +16,9 @@ def words(host):
     host.script.ToonOutExtras().ui()
     host.script.ToonOutGenerate().ui(False)
     host.call("before_ui")
-    part("sending").has_canvas = lambda: True
     host.call("ui_tabs")
     found = {row.label for row in part("settings").settings()}
+    found |= set(part("sending").LABELS.values())
     for component in host.gradio.made:
         found |= {component.arguments.get("label"), component.arguments.get("info")}
         if type(component).__name__ in ("Button", "Accordion", "TabItem"):

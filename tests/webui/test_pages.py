@@ -143,6 +143,10 @@ def test_each_button_then_shows_its_tab(host, sending_page):
         assert function in sending_page[f"toonout_tab_send_{name}"].events[1][key]
 
 
+def test_a_host_without_a_place_gets_no_button_for_it(page):
+    assert not [name for name in page if "_send_" in name and "colour" not in name]
+
+
 def test_nothing_to_send_and_a_cropped_mask_are_told(host, sending_page):
     with pytest.raises(host.gradio.Error, match="cut a picture out first"):
         sent(sending_page, "img2img")

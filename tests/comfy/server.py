@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import os
 import socket
 import struct
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.parse
@@ -198,6 +200,10 @@ def prepare(base: Path) -> list[str]:
     (base / "custom_nodes" / PACK).symlink_to(ROOT, target_is_directory=True)
     probe = Path(__file__).parent / "probe_pack"
     (base / "custom_nodes" / PROBE).symlink_to(probe, target_is_directory=True)
+    packs = [PACK, PROBE]
+    if impact := os.environ.get("IMPACT_PACK_PATH"):
+        packs.append(Path(impact).name)
+        (base / "custom_nodes" / packs[-1]).symlink_to(impact, target_is_directory=True)
     write_luma_model(base / "models" / "background_removal" / "luma.safetensors")
     write_luma_model(base / "elsewhere" / "mattes" / "shared.pth")
     (base / "models" / "background_removal" / "broken.safetensors").write_bytes(b"\x08nothing")
@@ -216,6 +222,15 @@ def prepare(base: Path) -> list[str]:
         Image.fromarray(frame).save(folder / f"frame_{number}.png")
     return [
         "--disable-all-custom-nodes",
-        "--whitelist-custom-nodes", PACK, PROBE,
+        "--whitelist-custom-nodes", *packs,
         "--extra-model-paths-config", str(base / "paths.yaml"),
     ]  # fmt: skip
+
+
+def write_random_checkpoints(folder: Path, *kinds: str) -> None:
+    """random-KIND.safetensors of each kind, made by ComfyUI's own networks."""
+    folder.mkdir(parents=True, exist_ok=True)
+    python = os.environ.get("COMFYUI_PYTHON", sys.executable)
+    script = Path(__file__).with_name("random_checkpoint.py")
+    path = os.environ["COMFYUI_PATH"]
+    subprocess.run([python, str(script), str(folder), *kinds], cwd=path, check=True)

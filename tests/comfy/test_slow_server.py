@@ -21,7 +21,7 @@ from tests.comfy.graphs import example, ids_of, to_api
 pytestmark = [pytest.mark.comfy, pytest.mark.slow]
 pytest.importorskip("aiohttp")
 
-from tests.comfy.server import ROOT  # noqa: E402
+from tests.comfy.server import ROOT, write_random_checkpoints  # noqa: E402
 from tests.comfy.test_server import LUMA, load, matte, node, pixels  # noqa: E402
 
 
@@ -89,17 +89,10 @@ def test_core_and_we_run_each_others_models_and_agree(comfy, converted):
 
 def test_text_to_image_runs_to_its_cutouts(comfy):
     """The first example, one step of a checkpoint of random numbers."""
-    folder = comfy.base / "models" / "checkpoints"
-    folder.mkdir(exist_ok=True)
-    python = os.environ.get("COMFYUI_PYTHON", sys.executable)
-    script = Path(__file__).with_name("random_checkpoint.py")
-    subprocess.run(
-        [python, str(script), str(folder / "random.safetensors")],
-        cwd=os.environ["COMFYUI_PATH"], check=True,
-    )  # fmt: skip
+    write_random_checkpoints(comfy.base / "models" / "checkpoints", "full")
     prompt = to_api(example("01_text2img_cutout"), comfy.get("/object_info"))
     changes = {
-        "CheckpointLoaderSimple": {"ckpt_name": "random.safetensors"},
+        "CheckpointLoaderSimple": {"ckpt_name": "random-full.safetensors"},
         "EmptyLatentImage": {"width": 128, "height": 192},
         "KSampler": {"steps": 1},
         "ToonOut_LoadMatting": {"model": LUMA, "allow_download": False},

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
+import re
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from tests.comfy.graphs import DECORATION, EXAMPLES, NAMES, example, ids_of, to_api
+from tests.comfy.graphs import DECORATION, EXAMPLES, IMPACT, NAMES, example, ids_of, to_api
 
 CORE = json.loads((Path(__file__).parent / "core_nodes.json").read_text("utf-8"))
 # seeds and the like: what the frontend may change after each run
@@ -36,7 +38,7 @@ def our_nodes(nodes):
 @pytest.mark.parametrize("release", list(CORE))
 @pytest.mark.parametrize("name", NAMES)
 def test_every_socket_and_widget_fits(nodes, name, release):
-    prompt = to_api(example(name), CORE[release] | our_nodes(nodes))
+    prompt = to_api(example(name), CORE[release] | IMPACT | our_nodes(nodes))
     for node in prompt.values():
         if node["class_type"] in nodes:
             schema = nodes[node["class_type"]].define_schema()
@@ -87,14 +89,62 @@ def test_links_are_sound(name):
     assert graph["last_node_id"] == max(nodes)
 
 
-def test_checkpoints_come_with_their_address():
-    for node in example("01_text2img_cutout")["nodes"]:
-        if node["type"] == "CheckpointLoaderSimple":
+MODEL_FOLDERS = {"CheckpointLoaderSimple": "checkpoints", "ControlNetLoader": "controlnet"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_models_of_core_loaders_come_with_their_address(name):
+    graph = example(name)
+    text = "".join(
+        node["widgets_values"][0] for node in graph["nodes"] if node["type"] in DECORATION
+    )
+    for node in graph["nodes"]:
+        if folder := MODEL_FOLDERS.get(node["type"]):
             (model,) = node["properties"]["models"]
             assert model["name"] == node["widgets_values"][0]
             assert model["url"].startswith("https://huggingface.co/")
-            assert model["url"].endswith(model["name"])
-            assert model["directory"] == "checkpoints"
+            assert model["url"].endswith(f"/resolve/main/{model['name']}")
+            assert model["directory"] == folder
+            if name != "01_text2img_cutout":
+                assert model["name"] in text
+                assert f"`models/{folder}`" in text
+
+
+INSTANCES = [name for name in NAMES if name.startswith(("03", "04"))]
+
+
+def test_there_are_four_examples_of_instances():
+    assert INSTANCES == [
+        "03_instance_inpaint",
+        "03b_clean_background",
+        "04_instance_style_lineart",
+        "04b_instance_style_impact",
+    ]
+
+
+@pytest.mark.parametrize("release", list(CORE))
+def test_style_editing_counts_steps_as_the_paper_does(nodes, release):
+    """24 steps at strength 0.75 of the WebUI: the last 19 of a schedule of 24."""
+    known = CORE[release] | IMPACT | our_nodes(nodes)
+    listed = to_api(example("04_instance_style_lineart"), known)
+    (key,) = ids_of(listed, "KSamplerAdvanced")
+    sampler = listed[key]["inputs"]
+    assert (sampler["steps"], sampler["start_at_step"]) == (24, 5)
+    assert (sampler["sampler_name"], sampler["scheduler"]) == ("dpmpp_2m", "karras")
+    assert (sampler["add_noise"], sampler["return_with_leftover_noise"]) == ("enable", "disable")
+    (key,) = ids_of(listed, "ControlNetApplyAdvanced")
+    strength = {"strength": 1.0, "start_percent": 0.0, "end_percent": 1.0}
+    assert strength.items() <= listed[key]["inputs"].items()
+    (key,) = ids_of(listed, "ToonOut_CropInstances")
+    assert listed[key]["inputs"]["background"] is True, "it is one more instance"
+
+    segs = to_api(example("04b_instance_style_impact"), known)
+    (key,) = ids_of(segs, "DetailerForEach")
+    detailer = segs[key]["inputs"]
+    total = math.floor(detailer["steps"] / detailer["denoise"])  # as the pack computes it
+    assert (total, total - detailer["steps"]) == (24, 5)
+    seeds = set(re.findall(r"\[SEP:(\d+)\]", detailer["wildcard"]))
+    assert seeds == {str(detailer["seed"])} == {str(sampler["noise_seed"])}
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -14,7 +14,7 @@ from comfy_api.latest import ComfyExtension, io
 from server import PromptServer
 
 Model = io.Custom("BACKGROUND_REMOVAL")
-SEEN = {"frames": [], "networks": [], "connections": []}
+SEEN = {"frames": [], "networks": [], "connections": [], "evaluations": [], "compared": []}
 _connect = socket.socket.connect
 
 
@@ -52,6 +52,8 @@ async def report(_):
         {
             "frames": SEEN["frames"],
             "connections": SEEN["connections"],
+            "evaluations": SEEN["evaluations"],
+            "compared": SEEN["compared"],
             "alive": sum(network() is not None for network in SEEN["networks"]),
             "loaded": [type(it.model.model).__name__ for it in management.current_loaded_models],
             "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
@@ -105,9 +107,99 @@ class Denormalise(io.ComfyNode):
         return io.NodeOutput(image * torch.tensor((0.229, 0.224, 0.225)) + mean)
 
 
+class WatchSampler(io.ComfyNode):
+    """Diffusion model → the same model; each of its evaluations is noted."""
+
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="Probe_WatchSampler",
+            inputs=[io.Model.Input("model")],
+            outputs=[io.Model.Output()],
+        )
+
+    @classmethod
+    def execute(cls, model):
+        model = model.clone()
+        model.set_model_unet_function_wrapper(_noted)
+        return io.NodeOutput(model)
+
+
+def _noted(evaluate, given):
+    extra = given["c"]
+    prompt = extra["c_crossattn"][given["cond_or_uncond"].index(0)]  # 0 is positive
+    SEEN["evaluations"].append(
+        {
+            "sigma": float(given["timestep"][0]),
+            "latent_hw": list(given["input"].shape[-2:]),
+            "prompt": float(prompt.double().abs().sum()),
+            "control": extra.get("control") is not None,
+        }
+    )
+    return evaluate(given["input"], given["timestep"], **extra)
+
+
+class SegsOfPack(io.ComfyNode):
+    """Another pack's SEGS, read as the Impact Pack reads them: by attribute, and made anew."""
+
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="Probe_Segs",
+            inputs=[io.Custom("SEGS").Input("segs"), io.Image.Input("image")],
+            outputs=[io.Image.Output()],
+        )
+
+    @classmethod
+    def execute(cls, segs, image):
+        (height, width), parts = segs
+        assert tuple(image.shape[1:3]) == (height, width)
+        canvas = image.clone()
+        for seg in parts:
+            left, top, right, bottom = seg.crop_region
+            assert seg.cropped_mask.shape == (bottom - top, right - left)
+            mask = torch.from_numpy(seg.cropped_mask)[..., None]
+            region = canvas[:, top:bottom, left:right, :3]
+            canvas[:, top:bottom, left:right, :3] = region * (1 - mask) + (1 - region) * mask
+            seg._replace(label="seen")
+        return io.NodeOutput(canvas)
+
+
+class Compare(io.ComfyNode):
+    """How two pictures differ where a mask is black, and where it is white."""
+
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="Probe_Compare",
+            inputs=[
+                io.Image.Input("before"),
+                io.Image.Input("after"),
+                io.Mask.Input("mask"),
+            ],
+            outputs=[],
+            is_output_node=True,
+        )
+
+    @classmethod
+    def execute(cls, before, after, mask):
+        same = (before == after).all(-1)
+        black, white = mask == 0, mask > 0.9
+        SEEN["compared"].append(
+            {
+                "sizes": [list(before.shape), list(after.shape)],
+                "black_px": int(black.sum()),
+                "black_changed_px": int((black & ~same).sum()),
+                "white_px": int(white.sum()),
+                "white_changed_px": int((white & ~same).sum()),
+            }
+        )
+        return io.NodeOutput()
+
+
 class Extension(ComfyExtension):
     async def get_node_list(self):
-        return [Watch, Frames, Denormalise]
+        return [Watch, Frames, Denormalise, WatchSampler, SegsOfPack, Compare]
 
 
 async def comfy_entrypoint():

@@ -16,7 +16,7 @@ from . import hosts
 
 ATTRIBUTE = "toonout_alpha"
 MASK = "toonout_mask"
-INFOTEXT = "ToonOut"  # what infotexts of ours begin their entries with
+INFOTEXTS = ("ToonOut keep:", "ToonOut: ")  # after generation, and in Extras
 # WebP keeps alpha in itself, but hosts write it as RGB
 LOSSY = frozenset({".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".jxl"})
 
@@ -78,7 +78,9 @@ _NAMES = _Names()
 def _is_ours(params: Any) -> bool:
     """A transparent picture that lost its mark on the way, as by the gallery's save button."""
     text = (getattr(params, "pnginfo", None) or {}).values()
-    return params.image.mode == "RGBA" and any(f"{INFOTEXT} " in str(value) for value in text)
+    return params.image.mode == "RGBA" and any(
+        entry in str(value) for value in text for entry in INFOTEXTS
+    )
 
 
 def image_grid(params: Any) -> None:

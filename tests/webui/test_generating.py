@@ -113,9 +113,10 @@ def test_pictures_of_others_are_left_alone(host, suffix):
     assert host.saved == [(f"out/1.{suffix}", picture, "not ours")]
 
 
-def test_a_cutout_that_lost_its_mark_is_known_by_its_infotext(host):
+@pytest.mark.parametrize("info", ["a, ToonOut keep: replace", "ToonOut: model=toonout-mini"])
+def test_a_cutout_that_lost_its_mark_is_known_by_its_infotext(host, info):
     """As the gallery's own button hands it over."""
-    host.save_image(girl(mode="RGBA"), "out", "", 1, "", "jpg", info="a, ToonOut keep: replace")
+    host.save_image(girl(mode="RGBA"), "out", "", 1, "", "jpg", info=info)
     assert host.saved[0][0] == "out/1.png"
 
 

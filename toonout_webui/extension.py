@@ -17,6 +17,7 @@ def register() -> None:
     hosts.on("before_image_saved", keeping_alpha.before_image_saved)
     hosts.on("image_grid", keeping_alpha.image_grid)
     hosts.on("before_ui", generating.add_axes)
+    hosts.on("before_ui", generating.new_page)
     hosts.on("before_ui", sending.forget)
     hosts.on("before_ui", controlnet.register)
     hosts.on("app_started", controlnet.register)  # without a page there is no UI to come before

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import Field, dataclass, fields
 from typing import Any
@@ -53,7 +54,7 @@ class Generate(scripts.Script):
         """Components in the order of the arguments of `process` and the other hooks."""
         import gradio as gr
 
-        place = "img2img" if is_img2img else "txt2img"
+        place = _place_on_page("img2img" if is_img2img else "txt2img")
 
         def elem_id(name: str) -> str:
             return f"toonout_{place}_{name}"
@@ -130,6 +131,22 @@ class Generate(scripts.Script):
             processed.infotexts.append(text)
             if hosts.saves_samples(p):
                 hosts.save(item.image, p, item.index, text, item.suffix)
+
+
+# ---------------------------------------------------------------- widgets
+
+_built: Counter[str] = Counter()
+
+
+def _place_on_page(name: str) -> str:
+    """SD.Next builds the widgets of img2img a second time, for its tab Control."""
+    _built[name] += 1
+    return name if _built[name] == 1 else f"{name}_{_built[name]}"
+
+
+def new_page() -> None:
+    """Before a new page: its ids begin anew."""
+    _built.clear()
 
 
 # ---------------------------------------------------------------- wishes

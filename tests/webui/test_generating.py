@@ -193,6 +193,17 @@ def test_the_composite_hook_is_preferred(host, script, monkeypatch):
     assert pp.image.mode == "RGBA"
 
 
+def test_ids_differ_where_a_host_builds_a_tab_twice(host, script):
+    for is_img2img in (False, True, True):
+        script.ui(is_img2img)
+    ids = [part.elem_id for part in host.gradio.made if part.elem_id]
+    assert len(ids) == len(set(ids))
+    host.call("before_ui")
+    script.ui(True)
+    assert "toonout_img2img_enable" in ids
+    assert host.gradio.made[-1].elem_id.startswith("toonout_img2img_")
+
+
 def test_infotext_fields_switch_it_on_again(host, script):
     script.ui(False)
     fields = {component.elem_id: value for component, value in script.infotext_fields}

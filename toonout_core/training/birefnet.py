@@ -33,7 +33,8 @@ log = logging.getLogger("toonout")
 PARTS = ("ssim", "mae", "iou", "bce", "gradient")
 PUBLISHED_VALIDATION_STEPS = 15
 _PANELS = {
-    "training loss": ("loss", *PARTS),
+    "training loss, and most of it": ("loss", "mae"),
+    "its smaller parts": ("ssim", "iou", "bce", "gradient"),
     "validation": ("PA", "BIoU", "BIoU_soft"),
     "validation error": ("MAE",),
 }
@@ -143,7 +144,8 @@ def _record(
     out: Path, rows: Sequence[dict[str, Any]], network: nn.Module, sheet: Tensor | None
 ) -> None:
     """The last epoch's weights, the best ones if it is the best, table, curves and samples."""
-    log.info("%s", {name: float(f"{value:.5g}") for name, value in rows[-1].items()})
+    shown = ("epoch", "loss", "gradient_norm", "PA", "BIoU_soft", "MAE", "seconds")
+    log.info("%s", ", ".join(f"{name} {rows[-1][name]:.5g}" for name in shown))
     save_weights(network, out / "last.safetensors", ARCHITECTURE.id)
     best = max(rows, key=lambda row: (row["PA"], -row["MAE"]))
     if best is rows[-1]:

@@ -5,8 +5,12 @@ from __future__ import annotations
 import json
 
 import pytest
+import torch
 
 from tests.art import write_library
+from toonout_core.imaging import read, to_pil
+from toonout_core.synthesis.cutouts import find_art
+from toonout_core.synthesis.screens import screen_frame
 
 
 @pytest.fixture(scope="module")
@@ -53,3 +57,49 @@ def test_help_shows_examples(toonout):
     shell = toonout("synthesize", "--help")
     assert shell.code == 0 and "toonout synthesize scenes" in shell.stdout
     assert "Poisson" in toonout("synthesize", "scenes", "--help").stdout
+
+
+def write_screen(path, art, index, screen="green"):
+    frame = screen_frame(find_art(art, "train"), 0, index, 128, screen)
+    path.parent.mkdir(exist_ok=True)
+    to_pil(frame.image).save(path)
+
+
+def test_cutouts_from_a_folder_of_screens(toonout, art, tmp_path):
+    frames, out = tmp_path / "frames", tmp_path / "out"
+    write_screen(frames / "one.png", art, 0)
+    write_screen(frames / "two.png", art, 1, "blue")
+    to_pil(torch.full((1, 3, 50, 50), 0.5)).save(frames / "grey.png")
+    shell = toonout("synthesize", "keyed", frames, "-o", out)
+    assert shell.code == 1
+    assert "grey.png: a key colour must fill" in shell.stderr
+    assert f"{out}: 2 cutouts, 0 frames left out." in shell.stderr
+    for name in ("one.png", "two.png"):
+        picture = read(out / name)
+        assert picture.alpha is not None and 0.02 < float(picture.alpha.mean()) < 0.9
+    hues = [
+        round(source["frames"][0]["key_hue_deg"], -1)
+        for source in json.loads((out / "keyed.json").read_text())
+        if source["status"] == "done"
+    ]
+    assert hues[0] in (130, 140) and 220 <= hues[1] <= 240
+    before = (out / "one.png").stat().st_mtime_ns
+    toonout("synthesize", "keyed", frames, "-o", out)
+    assert (out / "one.png").stat().st_mtime_ns == before
+    assert not (out / "one_2.png").exists()
+
+
+def test_nobody_elses_file_is_overwritten(toonout, art, tmp_path):
+    write_screen(tmp_path / "frames" / "one.png", art, 0)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "one.png").write_bytes(b"mine")
+    assert toonout("synthesize", "keyed", tmp_path / "frames", "-o", tmp_path / "out").code == 0
+    assert (tmp_path / "out" / "one.png").read_bytes() == b"mine"
+    assert (tmp_path / "out" / "one_2.png").is_file()
+
+
+def test_keyed_mistakes_get_a_sentence(toonout, tmp_path):
+    shell = toonout("synthesize", "keyed", tmp_path, "-o", tmp_path / "out")
+    assert shell.code == 2 and "there must be pictures or videos" in shell.stderr
+    shell = toonout("synthesize", "keyed", tmp_path / "absent.png", "-o", tmp_path / "out")
+    assert shell.code == 2 and "must exist" in shell.stderr

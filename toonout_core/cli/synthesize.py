@@ -1,4 +1,4 @@
-"""`toonout synthesize`: labelled pictures from cutouts and backgrounds."""
+"""`toonout synthesize`: labelled pictures from cutouts and backgrounds, cutouts from screens."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from ..errors import BadInput
 from ..synthesis.options import PairOptions, SceneOptions
 from .fields import Verbs, add_fields, given_fields
 from .folder_run import file_state, note
+from .keyed import add_keyed, run_keyed
 from .terminal import ProgressBar
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ examples:
   toonout synthesize scenes --data art -o set --count 100 --split val --seed 1
   toonout synthesize scenes --data art -o set --layouts person_keypoints_val2017.json
   toonout synthesize pairs --data art -o set --kind simple --count 500
+  toonout synthesize keyed dance.mp4 -o art/fg/train --every 12
 
 DATA holds fg/train, fg/val (cutouts with alpha) and bg (backgrounds): see docs/training.md. OUT
 gets images/ and labels/ (YOLO-seg), instances_train.json (COCO) and data.yaml. A command that was
@@ -41,8 +43,8 @@ def add_parser(verbs: Verbs) -> None:
     """Add the verb to the command line."""
     parser = verbs.add_parser(
         "synthesize",
-        help="make labelled pictures for training detectors",
-        description="Make labelled pictures from cutouts and backgrounds.",
+        help="make labelled pictures for training, and cutouts from green screens",
+        description="Make labelled pictures from cutouts and backgrounds, or the cutouts.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -66,6 +68,7 @@ def add_parser(verbs: Verbs) -> None:
     )
     _add_common(pairs)
     add_fields(pairs, PairOptions)
+    add_keyed(kinds)
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
@@ -89,6 +92,8 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Make everything that is not there yet."""
+    if arguments.what == "keyed":
+        return run_keyed(arguments)
     if arguments.seed < 0:
         raise BadInput("--seed must be 0 or more", str(arguments.seed))
     from ..synthesis.cutouts import find_art

@@ -39,7 +39,7 @@ def unmix_edges_(part: Array, first: Array, second: Array, alpha: Array, colours
         for place in range(2):
             chosen = np.nonzero(pair[place] == figure)[0]
             if len(chosen):
-                found, near = _nearest_colours(core, colours, rows[chosen], columns[chosen])
+                found, near = nearest_colours(core, colours, rows[chosen], columns[chosen])
                 beside[place][:, chosen] = found
                 known[chosen] &= near
     apart = beside[0] - beside[1]
@@ -67,10 +67,11 @@ def _edges(first: Array, visible: Array) -> Array:
     return visible & (cv2.distanceTransform(outside, cv2.DIST_L2, cv2.DIST_MASK_5) < _BAND_PX)
 
 
-def _nearest_colours(
+def nearest_colours(
     core: Array, colours: Array, rows: Array, columns: Array
 ) -> tuple[Array, Array]:
-    """At each place the mean colour of `core` around its nearest pixel, and if that is near."""
+    """At each of P places the mean colour of `core` H×W bool around its nearest pixel, 3×P, and P
+    bool: if that is within 6 pixels. `colours` 3×H×W."""
     import cv2
 
     top, left = max(int(rows.min()) - _REACH_PX, 0), max(int(columns.min()) - _REACH_PX, 0)

@@ -61,3 +61,46 @@ class PairOptions:
                 "size_px must be at least 32, most at least 1 and most_noise at least 0",
                 f"{self.size_px}, {self.most} and {self.most_noise}",
             )
+
+
+@dataclass(frozen=True)
+class KeyOptions:
+    """How a frame is keyed. `hue_deg` None: the border's own."""
+
+    hue_deg: float | None = field(default=None, metadata={"help": "of the screen, 0 to 360"})
+    cone_deg: float = field(
+        default=30.0, metadata={"help": "hues so far from the screen's show nothing of it"}
+    )
+    edge_px: float = field(
+        default=3.0, metadata={"help": "how wide soft edges are; more for hair and motion blur"}
+    )
+    despill: float = field(default=0.5, metadata={"help": "share of the screen's light taken away"})
+    least_part: float = field(
+        default=0.02, metadata={"help": "parts smaller than that share of the largest go"}
+    )
+    least_share: float = field(default=0.02, metadata={"help": "of the frame that a figure fills"})
+
+    def __post_init__(self) -> None:
+        if not 5 <= self.cone_deg <= 85:
+            raise BadInput("cone_deg must be 5 … 85", str(self.cone_deg))
+        if not 0 <= self.despill <= 1:
+            raise BadInput("despill must be 0 … 1", str(self.despill))
+
+
+@dataclass(frozen=True)
+class ClipOptions:
+    """Which frames are taken."""
+
+    every: int = field(default=1, metadata={"help": "take one frame of that many"})
+    least_change: float = field(
+        default=0.01,
+        metadata={"help": "mean difference to the last frame kept, 0 to 1; what is nearer is left"},
+    )
+    most_share: float = field(default=0.95, metadata={"help": "of the frame that a figure fills"})
+
+    def __post_init__(self) -> None:
+        if self.every < 1 or self.least_change < 0:
+            raise BadInput(
+                "every must be at least 1 and least_change at least 0",
+                f"{self.every} and {self.least_change}",
+            )

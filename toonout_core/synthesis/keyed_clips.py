@@ -1,0 +1,134 @@
+"""Cutouts from chroma-key pictures and clips: one key a clip, poor and repeated frames left out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor
+from torch.nn import functional
+
+from ..errors import BadInput
+from ..imaging import from_array, read_frames, reverse_colours
+from ..naming import IMAGE_SUFFIXES
+from .key_colour import Key
+from .keying import Keyed, estimate_key, extract
+from .options import ClipOptions, KeyOptions
+
+Array = npt.NDArray[Any]
+
+VIDEO_SUFFIXES = frozenset({".mp4", ".webm", ".mov", ".mkv", ".avi", ".m4v"})
+
+_KEY_FRAMES = 9  # the key is taken from
+_THUMBNAIL = 32
+
+
+@dataclass(frozen=True)
+class KeyedFrame:
+    """Frame `number` from 1: what was cut out, or why it was `left_out`. `still`: the only one."""
+
+    number: int
+    keyed: Keyed | None
+    left_out: str = ""
+    still: bool = False
+
+
+def is_clip(path: Path) -> bool:
+    """By its ending: a video, or a picture that may be one frame."""
+    return path.suffix.lower() in VIDEO_SUFFIXES | IMAGE_SUFFIXES
+
+
+def key_frames(path: Path, options: KeyOptions, clip: ClipOptions) -> Iterator[KeyedFrame]:
+    """Every frame that is looked at, in order. Raises BadInput for a file that is no picture and
+    no video, and for one without a screen."""
+    key = clip_key(path, options)
+    frames = frames_of(path)
+    first = list(islice(frames, 2))
+    last: Tensor | None = None
+    for number, frame in enumerate(chain(first, frames), 1):
+        if (number - 1) % clip.every:
+            continue
+        found = _look(number, frame, key, options, clip, last)
+        if found.keyed is not None:
+            last = thumbnail(found.keyed)
+        yield replace(found, still=len(first) == 1)
+
+
+def _look(
+    number: int,
+    frame: Tensor,
+    key: Key,
+    options: KeyOptions,
+    clip: ClipOptions,
+    last: Tensor | None,
+) -> KeyedFrame:
+    try:
+        keyed = extract(frame, key, options)
+    except BadInput as error:
+        return KeyedFrame(number, None, str(error))
+    share = float(keyed.alpha.mean())
+    if share > clip.most_share:
+        return KeyedFrame(number, None, f"the figure fills {share:.0%} of the frame")
+    if last is not None and float((thumbnail(keyed) - last).abs().mean()) < clip.least_change:
+        return KeyedFrame(number, None, "nearly the same as the last one")
+    return KeyedFrame(number, keyed)
+
+
+def clip_key(path: Path, options: KeyOptions) -> Key:
+    """From frames spread over all of the clip."""
+    if options.hue_deg is not None:
+        return estimate_key([], options)
+    kept: list[Tensor] = []
+    stride = 1
+    for number, frame in enumerate(frames_of(path)):
+        if number % stride:
+            continue
+        kept.append(frame)
+        if len(kept) == 2 * _KEY_FRAMES:
+            # twice as far apart from now on: the length is not known before the end
+            kept, stride = kept[::2], stride * 2
+    if not kept:
+        raise BadInput(f"{path} must hold frames", "none")
+    return estimate_key(kept, options)
+
+
+def frames_of(path: Path) -> Iterator[Tensor]:
+    """1×3×H×W in [0, 1] each, of a picture, an animated picture or a video."""
+    if path.suffix.lower() not in VIDEO_SUFFIXES:
+        for picture in read_frames(path):
+            yield picture.image
+        return
+    with _video(path) as video:
+        while True:
+            there, frame = video.read()
+            if not there:
+                return
+            yield reverse_colours(from_array(np.asarray(frame)))
+
+
+@contextmanager
+def _video(path: Path) -> Iterator[Any]:
+    import cv2
+
+    if not path.is_file():
+        raise BadInput("a clip must exist", f"no file at {path}")
+    video = cv2.VideoCapture(str(path))
+    try:
+        if not video.isOpened():
+            raise BadInput(f"{path} must be a video that OpenCV reads", "something else")
+        yield video
+    finally:
+        video.release()
+
+
+def thumbnail(keyed: Keyed) -> Tensor:
+    """1×4×32×32: of the figure, premultiplied, and of its alpha."""
+    small = functional.adaptive_avg_pool2d(keyed.image * keyed.alpha, _THUMBNAIL)
+    alpha = functional.adaptive_avg_pool2d(keyed.alpha, _THUMBNAIL)
+    return functional.pad(small, (0, 0, 0, 0, 0, 1)) + functional.pad(alpha, (0, 0, 0, 0, 3, 0))

@@ -18,7 +18,7 @@ from .instances import Instances, Order
 from .matting import ForegroundOptions, Matting
 from .ops.compositing import over
 from .ops.morphology import dilate
-from .ops.regions import boxes_from_masks, crop, expand_box
+from .ops.regions import connected_components, crop, expand_box
 from .overlay import draw_instances
 from .publishing import Part
 from .results import Matte
@@ -162,7 +162,7 @@ class InstanceFiles:
         alpha = made.mattes.masks[index][None, None]
         box = [0, 0, alpha.shape[-1], alpha.shape[-2]]
         if self.crop_px is not None and bool((alpha > _VISIBLE).any()):
-            tight = boxes_from_masks(alpha[0] > _VISIBLE)[0].tolist()
+            tight = _visible_box(alpha, made.instances.masks[index])
             box = expand_box(tight, self.crop_px, made.instances.size_hw)
         alpha = crop(alpha, box)
         # nobody else is hidden under transparency; a rim is left for those who scale the cutout
@@ -172,6 +172,16 @@ class InstanceFiles:
             metadata=picture.metadata if self.keep_metadata else NO_METADATA,
         )  # fmt: skip
         return []
+
+
+def _visible_box(alpha: Tensor, mask: Tensor) -> list[int]:
+    """Around what is visible of 1×1×H×W and in one piece with the mask H×W: a speck elsewhere,
+    which nobody else wanted, makes no crop larger. Around all of it, if the mask misses it."""
+    pieces = connected_components(alpha > _VISIBLE)
+    touched = pieces.labels[mask > 0.5].unique()
+    touched = touched[touched > 0].to(torch.int64)
+    boxes = pieces.boxes_xyxy[touched - 1] if len(touched) else pieces.boxes_xyxy
+    return [*boxes[:, :2].amin(0).tolist(), *boxes[:, 2:].amax(0).tolist()]
 
 
 def _suffix(index: int, kind: str) -> str:

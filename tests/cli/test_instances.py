@@ -119,6 +119,22 @@ def test_what_to_save(instances, pair, tmp_path):
     assert 27 + 6 <= width <= 27 + 10
 
 
+def test_a_speck_elsewhere_makes_no_cropped_cutout_larger(instances, tmp_path):
+    path = tmp_path / "in" / "one.png"
+    light = draw_discs(path, (25, 40))
+    with Image.open(path) as picture:
+        speckled = picture.copy()
+    speckled.paste((240, 230, 250), (86, 4, 91, 9))  # smaller than a character
+    speckled.save(path)
+    out = tmp_path / "out"
+    assert instances(path, "-o", out, "--save", "mattes,cutouts", "--crop", 3).code == 0
+    assert pixels(out / "one.instance00.matte.png")[6, 88] > 200  # parts sum to the matte
+    height, width = pixels(out / "one.instance00.cutout.png").shape[:2]
+    rows, columns = light.any(1).sum(), light.any(0).sum()
+    assert rows <= height <= rows + 10
+    assert columns <= width <= columns + 10
+
+
 def test_metadata_stays_with_cutouts_unless_unwanted(instances, tmp_path, pair):
     from PIL.PngImagePlugin import PngInfo
 

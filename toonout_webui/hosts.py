@@ -151,7 +151,7 @@ def controlnet() -> tuple[type[Any], Callable[[str, Any], None]] | None:
             base.add_supported_preprocessor(preprocessor)
 
         return base, replace
-    if name() != "forge" or not _there("modules_forge.supported_preprocessor"):
+    if not _there("modules_forge.supported_preprocessor"):
         return None
     part = importlib.import_module("modules_forge.supported_preprocessor")
     return part.Preprocessor, lambda _, preprocessor: part.add_supported_preprocessor(preprocessor)

@@ -53,7 +53,8 @@ def splits_of(out):
     ("name", "rule", "expected"),
     [
         ("pose/alpha_sitting-on-a-chair_ch12_seed44", "name", "ch12"),
-        ("pose/alpha_sitting_ch12", "name", "ch12"),
+        ("pose/alpha_sitting_ch12", "published", "ch12"),
+        ("sylvie_blue_normal_2", "name", "sylvie_blue_normal"),
         ("girl 0012", "name", "girl"),
         ("a/girl-2", "name", "girl"),
         ("a/0012", "name", "a/0012"),

@@ -22,12 +22,13 @@ examples:
   toonout dataset mattes mine -o published --threshold 0 220       alpha as the published data's
 
 The first folder below cutouts is a picture's category. Who is in a picture is the third part of a
-published name (ALPHA_CONTEXT_CHARACTER_SEED), else the name before its last number; --character
-says otherwise: folder, file, or a pattern whose first group it is. The columns file, category and
-character of an ATTRIBUTION.csv win. A folder bg is left alone.
+published name (ALPHA_CONTEXT_CHARACTER_seedN), else the name before its last number; --character
+says otherwise: published (the third part, seed or not), folder, file, or a pattern whose first
+group it is. The columns file, category and character of an ATTRIBUTION.csv win. A folder bg is left
+alone.
 """
 
-_CHARACTER = "who is in a picture: name, folder, file or a pattern (default: name)"
+_CHARACTER = "who is in a picture: name, published, folder, file or a pattern (default: name)"
 
 
 def add_parser(verbs: Verbs) -> None:

@@ -23,6 +23,7 @@ ROLES = ("im", "gt", "an")
 BACKGROUNDS = "bg"  # a folder of pictures that nobody is in
 # the published names are ALPHA_CONTEXT_CHARACTER[_SEED]; a plain name may end in a number
 _PUBLISHED = re.compile(r"[^_]+_[^_]+_([^_]+)(?:_seed.*)?$")
+_SEEDED = re.compile(r"[^_]+_[^_]+_([^_]+)_seed.*$")
 _NUMBERED = re.compile(r"(.+?)[\s_.-]*\d*$")
 
 
@@ -44,23 +45,26 @@ class Item:
 def character_of(name: str, rule: str = "name") -> str:
     """Who is in the picture of that name (its place without ending).
 
-    `rule` "name": as the published names say it, else all before the last number, or all of it
-    where that leaves no letter; "folder": the folder it is in; "file": everyone is another; else a
-    regular expression whose first group is it.
+    `rule` "name": as published names with a seed say it, else all before the last number, or all
+    of it where that leaves no letter; "published": the third part of a name, seed or not; "folder":
+    the folder it is in; "file": everyone is another; else a pattern whose first group it is.
     """
     path = PurePath(name)
     if rule == "file":
         return name
     if rule == "folder":
         return path.parent.as_posix()
-    if rule == "name":
-        match = _PUBLISHED.match(path.name) or _NUMBERED.match(path.name)
+    if rule in ("name", "published"):
+        pattern = _PUBLISHED if rule == "published" else _SEEDED
+        match = pattern.match(path.name) or _NUMBERED.match(path.name)
         who = match.group(1) if match else path.name
         return who if any(letter.isalpha() for letter in who) else name
     try:
         match = re.search(rule, name)
     except re.error as error:
-        raise BadInput("--character must be name, folder, file or a pattern", str(error)) from error
+        raise BadInput(
+            "--character must be name, published, folder, file or a pattern", str(error)
+        ) from error
     if match is None or not match.groups():
         raise BadInput(f"--character {rule!r} must find a group in every name", repr(name))
     return str(match.group(1))

@@ -1,6 +1,6 @@
 """One palette for figures and background: histograms matched, colours quantised.
 
-After section 4.1 of arXiv:2312.01943: what is pasted should not be known by its colours.
+After arXiv:2312.01943: what is pasted should not be known by its colours.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The colour of a chroma-key screen, by the distribution of hues, and how it is lit.
 
-Section 4.1 of arXiv:2312.01943 takes the key from the hue distribution of a frame, without saying
+The data set of arXiv:2312.01943 takes the key from the hue distribution of a frame, without saying
 how. Here: the mode among saturated pixels of the frame's border, where the screen is.
 """
 

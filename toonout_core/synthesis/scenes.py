@@ -1,6 +1,6 @@
 """Pictures of several characters on a background, for training instance segmentation.
 
-After section 4.1 of "Instance-guided Cartoon Editing with a Large-scale Dataset"
+After "Instance-guided Cartoon Editing with a Large-scale Dataset"
 (arXiv:2312.01943). Different here: a figure that others hide is left out of the picture, not
 painted grey; a pixel belongs to whom it shows most of, not to whom is in front at all.
 """

@@ -16,13 +16,11 @@ import pytest
 import torch
 from PIL import Image
 
-from tests.comfy.graphs import example, ids_of, to_api
-
 pytestmark = [pytest.mark.comfy, pytest.mark.slow]
 pytest.importorskip("aiohttp")
 
-from tests.comfy.server import ROOT, write_random_checkpoints  # noqa: E402
-from tests.comfy.test_server import LUMA, load, matte, node, pixels  # noqa: E402
+from tests.comfy.server import ROOT  # noqa: E402
+from tests.comfy.test_server import load, matte, node, pixels  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -85,24 +83,3 @@ def test_core_and_we_run_each_others_models_and_agree(comfy, converted):
     assert difference.mean() < 0.5
     assert difference.max() <= 4
     assert other.mean() > 2 * difference.mean()
-
-
-def test_text_to_image_runs_to_its_cutouts(comfy):
-    """The first example, one step of a checkpoint of random numbers."""
-    write_random_checkpoints(comfy.base / "models" / "checkpoints", "full")
-    prompt = to_api(example("01_text2img_cutout"), comfy.get("/object_info"))
-    changes = {
-        "CheckpointLoaderSimple": {"ckpt_name": "random-full.safetensors"},
-        "EmptyLatentImage": {"width": 128, "height": 192},
-        "KSampler": {"steps": 1},
-        "ToonOut_LoadMatting": {"model": LUMA, "allow_download": False},
-    }
-    for kind, values in changes.items():
-        for key in ids_of(prompt, kind):
-            prompt[key]["inputs"] |= values
-    run = comfy.run(prompt, timeout_s=900)
-    (key,) = ids_of(prompt, "ToonOut_SaveCutout")
-    pictures = comfy.pictures(run, key)
-    assert [(picture.mode, picture.size) for picture in pictures] == [("RGBA", (128, 192))] * 2
-    assert "workflow" not in pictures[0].info
-    assert "KSampler" in pictures[0].info["prompt"]

@@ -1,4 +1,4 @@
-"""The examples with characters one by one, run to their end in a real ComfyUI.
+"""The examples that need a checkpoint, run to their end in a real ComfyUI.
 
 Checkpoints are random numbers in the shape of Stable Diffusion 1.5, so what is drawn is noise; the
 counts of sampler runs, their steps and prompts, and every pixel outside of the masks are real.
@@ -19,7 +19,7 @@ pytest.importorskip("aiohttp")
 
 from tests.comfy.figures import figures  # noqa: E402
 from tests.comfy.server import write_random_checkpoints  # noqa: E402
-from tests.comfy.test_server import node, pixels, report  # noqa: E402
+from tests.comfy.test_server import LUMA, node, pixels, report  # noqa: E402
 
 COUNT = 3
 WIDTH, HEIGHT = 772, 259  # no multiples of 8
@@ -102,6 +102,27 @@ def check_untouched(seen, share=0.2, size=(WIDTH, HEIGHT)):
     assert seen["black_px"] > share * size[0] * size[1]
     assert seen["black_changed_px"] == 0, "outside of the masks, bit for bit"
     assert seen["white_changed_px"] > 0.3 * seen["white_px"]
+
+
+# ---------------------------------------------------------------- text to image
+
+
+def test_text_to_image_runs_to_its_cutouts(studio):
+    prompt = to_api(example("01_text2img_cutout"), studio.get("/object_info"))
+    changes = {
+        "CheckpointLoaderSimple": {"ckpt_name": "random-tiny.safetensors"},
+        "EmptyLatentImage": {"width": 128, "height": 192},
+        "KSampler": {"steps": 2},
+        "ToonOut_LoadMatting": {"model": LUMA, "allow_download": False},
+    }
+    for kind, values in changes.items():
+        for key in ids_of(prompt, kind):
+            prompt[key]["inputs"] |= values
+    finished = studio.run(prompt, timeout_s=900)
+    pictures = studio.pictures(finished, one(prompt, "ToonOut_SaveCutout"))
+    assert [(picture.mode, picture.size) for picture in pictures] == [("RGBA", (128, 192))] * 2
+    assert "workflow" not in pictures[0].info
+    assert "KSampler" in pictures[0].info["prompt"]
 
 
 # ---------------------------------------------------------------- inpainting

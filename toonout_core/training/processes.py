@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from ..host import choose_device
+
+_PATIENCE = timedelta(hours=2)  # while the first process validates, the others wait
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,8 @@ def join_processes(device: str) -> Processes:
     chosen = choose_device(device)
     if not torch.distributed.is_torchelastic_launched():
         return Processes(chosen)
-    torch.distributed.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
+    backend = "nccl" if chosen.type == "cuda" else "gloo"
+    torch.distributed.init_process_group(backend, timeout=_PATIENCE)
     rank = torch.distributed.get_rank()
     if chosen.type == "cuda":
         chosen = torch.device("cuda", rank % torch.cuda.device_count())

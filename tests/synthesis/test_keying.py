@@ -13,7 +13,7 @@ from tests.art import write_library
 from toonout_core.errors import BadInput
 from toonout_core.synthesis.cutouts import find_art
 from toonout_core.synthesis.key_colour import hue_of, screen_colours
-from toonout_core.synthesis.keyed_clips import clip_key, frames_of, key_frames
+from toonout_core.synthesis.keyed_clips import clip_key, cropped, cut_sides, frames_of, key_frames
 from toonout_core.synthesis.keying import estimate_key, extract, screen_share
 from toonout_core.synthesis.options import ClipOptions, KeyOptions
 from toonout_core.synthesis.screens import screen_frame
@@ -157,7 +157,7 @@ def test_a_video_is_keyed_frame_by_frame(tmp_path):
         writer.write(np.ascontiguousarray(frame_array((x, 48))[..., ::-1]))
     writer.release()
     assert len(list(frames_of(path))) == 5
-    found = list(key_frames(path, OPTIONS, ClipOptions()))
+    found = list(key_frames(path, OPTIONS, ClipOptions(crop=False)))
     assert [frame.keyed is not None for frame in found] == [True, False, True, True, True]
     assert found[1].left_out == "nearly the same as the last one"
     for frame, x in zip(found, (30, 30, 40, 50, 60), strict=True):
@@ -187,3 +187,16 @@ def test_a_broken_video_gets_a_sentence(tmp_path):
         list(key_frames(tmp_path / "broken.mp4", OPTIONS, ClipOptions()))
     with pytest.raises(BadInput, match="must exist"):
         list(key_frames(tmp_path / "absent.mp4", OPTIONS, ClipOptions()))
+
+
+def test_cutouts_end_at_their_figure_and_say_where_the_frame_cuts_it():
+    image, alpha = disc(centre=(48, 80))
+    keyed = extract(image, estimate_key([image], OPTIONS), OPTIONS)
+    assert cut_sides(keyed.alpha) == "B"
+    small = cropped(keyed)
+    height, width = small.alpha.shape[-2:]
+    # the disc is 58 wide and seen from row 51 down; the margin is 2
+    assert abs(width - 62) <= 2 and abs(height - 47) <= 2
+    assert float(small.alpha.sum()) == pytest.approx(float(keyed.alpha.sum()), rel=1e-3)
+    assert small.image.shape[-2:] == small.alpha.shape[-2:]
+    assert float((keyed.alpha - alpha).abs().mean()) < 0.002

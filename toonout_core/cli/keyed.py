@@ -114,8 +114,9 @@ def _key_source(
             ours = path.absolute() in earlier
             written = write(path, frame.keyed.image, frame.keyed.alpha, overwrite=ours)
             outputs.append(written.name)
+            hue = round(frame.keyed.key.hue_deg, 1)
             details.append(
-                {"frame": frame.number, "key_hue_deg": round(frame.keyed.key.hue_deg, 1)}
+                {"frame": frame.number, "key_hue_deg": hue, "cut_sides": frame.cut_sides}
             )
     except (BadInput, OSError) as error:
         message = str(error)

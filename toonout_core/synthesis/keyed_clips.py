@@ -17,6 +17,7 @@ from torch.nn import functional
 from ..errors import BadInput
 from ..imaging import from_array, read_frames, reverse_colours
 from ..naming import IMAGE_SUFFIXES
+from ..ops.regions import boxes_from_masks, crop, expand_box
 from .key_colour import Key
 from .keying import Keyed, estimate_key, extract
 from .options import ClipOptions, KeyOptions
@@ -27,14 +28,19 @@ VIDEO_SUFFIXES = frozenset({".mp4", ".webm", ".mov", ".mkv", ".avi", ".m4v"})
 
 _KEY_FRAMES = 9  # the key is taken from
 _THUMBNAIL = 32
+_SOLID, _FAINT = 0.5, 0.02
 
 
 @dataclass(frozen=True)
 class KeyedFrame:
-    """Frame `number` from 1: what was cut out, or why it was `left_out`. `still`: the only one."""
+    """Frame `number` from 1: what was cut out, or why it was `left_out`.
+
+    `cut_sides`: of L, T, R, B those where the frame cuts the figure. `still`: the only frame.
+    """
 
     number: int
     keyed: Keyed | None
+    cut_sides: str = ""
     left_out: str = ""
     still: bool = False
 
@@ -57,6 +63,7 @@ def key_frames(path: Path, options: KeyOptions, clip: ClipOptions) -> Iterator[K
         found = _look(number, frame, key, options, clip, last)
         if found.keyed is not None:
             last = thumbnail(found.keyed)
+            found = replace(found, keyed=cropped(found.keyed) if clip.crop else found.keyed)
         yield replace(found, still=len(first) == 1)
 
 
@@ -71,13 +78,14 @@ def _look(
     try:
         keyed = extract(frame, key, options)
     except BadInput as error:
-        return KeyedFrame(number, None, str(error))
+        return KeyedFrame(number, None, left_out=str(error))
     share = float(keyed.alpha.mean())
     if share > clip.most_share:
-        return KeyedFrame(number, None, f"the figure fills {share:.0%} of the frame")
+        reason = f"the figure fills {share:.0%} of the frame"
+        return KeyedFrame(number, None, left_out=reason)
     if last is not None and float((thumbnail(keyed) - last).abs().mean()) < clip.least_change:
-        return KeyedFrame(number, None, "nearly the same as the last one")
-    return KeyedFrame(number, keyed)
+        return KeyedFrame(number, None, left_out="nearly the same as the last one")
+    return KeyedFrame(number, keyed, cut_sides(keyed.alpha))
 
 
 def clip_key(path: Path, options: KeyOptions) -> Key:
@@ -125,6 +133,21 @@ def _video(path: Path) -> Iterator[Any]:
         yield video
     finally:
         video.release()
+
+
+def cut_sides(alpha: Tensor) -> str:
+    """Of L, T, R, B those borders of 1×1×H×W that 2 % of opaque pixels lie on."""
+    solid = alpha[0, 0] > _SOLID
+    borders = {"L": solid[:, 0], "T": solid[0], "R": solid[:, -1], "B": solid[-1]}
+    return "".join(side for side, line in borders.items() if float(line.float().mean()) > 0.02)
+
+
+def cropped(keyed: Keyed) -> Keyed:
+    """What is around the figure, with a margin of 4 % of its longer side within the frame."""
+    (box,) = boxes_from_masks(keyed.alpha[0] > _FAINT).tolist()
+    margin = round(0.04 * max(box[2] - box[0], box[3] - box[1]))
+    box = expand_box(box, margin, (int(keyed.alpha.shape[-2]), int(keyed.alpha.shape[-1])))
+    return replace(keyed, image=crop(keyed.image, box), alpha=crop(keyed.alpha, box))
 
 
 def thumbnail(keyed: Keyed) -> Tensor:

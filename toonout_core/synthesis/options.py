@@ -96,6 +96,9 @@ class ClipOptions:
         default=0.01,
         metadata={"help": "mean difference to the last frame kept, 0 to 1; what is nearer is left"},
     )
+    crop: bool = field(
+        default=True, metadata={"help": "end cutouts at their figure, with a margin of 4 %"}
+    )
     most_share: float = field(default=0.95, metadata={"help": "of the frame that a figure fills"})
 
     def __post_init__(self) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from modules import scripts_postprocessing, shared
 
-from ..toonout_core import Cancelled, ToonOutError
+from ..toonout_core import Cancelled, CorruptWeights, DownloadFailed, ToonOutError
 from . import hosts, widgets
 from .cutting import Cut, cut, wish
 
@@ -46,7 +46,7 @@ class Extras(scripts_postprocessing.ScriptPostprocessing):
         except ToonOutError as error:
             if _is_single():
                 raise
-            _note_failure(pp, str(error))
+            _note_failure(pp, str(error), files=isinstance(error, DownloadFailed | CorruptWeights))
         except Exception as error:
             if _is_single():
                 raise
@@ -63,9 +63,11 @@ def _is_single() -> bool:
     return in_extras and getattr(shared.state, "job_count", 1) <= 1
 
 
-def _note_failure(pp: Any, sentence: str) -> None:
+def _note_failure(pp: Any, sentence: str, *, files: bool = False) -> None:
+    """In the picture's infotext, which may get published: not where files lie on this machine."""
     log.error("FAILED: %s", sentence)
-    pp.info["ToonOut"] = f"FAILED: {sentence}"
+    told = "the model is not here or cannot be read, see the console" if files else sentence
+    pp.info["ToonOut"] = f"FAILED: {told}"
 
 
 def _hand_over(pp: Any, result: Cut) -> None:

@@ -110,6 +110,14 @@ def test_in_a_batch_a_failure_is_noted_and_the_batch_goes_on(host, extras):
     assert pp.info["ToonOut"].startswith("FAILED: background must come with a picture")
 
 
+def test_folders_of_this_machine_stay_out_of_files(host, extras):
+    host.state.job_count = 3
+    host.opts.data["toonout_allow_download"] = False
+    told = run(extras, model="toonout").info["ToonOut"]
+    assert told.startswith("FAILED: the model is not here")
+    assert str(host.folder) not in told
+
+
 def test_an_unknown_failure_in_a_batch_is_noted_too(host, extras, monkeypatch):
     host.state.job_count = 3
 

@@ -10,8 +10,8 @@ from .comfy_nodes.cropping import CropInstances
 from .comfy_nodes.host import register_folders
 from .comfy_nodes.loading import LoadMatting
 from .comfy_nodes.matting import EstimateForeground, MatteImage
-from .comfy_nodes.pasting import PasteInstances
 from .comfy_nodes.measuring import CompareMattes, MeasureMatte
+from .comfy_nodes.pasting import PasteInstances
 from .comfy_nodes.prompting import JoinPrompts
 from .comfy_nodes.reading import LoadFolder
 from .comfy_nodes.saving import SaveCutout

@@ -8,9 +8,6 @@ from tests.webui.conftest import served
 from tests.webui.fake_host import part
 from tests.webui.pictures import QUICK, encoded, girl, opened
 
-pytest.importorskip("fastapi")
-pytest.importorskip("httpx")
-
 CUTOUT = "/toonout/v1/cutout"
 
 

@@ -16,7 +16,7 @@ from .imaging import Picture
 from .matting import ForegroundOptions
 from .ops.adjust import AdjustOptions, adjust
 from .ops.foreground import estimate_foreground
-from .ops.resizing import resize
+from .ops.placing import BackgroundFit, fit_background
 from .publishing import Part, numbered, partial_file, publish, publish_numbered
 from .results import Matte
 from .writing import FORMATS, NO_METADATA, Format, encode
@@ -30,6 +30,8 @@ class Output:
 
     `bits` 0: 16 where the source has 16 and the format too, else 8. `background`: colour or
     picture (1×3×1×1 or 1×3×H×W in [0, 1]) that the result stands on; None leaves it transparent.
+    A picture gets the result's size by `background_fit`; `bars` (1×3×1×1) is the colour of the room
+    that "contain" leaves.
     """
 
     format: Format = "png"
@@ -38,6 +40,8 @@ class Output:
     quality: int | None = None
     mask_only: bool = False
     background: Tensor | None = None
+    background_fit: BackgroundFit = "cover"
+    bars: Tensor | None = None
     keep_metadata: bool = True
 
     def __post_init__(self) -> None:
@@ -79,7 +83,7 @@ def layers(matte: Matte, output: Output) -> tuple[Tensor, Tensor | None]:
     if output.mask_only:
         return matte.alpha, None
     if output.background is not None:
-        return matte.composite(_cover(output.background, matte.size_hw)), None
+        return matte.composite(_behind(output, matte.size_hw)), None
     return matte.colours, matte.alpha
 
 
@@ -98,16 +102,15 @@ def encode_matte(stream: IO[bytes], matte: Matte, picture: Picture, output: Outp
     return notes
 
 
-def _cover(background: Tensor, size_hw: tuple[int, int]) -> Tensor:
-    """Scaled to fill `size_hw`, what is over at two sides cut away; a colour stays as it is."""
-    height, width = int(background.shape[-2]), int(background.shape[-1])
-    if (height, width) in ((1, 1), size_hw):
+def _behind(output: Output, size_hw: tuple[int, int]) -> Tensor:
+    """The background in `size_hw`; a colour stays as it is."""
+    background = output.background
+    assert background is not None
+    if tuple(background.shape[-2:]) in ((1, 1), size_hw):
         return background
-    scale = max(size_hw[0] / height, size_hw[1] / width)
-    filled_hw = (max(size_hw[0], round(height * scale)), max(size_hw[1], round(width * scale)))
-    top, left = (filled_hw[0] - size_hw[0]) // 2, (filled_hw[1] - size_hw[1]) // 2
-    filled = resize(background, filled_hw)
-    return filled[:, :, top : top + size_hw[0], left : left + size_hw[1]]
+    bars = background.new_zeros((1, 3, 1, 1)) if output.bars is None else output.bars
+    plain = bars.to(background).expand(1, 3, *size_hw)
+    return fit_background(background, size_hw, output.background_fit, plain)
 
 
 def observations(matte: Matte) -> list[str]:

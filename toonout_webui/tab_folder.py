@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import Any
 
 import gradio as gr
 from modules import shared
+from torch import Tensor
 
 from ..toonout_core import BadInput, Cancelled, Matte, ToonOutError
 from ..toonout_core.batch import Batch
@@ -101,7 +103,7 @@ def work(
         target = output_folder(out)
         sources = search(files, folder, target, recursive)
         destination = Destination(
-            target, sources.sources, settings=settings_of(options, kind), resume=resume,
+            target, sources.sources, settings=settings_of(options, kind, background), resume=resume,
             manifest=Manifest(target),
         )  # fmt: skip
         batch = Batch(destination, lambda: lambda picture: matte_of(picture, options), output)
@@ -185,19 +187,29 @@ def output_of(options: CutoutOptions, kind: str, background: Any) -> Files:
     """What a result is written as: girl.png, girl.mask.png or both."""
     if kind not in FORMATS:
         raise BadInput(f"format must be one of {', '.join(FORMATS)}", repr(kind))
-    behind = None
-    if options.background == "colour":
-        behind = parse_colour(options.colour)
-    elif options.background == "picture":
-        if background is None:
-            raise BadInput("background must come with a picture", "none", "Choose one.")
-        behind = read(background).image
     outputs: list[Output] = []
     if "cutout" in options.output:
-        outputs.append(Output(format=kind, background=behind))  # pyright: ignore
+        behind = behind_of(options, background)
+        outputs.append(
+            Output(
+                format=kind, background=behind, background_fit=options.background_fit,  # pyright: ignore
+                bars=parse_colour(options.colour),
+            )
+        )  # fmt: skip
     if "mask" in options.output:
         outputs.append(Output(suffix=".mask.png", mask_only=True))
     return Files(tuple(outputs))
+
+
+def behind_of(options: CutoutOptions, background: Any) -> Tensor | None:
+    """What results stand on: a colour 1×3×1×1, a picture, or nothing. Raises BadInput."""
+    if options.background == "transparent":
+        return None
+    if options.background == "colour":
+        return parse_colour(options.colour)
+    if background is None:
+        raise BadInput("background must come with a picture", "none", "Choose one.")
+    return read(background).image
 
 
 @dataclass(frozen=True)
@@ -223,9 +235,12 @@ class Files:
         return {}
 
 
-def settings_of(options: CutoutOptions, kind: str) -> dict[str, Any]:
+def settings_of(options: CutoutOptions, kind: str, background: Any = None) -> dict[str, Any]:
     """All that a result depends on, beside its picture."""
-    return {"model": options.model, "format": kind, **options.changed()}
+    given: dict[str, Any] = {"model": options.model, "format": kind, **options.changed()}
+    if options.background == "picture" and background is not None:
+        given["background_picture"] = hashlib.sha256(background.tobytes()).hexdigest()
+    return given
 
 
 def matte_of(picture: Picture, options: CutoutOptions) -> Matte:

@@ -227,6 +227,25 @@ def test_masks_beside_cutouts(page, folder, tmp_path):
     assert [path.name for path in (tmp_path / "masks").glob("*.png")] == ["a.mask.png"]
 
 
+def test_a_background_picture_is_fitted_and_remembered(page, folder, tmp_path):
+    """A wide green one, shown whole, leaves bars of the colour above and below."""
+    out = tmp_path / "out"
+    given = {
+        "toonout_folder_background": "picture", "toonout_folder_background_fit": "contain",
+        "toonout_folder_colour": "red", "toonout_folder_format": "png",
+    }  # fmt: skip
+    wide = Image.new("RGB", (96, 24), (0, 255, 0))
+    run_folder(page, folder / "sub", out, toonout_folder_background_picture=wide, **given)
+    with Image.open(out / "a.png") as picture:
+        assert picture.mode == "RGB"
+        assert all(abs(a - b) < 4 for a, b in zip(picture.getpixel((1, 1)), (255, 0, 0), strict=True))
+        assert all(abs(a - b) < 4 for a, b in zip(picture.getpixel((1, 64)), (0, 255, 0), strict=True))
+    again = {**given, "toonout_folder_background_picture": wide}
+    assert "1 done before" in run_folder(page, folder / "sub", out, **again)[-1]
+    again["toonout_folder_background_picture"] = Image.new("RGB", (96, 24), "blue")
+    assert "1 done before" not in run_folder(page, folder / "sub", out, **again)[-1]
+
+
 def test_uploads_keep_their_names(page, tmp_path):
     uploads = []
     for number, name in enumerate(("girl.png", "girl.jpg")):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal
@@ -75,3 +75,21 @@ def publish_numbered(
                 target.unlink()
             continue
         return done
+
+
+def publish_parts(parts: Sequence[Part], folder: Path, name: str) -> tuple[list[Path], list[str]]:
+    """Write files that belong together as `name` or `name_2` and on, each with its suffix: their
+    paths, and what is worth knowing. All are there at the end, or none."""
+    notes: list[str] = []
+    with ExitStack() as stack:
+        partials: list[Path] = []
+        for part in parts:
+            partials.append(stack.enter_context(partial_file(folder)))
+            with partials[-1].open("xb") as stream:
+                notes += part.encode(stream)
+
+        def names(number: int) -> list[Path]:
+            counted = name if number == 1 else f"{name}_{number}"
+            return [folder / f"{counted}{part.suffix}" for part in parts]
+
+        return publish_numbered(partials, names), notes

@@ -20,9 +20,10 @@ from ..toonout_core import (
 )
 from ..toonout_core.choosing import Choice, choose
 from ..toonout_core.imaging import Picture, read, to_pil
-from ..toonout_core.instance_files import Characters, FindOptions, finding
+from ..toonout_core.instance_files import Characters, FindOptions, InstanceFiles, Kind, finding
 from ..toonout_core.ops.regions import boxes_from_masks, crop, expand_box
 from ..toonout_core.overlay import draw_instances
+from ..toonout_core.publishing import Part
 from . import hosts, keeping_alpha
 from .cutting import SUBJECT
 from .host import WebUIHost
@@ -98,6 +99,12 @@ class Found:
     def mask(self, indices: list[int]) -> Image:
         """Their mask, RGB."""
         return keeping_alpha.mark_mask(to_pil(self.alpha(indices)))
+
+    def parts(self, indices: list[int], kinds: frozenset[Kind], margin_px: int) -> list[Part]:
+        """Files of these characters, under the numbers that the overlay shows."""
+        made = InstanceFiles(kinds, crop_px=margin_px).parts(self.characters, self.picture)
+        meant = tuple(f".instance{index:02d}." for index in indices)
+        return [part for part in made if part.suffix.startswith((*meant, ".overlay"))]
 
     def choose(self, numbers: str) -> list[int]:
         """Text such as "0, 2-4" → indices; empty: all. Raises BadInput."""

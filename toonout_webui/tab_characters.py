@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
+import threading
+from datetime import datetime
 from typing import Any
 
 import gradio as gr
 
-from ..toonout_core import ToonOutError
+from ..toonout_core import BadInput, ToonOutError
+from ..toonout_core.publishing import publish_parts
 from . import characters, hosts, previews, sending
 from .cutting import wish
-from .pipelines import default_model, model_names
+from .pipelines import PIPELINES, default_model, model_names
+from .tab_folder import output_folder
 
 MARGIN_PX = 8
+KINDS = ("masks", "mattes", "cutouts", "overlay")
+
+_lock = threading.Lock()
+_last: dict[Any, characters.Found] = {}  # one: what was shown last
 
 
 def elem_id(name: str) -> str:
@@ -37,10 +46,12 @@ def build() -> None:
             each = hosts.gallery(
                 label="Each by itself", elem_id=elem_id("each"), elem_classes=["toonout-checker"]
             )
+            kinds, save = _files()
             cutout, mask, buttons, colour = _chosen()
     start.click(
         run, [source, *inputs], [overlay, each, cutout, mask, status]
     )  # fmt: skip
+    save.click(save_files, [source, *inputs, kinds], [status])
     sending.connect(buttons, source, cutout, mask, colour)
 
 
@@ -66,6 +77,16 @@ def _inputs() -> list[Any]:
     return [detector, model, min_score, numbers]
 
 
+def _files() -> tuple[Any, Any]:
+    with gr.Row():
+        kinds = gr.CheckboxGroup(
+            choices=list(KINDS), value=["cutouts"], label="Files of each",
+            info="They go to toonout, in the host's folder of Extras.", elem_id=elem_id("kinds"),
+        )  # fmt: skip
+        save = gr.Button("Save files", elem_id=elem_id("save"))
+    return kinds, save
+
+
 def _chosen() -> tuple[Any, Any, dict[str, Any], Any]:
     with gr.Row():
         cutout = hosts.image(
@@ -85,12 +106,8 @@ def run(
 ) -> tuple[Any, list[Any], Any, Any, str]:
     """Overlay, cutouts of each, cutout and mask of those that were picked, status."""
     nothing: tuple[Any, list[Any], Any, Any] = (None, [], None, None)
-    if image is None:
-        return *nothing, previews.sentence("Choose a picture first.", "bad")
     try:
-        options = wish({"model": model})
-        with hosts.job("ToonOut"):
-            found = characters.find(image, detector, options, min_score=min_score)
+        found = find(image, detector, model, min_score)
         chosen = found.choose(numbers or "")
     except ToonOutError as error:
         return *nothing, previews.sentence(str(error), "bad")
@@ -98,6 +115,45 @@ def run(
     told = f"{len(found)} found ({found.instances.origin}), picked: {_spelled(chosen)}"
     overlay, cutout, mask = found.overlay_picture(), found.cutout(chosen), found.mask(chosen)
     return overlay, each, cutout, mask, previews.sentence(told, "good")
+
+
+def find(image: Any, detector: str, model: str, min_score: float) -> characters.Found:
+    """The characters; those that were found last are not looked for again. Raises ToonOutError."""
+    if image is None:
+        raise BadInput("a picture must be there", "none", "Choose a picture first.")
+    options = wish({"model": model})
+    digest = hashlib.sha256(image.tobytes()).hexdigest()
+    key = (digest, image.size, image.mode, detector, options, min_score)
+    with hosts.job("ToonOut"), _lock:
+        found = _last.get(key)
+        if found is None:
+            found = characters.find(image, detector, options, min_score=min_score)
+            _last.clear()
+            _last[key] = found
+        return found
+
+
+PIPELINES.also_forget(_last.clear)
+
+
+def save_files(
+    image: Any, detector: str, model: str, min_score: float, numbers: str, kinds: list[str] | None
+) -> str:
+    """A status: where the files of the characters lie that were picked."""
+    wanted = frozenset(kind for kind in KINDS if kind in (kinds or ()))
+    try:
+        found = find(image, detector, model, min_score)
+        if not wanted:
+            raise BadInput("there must be something to save", "none", "Choose what to save.")
+        parts = found.parts(found.choose(numbers or ""), wanted, MARGIN_PX)  # pyright: ignore
+        if not parts:
+            raise BadInput("there must be a character to save", "none")
+        folder = output_folder("")
+        paths, notes = publish_parts(parts, folder, f"{datetime.now():%Y%m%d-%H%M%S}")
+    except (ToonOutError, OSError) as error:
+        return previews.sentence(str(error), "bad")
+    told = [f"{len(paths)} files: {folder}", *(path.name for path in paths), *notes]
+    return previews.sentence("\n".join(told), "good")
 
 
 def _spelled(indices: list[int]) -> str:

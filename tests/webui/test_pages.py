@@ -238,8 +238,8 @@ def test_a_background_picture_is_fitted_and_remembered(page, folder, tmp_path):
     run_folder(page, folder / "sub", out, toonout_folder_background_picture=wide, **given)
     with Image.open(out / "a.png") as picture:
         assert picture.mode == "RGB"
-        assert all(abs(a - b) < 4 for a, b in zip(picture.getpixel((1, 1)), (255, 0, 0), strict=True))
-        assert all(abs(a - b) < 4 for a, b in zip(picture.getpixel((1, 64)), (0, 255, 0), strict=True))
+        for xy, colour in (((1, 1), (255, 0, 0)), ((1, 64), (0, 255, 0))):
+            assert picture.getpixel(xy) == pytest.approx(colour, abs=4)
     again = {**given, "toonout_folder_background_picture": wide}
     assert "1 done before" in run_folder(page, folder / "sub", out, **again)[-1]
     again["toonout_folder_background_picture"] = Image.new("RGB", (96, 24), "blue")
@@ -361,3 +361,32 @@ def test_characters_are_numbered_and_picked(page, monkeypatch):
     wrong = {**given, "toonout_characters_numbers": "7"}
     assert "7" in press(page, "toonout_characters_start", **wrong)[-1]
     assert "Choose a picture" in press(page, "toonout_characters_start")[-1]
+
+
+def test_characters_become_files_under_their_numbers(host, page, monkeypatch, tmp_path):
+    from tests.webui.test_routes import halves, two
+
+    asked = []
+
+    def counted(detector, download):
+        asked.append(detector)
+        return halves(detector, download)
+
+    monkeypatch.setattr(part("characters"), "_segmenter", counted)
+    host.opts.data["outdir_samples"] = str(tmp_path)
+    given = {"toonout_characters_source": two(), "toonout_characters_numbers": "1"}
+    press(page, "toonout_characters_start", **given)
+    given["toonout_characters_kinds"] = ["masks", "mattes", "cutouts", "overlay"]
+    for _ in range(2):
+        assert "4 files" in press(page, "toonout_characters_save", **given)
+    assert len(asked) == 1  # what the page shows is not found again
+    names = sorted(path.name.partition(".")[2] for path in (tmp_path / "toonout").iterdir())
+    once = ["cutout", "mask", "matte"]
+    assert names == sorted(2 * [*(f"instance01.{kind}.png" for kind in once), "overlay.png"])
+    for path in (tmp_path / "toonout").glob("*.cutout.png"):
+        with Image.open(path) as cutout:
+            assert cutout.mode == "RGBA"
+            assert cutout.width < two().width
+    given["toonout_characters_kinds"] = []
+    assert "Choose what to save" in press(page, "toonout_characters_save", **given)
+    assert "Choose a picture" in press(page, "toonout_characters_save")

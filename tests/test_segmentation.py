@@ -22,7 +22,7 @@ from tests.goldens import (
     shared_file,
     unpack,
 )
-from toonout_core import Segmenter, SegmentOptions, load_segmenter
+from toonout_core import Segmenter, SegmentOptions, load_segmenter, refining
 from toonout_core.errors import BadInput, UnknownModel
 from toonout_core.loading import LoadedNetwork
 from toonout_core.models import isnet, recognise, rtmdet_ins, unet, yolov8_seg
@@ -301,13 +301,20 @@ def with_refiner(segmenter: Segmenter, network: nn.Module, side: int) -> Segment
     return Segmenter(segmenter.loaded, segmenter.host, Refiner(refiner, segmenter.host))
 
 
-def test_a_refiner_that_agrees_changes_nothing(segmenter, thoughtless, picture, host):
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_a_refiner_that_agrees_changes_nothing(
+    segmenter, thoughtless, picture, host, monkeypatch, device
+):
+    """In batches too, as a GPU gets them; a CPU takes one at a time, which needs least memory."""
+    at_a_time = refining.per_step(torch.device(device))
+    assert at_a_time == (1 if device == "cpu" else 4)
+    monkeypatch.setattr(refining, "per_step", lambda _: at_a_time)
     coarse = segmenter.segment(picture, OURS)[0]
     host.steps.clear()
     refined = with_refiner(segmenter, thoughtless, 256).segment(picture, OURS)[0]
     assert torch.equal(refined.masks, coarse.masks)
     assert torch.equal(refined.scores, coarse.scores)
-    assert [len(batch) for batch in thoughtless.seen[:-1]] == [4] * (len(thoughtless.seen) - 1)
+    assert {len(batch) for batch in thoughtless.seen[:-1]} == {at_a_time}
     assert sum(host.steps[:-1]) == len(coarse)
 
 
@@ -316,7 +323,8 @@ def test_masks_are_the_fourth_channel_of_the_refiner(segmenter, thoughtless, pic
     """Order and number stay, and an empty one stays empty whatever the network says to it."""
     refined = with_refiner(segmenter, thoughtless, 256)
     found = refined.segment_masks(picture, some_masks(), replace(OURS, soft=soft))
-    assert torch.equal(thoughtless.seen[0][:, 3, :150, :220], (some_masks() > 0.5).float())
+    masks = torch.cat(thoughtless.seen)[:, 3, :150, :220]
+    assert torch.equal(masks, (some_masks() > 0.5).float())
     assert torch.equal(found.masks > 0.5, some_masks() > 0.5)
     thoughtless.forward = lambda image: torch.full_like(image[:, :1], 9.0)
     everywhere = refined.segment_masks(picture, some_masks(), replace(OURS, soft=soft))

@@ -55,8 +55,9 @@ class Refiner:
             self.host.progress(len(masks), label) as report,
             self.host.on_device(self.loaded.network, self._working_memory()) as device,
         ):
-            for start in range(0, len(masks), _PER_STEP):
-                part = views[start : start + _PER_STEP]
+            at_a_time = per_step(device)
+            for start in range(0, len(masks), at_a_time):
+                part = views[start : start + at_a_time]
                 pieces = [view.join(mask) for view, mask in zip(part, masks[start:], strict=False)]
                 alphas = self._alphas(torch.cat(pieces), device)
                 for view, alpha, out in zip(part, alphas, refined[start:], strict=False):
@@ -74,6 +75,11 @@ class Refiner:
     def _alphas(self, batch: Tensor, device: torch.device) -> Tensor:
         logits = self.loaded.network(batch.to(device, self.loaded.dtype))
         return logits.to(torch.float32).sigmoid().cpu()
+
+
+def per_step(device: torch.device) -> int:
+    """Instances that the refiner sees at a time: a CPU gains nothing from more, but for memory."""
+    return 1 if device.type == "cpu" else _PER_STEP
 
 
 def load_refiner(

@@ -28,7 +28,7 @@ RUN_TIME = {
 }
 # come with what is above, with an extra (`queue`, `sam`, `eval`) or with ComfyUI; no import needs
 # them
-OPTIONAL = {"tqdm", "aiohttp", "segment_anything", "faster_coco_eval"}
+OPTIONAL = {"av", "tqdm", "aiohttp", "segment_anything", "faster_coco_eval"}
 COMFYUI = {"comfy", "comfy_api", "folder_paths"}
 LATE = {"cv2", "huggingface_hub"} | OPTIONAL
 

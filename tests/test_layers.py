@@ -54,6 +54,7 @@ MAY_IMPORT = {
     # pictures to files
     "manifest": {"errors"},
     "report": {"errors"},
+    "clips": {"errors", "imaging"},
     "naming": set(),
     "publishing": set(),
     "writing": {"errors", "imaging", "publishing"},
@@ -64,7 +65,8 @@ MAY_IMPORT = {
     "instance_files": APPLICATION
     | {"asking", "coco", "instances", "overlay", "publishing", "sharing", "writing"},
     # what one does with the pipelines
-    "synthesis": APPLICATION | {"coco", "instances", "manifest", "naming", "publishing", "writing"},
+    "synthesis": APPLICATION
+    | {"clips", "coco", "instances", "manifest", "naming", "publishing", "writing"},
     "evaluation": APPLICATION
     | {"naming", "publishing", "synthesis", "writing"}
     | {"asking", "coco", "instance_files", "instances", "sharing"},
@@ -95,6 +97,7 @@ FOR_HOSTS = {
 # the WebUI also works through folders, as the shell does, and lists and fetches weight files
 FOR_WEBUI = FOR_HOSTS | {
     "batch",
+    "clips",
     "destination",
     "downloading",
     "instance_files",

@@ -3,28 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 from torch import Tensor
 from torch.nn import functional
 
+from ..clips import VIDEO_SUFFIXES, frames_of
 from ..errors import BadInput
-from ..imaging import from_array, read_frames, reverse_colours
 from ..naming import IMAGE_SUFFIXES
 from ..ops.regions import boxes_from_masks, crop, expand_box
 from .key_colour import Key
 from .keying import Keyed, estimate_key, extract
 from .options import ClipOptions, KeyOptions
-
-Array = npt.NDArray[Any]
-
-VIDEO_SUFFIXES = frozenset({".mp4", ".webm", ".mov", ".mkv", ".avi", ".m4v"})
 
 _KEY_FRAMES = 9  # the key is taken from
 _THUMBNAIL = 32
@@ -104,35 +96,6 @@ def clip_key(path: Path, options: KeyOptions) -> Key:
     if not kept:
         raise BadInput(f"{path} must hold frames", "none")
     return estimate_key(kept, options)
-
-
-def frames_of(path: Path) -> Iterator[Tensor]:
-    """1×3×H×W in [0, 1] each, of a picture, an animated picture or a video."""
-    if path.suffix.lower() not in VIDEO_SUFFIXES:
-        for picture in read_frames(path):
-            yield picture.image
-        return
-    with _video(path) as video:
-        while True:
-            there, frame = video.read()
-            if not there:
-                return
-            yield reverse_colours(from_array(np.asarray(frame)))
-
-
-@contextmanager
-def _video(path: Path) -> Iterator[Any]:
-    import cv2
-
-    if not path.is_file():
-        raise BadInput("a clip must exist", f"no file at {path}")
-    video = cv2.VideoCapture(str(path))
-    try:
-        if not video.isOpened():
-            raise BadInput(f"{path} must be a video that OpenCV reads", "something else")
-        yield video
-    finally:
-        video.release()
 
 
 def cut_sides(alpha: Tensor) -> str:

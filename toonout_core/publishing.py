@@ -25,10 +25,13 @@ class Part:
 
 
 @contextmanager
-def partial_file(folder: Path) -> Iterator[Path]:
-    """A name in `folder` to write to before publishing; what is left there at the end goes."""
+def partial_file(folder: Path, ending: str = "") -> Iterator[Path]:
+    """A name in `folder` to write to before publishing; what is left there at the end goes.
+
+    `ending`: for writers that go by the file's name.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f".{secrets.token_hex(8)}{PARTIAL_SUFFIX}"
+    path = folder / f".{secrets.token_hex(8)}{PARTIAL_SUFFIX}{ending}"
     try:
         yield path
     finally:

@@ -6,7 +6,7 @@ from typing import Any
 
 import gradio as gr
 
-from . import tab_characters, tab_folder, tab_models, tab_picture
+from . import tab_characters, tab_clip, tab_folder, tab_models, tab_picture
 
 
 def on_ui_tabs() -> list[tuple[Any, str, str]]:
@@ -18,6 +18,8 @@ def on_ui_tabs() -> list[tuple[Any, str, str]]:
             tab_characters.build()
         with gr.TabItem("Folder", elem_id="toonout_tab_folder"):
             tab_folder.build()
+        with gr.TabItem("Clip", elem_id="toonout_tab_clip"):
+            tab_clip.build()
         with gr.TabItem("Models", elem_id="toonout_tab_models"):
             tab_models.build()
     return [(blocks, "ToonOut", "toonout_tab")]

@@ -90,7 +90,7 @@ def webm_writer(path: Path, rate: float) -> Iterator[Add]:
     if not writes_webm():
         raise BadInput(
             "webm needs the package av", "none",
-            'Install it (pip install "av"), or save png or mp4.',
+            "Install it, or save png or mp4.",
         )  # fmt: skip
     import av
 

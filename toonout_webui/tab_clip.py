@@ -127,8 +127,7 @@ def one(name: str, path: Path, kind: str, options: CutoutOptions, background: An
         if not count and not _stop.is_set():
             raise BadInput(f"{name} must hold frames", "none")
         if _stop.is_set() and kind != "png":
-            yield f"{name}: stopped after {count} frames, nothing is kept"
-            return
+            raise Cancelled(f"{name}: stopped after {count} frames, nothing is kept.")
         results = ", ".join(map(str, finish()))
     told = f"stopped after {count} frames" if _stop.is_set() else f"{count} frames"
     yield f"{name}: {told}: {results}"

@@ -90,6 +90,20 @@ def test_stop_keeps_frames_and_drops_videos(page, clip, tmp_path, kind):
     assert results(tmp_path) == (["walk/walk_00001.png"] if kind == "png" else [])
 
 
+@pytest.mark.parametrize("kind", ["mp4", "webm"])
+def test_the_hosts_interrupt_before_the_first_frame(page, clip, tmp_path, monkeypatch, kind):
+    if kind == "webm":
+        pytest.importorskip("av")
+
+    def stopped(*arguments):
+        raise part("tab_clip").Cancelled("Stopped, as you asked.")
+
+    monkeypatch.setattr(part("tab_clip"), "cut", stopped)
+    (line,) = run(page, clip, kind, background="colour")
+    assert "walk: stopped after 0 frames" in line
+    assert results(tmp_path) == []
+
+
 @pytest.mark.parametrize(
     ("kind", "values", "sentence"),
     [

@@ -7,7 +7,7 @@ from typing import Any
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..toonout_core.crops import CropOptions, crop_frames
+from ..toonout_core.characters.crops import CropOptions, crop_frames
 from ..toonout_core.imaging import from_comfy, mask_to_comfy, to_comfy
 from .found import as_frames, matched_frames
 from .types import CATEGORY, CropLink, InstancesLink, schema, widget

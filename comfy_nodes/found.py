@@ -10,7 +10,7 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..toonout_core import Instances
-from ..toonout_core.crops import cover
+from ..toonout_core.characters.crops import cover
 from ..toonout_core.errors import BadInput
 from ..toonout_core.imaging import mask_to_comfy, to_comfy
 from .types import Boxes, InstancesLink
@@ -127,7 +127,7 @@ def _black(frames: Frames) -> Tensor:
 
 def preview(image: Tensor, frames: Frames) -> Tensor:
     """IMAGE with numbers."""
-    from ..toonout_core.overlay import draw_instances
+    from ..toonout_core.characters.overlay import draw_instances
 
     pairs = zip(image.split(1), frames, strict=True)
     return to_comfy(torch.cat([draw_instances(picture, found) for picture, found in pairs]))

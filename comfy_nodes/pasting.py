@@ -6,10 +6,10 @@ import torch
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..toonout_core.crops import CropRegion
+from ..toonout_core.characters.crops import CropRegion
+from ..toonout_core.characters.pasting import paste_crops
 from ..toonout_core.errors import BadInput
 from ..toonout_core.imaging import from_comfy, mask_from_comfy, mask_to_comfy, to_comfy
-from ..toonout_core.pasting import paste_crops
 from .types import CATEGORY, CropLink, schema, widget
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from comfy_api.latest import io
 
-from ..toonout_core.crops import CropRegion
-from ..toonout_core.prompts import (
+from ..toonout_core.characters.crops import CropRegion
+from ..toonout_core.characters.prompts import (
     BACKGROUND_TAGS,
     PromptOptions,
     has_separator,

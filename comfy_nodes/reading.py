@@ -16,7 +16,7 @@ from comfy_api.latest import io
 
 from ..toonout_core.errors import BadInput
 from ..toonout_core.imaging import read, to_comfy
-from ..toonout_core.naming import find_sources
+from ..toonout_core.output.naming import find_sources
 from .host import ComfyHost
 from .types import CATEGORY, schema, widget
 

@@ -13,7 +13,7 @@ from comfy_api.latest import io, ui
 from torch import Tensor
 
 from ..toonout_core.imaging import Metadata, from_comfy, mask_from_comfy
-from ..toonout_core.writing import Format, encode, numbered, partial_file, publish_numbered
+from ..toonout_core.output.writing import Format, encode, numbered, partial_file, publish_numbered
 from .batches import check_size, matched
 from .host import ComfyHost
 from .types import CATEGORY, schema, widget

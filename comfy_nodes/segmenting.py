@@ -8,7 +8,7 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..toonout_core import SegmentOptions
-from ..toonout_core.choosing import TidyOptions, tidy
+from ..toonout_core.characters.choosing import TidyOptions, tidy
 from ..toonout_core.imaging import from_comfy
 from ..toonout_core.ops.adjust import AdjustOptions
 from .found import (

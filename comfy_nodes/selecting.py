@@ -9,7 +9,7 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..toonout_core import Instances
-from ..toonout_core.choosing import (
+from ..toonout_core.characters.choosing import (
     Choice,
     TidyOptions,
     boxes_of_frame,

@@ -9,7 +9,13 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..toonout_core import Instances, SegmentOptions
-from ..toonout_core.choosing import TidyOptions, boxes_of_frame, parse_boxes, parse_points, tidy
+from ..toonout_core.characters.choosing import (
+    TidyOptions,
+    boxes_of_frame,
+    parse_boxes,
+    parse_points,
+    tidy,
+)
 from ..toonout_core.errors import BadInput
 from ..toonout_core.imaging import from_comfy, mask_from_comfy
 from ..toonout_core.ops.adjust import AdjustOptions

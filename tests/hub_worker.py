@@ -14,8 +14,9 @@ from unittest import mock
 import huggingface_hub.file_download  # noqa: F401 (long imports first, before any job)
 from huggingface_hub import constants, utils
 
-from toonout_core import downloading, locating, weights
+from toonout_core import weights
 from toonout_core.errors import ToonOutError
+from toonout_core.weight_files import downloading, locating
 
 
 class Stop(Exception):

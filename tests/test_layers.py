@@ -11,9 +11,7 @@ ROOT = Path(__file__).resolve().parents[1]
 CORE = ROOT / "toonout_core"
 
 PIPELINE = {"errors", "host", "imaging", "results", "weights", "loading", "ops"}
-APPLICATION = PIPELINE | {"matting"}
-# from a name to a verified file, a step each: loading stands on all of them
-WEIGHT_FILES = {"errors", "host", "weights", "models", "fingerprints", "reading", "locking"}
+APPLICATION = PIPELINE | {"matting", "instances", "output"}
 
 # part of the core -> the parts that it may import
 MAY_IMPORT = {
@@ -25,53 +23,20 @@ MAY_IMPORT = {
     "ops": {"errors", "imaging"},
     "results": {"errors", "imaging", "ops"},
     "instances": {"errors", "imaging", "ops"},
-    "choosing": {"errors", "instances", "ops", "sharing"},
-    "crops": {"errors", "instances", "ops"},
-    "pasting": {"crops", "errors", "ops"},
-    "prompts": {"errors"},
-    # weight files
-    "locking": {"errors"},
-    "unpickling": {"errors"},
-    "reading": {"errors", "models", "unpickling"},
-    "fingerprints": {"errors", "host", "locking"},
-    "hub": {"errors", "weights"},
-    "locating": WEIGHT_FILES | {"hub"},
-    "downloading": WEIGHT_FILES | {"locating", "hub"},
-    "loading": WEIGHT_FILES | {"locating", "downloading"},
-    "converting": WEIGHT_FILES | {"locating", "downloading", "loading"},
+    # from a name to a network
+    "weight_files": {"errors", "host", "weights", "models"},
+    "loading": {"errors", "host", "weights", "models", "weight_files"},
+    "converting": {"errors", "host", "weights", "models", "weight_files", "loading"},
     # pipelines
     "matting": PIPELINE,
-    "finding": {"errors", "ops", "models", "loading"},
-    "asking": {"errors", "imaging", "instances", "ops"},
-    "refining": APPLICATION | {"asking", "instances"},
-    "sharing": {"errors", "host", "instances", "ops"},
-    "regional": APPLICATION | {"asking", "instances", "refining", "sharing"},
-    "segmentation": APPLICATION | {"asking", "instances", "finding", "refining", "regional"},
-    "overlay": {"errors", "imaging", "ops", "instances"},
-    "coco": {"errors", "instances"},
-    "anything": PIPELINE | {"locating", "reading", "models"},
-    "fusion": {"errors", "ops", "instances"},
+    "segmentation": PIPELINE | {"matting", "instances", "models", "weight_files"},
+    "characters": {"errors", "imaging", "instances", "ops", "segmentation"},
     # pictures to files
-    "manifest": {"errors"},
-    "report": {"errors"},
-    "clips": {"errors", "imaging"},
-    "naming": set(),
-    "publishing": set(),
-    "writing": {"errors", "imaging", "publishing"},
-    "destination": {"errors", "manifest", "naming", "publishing", "report"},
-    "output": APPLICATION | {"publishing", "writing"},
-    "batch": APPLICATION
-    | {"destination", "manifest", "naming", "output", "publishing", "report", "writing"},
-    "instance_files": APPLICATION
-    | {"asking", "coco", "instances", "overlay", "publishing", "sharing", "writing"},
+    "output": PIPELINE | {"matting", "instances", "segmentation", "characters"},
     # what one does with the pipelines
-    "synthesis": APPLICATION
-    | {"clips", "coco", "instances", "manifest", "naming", "publishing", "writing"},
-    "evaluation": APPLICATION
-    | {"naming", "publishing", "synthesis", "writing"}
-    | {"asking", "coco", "instance_files", "instances", "sharing"},
-    "training": APPLICATION
-    | {"models", "evaluation", "synthesis", "naming", "publishing", "writing"},
+    "synthesis": APPLICATION,
+    "evaluation": APPLICATION | {"segmentation", "synthesis"},
+    "training": APPLICATION | {"models", "evaluation", "synthesis"},
     # the shell
     "cli": None,  # anything
     "__main__": {"cli"},
@@ -80,34 +45,17 @@ MAY_IMPORT = {
 
 # what the skins of ComfyUI and the WebUI may know of the core, beside its public names
 FOR_HOSTS = {
-    "choosing",
-    "crops",
+    "characters",
     "errors",
     "evaluation",
     "host",
     "imaging",
-    "naming",
     "ops",
-    "overlay",
-    "pasting",
-    "prompts",
-    "weights",
-    "writing",
-}
-# the WebUI also works through folders, as the shell does, and lists and fetches weight files
-FOR_WEBUI = FOR_HOSTS | {
-    "batch",
-    "clips",
-    "destination",
-    "downloading",
-    "instance_files",
-    "loading",
-    "locating",
-    "manifest",
     "output",
-    "publishing",
-    "report",
+    "weights",
 }
+# the WebUI also lists and fetches weight files
+FOR_WEBUI = FOR_HOSTS | {"loading", "weight_files"}
 
 HOST_MODULES = {
     "comfy",
@@ -179,8 +127,8 @@ def test_core_imports_only_downwards(path: Path):
         ("weights", ("<core>",), "from .models import ARCHITECTURES"),
         ("matting", ("<core>",), "import folder_paths"),
         ("matting", ("<core>",), "from comfy.utils import ProgressBar"),
-        ("batch", ("<core>",), "from .cli import main"),
-        ("batch", ("<core>",), "from toonout_core.errors import BadInput"),
+        ("output", ("<core>", "output"), "from ..cli import main"),
+        ("output", ("<core>", "output"), "from toonout_core.errors import BadInput"),
     ],
 )
 def test_planted_violations_are_seen(part, package, source):

@@ -17,16 +17,17 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 from tests.fake_host import FakeHost, StopFromHost
-from toonout_core import locating, weights
+from toonout_core import weights
 from toonout_core.converting import average, convert
 from toonout_core.errors import BadInput, CorruptWeights, DownloadFailed, UnknownModel
-from toonout_core.fingerprints import Fingerprints
 from toonout_core.loading import load_network
-from toonout_core.locating import WEIGHTS_KEY
 from toonout_core.models import recognise
 from toonout_core.models.birefnet import BiRefNet
 from toonout_core.models.unet import UNet
-from toonout_core.reading import read_state
+from toonout_core.weight_files import locating
+from toonout_core.weight_files.fingerprints import Fingerprints
+from toonout_core.weight_files.locating import WEIGHTS_KEY
+from toonout_core.weight_files.reading import read_state
 
 TINY_BIREFNET = {
     "dim": 4,

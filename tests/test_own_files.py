@@ -11,10 +11,11 @@ import torch
 from torch import nn
 
 from tests.fake_host import FakeHost
-from toonout_core import SegmentOptions, load_segmenter, locating, weights
+from toonout_core import SegmentOptions, load_segmenter, weights
 from toonout_core.models.isnet import ISNet
 from toonout_core.models.rtmdet_ins import RTMDetIns
-from toonout_core.refining import Refiner
+from toonout_core.segmentation.refining import Refiner
+from toonout_core.weight_files import locating
 
 NARROW = {"widths": (8, 8, 16, 16, 32), "depths": (1, 1, 1, 1), "neck_channels": 8}
 NARROW |= {"neck_blocks": 1, "channels": 8, "mask_channels": 8}

@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from toonout_core import __version__, load_matting, load_segmenter  # noqa: E402
-from toonout_core.asking import SegmentOptions  # noqa: E402
+from toonout_core.characters.overlay import draw_instances  # noqa: E402
 from toonout_core.cli.options import add_device_options, open_host  # noqa: E402
 from toonout_core.errors import ToonOutError  # noqa: E402
 from toonout_core.evaluation.instance_bench import (  # noqa: E402
@@ -30,11 +30,11 @@ from toonout_core.evaluation.instance_bench import (  # noqa: E402
     markdown,
 )
 from toonout_core.instances import Instances  # noqa: E402
-from toonout_core.overlay import draw_instances  # noqa: E402
-from toonout_core.regional import RegionSegmenter  # noqa: E402
+from toonout_core.output.writing import write  # noqa: E402
+from toonout_core.segmentation.asking import SegmentOptions  # noqa: E402
+from toonout_core.segmentation.regional import RegionSegmenter  # noqa: E402
 from toonout_core.synthesis.cutouts import read_library  # noqa: E402
 from toonout_core.synthesis.instance_scenes import InstanceScene  # noqa: E402
-from toonout_core.writing import write  # noqa: E402
 
 
 def read_arguments() -> argparse.Namespace:

@@ -12,8 +12,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .anything import SegmentAnythingOptions, segment_anything
-    from .asking import InstanceSegmenter, SegmentOptions
     from .errors import (
         BadInput,
         Cancelled,
@@ -22,16 +20,18 @@ if TYPE_CHECKING:
         ToonOutError,
         UnknownModel,
     )
-    from .fusion import FusionOptions, fuse
     from .host import Host, LocalHost
     from .instances import Instances
     from .loading import Precision
     from .matting import Fit, ForegroundOptions, Matting, load_matting
     from .ops.foreground import estimate_foreground
-    from .regional import RegionSegmenter
     from .results import Matte
-    from .segmentation import Segmenter, load_segmenter
-    from .sharing import ShareOptions, share_matte
+    from .segmentation.anything import SegmentAnythingOptions, segment_anything
+    from .segmentation.asking import InstanceSegmenter, SegmentOptions
+    from .segmentation.fusion import FusionOptions, fuse
+    from .segmentation.regional import RegionSegmenter
+    from .segmentation.segmenter import Segmenter, load_segmenter
+    from .segmentation.sharing import ShareOptions, share_matte
     from .weights import WEIGHTS, Weights
 
 __version__ = "0.1.0"
@@ -69,8 +69,8 @@ __all__ = [
 ]
 
 _HOMES = {
-    "anything": ("SegmentAnythingOptions", "segment_anything"),
-    "asking": ("InstanceSegmenter", "SegmentOptions"),
+    "segmentation.anything": ("SegmentAnythingOptions", "segment_anything"),
+    "segmentation.asking": ("InstanceSegmenter", "SegmentOptions"),
     "errors": (
         "BadInput",
         "Cancelled",
@@ -79,16 +79,16 @@ _HOMES = {
         "ToonOutError",
         "UnknownModel",
     ),
-    "fusion": ("FusionOptions", "fuse"),
+    "segmentation.fusion": ("FusionOptions", "fuse"),
     "host": ("Host", "LocalHost"),
     "instances": ("Instances",),
     "loading": ("Precision",),
     "matting": ("Fit", "ForegroundOptions", "Matting", "load_matting"),
     "ops.foreground": ("estimate_foreground",),
-    "regional": ("RegionSegmenter",),
+    "segmentation.regional": ("RegionSegmenter",),
     "results": ("Matte",),
-    "segmentation": ("Segmenter", "load_segmenter"),
-    "sharing": ("ShareOptions", "share_matte"),
+    "segmentation.segmenter": ("Segmenter", "load_segmenter"),
+    "segmentation.sharing": ("ShareOptions", "share_matte"),
     "weights": ("WEIGHTS", "Weights"),
 }
 

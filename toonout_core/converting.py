@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from .errors import BadInput
-from .fingerprints import Fingerprints
 from .host import Host
 from .loading import DTYPES, cast_floats
-from .locating import WEIGHTS_KEY, identify
 from .models import recognise
-from .reading import CONFIG_KEY, read_state
+from .weight_files.fingerprints import Fingerprints
+from .weight_files.locating import WEIGHTS_KEY, identify
+from .weight_files.reading import CONFIG_KEY, read_state
 
 Dtype = Literal["fp32", "fp16", "bf16"]
 

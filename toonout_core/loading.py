@@ -11,14 +11,14 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from .downloading import download as fetch
-from .downloading import refuse
 from .errors import BadInput, CorruptWeights, DownloadFailed, UnknownModel
-from .fingerprints import Fingerprints
 from .host import Host
-from .locating import WEIGHTS_KEY, find_file, find_path, identify
 from .models import Architecture, recognise
-from .reading import CONFIG_KEY, read_state
+from .weight_files.downloading import download as fetch
+from .weight_files.downloading import refuse
+from .weight_files.fingerprints import Fingerprints
+from .weight_files.locating import WEIGHTS_KEY, find_file, find_path, identify
+from .weight_files.reading import CONFIG_KEY, read_state
 from .weights import Fit, PatchOrder, Task, Weights, find
 
 log = logging.getLogger("toonout")

@@ -18,12 +18,18 @@ from ..toonout_core import (
     SegmentOptions,
     load_segmenter,
 )
-from ..toonout_core.choosing import Choice, choose
+from ..toonout_core.characters.choosing import Choice, choose
+from ..toonout_core.characters.overlay import draw_instances
 from ..toonout_core.imaging import Picture, read, to_pil
-from ..toonout_core.instance_files import Characters, FindOptions, InstanceFiles, Kind, finding
 from ..toonout_core.ops.regions import boxes_from_masks, crop, expand_box
-from ..toonout_core.overlay import draw_instances
-from ..toonout_core.publishing import Part
+from ..toonout_core.output.instance_files import (
+    Characters,
+    FindOptions,
+    InstanceFiles,
+    Kind,
+    finding,
+)
+from ..toonout_core.output.publishing import Part
 from . import hosts, keeping_alpha
 from .cutting import SUBJECT
 from .host import WebUIHost

@@ -18,8 +18,8 @@ from ..toonout_core.ops.adjust import AdjustOptions
 from ..toonout_core.ops.compositing import parse_colour
 from ..toonout_core.ops.placing import fit_background
 from ..toonout_core.ops.regions import boxes_from_masks, crop, expand_box
-from ..toonout_core.output import adjusting, observations
-from ..toonout_core.writing import encode
+from ..toonout_core.output.cutouts import adjusting, observations
+from ..toonout_core.output.writing import encode
 from . import keeping_alpha
 from .options import CutoutOptions
 from .pipelines import PIPELINES, default_model

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from ..toonout_core import WEIGHTS, Matting, UnknownModel, load_matting
 from ..toonout_core.loading import locate
-from ..toonout_core.locating import weight_files
+from ..toonout_core.weight_files.locating import weight_files
 from . import hosts
 from .host import WebUIHost
 from .options import DEFAULT_MODEL, CutoutOptions, Precision

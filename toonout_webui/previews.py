@@ -13,7 +13,7 @@ from torch import Tensor
 from ..toonout_core import Matte
 from ..toonout_core.ops.compositing import checkerboard, over
 from ..toonout_core.ops.resizing import resize
-from ..toonout_core.writing import encode
+from ..toonout_core.output.writing import encode
 
 LONGEST_PX = 1024
 

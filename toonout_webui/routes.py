@@ -26,7 +26,7 @@ from ..toonout_core import (
     UnknownModel,
     __version__,
 )
-from ..toonout_core.locating import find_file
+from ..toonout_core.weight_files.locating import find_file
 from . import characters, hosts
 from .admission import LimitedRoute, dependencies, require_size
 from .cutting import Cut, cut, cutout_png, png, wish

@@ -12,9 +12,16 @@ import gradio as gr
 from torch import Tensor
 
 from ..toonout_core import BadInput, Cancelled, ToonOutError
-from ..toonout_core.clips import Add, mp4_writer, pictures_of, timing, webm_writer, writes_webm
-from ..toonout_core.publishing import partial_file, publish_numbered
-from ..toonout_core.writing import write
+from ..toonout_core.output.clips import (
+    Add,
+    mp4_writer,
+    pictures_of,
+    timing,
+    webm_writer,
+    writes_webm,
+)
+from ..toonout_core.output.publishing import partial_file, publish_numbered
+from ..toonout_core.output.writing import write
 from . import hosts, previews, widgets
 from .cutting import Cut, cut, wish
 from .options import CutoutOptions

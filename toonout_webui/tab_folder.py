@@ -14,15 +14,15 @@ from modules import shared
 from torch import Tensor
 
 from ..toonout_core import BadInput, Cancelled, Matte, ToonOutError
-from ..toonout_core.batch import Batch
-from ..toonout_core.destination import Destination
 from ..toonout_core.imaging import Picture, read
-from ..toonout_core.manifest import Manifest
-from ..toonout_core.naming import Found, Source, find_sources
 from ..toonout_core.ops.compositing import parse_colour
-from ..toonout_core.output import Output
-from ..toonout_core.publishing import Part
-from ..toonout_core.report import Report, Result
+from ..toonout_core.output.batch import Batch
+from ..toonout_core.output.cutouts import Output
+from ..toonout_core.output.destination import Destination
+from ..toonout_core.output.manifest import Manifest
+from ..toonout_core.output.naming import Found, Source, find_sources
+from ..toonout_core.output.publishing import Part
+from ..toonout_core.output.report import Report, Result
 from . import hosts, previews, widgets
 from .cutting import cropped, cut_to_matte, wish
 from .options import CutoutOptions

@@ -12,9 +12,9 @@ from typing import Any
 import gradio as gr
 
 from ..toonout_core import WEIGHTS, Cancelled, ToonOutError, Weights
-from ..toonout_core.downloading import download
 from ..toonout_core.host import Step
-from ..toonout_core.locating import find_file
+from ..toonout_core.weight_files.downloading import download
+from ..toonout_core.weight_files.locating import find_file
 from . import hosts, previews
 from .host import WebUIHost, weight_dirs
 from .pipelines import PIPELINES

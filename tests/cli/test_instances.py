@@ -12,9 +12,9 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from tests.torture import BROKEN, EXPECTED, plant_torture
-from toonout_core import sharing
-from toonout_core.coco import decode_mask, pictures_of
 from toonout_core.models.unet import UNet
+from toonout_core.output.coco import decode_mask, pictures_of
+from toonout_core.segmentation import sharing
 
 
 @pytest.fixture(scope="session")
@@ -184,7 +184,7 @@ def test_interrupted_and_resumed(instances, tmp_path, monkeypatch):
         return share(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr("toonout_core.instance_files.share_matte", stop_at_the_third)
+        patch.setattr("toonout_core.output.instance_files.share_matte", stop_at_the_third)
         shell = instances(root, "-o", out)
     assert shell.code == 130
     assert [image["file_name"] for image in document(out)["images"]] == ["0.png", "1.png"]
@@ -315,9 +315,9 @@ def test_rgba_pictures(instances, tmp_path):
 
 
 def test_the_choices_are_those_of_the_core():
-    from toonout_core import instance_files
     from toonout_core import instances as core
     from toonout_core.cli import instances as verb
+    from toonout_core.output import instance_files
 
     assert verb.Kind == instance_files.Kind
     assert verb.Order == core.Order
@@ -342,8 +342,8 @@ def test_both_networks_of_the_default_are_named_in_the_table():
 
 def test_whom_to_trust(instances, model, tmp_path, monkeypatch):
     """A segmenter that sees the left half of a disc only, where the matte sees two discs."""
-    from toonout_core import segmentation
     from toonout_core.instances import Instances
+    from toonout_core.segmentation import segmenter
 
     light = draw_discs(tmp_path / "two.png", (25, 30), (75, 30))
     half = torch.from_numpy(light & (np.arange(96) < 25))
@@ -354,7 +354,7 @@ def test_whom_to_trust(instances, model, tmp_path, monkeypatch):
         def __call__(self, picture, options):
             return Instances.from_masks(half[None])
 
-    monkeypatch.setattr(segmentation, "load_segmenter", lambda *_, **__: HalfBlind())
+    monkeypatch.setattr(segmenter, "load_segmenter", lambda *_, **__: HalfBlind())
     sums = {}
     for trust in ("auto", "matte", "masks"):
         options = ("--trust", trust, "--matte", model, "--save", "mattes")

@@ -9,9 +9,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from toonout_core import host as host_module
-from toonout_core import locating
 from toonout_core.cli import main
 from toonout_core.models.unet import UNet
+from toonout_core.weight_files import locating
 
 
 @pytest.fixture(autouse=True)

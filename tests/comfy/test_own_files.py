@@ -19,7 +19,7 @@ def test_two_files_in_the_models_folder_are_enough(nodes, host, monkeypatch, fol
     place = host.models / folder
     place.mkdir(parents=True, exist_ok=True)
     write_pair(place, full=False, side_px=64)
-    for name in ("weights", "locating"):
+    for name in ("weights", "weight_files.locating"):
         module = import_module(f"{PACK}.toonout_core.{name}")
         monkeypatch.setattr(module, "WEIGHTS", of_that_size(place))
     load = nodes["ToonOut_LoadSegmenter"].execute
@@ -39,7 +39,7 @@ def test_checkpoints_of_segment_anything_are_found(nodes, host):
     (place / "sam_vit_b_01ec64.pth").write_bytes(b"")
     comfy = sys.modules[f"{PACK}.comfy_nodes.host"].ComfyHost()
     assert place in comfy.weight_dirs()
-    anything = import_module(f"{PACK}.toonout_core.anything")
+    anything = import_module(f"{PACK}.toonout_core.segmentation.anything")
     error = sys.modules[f"{PACK}.toonout_core.errors"].CorruptWeights
     with pytest.raises(error, match=r"sam_vit_b_01ec64\.pth must be .* but is empty"):
         anything.segment_anything(torch.rand(1, 3, 8, 8), "sam_vit_b", comfy)

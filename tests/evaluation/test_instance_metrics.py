@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from tests.goldens import DATA, shared_file
-from toonout_core.coco import dataset, decode_mask, to_annotations
 from toonout_core.errors import ToonOutError
 from toonout_core.evaluation.instance_metrics import (
     average_precision,
@@ -19,6 +18,7 @@ from toonout_core.evaluation.instance_metrics import (
     mask_iou,
 )
 from toonout_core.instances import Instances
+from toonout_core.output.coco import dataset, decode_mask, to_annotations
 
 RECORDED = json.loads((DATA / "instance_metrics.json").read_text("utf-8"))
 THEIR_NAMES = {"box": "bbox", "mask": "segm", "boundary": "boundary"}

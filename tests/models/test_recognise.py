@@ -16,7 +16,7 @@ from toonout_core.models.isnet import ISNet
 from toonout_core.models.rtmdet_ins import RTMDetIns
 from toonout_core.models.unet import UNet
 from toonout_core.models.yolov8_seg import YoloV8Seg
-from toonout_core.reading import read_state
+from toonout_core.weight_files.reading import read_state
 
 SMALL_BIREFNET = {"dim": 4, "depths": (1, 1, 1, 1), "heads": (1, 1, 1, 1), "window": 3}
 NETWORKS = {

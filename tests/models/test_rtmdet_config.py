@@ -14,7 +14,7 @@ from tests.models.test_rtmdet_ins import cloned, network
 from toonout_core.converting import convert
 from toonout_core.loading import load_network
 from toonout_core.models.rtmdet_ins.config import Settings, read_assignments, read_settings
-from toonout_core.reading import CONFIG_KEY, read_state
+from toonout_core.weight_files.reading import CONFIG_KEY, read_state
 
 TEXT = """
 # comment

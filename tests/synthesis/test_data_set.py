@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from tests.art import write_library
-from toonout_core.coco import decode_mask
 from toonout_core.errors import BadInput
 from toonout_core.imaging import read
 from toonout_core.instances import Instances
+from toonout_core.output.coco import decode_mask
 from toonout_core.synthesis.cutouts import find_art
 from toonout_core.synthesis.data_set import DataSet, write_scenes
 from toonout_core.synthesis.options import SceneOptions

@@ -10,8 +10,8 @@ import torch
 from PIL import Image
 
 from tests.art import write_library
-from toonout_core.clips import frames_of
 from toonout_core.errors import BadInput
+from toonout_core.output.clips import frames_of
 from toonout_core.synthesis.cutouts import find_art
 from toonout_core.synthesis.key_colour import hue_of, screen_colours
 from toonout_core.synthesis.keyed_clips import clip_key, cropped, cut_sides, key_frames

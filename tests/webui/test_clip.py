@@ -61,7 +61,7 @@ def test_a_clip_becomes_a_folder_of_frames(host, page, clip, tmp_path):
 
 
 def test_mp4_on_a_colour(page, clip, tmp_path):
-    from toonout_core.clips import frames_of
+    from toonout_core.output.clips import frames_of
 
     run(page, clip, "mp4", background="colour", colour="#00ff00", output="cutout + mask")
     assert results(tmp_path) == ["walk.mask.mp4", "walk.mp4"]

@@ -20,7 +20,7 @@ from .terminal import say
 if TYPE_CHECKING:
     from ..evaluation.comparing import Variant
     from ..host import LocalHost
-    from ..naming import Source
+    from ..output.naming import Source
 
 _FORMATS = ("fp32", "fp16", "bf16")
 
@@ -71,8 +71,8 @@ def add_parser(verbs: Verbs) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Write the sheets, print the table."""
     from ..evaluation.comparing import comparison_table
-    from ..naming import find_sources
     from ..ops.compositing import parse_colour
+    from ..output.naming import find_sources
 
     colours = [colour.strip() for colour in arguments.colours.split(",")]
     for colour in colours:

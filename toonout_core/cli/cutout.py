@@ -23,7 +23,7 @@ from .terminal import require_redirected_stdout
 
 if TYPE_CHECKING:
     from ..imaging import Picture
-    from ..output import Cut, Output
+    from ..output.cutouts import Cut, Output
     from ..results import Matte
 
 EXAMPLES = """\
@@ -87,7 +87,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _is_file_name(arguments: argparse.Namespace, out: Path) -> bool:
-    from ..writing import format_of
+    from ..output.writing import format_of
 
     single = len(arguments.paths) == 1 and not Path(arguments.paths[0]).is_dir()
     return format_of(out) is not None and not out.is_dir() and single
@@ -95,7 +95,7 @@ def _is_file_name(arguments: argparse.Namespace, out: Path) -> bool:
 
 def _to_stdout(arguments: argparse.Namespace) -> int:
     from ..imaging import read
-    from ..output import encode_matte
+    from ..output.cutouts import encode_matte
 
     require_redirected_stdout()
     if len(arguments.paths) != 1:
@@ -112,11 +112,11 @@ def _to_stdout(arguments: argparse.Namespace) -> int:
 
 
 def _to_file(arguments: argparse.Namespace, out: Path) -> int:
-    from ..batch import Batch
-    from ..destination import Destination
     from ..imaging import read
-    from ..naming import Found, Source, find_sources
-    from ..output import cut_picture
+    from ..output.batch import Batch
+    from ..output.cutouts import cut_picture
+    from ..output.destination import Destination
+    from ..output.naming import Found, Source, find_sources
 
     output = _output(arguments, out)
     if arguments.paths == ["-"]:
@@ -139,7 +139,7 @@ def _to_file(arguments: argparse.Namespace, out: Path) -> int:
 
 
 def _to_folder(arguments: argparse.Namespace, out: Path) -> int:
-    from ..batch import Batch
+    from ..output.batch import Batch
 
     output = _output(arguments)
     destination, found = open_folder(arguments, out, _settings(arguments))
@@ -153,7 +153,7 @@ def _to_folder(arguments: argparse.Namespace, out: Path) -> int:
 def _make_cut(arguments: argparse.Namespace) -> Cut:
     from ..matting import ForegroundOptions
     from ..ops.adjust import AdjustOptions
-    from ..output import adjusting
+    from ..output.cutouts import adjusting
 
     matting = load_model(arguments)
     colours = ForegroundOptions() if arguments.foreground and not arguments.mask_only else None
@@ -167,8 +167,8 @@ def _make_cut(arguments: argparse.Namespace) -> Cut:
 
 
 def _output(arguments: argparse.Namespace, out: Path | None = None) -> Output:
-    from ..output import Output
-    from ..writing import format_of
+    from ..output.cutouts import Output
+    from ..output.writing import format_of
 
     by_name = format_of(out) if out is not None else None
     if by_name and arguments.format and by_name != arguments.format:

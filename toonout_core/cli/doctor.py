@@ -143,7 +143,7 @@ def _devices() -> Section:
 
 def _models(folders: list[Path]) -> Section:
     from ..host import LocalHost, cache_dir
-    from ..locating import find_file, weight_files
+    from ..weight_files.locating import find_file, weight_files
     from ..weights import WEIGHTS
 
     host = LocalHost("cpu", [*folders, cache_dir()], quiet=True)

@@ -271,7 +271,7 @@ def _page(
 
 def write_text(path: Path, text: str) -> None:
     """The whole file or nothing, over what was there."""
-    from ..publishing import partial_file, publish
+    from ..output.publishing import partial_file, publish
 
     with partial_file(path.parent) as partial:
         partial.write_text(text, encoding="utf-8")

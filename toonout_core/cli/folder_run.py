@@ -12,19 +12,19 @@ from ..errors import BadInput
 from .terminal import ProgressBar, say
 
 if TYPE_CHECKING:
-    from ..batch import Batch
-    from ..destination import Destination
-    from ..naming import Found
-    from ..report import Report
+    from ..output.batch import Batch
+    from ..output.destination import Destination
+    from ..output.naming import Found
+    from ..output.report import Report
 
 
 def open_folder(
     arguments: argparse.Namespace, out: Path, settings: Mapping[str, Any]
 ) -> tuple[Destination, Found]:
     """OUT with what earlier runs left there, and the pictures that are named."""
-    from ..destination import Destination
-    from ..manifest import Manifest
-    from ..naming import find_sources
+    from ..output.destination import Destination
+    from ..output.manifest import Manifest
+    from ..output.naming import find_sources
 
     if out.exists() and not out.is_dir():
         raise BadInput("OUT must be a folder", f"the file {out}", "Name a folder.")
@@ -55,7 +55,7 @@ def finish(
 
     `summarise` writes what concerns all pictures, also after an interruption.
     """
-    from ..report import Report, Result
+    from ..output.report import Report, Result
 
     report = Report([Result(Path(name), "failed", message=text) for name, text in found.problems])
     try:
@@ -102,7 +102,7 @@ def write_report(report: Report, path: Path) -> None:
 
 def write_json(document: Any, path: Path, *, overwrite: bool, indent: int | None = 2) -> Path:
     """Whole or not at all, under that name or, unless it may `overwrite`, with a free number."""
-    from ..publishing import numbered, partial_file, publish, publish_numbered
+    from ..output.publishing import numbered, partial_file, publish, publish_numbered
 
     with partial_file(path.parent) as partial:
         partial.write_text(json.dumps(document, indent=indent) + "\n", encoding="utf-8")

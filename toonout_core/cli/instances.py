@@ -13,11 +13,11 @@ from .folder_run import file_state, finish, note, open_folder, shrink_to, write_
 from .options import add_device_options, add_file_options, add_shrink_option, open_host
 
 if TYPE_CHECKING:
-    from ..asking import InstanceSegmenter
-    from ..destination import Destination
     from ..host import Host
-    from ..instance_files import Characters, InstanceFiles
-    from ..report import Report
+    from ..output.destination import Destination
+    from ..output.instance_files import Characters, InstanceFiles
+    from ..output.report import Report
+    from ..segmentation.asking import InstanceSegmenter
 
 # those of instance_files and instances, which import torch
 Kind = Literal["masks", "mattes", "cutouts", "overlay", "coco"]
@@ -159,8 +159,8 @@ def run(arguments: argparse.Namespace) -> int:
     if "-" in arguments.paths:
         raise BadInput("inputs must be files or folders", "- (stdin)", "Name a picture.")
 
-    from ..batch import Batch
-    from ..instance_files import InstanceFiles
+    from ..output.batch import Batch
+    from ..output.instance_files import InstanceFiles
 
     files = InstanceFiles(arguments.save, arguments.crop, arguments.metadata)
     destination, found = open_folder(arguments, Path(arguments.out), _settings(arguments))
@@ -177,10 +177,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _make_find(arguments: argparse.Namespace, files: InstanceFiles) -> Any:
-    from ..asking import SegmentOptions
-    from ..instance_files import FindOptions, finding
     from ..matting import ForegroundOptions, load_matting
-    from ..regional import RegionSegmenter
+    from ..output.instance_files import FindOptions, finding
+    from ..segmentation.asking import SegmentOptions
+    from ..segmentation.regional import RegionSegmenter
 
     host = open_host(arguments)
     segmenter = _load_segmenter(arguments, host)
@@ -215,7 +215,7 @@ def _make_find(arguments: argparse.Namespace, files: InstanceFiles) -> Any:
 
 
 def _load_segmenter(arguments: argparse.Namespace, host: Host) -> InstanceSegmenter:
-    from ..segmentation import load_segmenter
+    from ..segmentation.segmenter import load_segmenter
 
     try:
         return load_segmenter(
@@ -249,7 +249,7 @@ def _settings(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def _write_coco(arguments: argparse.Namespace, destination: Destination, report: Report) -> None:
     """Annotations of this run's pictures; with --resume also of others that the file had."""
-    from ..coco import dataset
+    from ..output.coco import dataset
 
     path = destination.out / COCO_NAME
     pictures = _annotated(destination, report)
@@ -283,7 +283,7 @@ def _annotated(destination: Destination, report: Report) -> list[Annotated]:
 
 def _earlier(path: Path) -> list[Annotated] | None:
     """What the file holds; None if it is none of ours, and so is not to be replaced."""
-    from ..coco import pictures_of
+    from ..output.coco import pictures_of
 
     try:
         document = json.loads(path.read_text(encoding="utf-8"))

@@ -14,7 +14,7 @@ from .folder_run import note, write_json
 from .terminal import ProgressBar, say
 
 if TYPE_CHECKING:
-    from ..manifest import Manifest, Record
+    from ..output.manifest import Manifest, Record
 
 EXAMPLES = """\
 examples:
@@ -49,7 +49,7 @@ def add_keyed(kinds: Verbs) -> None:
 
 def run_keyed(arguments: argparse.Namespace) -> int:
     """Cut out every frame of every source."""
-    from ..manifest import Manifest, settings_hash
+    from ..output.manifest import Manifest, settings_hash
 
     options = KeyOptions(**given_fields(arguments, KeyOptions))
     clip = ClipOptions(**given_fields(arguments, ClipOptions))
@@ -95,9 +95,9 @@ def _sources(paths: list[Path], out: Path) -> list[Path]:
 def _key_source(
     source: Path, manifest: Manifest, settings: str, options: KeyOptions, clip: ClipOptions
 ) -> Record:
-    from ..manifest import Record
+    from ..output.manifest import Record
+    from ..output.writing import write
     from ..synthesis.keyed_clips import key_frames
-    from ..writing import write
 
     outputs: list[str] = []
     details: list[dict[str, Any]] = []

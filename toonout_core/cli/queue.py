@@ -28,9 +28,9 @@ from .terminal import ProgressBar, say
 from .workflow import Workflow, read_workflow
 
 if TYPE_CHECKING:
-    from ..destination import Destination
-    from ..naming import Source
-    from ..report import Report, Result
+    from ..output.destination import Destination
+    from ..output.naming import Source
+    from ..output.report import Report, Result
 
 EXAMPLES = """\
 examples:
@@ -95,10 +95,10 @@ def run(arguments: argparse.Namespace) -> int:
             "toonout queue needs the package aiohttp, which is not installed. "
             "Install it beside toonout (it is the extra [queue])."
         ) from None
-    from ..destination import Destination
-    from ..manifest import Manifest
-    from ..naming import find_sources
-    from ..report import Report, Result
+    from ..output.destination import Destination
+    from ..output.manifest import Manifest
+    from ..output.naming import find_sources
+    from ..output.report import Report, Result
 
     workflow = read_workflow(Path(arguments.workflow), arguments.input)
     out = Path(arguments.out)
@@ -200,8 +200,8 @@ class QueueRun:
                 await self.server.cancel(unfinished)
 
     async def _one(self, source: Source) -> Result:
-        from ..destination import raise_if_disk_is_full, sentence_of
-        from ..report import Result
+        from ..output.destination import raise_if_disk_is_full, sentence_of
+        from ..output.report import Result
 
         target = self.destination.out / source.target
         taken = _results_called(target) if self.destination.existing == "skip" else []
@@ -230,7 +230,7 @@ class QueueRun:
         return result
 
     async def _process(self, source: Source) -> Result:
-        from ..report import Result
+        from ..output.report import Result
 
         self.destination.folder_of(source)
         name = await self.server.upload(source.path)
@@ -261,8 +261,8 @@ class QueueRun:
         raise BadInput("the prompt must stay in ComfyUI's queue until it is done", "it taken out")
 
     async def _collect(self, source: Source, history: Mapping[str, Any]) -> Result:
-        from ..publishing import partial_file
-        from ..report import Result
+        from ..output.publishing import partial_file
+        from ..output.report import Result
 
         files = self._chosen(history)
         if not files:
@@ -286,8 +286,8 @@ class QueueRun:
         return [file for file in files if file.type == "output"] or files
 
     def _result_names(self, source: Source, files: Sequence[OutputFile], number: int) -> list[Path]:
-        from ..destination import frame_name
-        from ..publishing import numbered
+        from ..output.destination import frame_name
+        from ..output.publishing import numbered
 
         several_nodes = len({file.node for file in files}) > 1
         counts: dict[str, int] = {}

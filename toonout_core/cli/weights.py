@@ -100,7 +100,7 @@ def _list(host: LocalHost, as_json: bool) -> int:
 
 
 def _describe(row: Weights, host: LocalHost) -> dict[str, Any]:
-    from ..locating import find_file
+    from ..weight_files.locating import find_file
 
     path = find_file(row, host)
     there = path is not None and path.is_file()

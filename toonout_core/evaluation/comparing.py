@@ -12,8 +12,8 @@ from torch import Tensor
 
 from ..errors import Cancelled, ToonOutError
 from ..host import Step
-from ..naming import Source
 from ..ops.foreground import estimate_foreground
+from ..output.naming import Source
 from .contact_sheet import Look, cutout_sheet
 from .measuring import Predict, predict_timed, read_seen, typical_seconds, write_picture
 from .pairing import read_matte

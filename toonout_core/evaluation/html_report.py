@@ -16,7 +16,7 @@ from ..errors import ToonOutError
 from ..imaging import read
 from ..ops.eight_bit import resize_eight_bit
 from ..ops.resizing import resize
-from ..writing import encode
+from ..output.writing import encode
 from .charts import bar_chart, curve_chart, legend
 from .error_maps import LOUD, MISSING, SURPLUS, error_map, over_loud_colour
 from .matting_metrics import COLUMNS

@@ -12,14 +12,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..asking import DEFAULTS, InstanceSegmenter, SegmentOptions
-from ..coco import Annotation, dataset, to_annotations
 from ..errors import BadInput
 from ..host import Host
-from ..instance_files import trusting_masks
 from ..instances import Instances
 from ..matting import Matting
-from ..sharing import share_matte
+from ..output.coco import Annotation, dataset, to_annotations
+from ..output.instance_files import trusting_masks
+from ..segmentation.asking import DEFAULTS, InstanceSegmenter, SegmentOptions
+from ..segmentation.sharing import share_matte
 from ..synthesis.cutouts import Library
 from ..synthesis.instance_scenes import InstanceScene, coarse_masks, instance_scene
 from .instance_metrics import Kind, average_precision, best_operating_point, mask_iou

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 from torchvision.ops import box_iou
 
-from ..coco import decode_mask
 from ..errors import ToonOutError
+from ..output.coco import decode_mask
 
 Array = npt.NDArray[Any]
 Kind = Literal["box", "mask", "boundary"]

@@ -17,8 +17,8 @@ from ..host import Step
 from ..imaging import from_levels, read, to_levels
 from ..ops.compositing import over
 from ..ops.eight_bit import resize_eight_bit
-from ..publishing import partial_file, publish
-from ..writing import encode
+from ..output.publishing import partial_file, publish
+from ..output.writing import encode
 from .matting_metrics import MatteScores, mean_matte_scores, score_matte
 from .pairing import Pair, read_matte
 from .peak_memory import peak_memory

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..errors import BadInput
 from ..imaging import read
-from ..naming import find_sources
+from ..output.naming import find_sources
 
 # folders of the published data sets that say what a file is, not which category it belongs to
 _ROLES = frozenset({"im", "gt", "an"})

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from ..errors import BadInput
 from ..imaging import read, to_array
-from ..naming import IMAGE_SUFFIXES
+from ..output.naming import IMAGE_SUFFIXES
 
 Array = npt.NDArray[Any]
 

@@ -23,11 +23,11 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ..coco import dataset, to_annotations
 from ..errors import BadInput
-from ..manifest import Manifest, Record, settings_hash
-from ..publishing import partial_file, publish
-from ..writing import write
+from ..output.coco import dataset, to_annotations
+from ..output.manifest import Manifest, Record, settings_hash
+from ..output.publishing import partial_file, publish
+from ..output.writing import write
 from .instance_scenes import InstanceScene
 from .scenes import label
 from .yolo import data_yaml, to_yolo

@@ -10,10 +10,10 @@ from pathlib import Path
 from torch import Tensor
 from torch.nn import functional
 
-from ..clips import VIDEO_SUFFIXES, frames_of
 from ..errors import BadInput
-from ..naming import IMAGE_SUFFIXES
 from ..ops.regions import boxes_from_masks, crop, expand_box
+from ..output.clips import VIDEO_SUFFIXES, frames_of
+from ..output.naming import IMAGE_SUFFIXES
 from .key_colour import Key
 from .keying import Keyed, estimate_key, extract
 from .options import ClipOptions, KeyOptions

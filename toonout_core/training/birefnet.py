@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from ..errors import BadInput
 from ..host import Host, LocalHost
 from ..models.birefnet import ARCHITECTURE
-from ..writing import write
+from ..output.writing import write
 from .birefnet_losses import PAIR, LossWeights, birefnet_losses
 from .birefnet_network import check_config, configure, set_training, start_network
 from .checkpoints import average, load_run, save_run, save_weights

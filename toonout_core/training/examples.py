@@ -11,7 +11,7 @@ from torch import Tensor
 from ..errors import BadInput
 from ..evaluation.pairing import read_matte
 from ..imaging import read
-from ..naming import find_sources
+from ..output.naming import find_sources
 
 Split = Literal["train", "val", "test"]
 

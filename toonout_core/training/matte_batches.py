@@ -13,9 +13,9 @@ from torch.utils.data import Dataset
 
 from ..errors import BadInput
 from ..imaging import Array, from_array, read, to_array
-from ..naming import find_sources
 from ..ops.compositing import premultiply
 from ..ops.resizing import resize
+from ..output.naming import find_sources
 from ..synthesis.composite import draw_background
 from ..synthesis.cutouts import Library
 from .augmenting import augment

@@ -14,8 +14,8 @@ import numpy as np
 
 from ..errors import BadInput
 from ..imaging import read
-from ..naming import find_sources
-from ..publishing import partial_file, publish
+from ..output.naming import find_sources
+from ..output.publishing import partial_file, publish
 from .likeness import Bits, likeness_bits, near_pairs
 
 SPLITS = ("train", "validation", "test")

@@ -1,0 +1,1 @@
+"""What is done with instances: choosing, cropping, pasting back, prompting, drawing over."""

@@ -1,0 +1,1 @@
+"""Results to files: names, formats, folders, manifests, reports, clips; nothing overwritten."""

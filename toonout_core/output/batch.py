@@ -1,0 +1,225 @@
+"""Many pictures, one after the other, into a folder: the engine of shell and WebUI."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar
+
+from ..errors import Cancelled, CorruptWeights, DownloadFailed, ToonOutError, UnknownModel
+from ..imaging import Picture, read_frames
+from .destination import Destination, raise_if_disk_is_full, sentence_of
+from .manifest import Record
+from .naming import Source
+from .publishing import Part, partial_file
+from .report import Result
+
+log = logging.getLogger("toonout")
+
+Made = TypeVar("Made")
+Shown = TypeVar("Shown", contravariant=True)
+
+
+class Form(Protocol[Shown]):
+    """Which files become of what a pipeline made of a frame: `output.Output` for mattes."""
+
+    def suffixes(self) -> Sequence[str]:
+        """What may follow the picture's name; where one of those is taken, a result exists."""
+        ...
+
+    def parts(self, made: Shown, picture: Picture) -> Sequence[Part]:
+        """The files, not written yet."""
+        ...
+
+    def notes(self, made: Shown) -> list[str]:
+        """What is worth knowing, beside what encoding the parts tells."""
+        ...
+
+    def details(self, made: Shown) -> dict[str, Any]:
+        """What is to be remembered beside the files, as JSON; empty if nothing."""
+        ...
+
+
+class Batch(Generic[Made]):
+    """Every source of a destination through `cut`: each result is whole and recorded, or not there.
+
+    `cut` is made by `make_cut` when the first picture needs it, so that a run with nothing to do
+    loads no network. `shrink_to`: pixels that larger pictures are reduced to.
+    """
+
+    def __init__(
+        self,
+        destination: Destination,
+        make_cut: Callable[[], Callable[[Picture], Made]],
+        output: Form[Made],
+        *,
+        shrink_to: int | None = None,
+    ) -> None:
+        self.destination, self.output, self.shrink_to = destination, output, shrink_to
+        self.inferences = 0
+        self._make_cut = make_cut
+        self._cut: Callable[[Picture], Made] | None = None
+        self._loading = False
+
+    def __len__(self) -> int:
+        return len(self.destination.sources)
+
+    def run(self) -> Iterator[Result]:
+        """One result a picture, in order. Stop by not asking for the next one.
+
+        A picture is encoded while the next one is cut.
+        """
+        self.destination.prepare()
+        pending: _Work | None = None
+        with ThreadPoolExecutor(1, "toonout-encode") as encoder:
+            try:
+                for source in self.destination.sources:
+                    begun = self._begin(source, encoder)
+                    previous, pending = pending, begun if isinstance(begun, _Work) else None
+                    if previous is not None:
+                        yield self._finish(previous)
+                    if isinstance(begun, Result):
+                        yield begun
+                if pending is not None:
+                    previous, pending = pending, None
+                    yield self._finish(previous)
+            except (KeyboardInterrupt, Cancelled):
+                if pending is not None:
+                    previous, pending = pending, None
+                    yield self._finish(previous)
+                raise
+            finally:
+                if pending is not None:
+                    pending.drop()
+
+    def _begin(self, source: Source, encoder: Executor) -> _Work | Result:
+        target = self.destination.out / source.target
+        suffixes = self.output.suffixes()
+        taken = [_name(target, suffix, frame=frame) for frame in (0, 1) for suffix in suffixes]
+        if (before := self.destination.done_before(source, taken)) is not None:
+            return before
+        try:
+            work = _Work(source, target, self.destination.begin(source))
+        except OSError as error:
+            return Result(source.path, "failed", message=sentence_of(error))
+        whole = False
+        try:
+            self._cut_frames(work, encoder)
+            whole = True
+        except _FAILURES as error:
+            return self._failed(work, error)
+        finally:
+            if not whole:
+                work.drop()
+        return work
+
+    def _cut_frames(self, work: _Work, encoder: Executor) -> None:
+        folder = self.destination.folder_of(work.source)
+        for picture in read_frames(work.source.path, shrink_to=self.shrink_to):
+            made = self._make(picture)
+            if work.encodings:  # no more than one frame waits
+                work.encodings[-1].result()
+            work.notes += self.output.notes(made)
+            work.details.append(self.output.details(made))
+            parts = self.output.parts(made, picture)
+            work.suffixes.append([part.suffix for part in parts])
+            for part in parts:
+                partial = work.stack.enter_context(partial_file(folder))
+                work.partials.append(partial)
+                work.encodings.append(encoder.submit(_encode, partial, part))
+
+    def _make(self, picture: Picture) -> Made:
+        if self._cut is None:
+            self._loading = True
+            self._cut = self._make_cut()
+            self._loading = False
+        self.inferences += 1
+        return self._cut(picture)
+
+    def _finish(self, work: _Work) -> Result:
+        try:
+            notes = work.notes + [note for done in work.encodings for note in done.result()]
+            outputs, taken = self.destination.publish(work.source, work.partials, work.names)
+        except _FAILURES as error:
+            return self._failed(work, error)
+        finally:
+            work.drop()
+        if len(work.suffixes) > 1:
+            notes.append(f"{len(work.suffixes)} frames")
+        result = Result(
+            work.source.path,
+            "done",
+            outputs,
+            seconds=work.seconds,
+            notes=tuple(dict.fromkeys(notes)),
+            taken=taken,
+            details=tuple(details for details in work.details if details),
+        )
+        self.destination.remember(work.record, result)
+        return result
+
+    def _failed(self, work: _Work, error: Exception) -> Result:
+        """Raises again what concerns all pictures: the model, a full disk, a stop."""
+        fatal = isinstance(error, UnknownModel | CorruptWeights | DownloadFailed | Cancelled)
+        if fatal or self._loading:
+            raise error
+        raise_if_disk_is_full(error, self.destination.out)
+        log.debug("%s", work.source.path, exc_info=error)
+        message = sentence_of(error)
+        result = Result(work.source.path, "failed", seconds=work.seconds, message=message)
+        self.destination.remember(work.record, result)
+        return result
+
+
+_FAILURES = (ToonOutError, OSError, RuntimeError, ValueError, MemoryError)
+
+
+@dataclass
+class _Work:
+    """A picture on its way from its pixels to its name."""
+
+    source: Source
+    target: Path  # without anything that follows
+    record: Record
+    stack: ExitStack = field(default_factory=ExitStack)
+    suffixes: list[list[str]] = field(default_factory=list[list[str]])  # of each frame
+    details: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])  # of each frame
+    notes: list[str] = field(default_factory=list[str])
+    partials: list[Path] = field(default_factory=list[Path])  # of all frames, in that order
+    encodings: list[Future[list[str]]] = field(default_factory=list[Future[list[str]]])
+    started: float = field(default_factory=time.monotonic)
+
+    @property
+    def seconds(self) -> float:
+        return round(time.monotonic() - self.started, 3)
+
+    def names(self, number: int) -> list[Path]:
+        """Where its files go: the `number`-th choice of names."""
+        names: list[Path] = []
+        for frame, suffixes in enumerate(self.suffixes, int(len(self.suffixes) > 1)):
+            names += [_name(self.target, suffix, number=number, frame=frame) for suffix in suffixes]
+        return names
+
+    def drop(self) -> None:
+        """Remove what has not been published; no file is written to any more after it."""
+        for encoding in self.encodings:
+            encoding.cancel()
+        wait(self.encodings)
+        self.stack.close()
+
+
+def _name(target: Path, suffix: str, *, number: int = 1, frame: int = 0) -> Path:
+    """`OUT/girl` → `OUT/girl.png`, `OUT/girl_2.png`, of a frame `OUT/girl_2_0001.png`."""
+    counted = f"_{number}" if number > 1 else ""
+    framed = f"_{frame:04d}" if frame else ""
+    return target.with_name(target.name + counted + framed + suffix)
+
+
+def _encode(partial: Path, part: Part) -> list[str]:
+    with partial.open("xb") as stream:
+        return part.encode(stream)

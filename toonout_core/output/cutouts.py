@@ -1,0 +1,160 @@
+"""From a matte to the file that was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import IO, Any
+
+import torch
+from torch import Tensor
+
+from ..errors import BadInput
+from ..imaging import Picture
+from ..matting import ForegroundOptions
+from ..ops.adjust import AdjustOptions, adjust
+from ..ops.foreground import estimate_foreground
+from ..ops.placing import BackgroundFit, fit_background
+from ..results import Matte
+from .publishing import Part, numbered, partial_file, publish, publish_numbered
+from .writing import FORMATS, NO_METADATA, Format, encode
+
+Cut = Callable[[Picture], Matte]
+
+
+@dataclass(frozen=True)
+class Output:
+    """What a result is made of.
+
+    `bits` 0: 16 where the source has 16 and the format too, else 8. `background`: colour or
+    picture (1×3×1×1 or 1×3×H×W in [0, 1]) that the result stands on; None leaves it transparent.
+    A picture gets the result's size by `background_fit`; `bars` (1×3×1×1) is the colour of the room
+    that "contain" leaves.
+    """
+
+    format: Format = "png"
+    suffix: str = ""  # of the file name; "" takes the format's own
+    bits: int = 0
+    quality: int | None = None
+    mask_only: bool = False
+    background: Tensor | None = None
+    background_fit: BackgroundFit = "cover"
+    bars: Tensor | None = None
+    keep_metadata: bool = True
+
+    def __post_init__(self) -> None:
+        opaque = self.mask_only or self.background is not None
+        if not opaque and not FORMATS[self.format].transparent:
+            raise BadInput(
+                f"a cutout must be saved as png, webp or tiff, as {self.format} knows no "
+                "transparency",
+                self.format,
+                "Or give a background colour.",
+            )
+        if self.bits and self.bits not in FORMATS[self.format].bits:
+            raise BadInput(
+                f"{self.format} must have 8 bits a channel", str(self.bits), "Save as png."
+            )
+
+    def suffixes(self) -> tuple[str, ...]:
+        """What may follow the picture's name: for a matte, one ending."""
+        return (self.suffix or FORMATS[self.format].suffixes[0],)
+
+    def parts(self, made: Matte, picture: Picture) -> list[Part]:
+        """One file."""
+        return [
+            Part(suffix, partial(encode_matte, matte=made, picture=picture, output=self))
+            for suffix in self.suffixes()
+        ]
+
+    def notes(self, made: Matte) -> list[str]:
+        """Nothing: encoding tells it."""
+        return []
+
+    def details(self, made: Matte) -> dict[str, Any]:
+        """Nothing that the file does not say."""
+        return {}
+
+
+def layers(matte: Matte, output: Output) -> tuple[Tensor, Tensor | None]:
+    """The colours to write and the alpha beside them, None if the result is opaque."""
+    if output.mask_only:
+        return matte.alpha, None
+    if output.background is not None:
+        return matte.composite(_behind(output, matte.size_hw)), None
+    return matte.colours, matte.alpha
+
+
+def encode_matte(stream: IO[bytes], matte: Matte, picture: Picture, output: Output) -> list[str]:
+    """Write one result to a binary stream and return what is worth knowing about it."""
+    notes = observations(matte)
+    image, alpha = layers(matte, output)
+    deep = picture.bits > 8
+    bits = output.bits or (16 if deep and 16 in FORMATS[output.format].bits else 8)
+    encode(
+        stream, image, alpha, format=output.format, bits=bits, quality=output.quality,
+        metadata=picture.metadata if output.keep_metadata else NO_METADATA,
+    )  # fmt: skip
+    if deep and bits == 8:
+        notes.append("16 bits a channel were written as 8")
+    return notes
+
+
+def _behind(output: Output, size_hw: tuple[int, int]) -> Tensor:
+    """The background in `size_hw`; a colour stays as it is."""
+    background = output.background
+    assert background is not None
+    if tuple(background.shape[-2:]) in ((1, 1), size_hw):
+        return background
+    bars = background.new_zeros((1, 3, 1, 1)) if output.bars is None else output.bars
+    plain = bars.to(background).expand(1, 3, *size_hw)
+    return fit_background(background, size_hw, output.background_fit, plain)
+
+
+def observations(matte: Matte) -> list[str]:
+    """What a person should look at. Raises BadInput if the network answered with no number."""
+    if not bool(torch.isfinite(matte.alpha).all()):
+        raise BadInput(
+            "alpha must be a number everywhere", "NaN or infinity", "Use --precision fp32."
+        )
+    notes: list[str] = []
+    flat = matte.image.flatten(2)
+    if bool((flat.amax(-1) == flat.amin(-1)).all()):
+        notes.append("the picture is one flat colour")
+    if float(matte.alpha.max()) < 0.5:
+        notes.append("no character was found: alpha stays below 0.5")
+    return notes
+
+
+def adjusting(cut: Cut, options: AdjustOptions, colours: ForegroundOptions | None) -> Cut:
+    """`cut`, then adjust its alpha, then estimate colours for what it has become.
+
+    `cut` itself should estimate none.
+    """
+
+    def adjusted(picture: Picture) -> Matte:
+        matte = cut(picture)
+        alpha = adjust(matte.alpha, options)
+        if colours is None:
+            return Matte(matte.image, alpha)
+        foreground = estimate_foreground(
+            matte.image, alpha, colours.radius_px, colours.refine_radius_px
+        )
+        return Matte(matte.image, alpha, foreground)
+
+    return adjusted
+
+
+def cut_picture(
+    picture: Picture, cut: Cut, path: Path, output: Output, *, overwrite: bool = False
+) -> tuple[Path, list[str]]:
+    """One picture that is no file into one file: its path, and what is worth knowing."""
+    with partial_file(path.parent) as partial:
+        with partial.open("xb") as stream:
+            notes = encode_matte(stream, cut(picture), picture, output)
+        if overwrite:
+            publish(partial, path, overwrite=True)
+            return path, notes
+        return publish_numbered([partial], lambda number: [numbered(path, number)])[0], notes

@@ -1,0 +1,211 @@
+"""From the characters of a picture to files: masks, mattes, cutouts, an overlay, annotations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import IO, Any, Literal
+
+import torch
+from torch import Tensor
+
+from ..characters.overlay import draw_instances
+from ..errors import BadInput
+from ..imaging import Picture
+from ..instances import Instances, Order
+from ..matting import ForegroundOptions, Matting
+from ..ops.compositing import over
+from ..ops.morphology import dilate
+from ..ops.regions import connected_components, crop, expand_box
+from ..results import Matte
+from ..segmentation.asking import DEFAULTS, InstanceSegmenter, SegmentOptions
+from ..segmentation.sharing import ShareOptions, share_matte
+from .coco import to_annotations
+from .publishing import Part
+from .writing import NO_METADATA, encode
+
+Kind = Literal["masks", "mattes", "cutouts", "overlay", "coco"]
+
+_LEAST = 0.5 / 255  # alpha that is more than 0 in 8 bit
+_VISIBLE = 0.05  # alpha that a crop keeps: less is haze, and spreads far
+_RIM_PX = 2
+_REACH = 1 / 120  # of the longer side: 6 of the 720 pixels that refiners see
+
+
+@dataclass(frozen=True)
+class Characters:
+    """What was found in one picture, in the order of its numbers.
+
+    `mattes`: the same characters by their parts of the matte; `colours` 1×3×H×W: what cutouts show.
+    Both are None if they were not asked for.
+    """
+
+    instances: Instances
+    mattes: Instances | None = None
+    colours: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class FindOptions:
+    """Which characters, and in which order they are numbered. `foreground`: see Matting.matte.
+
+    `limit`: best ones kept, after the matte was shared out among all that `segment` lets through:
+    what belongs to the others does not become part of those. `trust_masks`: see `trusting_masks`.
+    """
+
+    segment: SegmentOptions = DEFAULTS
+    limit: int = 100
+    order: Order = "left-right"
+    foreground: ForegroundOptions | None = None
+    trust_masks: bool = False
+
+
+def trusting_masks(size_hw: tuple[int, int]) -> ShareOptions:
+    """For masks that are better than the matte: what they hold is opaque, and what is far from all
+    of them is nobody's, so that parts do not sum up to the whole matte any more."""
+    return ShareOptions(trust_masks=True, reach_px=_REACH * max(size_hw))
+
+
+def finding(
+    segmenter: InstanceSegmenter, matting: Matting | None, options: FindOptions
+) -> Callable[[Picture], Characters]:
+    """A function from picture to characters; without `matting` they get masks only.
+
+    Colours are estimated once, on the whole picture, whose own alpha is multiplied into mattes.
+    """
+
+    def find(picture: Picture) -> Characters:
+        found = segmenter(picture, options.segment)
+        numbered = found[: options.limit].ranking(options.order)
+        if matting is None or not len(found):
+            return Characters(found[numbered])
+        matte = matting(picture, foreground=options.foreground)
+        if not bool(torch.isfinite(matte.alpha).all()):
+            raise BadInput(
+                "alpha must be a number everywhere", "NaN or infinity", "Use --precision fp32."
+            )
+        sharing = trusting_masks(found.size_hw) if options.trust_masks else ShareOptions()
+        mattes = share_matte(matte.alpha, found, _seen(matte, picture), sharing)
+        return Characters(found[numbered], mattes[numbered], matte.colours)
+
+    return find
+
+
+def _seen(matte: Matte, picture: Picture) -> Tensor:
+    """The picture as the networks saw it: white where it is itself transparent."""
+    if picture.alpha is None:
+        return matte.image
+    return over(matte.image, picture.alpha, torch.ones_like(matte.image))
+
+
+@dataclass(frozen=True)
+class InstanceFiles:
+    """Which files become of the characters of a picture: `girl.instance00.mask.png` and so on.
+
+    `crop_px`: cutouts end at their character, with that many pixels around it; None: they are as
+    large as the picture. Mattes and cutouts have 16 bits a channel where the picture has.
+    """
+
+    save: frozenset[Kind]
+    crop_px: int | None = None
+    keep_metadata: bool = True
+
+    def __post_init__(self) -> None:
+        if self.crop_px is not None and self.crop_px < 0:
+            raise BadInput("the margin of cropped cutouts must be 0 or more", str(self.crop_px))
+
+    @property
+    def needs_matte(self) -> bool:
+        """Whether masks are not enough."""
+        return bool(self.save & {"mattes", "cutouts"})
+
+    def suffixes(self) -> tuple[str, ...]:
+        """Of the first character, and of the overlay."""
+        kinds = [kind for kind in ("mask", "matte", "cutout") if f"{kind}s" in self.save]
+        overlay = (".overlay.png",) if "overlay" in self.save else ()
+        return (*(_suffix(0, kind) for kind in kinds), *overlay)
+
+    def parts(self, made: Characters, picture: Picture) -> list[Part]:
+        """One file for each character and kind, computed when it is written."""
+        parts: list[Part] = []
+        for index in range(len(made.instances)):
+            if "masks" in self.save:
+                parts.append(Part(_suffix(index, "mask"), partial(_write_mask, made, index)))
+            if "mattes" in self.save and made.mattes is not None:
+                write = partial(_write_matte, made.mattes, index, picture.bits)
+                parts.append(Part(_suffix(index, "matte"), write))
+            if "cutouts" in self.save and made.mattes is not None:
+                write = partial(self._write_cutout, made, index, picture)
+                parts.append(Part(_suffix(index, "cutout"), write))
+        if "overlay" in self.save:
+            parts.append(Part(".overlay.png", partial(_write_overlay, made, picture)))
+        return parts
+
+    def notes(self, made: Characters) -> list[str]:
+        """Where there is nothing to number."""
+        return [] if len(made.instances) else ["no character was found"]
+
+    def details(self, made: Characters) -> dict[str, Any]:
+        """Size and annotations, as `coco.dataset` takes them, and where the masks are from."""
+        return {
+            "size_hw": list(made.instances.size_hw),
+            "origin": made.instances.origin,
+            "annotations": to_annotations(made.instances),
+        }
+
+    def _write_cutout(
+        self, made: Characters, index: int, picture: Picture, stream: IO[bytes]
+    ) -> list[str]:
+        assert made.mattes is not None
+        assert made.colours is not None
+        alpha = made.mattes.masks[index][None, None]
+        box = [0, 0, alpha.shape[-1], alpha.shape[-2]]
+        if self.crop_px is not None and bool((alpha > _VISIBLE).any()):
+            tight = _visible_box(alpha, made.instances.masks[index])
+            box = expand_box(tight, self.crop_px, made.instances.size_hw)
+        alpha = crop(alpha, box)
+        # nobody else is hidden under transparency; a rim is left for those who scale the cutout
+        colours = crop(made.colours, box) * dilate(alpha > _LEAST, _RIM_PX)
+        encode(
+            stream, colours, alpha, bits=_bits(picture.bits),
+            metadata=picture.metadata if self.keep_metadata else NO_METADATA,
+        )  # fmt: skip
+        return []
+
+
+def _visible_box(alpha: Tensor, mask: Tensor) -> list[int]:
+    """Around what is visible of 1×1×H×W and in one piece with the mask H×W: a speck elsewhere,
+    which nobody else wanted, makes no crop larger. Around all of it, if the mask misses it."""
+    pieces = connected_components(alpha > _VISIBLE)
+    touched = pieces.labels[mask > 0.5].unique()
+    touched = touched[touched > 0].to(torch.int64)
+    boxes = pieces.boxes_xyxy[touched - 1] if len(touched) else pieces.boxes_xyxy
+    return [*boxes[:, :2].amin(0).tolist(), *boxes[:, 2:].amax(0).tolist()]
+
+
+def _suffix(index: int, kind: str) -> str:
+    return f".instance{index:02d}.{kind}.png"
+
+
+def _bits(of_picture: int) -> int:
+    return 16 if of_picture > 8 else 8
+
+
+def _write_mask(made: Characters, index: int, stream: IO[bytes]) -> list[str]:
+    mask = made.instances.masks[index][None, None]
+    encode(stream, mask.to(torch.float32), bits=1 if mask.dtype == torch.bool else 8)
+    return []
+
+
+def _write_matte(mattes: Instances, index: int, bits: int, stream: IO[bytes]) -> list[str]:
+    encode(stream, mattes.masks[index][None, None], bits=_bits(bits))
+    return []
+
+
+def _write_overlay(made: Characters, picture: Picture, stream: IO[bytes]) -> list[str]:
+    shown = picture.image
+    if picture.alpha is not None:
+        shown = over(shown, picture.alpha, torch.ones_like(shown))
+    encode(stream, draw_instances(shown, made.instances))
+    return []

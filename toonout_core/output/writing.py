@@ -1,0 +1,235 @@
+"""Pictures to files: whole or not at all, and with the metadata that they came with."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, Literal
+
+import numpy as np
+from PIL.Image import Exif
+from PIL.PngImagePlugin import PngInfo
+from torch import Tensor, cat
+
+from ..errors import BadInput
+from ..imaging import Array, Metadata, to_array, to_pil
+from .publishing import numbered, partial_file, publish, publish_numbered
+
+Format = Literal["png", "webp", "jpg", "tiff"]
+
+NO_METADATA = Metadata()
+
+
+@dataclass(frozen=True)
+class FileFormat:
+    """What a kind of file can hold; `longest_px`: its largest side."""
+
+    suffixes: tuple[str, ...]  # the first is written
+    transparent: bool
+    bits: tuple[int, ...]
+    longest_px: int
+
+
+FORMATS: dict[Format, FileFormat] = {
+    "png": FileFormat((".png",), True, (1, 8, 16), 2**31 - 1),
+    "webp": FileFormat((".webp",), True, (8,), 16383),
+    "jpg": FileFormat((".jpg", ".jpeg"), False, (8,), 65535),
+    "tiff": FileFormat((".tif", ".tiff"), True, (8,), 2**31 - 1),
+}
+
+
+def format_of(path: Path) -> Format | None:
+    """By the file name's ending."""
+    for name, kind in FORMATS.items():
+        if path.suffix.lower() in kind.suffixes:
+            return name
+    return None
+
+
+# ---------------------------------------------------------------- encoding
+
+
+def encode(
+    stream: IO[bytes],
+    image: Tensor,
+    alpha: Tensor | None = None,
+    *,
+    format: Format = "png",
+    bits: int = 8,
+    metadata: Metadata = NO_METADATA,
+    quality: int | None = None,
+) -> None:
+    """Write the first item of `image` B×3×H×W or B×1×H×W with straight `alpha` B×1×H×W.
+
+    `bits` of a channel: 8, for PNG also 16 or, for a mask that is split at one half, 1.
+    `quality` 1 … 100 makes WebP lossy and sets JPEG's (95 otherwise). PNG keeps all text; WebP and
+    JPEG keep `parameters` in EXIF's user comment, WebP also ComfyUI's graphs. Raises BadInput for
+    what the format cannot hold.
+    """
+    kind = FORMATS[format]
+    _require(kind, format, image, alpha, bits)
+    colour = image.shape[1] == 3
+    profile = metadata.icc_profile if colour and _is_rgb(metadata.icc_profile) else None
+    if format == "png" and bits == 16:
+        _encode_png16(stream, to_array(_with_alpha(image, alpha), 16)[0], metadata, profile)
+        return
+    picture = to_pil(image > 0.5).convert("1") if bits == 1 else to_pil(image, alpha)
+    # Pillow takes an absent value for "none", and None for "as in the file that was read"
+    shared: dict[str, Any] = {"icc_profile": profile} if profile else {}
+    if format != "webp" and metadata.dpi:
+        shared["dpi"] = metadata.dpi
+    if format == "png":
+        picture.save(stream, "PNG", pnginfo=_png_text(metadata), **shared)
+    elif format == "tiff":
+        picture.save(stream, "TIFF", compression="tiff_adobe_deflate", **shared)
+    elif format == "webp":
+        picture.save(
+            stream, "WEBP", lossless=quality is None, quality=quality or 80, exact=True,
+            exif=_exif(metadata, graphs=True), **shared,
+        )  # fmt: skip
+    else:
+        picture.save(
+            stream, "JPEG", quality=quality or 95, subsampling=0, exif=_exif(metadata), **shared
+        )
+
+
+def _require(
+    kind: FileFormat, name: Format, image: Tensor, alpha: Tensor | None, bits: int
+) -> None:
+    if alpha is not None and not kind.transparent:
+        raise BadInput(
+            f"a {name} picture must be opaque",
+            "a transparent one",
+            "Give a background colour, or save as png or webp.",
+        )
+    if bits not in kind.bits:
+        raise BadInput(
+            f"{name} must have {' or '.join(map(str, kind.bits))} bits a channel",
+            str(bits),
+            "Save as png.",
+        )
+    if bits == 1 and (image.shape[1] != 1 or alpha is not None):
+        raise BadInput("a picture of 1 bit must be a mask", f"{image.shape[1]} channels")
+    if max(image.shape[-2:]) > kind.longest_px:
+        raise BadInput(
+            f"the sides of a {name} picture must be at most {kind.longest_px} pixels",
+            f"{image.shape[-1]}×{image.shape[-2]}",
+            "Save as png.",
+        )
+
+
+def _with_alpha(image: Tensor, alpha: Tensor | None) -> Tensor:
+    return image if alpha is None else cat((image, alpha.to(image)), 1)
+
+
+def _is_rgb(profile: bytes | None) -> bool:
+    """Bytes 16–20 of an ICC header name its colour space; another one's would spoil the colours."""
+    return profile is not None and profile[16:20] == b"RGB "
+
+
+def _png_text(metadata: Metadata) -> PngInfo:
+    info = PngInfo()
+    for key, value in metadata.text.items():
+        if 0 < len(key) < 80 and all(" " <= letter <= "~" for letter in key):
+            info.add_text(key, value.replace("\0", ""))
+    return info
+
+
+# where ComfyUI keeps its graphs in files without text chunks, as "prompt:…" and "workflow:…"
+_COMFY_TAGS = {"prompt": 0x0110, "workflow": 0x010F}
+
+
+def _exif(metadata: Metadata, *, graphs: bool = False) -> bytes:
+    """`parameters` as the WebUI writes them: UserComment (0x9286) of the EXIF folder (0x8769);
+    with `graphs`, ComfyUI's own as ComfyUI writes them."""
+    exif = Exif()
+    if parameters := metadata.text.get("parameters"):
+        exif[0x8769] = {0x9286: b"UNICODE\0" + parameters.encode("utf-16-be", "replace")}
+    for key, tag in _COMFY_TAGS.items() if graphs else ():
+        if graph := metadata.text.get(key):
+            exif[tag] = f"{key}:{graph}"
+    encoded = exif.tobytes() if len(exif) else b""
+    # Pillow refuses a segment above 64 kB in JPEG; WebP has no such limit
+    return encoded if graphs or len(encoded) < 65500 else b""
+
+
+# ---------------------------------------------------------------- 16-bit PNG (Pillow writes 8)
+
+
+def _encode_png16(
+    stream: IO[bytes], array: Array, metadata: Metadata, profile: bytes | None
+) -> None:
+    """`array` H×W×C uint16 with C 1 (grey), 3 or 4; PNG specification, sections 4 to 11."""
+    height, width, channels = array.shape
+    colour_type = {1: 0, 3: 2, 4: 6}[channels]
+    stream.write(b"\x89PNG\r\n\x1a\n")
+    _chunk(stream, b"IHDR", struct.pack(">IIBBBBB", width, height, 16, colour_type, 0, 0, 0))
+    if profile:
+        _chunk(stream, b"iCCP", b"ICC Profile\0\0" + zlib.compress(profile))
+    if metadata.dpi:
+        per_metre = [round(dpi / 0.0254) for dpi in metadata.dpi]
+        _chunk(stream, b"pHYs", struct.pack(">IIB", per_metre[0], per_metre[1], 1))
+    for name, data, *_ in _png_text(metadata).chunks:
+        _chunk(stream, name, data)
+    packer = zlib.compressobj(6)
+    for rows in _filtered_rows(array.astype(">u2").view(np.uint8).reshape(height, -1), channels):
+        if packed := packer.compress(rows):
+            _chunk(stream, b"IDAT", packed)
+    _chunk(stream, b"IDAT", packer.flush())
+    _chunk(stream, b"IEND", b"")
+
+
+def _chunk(stream: IO[bytes], name: bytes, data: bytes) -> None:
+    stream.write(struct.pack(">I", len(data)) + name + data)
+    stream.write(struct.pack(">I", zlib.crc32(data, zlib.crc32(name))))
+
+
+def _filtered_rows(rows: Array, channels: int, block: int = 64) -> Iterator[bytes]:
+    """Each row through the filter (none, sub, up) with the smallest sum of absolute differences."""
+    pixel = 2 * channels
+    above = np.zeros_like(rows[:1])
+    for start in range(0, len(rows), block):
+        part = rows[start : start + block]
+        left = np.pad(part, ((0, 0), (pixel, 0)))[:, :-pixel]
+        upper = np.concatenate((above, part[:-1]))
+        candidates = np.stack((part, part - left, part - upper))
+        cost = np.abs(candidates.view(np.int8).astype(np.int16)).sum(-1, dtype=np.int64)
+        best = cost.argmin(0)
+        chosen = candidates[best, np.arange(len(part))]
+        yield np.concatenate((best.astype(np.uint8)[:, None], chosen), 1).tobytes()
+        above = part[-1:]
+
+
+# ---------------------------------------------------------------- files
+
+
+def write(
+    path: Path | str,
+    image: Tensor,
+    alpha: Tensor | None = None,
+    *,
+    format: Format | None = None,
+    bits: int = 8,
+    metadata: Metadata = NO_METADATA,
+    quality: int | None = None,
+    overwrite: bool = False,
+) -> Path:
+    """`encode` to a file and return its path: `path`, or with a number where that is taken.
+
+    `format` None: by the name's ending. Nothing is left behind when it fails.
+    """
+    path = Path(path)
+    kind = format or format_of(path)
+    if kind is None:
+        endings = ", ".join(suffix for kind in FORMATS.values() for suffix in kind.suffixes)
+        raise BadInput(f"a picture's name must end in {endings}", repr(path.suffix))
+    with partial_file(path.parent) as partial:
+        with partial.open("xb") as stream:
+            encode(stream, image, alpha, format=kind, bits=bits, metadata=metadata, quality=quality)
+        if overwrite:
+            publish(partial, path, overwrite=True)
+            return path
+        return publish_numbered([partial], lambda number: [numbered(path, number)])[0]

@@ -1,0 +1,1 @@
+"""Pictures to instances: detectors, refiner, regions, fusion, the matte shared among them."""

@@ -1,0 +1,227 @@
+"""Coarse masks of characters → masks that follow the drawing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from ..errors import BadInput
+from ..host import Host
+from ..imaging import reverse_colours
+from ..instances import Instances
+from ..loading import LoadedNetwork, Precision, load_network
+from ..matting import Matting
+from ..ops.eight_bit import resize_eight_bit
+from ..ops.regions import expand_box
+from .asking import Area, SegmentOptions, check_frames
+
+_PER_STEP = 4
+_MARGIN = 0.25  # of the box' longer side, around it
+
+
+class Refiner:
+    """An IS-Net that sees a picture and a coarse mask (Instance-guided Cartoon Editing, 3.2)."""
+
+    def __init__(self, loaded: LoadedNetwork, host: Host) -> None:
+        self.loaded = loaded
+        self.host = host
+
+    def refine(
+        self,
+        image: Tensor,
+        masks: Tensor,
+        boxes_xyxy: Tensor,
+        *,
+        threshold: float | None = None,
+        area: Area = "picture",
+        label: str = "refining",
+    ) -> Tensor:
+        """1×3×H×W in [0, 1], N×H×W and N×4 → soft masks N×H×W in [0, 1], or bool above `threshold`.
+
+        `area`: the network sees the whole picture, as it was trained, or the surroundings of the
+        "box", which keeps more detail where pictures are large.
+        """
+        if area not in ("picture", "box"):
+            raise BadInput('area must be "picture" or "box"', repr(area))
+        dtype = torch.float32 if threshold is None else torch.bool
+        refined = torch.zeros((len(masks), *image.shape[-2:]), dtype=dtype)
+        views = _views(image, boxes_xyxy, area, self.loaded.input_size_hw[0])
+        with (
+            self.host.progress(len(masks), label) as report,
+            self.host.on_device(self.loaded.network, self._working_memory()) as device,
+        ):
+            at_a_time = per_step(device)
+            for start in range(0, len(masks), at_a_time):
+                part = views[start : start + at_a_time]
+                pieces = [view.join(mask) for view, mask in zip(part, masks[start:], strict=False)]
+                alphas = self._alphas(torch.cat(pieces), device)
+                for view, alpha, out in zip(part, alphas, refined[start:], strict=False):
+                    soft = view.enlarge(alpha)
+                    view.cut(out).copy_(soft if threshold is None else soft > threshold)
+                report(len(part))
+        return refined
+
+    def _working_memory(self) -> int:
+        """Bytes beside the weights."""
+        height, width = self.loaded.input_size_hw
+        return height * width * self.loaded.architecture.bytes_per_pixel * _PER_STEP
+
+    @torch.inference_mode()
+    def _alphas(self, batch: Tensor, device: torch.device) -> Tensor:
+        logits = self.loaded.network(batch.to(device, self.loaded.dtype))
+        return logits.to(torch.float32).sigmoid().cpu()
+
+
+def per_step(device: torch.device) -> int:
+    """Instances that the refiner sees at a time: a CPU gains nothing from more, but for memory."""
+    return 1 if device.type == "cpu" else _PER_STEP
+
+
+def load_refiner(
+    name_or_path: str | Path | None, host: Host, *, precision: Precision, download: bool
+) -> Refiner | Matting | None:
+    """An IS-Net that sharpens masks or a matting model that they are cut to; None for "none"."""
+    if name_or_path is None or name_or_path == "none":
+        return None
+    loaded = load_network(name_or_path, host, task=None, precision=precision, download=download)
+    if loaded.architecture.task == "refine":
+        return Refiner(loaded, host)
+    if loaded.architecture.task == "matting":
+        return Matting(loaded, host)
+    raise BadInput("the refiner must be a refiner or a matting model", loaded.name)
+
+
+def segment_frames(
+    image: Tensor,
+    find: Callable[[Tensor], Instances],
+    options: SegmentOptions,
+    refiner: Refiner | Matting | None,
+    host: Host,
+    label: str,
+) -> list[Instances]:
+    """B×3×H×W → what `find` finds in each frame of 1×3×H×W, refined.
+
+    Those of whom nothing is left are left out, but with `reference_quirks`.
+    """
+    check_frames(image)
+    results: list[Instances] = []
+    with host.progress(len(image), label) as report:
+        for frame in image.split(1):
+            refined = refine_instances(frame, find(frame), options, refiner)
+            solid = refined.boxes_xyxy[:, 2] > 0
+            results.append(refined if options.reference_quirks else refined[solid])
+            report(1)
+    return results
+
+
+def refine_instances(
+    image: Tensor, coarse: Instances, options: SegmentOptions, refiner: Refiner | Matting | None
+) -> Instances:
+    """1×3×H×W → the same characters by masks that follow the drawing; empty ones stay empty."""
+    if refiner is None or not len(coarse):
+        return coarse
+    if isinstance(refiner, Matting):
+        return coarse.with_masks(keep_foreground(coarse.masks, refiner.predict(image).cpu()))
+    solid = coarse.masks
+    if solid.dtype != torch.bool:
+        solid = solid > options.mask_threshold
+    masks = refiner.refine(
+        image.cpu(),
+        solid,
+        coarse.boxes_xyxy,
+        threshold=None if options.soft else options.refined_threshold,
+        area=options.area,
+    )
+    if options.reference_quirks:
+        return replace(coarse, masks=masks)
+    for mask, shown in zip(masks, solid, strict=True):
+        if not bool(shown.any()):
+            mask.zero_()
+    return coarse.with_masks(masks)
+
+
+def keep_foreground(masks: Tensor, alpha: Tensor, min_left: float = 0.3) -> Tensor:
+    """N×H×W bool and a matte 1×1×H×W → the masks where the matte is above one half; soft masks
+    become the smaller of the two.
+
+    A mask of which no more than `min_left` would be left stays as it is: the matte missed it.
+    """
+    matte = alpha[0, 0].to(masks.device)
+    foreground = matte > 0.5 if masks.dtype == torch.bool else matte.to(masks.dtype)
+    kept = masks.clone()
+    for mask in kept:
+        inside = torch.minimum(mask, foreground)
+        if float(inside.sum(dtype=torch.float64)) > min_left * float(mask.sum(dtype=torch.float64)):
+            mask.copy_(inside)
+    return kept
+
+
+@dataclass(frozen=True)
+class _View:
+    """What the network sees of a picture: `picture` 1×3×h×w, BGR, is the box reduced to `side`."""
+
+    box_xyxy: tuple[int, int, int, int]
+    picture: Tensor
+    side: int
+
+    def cut(self, plane: Tensor) -> Tensor:
+        """The box of …×H×W, not copied."""
+        left, top, right, bottom = self.box_xyxy
+        return plane[..., top:bottom, left:right]
+
+    def join(self, mask: Tensor) -> Tensor:
+        """H×W → 1×4×side×side: the picture and the mask, zeros to the right and below.
+
+        A mask that is smaller than its picture (as published ones can be, by a pixel) is reduced
+        by a ratio of its own, as in the reference.
+        """
+        inside = self.cut(mask)[None, None].to(torch.float32)
+        size = _reduced((int(inside.shape[-2]), int(inside.shape[-1])), self.side)
+        if inside.shape[-2:] != size:
+            inside = functional.interpolate(inside, size=size, mode="bilinear", align_corners=False)
+        return torch.cat((_pad(self.picture, self.side), _pad(inside, self.side)), 1)
+
+    def enlarge(self, alpha: Tensor) -> Tensor:
+        """1×side×side → h×w of the box."""
+        left, top, right, bottom = self.box_xyxy
+        seen = alpha[None, :, : self.picture.shape[-2], : self.picture.shape[-1]]
+        return functional.interpolate(
+            seen, size=(bottom - top, right - left), mode="bilinear", align_corners=True
+        )[0, 0]
+
+
+def _views(image: Tensor, boxes_xyxy: Tensor, area: Area, side: int) -> list[_View]:
+    height, width = int(image.shape[-2]), int(image.shape[-1])
+    if area == "picture":
+        return [_view(image, (0, 0, width, height), side)] * len(boxes_xyxy)
+    views: list[_View] = []
+    for box in boxes_xyxy.tolist():
+        longer = max(box[2] - box[0], box[3] - box[1])
+        left, top, right, bottom = expand_box(box, max(round(longer * _MARGIN), 1), (height, width))
+        views.append(_view(image, (left, top, right, bottom), side))
+    return views
+
+
+def _view(image: Tensor, box_xyxy: tuple[int, int, int, int], side: int) -> _View:
+    left, top, right, bottom = box_xyxy
+    picture = image[..., top:bottom, left:right]
+    size = _reduced((bottom - top, right - left), side)
+    if picture.shape[-2:] != size:
+        picture = resize_eight_bit(picture, size)
+    return _View(box_xyxy, reverse_colours(picture), side)
+
+
+def _reduced(size_hw: tuple[int, int], side: int) -> tuple[int, int]:
+    """The size at which the longer side is at most `side`."""
+    height, width = size_hw
+    ratio = min(side / max(height, width), 1)
+    return max(round(height * ratio), 1), max(round(width * ratio), 1)
+
+
+def _pad(planes: Tensor, side: int) -> Tensor:
+    return functional.pad(planes, (0, side - planes.shape[-1], 0, side - planes.shape[-2]))

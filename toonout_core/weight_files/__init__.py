@@ -1,0 +1,1 @@
+"""From a name to verified bytes: looking, downloading, checking, reading without running code."""

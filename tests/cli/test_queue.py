@@ -242,6 +242,7 @@ def test_ctrl_c_takes_back_what_is_ours_and_nothing_needs_torch(tmp_path):
         assert server.waiting == ["of another client"]
         time.sleep(0.3)
         assert server.running == []  # ours was interrupted
-    done = sorted(results(tmp_path / "out"))
-    assert done == [f"{index}.png" for index in range(len(done))]
+    done = results(tmp_path / "out")  # uploads race, so the first to end may be any of four
     assert 1 <= len(done) < 10
+    for name, content in done.items():
+        assert content == f"result x_00001_.png of picture {name.removesuffix('.png')}"

@@ -23,9 +23,27 @@ SHIPPED = (
 )  # fmt: skip
 FLAGS = [
     "--skip-torch-cuda-test", "--skip-prepare-environment", "--skip-python-version-check",
-    "--no-download-sd-model", "--do-not-download-clip", "--skip-version-check",
-    "--disable-nan-check",
+    "--no-download-sd-model", "--skip-version-check", "--disable-nan-check",
 ]  # fmt: skip
+# what differs: the processor, and which folders a page may show
+FLAGS_OF = {
+    "a1111": [*FLAGS, "--do-not-download-clip", "--use-cpu", "all", "--no-half"],
+    "forge": [*FLAGS, "--do-not-download-clip", "--always-cpu"],
+    "reforge": [*FLAGS, "--skip-install", "--always-cpu"],
+    "classic": [*FLAGS, "--skip-install", "--always-cpu"],
+    "sdnext": ["--skip-all", "--skip-git", "--skip-torch", "--experimental", "--use-cpu", "all"],
+}
+
+
+def kind_of(path: Path) -> str:
+    """Which of the WebUI's relatives lies there."""
+    marks = {
+        "sdnext": "installer.py",
+        "forge": "backend",
+        "reforge": "extensions-builtin/mahiro_reforge",
+        "classic": "ldm_patched",
+    }
+    return next((kind for kind, mark in marks.items() if (path / mark).exists()), "a1111")
 
 
 def install_clone(base: Path, name: str = CLONE) -> Path:
@@ -54,15 +72,16 @@ class WebUIServer:
 
     def __init__(self, path: Path, python: str, base: Path, *flags: str) -> None:
         self.path, self.python, self.base = path, python, base
-        self.is_forge = (path / "backend").is_dir()
+        self.kind = kind_of(path)
+        self.is_forge = self.kind == "forge"
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
-        cpu = ["--always-cpu"] if self.is_forge else ["--use-cpu", "all", "--no-half"]
-        self.flags = [*FLAGS, *cpu, "--port", str(self.port), "--data-dir", str(base), *flags]
+        self.flags = [*FLAGS_OF[self.kind], "--port", str(self.port), "--data-dir", str(base)]
         # with another data folder gradio 4 would not serve the host's own scripts
-        self.flags += ["--gradio-allowed-path", str(path)]
+        allowed = "--allowed-paths" if self.kind == "sdnext" else "--gradio-allowed-path"
+        self.flags += [*flags, allowed, str(path)]
         if checkpoint := os.environ.get("TOONOUT_WEBUI_CHECKPOINT"):
             self.flags += ["--ckpt", checkpoint]
 
@@ -70,7 +89,7 @@ class WebUIServer:
         self._log = (self.base / "webui.log").open("wb")
         environment = {
             "HF_HUB_OFFLINE": "1", "GRADIO_ANALYTICS_ENABLED": "False", "NO_PROXY": "127.0.0.1",
-            "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1", **os.environ,
+            "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1", "PIP_NO_INDEX": "1", **os.environ,
         }  # fmt: skip
         self.process = subprocess.Popen(
             [self.python, "launch.py", *self.flags], cwd=self.path, env=environment,
@@ -83,16 +102,26 @@ class WebUIServer:
             raise
         return self
 
-    def wait(self, seconds: float = 400) -> None:
-        """Until our own route answers."""
-        deadline = time.monotonic() + seconds
+    def wait(self, route: str = "/toonout/v1/health", starts: int = 1) -> None:
+        """Until a route answers after so many starts of the page.
+
+        AUTOMATIC1111 dies of a request that comes before it has added its middleware: nobody
+        knocks before it says how long its start took.
+        """
+        begin = time.monotonic()
         while True:
-            if self.process.poll() is not None or time.monotonic() > deadline:
+            waited = time.monotonic() - begin
+            if self.process.poll() is not None or waited > 400:
                 raise RuntimeError(f"the WebUI does not answer:\n{self.log()[-4000:]}")
-            with suppress(OSError):
-                if self.status("/toonout/v1/health") in (200, 401):
-                    return
+            if self.starts() >= starts or waited > 240:
+                with suppress(OSError):
+                    if self.status(route) in (200, 401):
+                        return
             time.sleep(0.5)
+
+    def starts(self) -> int:
+        """How often its page was made: once, and at every Reload UI."""
+        return self.log().count("Startup time")
 
     def __exit__(self, *_: object) -> None:
         self.process.terminate()

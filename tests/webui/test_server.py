@@ -284,15 +284,10 @@ def test_reload_ui_brings_new_code_and_no_second_routes(webui):
     text = path.read_text("utf-8")
     for version in ("9.9.8", "9.9.9"):
         path.write_text(text + f'\n__version__ = "{version}"\n', "utf-8")
+        starts = webui.starts()
         webui.request("/toonout-test/reload", {})
-        deadline = time.monotonic() + 120
-        while time.monotonic() < deadline:
-            time.sleep(1)
-            try:
-                if webui.get("/toonout/v1/health")["version"] == version:
-                    break
-            except (OSError, ValueError, KeyError):
-                continue
+        webui.wait(starts=starts + 1)
+        assert webui.get("/toonout/v1/health")["version"] == version
     assert webui.get("/toonout/v1/health")["version"] == "9.9.9"
     after = webui.get("/toonout-test/state")
     assert after["routes"] == 1
@@ -321,17 +316,8 @@ def test_a_broken_core_is_one_line_and_the_host_runs(tmp_path):
     clone = install_clone(tmp_path)
     (clone / "toonout_core" / "__init__.py").write_text("raise ImportError('no luck')", "utf-8")
     webui = start(tmp_path, "--api")
-    webui.wait = lambda: None
+    webui.wait = lambda: WebUIServer.wait(webui, "/toonout-test/state")
     with webui:
-        deadline = time.monotonic() + 300
-        while time.monotonic() < deadline:
-            time.sleep(1)
-            try:
-                if webui.status("/toonout-test/state") == 200:
-                    break
-            except OSError:
-                continue
-        assert webui.status("/toonout-test/state") == 200
         lines = [line for line in webui.log().splitlines() if line.startswith("ToonOut:")]
         assert len(lines) == 1
         assert "cannot start: ImportError: no luck." in lines[0]

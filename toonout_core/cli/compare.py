@@ -15,7 +15,7 @@ from ..errors import BadInput
 from .evaluate_mattes import spare_inputs, told_apart, write_text
 from .fields import Verbs
 from .options import add_model_options, load_model, open_host, require_models
-from .terminal import say
+from .terminal import say, say_failure
 
 if TYPE_CHECKING:
     from ..evaluation.comparing import Variant
@@ -87,7 +87,7 @@ def run(arguments: argparse.Namespace) -> int:
     problems = found.problems + _write_sheets(arguments, found.sources, variants, colours, out)
     problems += [problem for variant in variants for problem in variant.problems]
     for name, text in dict.fromkeys(problems):
-        say(f"failed: {name}: {text}")
+        say_failure(name, text)
     if not any(variant.mattes for variant in variants):
         say("There is no picture to compare.")
         return 2

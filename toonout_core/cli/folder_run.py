@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import BadInput
-from .terminal import ProgressBar, say
+from .terminal import ProgressBar, say, say_failure
 
 if TYPE_CHECKING:
     from ..output.batch import Batch
@@ -84,7 +84,7 @@ def conclude(arguments: argparse.Namespace, report: Report, found: Found) -> Non
         write_report(report, Path(arguments.report))
     for result in report.results:
         if result.status == "failed":
-            say(f"failed: {result.source}: {result.message}")
+            say_failure(result.source, result.message)
         for remark in result.notes:
             note(arguments, f"{result.source}: {remark}")
     if not found.sources:

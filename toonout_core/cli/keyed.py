@@ -11,7 +11,7 @@ from ..errors import BadInput
 from ..synthesis.options import ClipOptions, KeyOptions
 from .fields import Verbs, add_fields, given_fields
 from .folder_run import note, write_json
-from .terminal import ProgressBar, say
+from .terminal import ProgressBar, say_failure
 
 if TYPE_CHECKING:
     from ..output.manifest import Manifest, Record
@@ -136,7 +136,7 @@ def _conclude(arguments: argparse.Namespace, out: Path, records: list[Record]) -
     write_json(document, out / "keyed.json", overwrite=True)
     failed = [record for record in records if record.status == "failed"]
     for record in failed:
-        say(f"failed: {record.source}: {record.message}")
+        say_failure(record.source, record.message)
     cutouts = sum(len(record.outputs) for record in records)
     left = sum("left_out" in frame for record in records for frame in record.details)
     note(arguments, f"{out}: {cutouts} cutouts, {left} frames left out.")

@@ -21,6 +21,12 @@ def say(text: str) -> None:
         print(text, file=sys.stderr)
 
 
+def say_failure(source: object, message: str) -> None:
+    """One line that names the picture once: many sentences begin with it."""
+    said = message if message.startswith(f"{source} ") else f"{source}: {message}"
+    say(f"failed: {said}")
+
+
 class _LogLines(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         say(self.format(record))

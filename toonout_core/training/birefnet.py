@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,19 +14,16 @@ from torch import Tensor, nn
 from ..errors import BadInput
 from ..host import Host, LocalHost
 from ..models.birefnet import ARCHITECTURE
-from ..output.writing import write
 from .birefnet_losses import PAIR, LossWeights, birefnet_losses
 from .birefnet_network import check_config, configure, set_training, start_network
-from .checkpoints import average, load_run, save_run, save_weights
+from .checkpoints import average
 from .config import BiRefNetConfig
-from .curves import draw_curves, write_table
-from .data import batches
+from .data import batches, steps_per_epoch
 from .examples import find_examples
-from .matte_batches import MatteBatches, read_backgrounds, steps_per_epoch
+from .matte_batches import MatteBatches, read_backgrounds
 from .processes import join_processes
+from .run_folder import RunFolder, shown
 from .validating import Statistics, validate
-
-log = logging.getLogger("toonout")
 
 PARTS = ("ssim", "mae", "iou", "bce", "gradient")
 PUBLISHED_VALIDATION_STEPS = 15
@@ -38,6 +33,13 @@ _PANELS = {
     "validation": ("PA", "BIoU", "BIoU_soft"),
     "validation error": ("MAE",),
 }
+
+
+_SHOWN = ("epoch", "loss", "gradient_norm", "PA", "BIoU_soft", "MAE", "seconds")
+
+
+def _quality(row: Mapping[str, float]) -> tuple[float, ...]:
+    return row["PA"], -row["MAE"]
 
 
 def learning_rate(config: BiRefNetConfig, epoch: int) -> float:
@@ -52,7 +54,7 @@ def train_birefnet(config: BiRefNetConfig, host: Host | None = None) -> Path:
     """
     here = join_processes(config.device)
     check_config(config, here.device)
-    out = Path(config.out)
+    folder = RunFolder(Path(config.out), ARCHITECTURE.id, _PANELS, _SHOWN, _quality)
     host = host if host is not None and here.first else LocalHost(str(here.device), quiet=True)
     loaded = start_network(config, host)
     colours = Statistics(loaded.mean, loaded.std)
@@ -62,7 +64,7 @@ def train_birefnet(config: BiRefNetConfig, host: Host | None = None) -> Path:
         network.parameters(), config.lr, config.betas, weight_decay=config.weight_decay
     )
     kept = {"network": network} | ({"averaged": averaged} if averaged is not None else {})
-    rows = _resume(out, kept, optimizer)
+    rows = folder.resume(kept, optimizer)
     training, validation = (find_examples(Path(config.data), s) for s in ("train", "val"))
     backgrounds = read_backgrounds(Path(config.data))
     per_epoch = steps_per_epoch(len(training), config.batch, here.world)
@@ -70,14 +72,13 @@ def train_birefnet(config: BiRefNetConfig, host: Host | None = None) -> Path:
     places = {"rank": here.rank, "world": here.world}
     data = MatteBatches(training, backgrounds, config, first=first, last=last, **places)
     if here.first:
-        out.mkdir(parents=True, exist_ok=True)
-        config.write(out / "config.json")
+        folder.begin(config)
 
     model = here.share(network)
     weights = LossWeights(config.ssim, config.mae, config.iou, config.bce, config.gradient)
     pictures = config.batch if config.as_published else PAIR
     sums, started = torch.zeros(len(PARTS) + 1, device=here.device), time.monotonic()
-    stream = _shown(batches(data, config.workers), host, len(data))
+    stream = shown(batches(data, config.workers), host, len(data))
     for step, (image, alpha) in enumerate(stream, first):
         epoch = step // per_epoch
         set_training(network, config)
@@ -109,19 +110,10 @@ def train_birefnet(config: BiRefNetConfig, host: Host | None = None) -> Path:
                 result = averaged if averaged is not None else network
                 scores, sheet = validate(result, validation, backgrounds, config, colours)
                 rows.append(row | scores | {"seconds": round(time.monotonic() - started, 1)})
-                _record(out, rows, result, sheet)
-                save_run(out / "state.safetensors", kept, optimizer, {"rows": rows})
+                folder.record(rows, result, sheet)
+                folder.keep(kept, optimizer, rows)
     here.leave()
-    return out / "best.safetensors"
-
-
-def _shown(
-    stream: Iterator[tuple[Tensor, Tensor]], host: Host, total: int
-) -> Iterator[tuple[Tensor, Tensor]]:
-    with host.progress(total, "training") as step:
-        for item in stream:
-            yield item
-            step()
+    return folder.out / "best.safetensors"
 
 
 @torch.no_grad()
@@ -138,32 +130,3 @@ def _row(epoch: int, lr: float, means: Sequence[float]) -> dict[str, float]:
     *parts, norm = means
     named = dict(zip(PARTS, parts, strict=True))
     return {"epoch": epoch, "lr": lr, "loss": sum(parts), **named, "gradient_norm": norm}
-
-
-def _record(
-    out: Path, rows: Sequence[dict[str, Any]], network: nn.Module, sheet: Tensor | None
-) -> None:
-    """The last epoch's weights, the best ones if it is the best, table, curves and samples."""
-    shown = ("epoch", "loss", "gradient_norm", "PA", "BIoU_soft", "MAE", "seconds")
-    log.info("%s", ", ".join(f"{name} {rows[-1][name]:.5g}" for name in shown))
-    save_weights(network, out / "last.safetensors", ARCHITECTURE.id)
-    best = max(rows, key=lambda row: (row["PA"], -row["MAE"]))
-    if best is rows[-1]:
-        save_weights(network, out / "best.safetensors", ARCHITECTURE.id)
-    write_table(out / "curve.csv", rows)
-    write(out / "curve.png", draw_curves(rows, _PANELS, "epoch"), overwrite=True)
-    if sheet is not None:
-        name = f"epoch_{int(rows[-1]['epoch']):03d}.png"
-        write(out / "samples" / name, sheet, overwrite=True)
-
-
-def _resume(
-    out: Path, kept: dict[str, nn.Module], optimizer: torch.optim.Optimizer
-) -> list[dict[str, Any]]:
-    """The rows of the epochs that are done."""
-    path = out / "state.safetensors"
-    if not path.is_file():
-        return []
-    rows: list[dict[str, Any]] = load_run(path, kept, optimizer)["rows"]
-    log.info("resumed after epoch %d", len(rows))
-    return rows

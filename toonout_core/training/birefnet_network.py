@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPrivateUsage]
 from torch.utils.checkpoint import checkpoint
 
 from ..errors import BadInput
@@ -18,6 +17,7 @@ from ..models.birefnet import ARCHITECTURE
 from ..models.birefnet.aspp import ASPPDeformable
 from ..models.birefnet.swin import SwinBlock
 from .config import BiRefNetConfig
+from .norms import batch_norms, require_cuda, set_mode, share_statistics
 
 
 def start_network(config: BiRefNetConfig, host: Host) -> LoadedNetwork:
@@ -44,8 +44,7 @@ def check_config(config: BiRefNetConfig, device: torch.device) -> None:
             str(config.batch),
             "Or give --norms kept.",
         )
-    if config.norms == "sync" and device.type != "cuda":
-        raise BadInput("--norms sync must have cuda", device.type, "Give --norms batch or kept.")
+    require_cuda(config.norms, device)
 
 
 def configure(network: nn.Module, config: BiRefNetConfig, joined: bool) -> nn.Module:
@@ -56,8 +55,7 @@ def configure(network: nn.Module, config: BiRefNetConfig, joined: bool) -> nn.Mo
     for module in network.modules():
         if isinstance(module, nn.Dropout):
             module.p = config.dropout
-    if config.norms == "sync" and joined:
-        network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
+    network = share_statistics(network, config.norms, joined=joined)
     if config.checkpointing:
         for module in network.modules():
             if isinstance(module, SwinBlock | ASPPDeformable):
@@ -67,10 +65,7 @@ def configure(network: nn.Module, config: BiRefNetConfig, joined: bool) -> nn.Mo
 
 def set_training(network: nn.Module, config: BiRefNetConfig) -> None:
     """Training mode, in which BatchNorm may keep its values."""
-    network.train()
-    if config.norms == "kept":
-        for module in _norms(network):
-            module.train(False)
+    set_mode(network, config.norms)
 
 
 def compute_again(module: nn.Module) -> None:
@@ -93,7 +88,7 @@ def compute_again(module: nn.Module) -> None:
 
 @contextmanager
 def _statistics_untouched(module: nn.Module) -> Iterator[None]:
-    norms = [norm for norm in _norms(module) if norm.training]
+    norms = [norm for norm in batch_norms(module) if norm.training]
     momenta = [norm.momentum for norm in norms]
     counts = [norm.num_batches_tracked for norm in norms]
     for norm in norms:
@@ -104,7 +99,3 @@ def _statistics_untouched(module: nn.Module) -> Iterator[None]:
     finally:
         for norm, momentum, count in zip(norms, momenta, counts, strict=True):
             norm.momentum, norm.num_batches_tracked = momentum, count
-
-
-def _norms(network: nn.Module) -> list[_BatchNorm]:
-    return [module for module in network.modules() if isinstance(module, _BatchNorm)]

@@ -16,33 +16,54 @@ from ..errors import BadInput
 
 
 def save_weights(
-    network: nn.Module, path: Path, architecture: str, dtype: torch.dtype = torch.float32
+    network: nn.Module,
+    path: Path,
+    architecture: str,
+    dtype: torch.dtype = torch.float32,
+    *,
+    notes: Mapping[str, str] | None = None,
 ) -> None:
-    """Atomic; `num_batches_tracked` has no use after training and is left out."""
+    """Atomic; `num_batches_tracked` has no use after training and is left out.
+
+    `notes` are texts kept beside the tensors.
+    """
     state = {
         key: value.detach().cpu().to(dtype if value.is_floating_point() else value.dtype)
         for key, value in network.state_dict().items()
         if not key.endswith("num_batches_tracked")
     }
-    _save(state, path, {"format": "pt", "architecture": architecture})
+    _save(state, path, {"format": "pt", "architecture": architecture, **(notes or {})})
 
 
 def _save(state: Mapping[str, Tensor], path: Path, metadata: dict[str, str]) -> None:
     partial = path.with_suffix(".partial")
-    save_file({key: value.contiguous() for key, value in state.items()}, partial, metadata)
+    save_file(_apart(state), partial, metadata)
     partial.replace(path)
+
+
+def _apart(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A tensor that has several names is copied for each but the first: the format wants that."""
+    seen: set[int] = set()
+    result: dict[str, Tensor] = {}
+    for key, value in state.items():
+        place = value.data_ptr()
+        result[key] = value.clone() if place in seen else value.contiguous()
+        seen.add(place)
+    return result
 
 
 @torch.no_grad()
 def average(averaged: nn.Module, network: nn.Module, decay: float) -> None:
-    """Exponential moving average of parameters and BatchNorm statistics."""
-    for mean, value in zip(
-        averaged.state_dict().values(), network.state_dict().values(), strict=True
-    ):
+    """Exponential moving average of parameters and BatchNorm statistics, once for every tensor."""
+    for mean, value in zip(_tensors(averaged), _tensors(network), strict=True):
         if mean.is_floating_point():
             mean.lerp_(value, 1 - decay)
         else:
             mean.copy_(value)
+
+
+def _tensors(network: nn.Module) -> list[Tensor]:
+    return [*network.parameters(), *network.buffers()]
 
 
 def save_run(

@@ -3,15 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from ..errors import BadInput
 from ..imaging import from_array
 from ..synthesis.composite import training_sample
 from ..synthesis.cutouts import Library
+
+Batch = TypeVar("Batch")
+
+
+def steps_per_epoch(examples: int, batch: int, world: int) -> int:
+    """Whole steps of all processes; at least one is needed."""
+    steps = examples // (batch * world)
+    if not steps:
+        raise BadInput(
+            f"the training split must hold at least {batch * world} pictures, a step of "
+            f"{world} processes with {batch} each",
+            str(examples),
+        )
+    return steps
+
+
+def places_of_step(
+    step: int, examples: int, *, batch: int, seed: int, rank: int, world: int
+) -> list[tuple[int, int]]:
+    """(epoch, number of the example) of one process in that step.
+
+    An epoch takes every example once, in an order of its own; what does not fill a step of all
+    processes is left out of that epoch.
+    """
+    epoch, position = divmod(step, steps_per_epoch(examples, batch, world))
+    order = np.random.default_rng((seed, epoch)).permutation(examples)
+    start = (position * world + rank) * batch
+    return [(epoch, int(number)) for number in order[start : start + batch]]
 
 
 class CompositeBatches(Dataset[tuple[Tensor, Tensor]]):
@@ -63,7 +93,7 @@ def _single_thread(_worker: int) -> None:
     torch.set_num_threads(1)
 
 
-def batches(data: Dataset[tuple[Tensor, Tensor]], workers: int) -> Iterator[tuple[Tensor, Tensor]]:
+def batches(data: Dataset[Batch], workers: int) -> Iterator[Batch]:
     """All items of `data`, in order."""
     loader = DataLoader(
         data,

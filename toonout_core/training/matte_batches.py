@@ -11,7 +11,6 @@ from numpy.random import Generator
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from ..errors import BadInput
 from ..imaging import Array, from_array, read, to_array
 from ..ops.compositing import premultiply
 from ..ops.resizing import resize
@@ -20,6 +19,7 @@ from ..synthesis.composite import draw_background
 from ..synthesis.cutouts import Library
 from .augmenting import augment
 from .config import BiRefNetConfig
+from .data import places_of_step, steps_per_epoch
 from .examples import Example
 
 _BACKGROUND_PX = 1280  # longest side that is kept in memory
@@ -58,8 +58,7 @@ def sized(
 class MatteBatches(Dataset[tuple[Tensor, Tensor]]):
     """Item `i` is what this process sees in step `first + i`: B×3×S×S and B×1×S×S in [0, 1].
 
-    An epoch takes every example once, in an order of its own; what does not fill a step of all
-    processes is left out of that epoch.
+    See `places_of_step` for which those are.
     """
 
     def __init__(
@@ -88,10 +87,14 @@ class MatteBatches(Dataset[tuple[Tensor, Tensor]]):
 
     def _places(self, step: int) -> list[tuple[int, int]]:
         """(epoch, number of the example) of this process in that step."""
-        epoch, position = divmod(step, self.steps_per_epoch)
-        order = np.random.default_rng((self.config.seed, epoch)).permutation(len(self.examples))
-        start = (position * self.world + self.rank) * self.config.batch
-        return [(epoch, int(number)) for number in order[start : start + self.config.batch]]
+        return places_of_step(
+            step,
+            len(self.examples),
+            batch=self.config.batch,
+            seed=self.config.seed,
+            rank=self.rank,
+            world=self.world,
+        )
 
     def _sample(self, epoch: int, number: int) -> tuple[Tensor, Tensor]:
         config = self.config
@@ -108,15 +111,3 @@ class MatteBatches(Dataset[tuple[Tensor, Tensor]]):
             enhanced=config.enhance,
             peppered=config.pepper,
         )
-
-
-def steps_per_epoch(examples: int, batch: int, world: int) -> int:
-    """Whole steps of all processes; at least one is needed."""
-    steps = examples // (batch * world)
-    if not steps:
-        raise BadInput(
-            f"the training split must hold at least {batch * world} pictures, a step of "
-            f"{world} processes with {batch} each",
-            str(examples),
-        )
-    return steps

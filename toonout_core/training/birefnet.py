@@ -9,7 +9,7 @@ from copy import deepcopy
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from ..errors import BadInput
 from ..host import Host, LocalHost
@@ -33,8 +33,6 @@ _PANELS = {
     "validation": ("PA", "BIoU", "BIoU_soft"),
     "validation error": ("MAE",),
 }
-
-
 _SHOWN = ("epoch", "loss", "gradient_norm", "PA", "BIoU_soft", "MAE", "seconds")
 
 

@@ -6,7 +6,7 @@ Hosts protect their own routes only: those of extensions are open unless they as
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from fastapi import Depends, HTTPException, Request
@@ -17,7 +17,8 @@ from . import hosts
 
 
 class LimitedRoute(APIRoute):
-    """Refuses a body that is too large before it is read."""
+    """Refuses a body that is too large: before it is read, or where it does not tell its length,
+    as soon as too much has come."""
 
     def get_route_handler(self) -> Callable[..., Any]:
         handle = super().get_route_handler()
@@ -25,9 +26,22 @@ class LimitedRoute(APIRoute):
         async def limited(request: Request) -> Any:
             length = request.headers.get("content-length", "0")
             require_size(int(length) if length.isdigit() else 0)
-            return await handle(request)
+            return await handle(Request(request.scope, _counted(request)))
 
         return limited
+
+
+def _counted(request: Request) -> Callable[[], Awaitable[Any]]:
+    received = 0
+
+    async def receive() -> Any:
+        nonlocal received
+        message = await request.receive()
+        received += len(message.get("body", b""))
+        require_size(received)
+        return message
+
+    return receive
 
 
 def require_size(length: int) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from tests.webui.conftest import served
@@ -85,6 +87,28 @@ def test_what_is_too_large_is_413_before_it_is_read(host, client):
     reply = client.post(CUTOUT, content=b"x" * 1_100_000)
     assert reply.status_code == 413
     assert "at most 1 MB" in reply.json()["detail"]
+
+
+def test_what_does_not_tell_its_length_is_stopped_on_the_way(host):
+    """Straight at the application: the test client joins the chunks."""
+    host.opts.data["toonout_api_megabytes"] = 1
+    read, sent = [], []
+
+    async def receive():
+        read.append(1)
+        return {"type": "http.request", "body": b" " * 100_000, "more_body": len(read) < 40}
+
+    async def send(message):
+        sent.append(message)
+
+    scope = {
+        "type": "http", "http_version": "1.1", "method": "POST", "path": CUTOUT, "root_path": "",
+        "query_string": b"", "headers": [(b"content-type", b"application/json")],
+    }  # fmt: skip
+    asyncio.run(served(host)(scope, receive, send))
+    assert sent[0]["status"] == 413
+    assert b"at most 1 MB, but has 1.1 MB" in sent[1]["body"]
+    assert len(read) == 11
 
 
 def test_work_waits_in_the_hosts_queue(host, client):

@@ -9,7 +9,7 @@ from typing import Any
 from modules import scripts_postprocessing, shared
 
 from ..toonout_core import Cancelled, CorruptWeights, DownloadFailed, ToonOutError
-from . import hosts, widgets
+from . import hosts, keeping_alpha, widgets
 from .cutting import Cut, cut, wish
 
 log = logging.getLogger("toonout")
@@ -71,7 +71,7 @@ def _note_failure(pp: Any, sentence: str, *, files: bool = False) -> None:
 
 
 def _hand_over(pp: Any, result: Cut) -> None:
-    pp.image = result.main()
+    pp.image = keeping_alpha.for_host(result.main())
     pp.info["ToonOut"] = result.sentence()
     if result.options.output != "cutout + mask":
         return

@@ -11,7 +11,7 @@ from typing import Any
 from modules import scripts
 
 from ..toonout_core import BadInput, Cancelled, ToonOutError
-from . import hosts, widgets
+from . import hosts, keeping_alpha, widgets
 from .cutting import Cut, cut, wish
 from .options import CutoutOptions, checked, shown
 
@@ -120,6 +120,8 @@ class Generate(scripts.Script):
     ) -> None:
         """Show and save what lies beside the pictures. ADetailer calls this without pictures."""
         pending: list[Pending] = getattr(p, PENDING, [])
+        for image in processed.images:
+            keeping_alpha.give_back(image)
         if not pending or not processed.images:
             return
         setattr(p, PENDING, [])
@@ -131,6 +133,7 @@ class Generate(scripts.Script):
             processed.infotexts.append(text)
             if hosts.saves_samples(p):
                 hosts.save(item.image, p, item.index, text, item.suffix)
+            keeping_alpha.give_back(item.image)
 
 
 # ---------------------------------------------------------------- widgets
@@ -199,13 +202,14 @@ def _keep(value: Any) -> str:
 
 def _place(p: Any, pp: Any, result: Cut, keep: str) -> None:
     index = getattr(p, "toonout_count", 0)
+    main = keeping_alpha.for_host(result.main())
     p.toonout_count = index + 1
     pending: list[Pending] = getattr(p, PENDING, [])
     if keep == REPLACE:
-        pp.image = result.main()
+        pp.image = main
     else:
         suffix = "-toonout-mask" if result.options.output == "mask" else "-toonout"
-        pending.append(Pending(result.main(), index, suffix))
+        pending.append(Pending(main, index, suffix))
     if result.options.output == "cutout + mask":
         pending.append(Pending(result.mask(), index, "-toonout-mask"))
     setattr(p, PENDING, pending)

@@ -2,7 +2,8 @@
 
 Forge makes pictures with an infotext opaque (its "stealth" infotext, in place), and formats without
 transparency show black. So a cutout carries its alpha along, and gets it back right before it is
-written, as PNG where the chosen format would lose it.
+written, as PNG where the chosen format would lose it. Masks carry themselves along likewise: the
+stealth infotext changes colours too.
 """
 
 from __future__ import annotations
@@ -30,8 +31,27 @@ def mark(cutout: Image) -> Image:
 def mark_mask(mask: Image) -> Image:
     """An RGB picture of a mask (Forge fails on grey ones), to be written as grey PNG."""
     picture = mask.convert("RGB")
-    setattr(picture, MASK, True)
+    setattr(picture, MASK, picture.convert("L"))
     return picture
+
+
+def for_host(picture: Image) -> Image:
+    """What a host can save: Forge, told to write its infotext into colours, fails on a fourth
+    channel. So it goes without alpha there, until that is given back."""
+    if not is_marked(picture) or hosts.option("stealth_pnginfo_option", "") != "RGB":
+        return picture
+    opaque = picture.convert("RGB")
+    setattr(opaque, ATTRIBUTE, getattr(picture, ATTRIBUTE))
+    return opaque
+
+
+def give_back(picture: Any) -> bool:
+    """Put the alpha back into a marked picture, in place; whether it was one."""
+    alpha = getattr(picture, ATTRIBUTE, None)
+    if alpha is None or picture.size != alpha.size:
+        return False
+    picture.putalpha(alpha)
+    return True
 
 
 def is_marked(picture: Any) -> bool:
@@ -41,12 +61,9 @@ def is_marked(picture: Any) -> bool:
 
 def before_image_saved(params: Any) -> None:
     """Give a marked picture its alpha back, and a name of a format that keeps it."""
-    alpha = getattr(params.image, ATTRIBUTE, None)
-    if alpha is not None and params.image.size == alpha.size:
-        params.image.putalpha(alpha)
-    elif hasattr(params.image, MASK):
-        params.image = params.image.convert("RGB").convert("L")
-    elif not _is_ours(params):
+    if hasattr(params.image, MASK):
+        params.image = getattr(params.image, MASK)
+    elif not give_back(params.image) and not _is_ours(params):
         return
     root, suffix = os.path.splitext(params.filename)
     if suffix.lower() in LOSSY:
@@ -90,6 +107,7 @@ def image_grid(params: Any) -> None:
 
 def on_white(cutout: Image) -> Image:
     """RGB."""
+    give_back(cutout)
     from ..toonout_core.imaging import from_pil, to_pil
     from ..toonout_core.ops.compositing import over, parse_colour
 

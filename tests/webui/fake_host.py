@@ -95,7 +95,7 @@ class FakeHost:
         self.callbacks = {event: [] for event in EVENTS}
         self.cmd_opts = SimpleNamespace(**{"api": True, "use_cpu": ["all"], **flags})
         self.queue_lock = threading.Lock()  # not reentrant, as the host's
-        self.stealth = False
+        self.stealth = ""
 
     def modules(self) -> dict[str, ModuleType]:
         made = {"modules": ModuleType("modules"), "gradio": self.gradio}
@@ -136,8 +136,11 @@ class FakeHost:
         """As the host: callbacks first, then the file in the format of its name."""
         name = f"{path}/{seed}{options.get('suffix', '')}.{extension}"
         params = SimpleNamespace(image=image, filename=name, pnginfo={"parameters": info})
-        if self.stealth and extension == "png":  # Forge, as it comes
+        if self.stealth == "Alpha" and extension == "png":  # Forge, as it comes
             params.image.putalpha(255)
+        if self.stealth == "RGB" and extension == "png":
+            _, _, blue = params.image.getpixel((0, 0))
+            params.image.putpixel((0, 0), (1, 1, blue))
         self.call("before_image_saved", params)
         self.saved.append((params.filename, params.image, info))
 

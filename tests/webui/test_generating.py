@@ -87,9 +87,10 @@ def test_a_mask_has_a_file_of_its_own(host, script):
     assert (name, written.mode) == ("out/1-toonout-mask.png", "L")
 
 
+@pytest.mark.parametrize("mode", ["Alpha", "RGB"])
 @pytest.mark.parametrize("keep", ["replace", "keep both"])
-def test_alpha_survives_a_host_that_makes_pictures_opaque(host, script, keep):
-    host.stealth = True
+def test_alpha_survives_a_host_that_writes_into_pictures(host, script, keep, mode):
+    host.stealth = host.opts.data["stealth_pnginfo_option"] = mode
     generate(host, script, True, keep, "toonout-mini", "cutout + mask", 64)
     written = {name: image for name, image, _ in host.saved}
     cutout = written["out/1.png" if keep == "replace" else "out/1-toonout.png"]
@@ -97,6 +98,16 @@ def test_alpha_survives_a_host_that_makes_pictures_opaque(host, script, keep):
     assert written["out/1-toonout-mask.png"].mode == "L"
     mask = written["out/1-toonout-mask.png"].tobytes()
     assert mask == cutout.getchannel("A").tobytes()
+
+
+def test_alpha_comes_back_where_nothing_was_saved(host, script):
+    host.opts.data["stealth_pnginfo_option"] = "RGB"
+    p, pp = Processing(), SimpleNamespace(image=girl())
+    script.process(p, True, "replace")
+    script.postprocess_image_after_composite(p, pp, True, "replace")
+    assert pp.image.mode == "RGB"
+    script.postprocess(p, SimpleNamespace(images=[pp.image], infotexts=["a"]), True, "replace")
+    assert (pp.image.mode, pp.image.getchannel("A").getextrema()[0]) == ("RGBA", 0)
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "jpeg", "webp", "JPG", "gif"])

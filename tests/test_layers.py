@@ -36,7 +36,8 @@ MAY_IMPORT = {
     # what one does with the pipelines
     "synthesis": APPLICATION,
     "evaluation": APPLICATION | {"segmentation", "synthesis"},
-    "training": APPLICATION | {"models", "evaluation", "synthesis"},
+    "training": APPLICATION
+    | {"models", "weight_files", "segmentation", "characters", "evaluation", "synthesis"},
     # the shell
     "cli": None,  # anything
     "__main__": {"cli"},

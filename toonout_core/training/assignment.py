@@ -33,6 +33,11 @@ class TrueInstances:
     def __len__(self) -> int:
         return len(self.boxes_xyxy)
 
+    def to(self, device: torch.device) -> TrueInstances:
+        """The same on a device."""
+        parts = (self.boxes_xyxy, self.masks, self.classes, self.mask_known)
+        return TrueInstances(*(part.to(device) for part in parts))
+
 
 @dataclass(frozen=True)
 class Assignment:

@@ -5,7 +5,7 @@ C. Lyu and others, RTMDet, arXiv:2212.07784; weights 1, 2, 2 as in arXiv:2312.01
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -66,25 +66,31 @@ def _priors(height: int, width: int, stride: int, device: torch.device) -> Tenso
 
 
 def instance_losses(
-    raw: RawDetections, truths: Sequence[TrueInstances], weights: InstanceLossWeights
+    raw: RawDetections,
+    truths: Sequence[TrueInstances],
+    weights: InstanceLossWeights,
+    mean: Callable[[Tensor], Tensor] = lambda values: values,
 ) -> dict[str, Tensor]:
     """`score`, `box` and `mask`, each times its weight; their sum is the loss.
 
     Scores and boxes are divided by the sum of the assigned IoUs, masks by their number (both at
-    least 1), over the batch. Call it outside of autocast: it computes in float32.
+    least 1), over the batch. `mean` of these over processes that share their gradients makes them
+    equal to those of one process with the joined batch. Call it outside of autocast: it computes in
+    float32.
     """
     cells = join_levels(raw)
     assigned = [
         assign(cells.logits[i], cells.boxes_xyxy[i], cells.priors, truth)
         for i, truth in enumerate(truths)
     ]
-    quality = torch.cat([one.ious for one in assigned]).sum().clamp_min(1)
+    quality = torch.cat([one.ious for one in assigned]).sum()
     score, box = cell_losses(cells, truths, assigned)
-    mask = _mask_loss(cells, raw.prototypes, truths, assigned, weights.mask_stride)
+    mask = _mask_losses(cells, raw.prototypes, truths, assigned, weights.mask_stride)
+    quality, count = mean(torch.stack((quality, quality.new_tensor(len(mask))))).clamp_min(1)
     return {
         "score": weights.score * score.sum() / quality,
         "box": weights.box * box.sum() / quality,
-        "mask": weights.mask * mask,
+        "mask": weights.mask * mask.sum() / count,
     }
 
 
@@ -116,14 +122,14 @@ def dice(logits: Tensor, masks: Tensor) -> Tensor:
     return 1 - 2 * both / (squares + 2 * _DICE_EPS)
 
 
-def _mask_loss(
+def _mask_losses(
     cells: Cells,
     prototypes: Tensor,
     truths: Sequence[TrueInstances],
     assigned: Sequence[Assignment],
     stride: int,
 ) -> Tensor:
-    """Mean dice loss of the assigned cells whose mask is known."""
+    """Dice losses of the assigned cells whose mask is known."""
     losses = []
     for i, (truth, one) in enumerate(zip(truths, assigned, strict=True)):
         known = truth.mask_known[one.instances]
@@ -133,5 +139,4 @@ def _mask_loss(
         size_hw = (int(masks.shape[-2]), int(masks.shape[-1]))
         larger = F.interpolate(logits[:, None], size_hw, mode="bilinear", align_corners=False)
         losses.append(dice(larger[:, 0], masks[one.instances[known]]))
-    joined = torch.cat(losses)
-    return joined.sum() / max(len(joined), 1)
+    return torch.cat(losses)

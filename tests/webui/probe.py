@@ -54,7 +54,7 @@ def extras(body=Body(...)):  # noqa: B008
             0 if image else 2, image, body.get("folder", ""), body.get("out", ""),
             {"enable": True, **body.get("options", {})},
         )  # fmt: skip
-        return {"shown": [picture.mode for picture in shown[0]], "text": str(shown[1])}
+        return {"shown": [picture.mode for picture in shown[0]], "text": str(shown[1:])}
     except Exception as error:  # noqa: BLE001
         return {"error": f"{type(error).__name__}: {error}", "trace": traceback.format_exc()}
     finally:

@@ -83,7 +83,16 @@ class WebUIServer:
         allowed = "--allowed-paths" if self.kind == "sdnext" else "--gradio-allowed-path"
         self.flags += [*flags, allowed, str(path)]
         if checkpoint := os.environ.get("TOONOUT_WEBUI_CHECKPOINT"):
-            self.flags += ["--ckpt", checkpoint]
+            self.flags += ["--ckpt", self._known(Path(checkpoint))]
+
+    def _known(self, checkpoint: Path) -> str:
+        """SD.Next wants a folder of diffusers among the others, and takes its name."""
+        if not checkpoint.is_dir():
+            return str(checkpoint)
+        others = self.base / "models" / "Diffusers"
+        others.mkdir(parents=True)
+        (others / checkpoint.name).symlink_to(checkpoint)
+        return checkpoint.name
 
     def __enter__(self) -> WebUIServer:
         self._log = (self.base / "webui.log").open("wb")

@@ -44,7 +44,7 @@ def load(path: Path) -> Image.Image:
 
 def test_it_starts_without_a_word_of_complaint(webui):
     health = webui.get("/toonout/v1/health")
-    assert health["host"] == ("forge" if webui.is_forge else "a1111")
+    assert health["host"] == ("reforge" if webui.kind == "classic" else webui.kind)
     lines = webui.log().splitlines()
     assert not [line for line in lines if "ToonOut" in line and "rror" in line]
     assert webui.get("/toonout-test/state")["importable"] == []
@@ -68,10 +68,12 @@ def test_parallel_calls_wait_for_each_other(webui):
 
 def test_the_hosts_api_leaves_pictures_alone(webui):
     """It calls us with every argument None."""
-    reply = webui.post(
-        "/sdapi/v1/extra-single-image", {"image": encoded(girl()), "upscaling_resize": 1}
-    )
-    assert opened(reply["image"]).mode == "RGB"
+    body = {"image": encoded(girl()), "upscaling_resize": 1}
+    status, content = webui.request("/sdapi/v1/extra-single-image", body)
+    if status == 500 and b"ResProcessImage" in content:
+        pytest.skip("this host cannot answer with a picture, with or without extensions")
+    assert status == 200, content[:500]
+    assert opened(json.loads(content)["image"]).mode == "RGB"
 
 
 # ---------------------------------------------------------------- Extras

@@ -15,17 +15,23 @@ from fastapi.security import HTTPBasic, HTTPBasicCredentials
 
 from . import hosts
 
+THROWN_AWAY = 2_000_000_000  # bytes
+
 
 class LimitedRoute(APIRoute):
-    """Refuses a body that is too large: before it is read, or where it does not tell its length,
-    as soon as too much has come."""
+    """Refuses a body that is too large, and keeps nothing of it: known by its length, or where it
+    does not tell that, as soon as too much has come."""
 
     def get_route_handler(self) -> Callable[..., Any]:
         handle = super().get_route_handler()
 
         async def limited(request: Request) -> Any:
             length = request.headers.get("content-length", "0")
-            require_size(int(length) if length.isdigit() else 0)
+            try:
+                require_size(int(length) if length.isdigit() else 0)
+            except HTTPException:
+                await _throw_away(request)
+                raise
             return await handle(Request(request.scope, _counted(request)))
 
         return limited
@@ -42,6 +48,17 @@ def _counted(request: Request) -> Callable[[], Awaitable[Any]]:
         return message
 
     return receive
+
+
+async def _throw_away(request: Request) -> None:
+    """Most clients send everything before they listen, and would see a broken connection instead
+    of an answer. Nobody may send for ever, though."""
+    thrown_away = 0
+    while thrown_away < THROWN_AWAY:
+        message = await request.receive()
+        thrown_away += len(message.get("body", b""))
+        if not message.get("more_body"):
+            break
 
 
 def require_size(length: int) -> None:

@@ -49,6 +49,7 @@ class Pipelines:
         self._lock = threading.RLock()
         self._kept: OrderedDict[Key, Matting] = OrderedDict()
         self._others: list[Callable[[], None]] = []
+        self._told: set[str] = set()
 
     def also_forget(self, forget: Callable[[], None]) -> None:
         """Call `forget` too when models are unloaded."""
@@ -77,6 +78,7 @@ class Pipelines:
             )
         host = WebUIHost(on_cpu=on_cpu)
         fetch(name, host, download)
+        self._tell(str(host.device()))
         with hosts.building_networks():
             return load_matting(
                 name,
@@ -85,6 +87,12 @@ class Pipelines:
                 patch_order=PATCH_ORDERS[patch_order],  # pyright: ignore
                 download=False,
             )
+
+    def _tell(self, device: str) -> None:
+        """Where it computes, once in the console: nobody waits for a processor unawares."""
+        if device not in self._told:
+            self._told.add(device)
+            print(f"ToonOut: models run on {device}.")  # noqa: T201 (hosts hide logs of this level)
 
     def names(self) -> list[str]:
         """Models in memory, the last one used at the end."""

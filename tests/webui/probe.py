@@ -7,7 +7,9 @@ Copied into the host's extensions by server.py; not collected by pytest.
 import inspect
 import sys
 import threading
+import time
 import traceback
+from contextlib import contextmanager
 
 from fastapi import Body
 from modules import postprocessing, script_callbacks, scripts, shared
@@ -29,6 +31,12 @@ class StandIn(scripts.Script):
 
     def ui(self, is_img2img):
         return []
+
+    def process(self, p, *args):
+        p.toonout_test_begin = time.monotonic()
+
+    def postprocess(self, p, processed, *args):
+        spans.append(("generate", p.toonout_test_begin, time.monotonic()))
 
     def postprocess_image(self, p, pp, *args):
         pp.image = pp.image.convert("RGB")
@@ -67,9 +75,39 @@ def state():
         "threads": threading.active_count(),
         "routes": paths.count("/toonout/v1/cutout"),
         "loaded": [name for name in sys.modules if name.startswith("toonout_extension")],
+        "on_path": [path for path in sys.path if "ToonOut" in path],
         "importable": [name for name in ("toonout_core",) if name in sys.modules],
         "started": len(app_of),
     }
+
+
+def watch():
+    """Note when pictures are generated and when ours are cut out."""
+    routes = sys.modules["toonout_extension.toonout_webui.routes"]
+    cut = routes.cut
+
+    def watched(*args):
+        with noted("cut"):
+            return cut(*args)
+
+    routes.cut = watched
+    return {}
+
+
+@contextmanager
+def noted(what):
+    begin = time.monotonic()
+    try:
+        yield
+    finally:
+        spans.append((what, begin, time.monotonic()))
+
+
+spans = []
+
+
+def times():
+    return spans
 
 
 def reload():
@@ -85,6 +123,8 @@ def on_app_started(demo, app):
     app.add_api_route("/toonout-test/extras", extras, methods=["POST"])
     app.add_api_route("/toonout-test/state", state, methods=["GET"])
     app.add_api_route("/toonout-test/reload", reload, methods=["POST"])
+    app.add_api_route("/toonout-test/watch", watch, methods=["POST"])
+    app.add_api_route("/toonout-test/times", times, methods=["GET"])
 
 
 script_callbacks.on_app_started(on_app_started)

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import time
 import urllib.request
+from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
+from tests.webui.pictures import girl
 from tests.webui.server import ROOT, install_clone
+from tests.webui.test_acceptance import odd_files
 from tests.webui.test_server import start
+from toonout_core.output.clips import frames_of
 
 CHROMIUM = os.environ.get("TOONOUT_CHROMIUM", "")
 
@@ -29,20 +36,35 @@ DISABLED = ["--no-sandbox", "--no-proxy-server", "--disable-gpu"]
 def webui(tmp_path_factory):
     base = tmp_path_factory.mktemp("pages")
     install_clone(base)
+    write_second_model(base / "models" / "toonout" / "mine.safetensors")
     with start(base, "--api") as server:
         yield server
 
 
+def write_second_model(path: Path) -> None:
+    """The embedded one in half precision: another file, another name."""
+    state = load_file(ROOT / "toonout_core" / "assets" / "toonout-mini.safetensors")
+    path.parent.mkdir(parents=True)
+    save_file({name: tensor.half() for name, tensor in state.items()}, path)
+
+
 @pytest.fixture(scope="module", params=["light", "dark"])
 def page(request, webui):
+    with opened_page(webui, request.param) as page:
+        yield page
+
+
+@contextmanager
+def opened_page(webui, theme: str):
+    """The host's page in a browser; `failures` are errors of scripts in it."""
     playwright = pytest.importorskip("playwright.sync_api")
     with playwright.sync_playwright() as running:
         browser = running.chromium.launch(executable_path=CHROMIUM, args=DISABLED)
         page = browser.new_page(viewport={"width": 1500, "height": 1250})
         page.failures = []
-        page.theme, page.webui = request.param, webui
+        page.theme, page.webui = theme, webui
         page.on("pageerror", lambda error: page.failures.append(str(error)))
-        page.goto(f"{webui.url}/?__theme={request.param}", timeout=180_000)
+        page.goto(f"{webui.url}/?__theme={theme}", timeout=180_000)
         page.wait_for_selector("#tab_txt2img", timeout=180_000)
         page.wait_for_selector("#toonout_tab_start", state="attached", timeout=60_000)
         time.sleep(5)
@@ -68,10 +90,11 @@ def inner(page, name: str) -> None:
     time.sleep(1)
 
 
-def shoot(page, name: str) -> None:
+def shoot(page, name: str, *, top: bool = True) -> None:
     if folder := os.environ.get("TOONOUT_SHOTS"):
-        kind = "forge" if page.webui.is_forge else "a1111"
-        page.evaluate("window.scrollTo(0, 0)")
+        kind = page.webui.kind
+        if top:
+            page.evaluate("window.scrollTo(0, 0)")
         time.sleep(0.5)
         page.screenshot(path=str(Path(folder) / f"{kind}-{page.theme}-{name}.png"))
 
@@ -91,6 +114,33 @@ def wait_to_land(page, selector: str) -> None:
     """The picture, and then the switch to its tab."""
     wait_for(page, selector)
     page.wait_for_selector(selector, state="visible", timeout=30_000)
+
+
+def wait_for_text(page, selector: str, text: str) -> str:
+    deadline = time.monotonic() + 90
+    while text not in (told := page.inner_text(selector)):
+        assert time.monotonic() < deadline, told
+        time.sleep(0.5)
+    return told
+
+
+def choose(page, selector: str, value: str) -> None:
+    """From a dropdown."""
+    page.locator(f"{selector} input").first.click()
+    time.sleep(0.3)
+    page.locator("ul.options:visible li, ul[role=listbox]:visible li").filter(
+        has_text=re.compile(rf"^\W*{re.escape(value)}\W*$")
+    ).first.click()
+    page.keyboard.press("Escape")
+    time.sleep(0.3)
+
+
+def unfold(page, title: str) -> None:
+    """An accordion of the page that is shown."""
+    page.locator(".label-wrap:visible").filter(
+        has_text=re.compile(rf"^\s*{title}\W*$")
+    ).first.click()
+    time.sleep(1)
 
 
 def served(page, selector: str) -> Image.Image:
@@ -120,6 +170,32 @@ def test_the_picture_tab(page, example):
     style = page.locator(".toonout-slider").first.get_attribute("style")
     assert "25%" in style
     shoot(page, "slider")
+
+
+def test_two_models_side_by_side(page):
+    """On a page where the picture is chosen already."""
+    unfold(page, "Compare models")
+    for name in ("toonout-mini", "mine.safetensors"):
+        choose(page, "#toonout_tab_compared", name)
+    page.click("#toonout_tab_compare")
+    wait_for(page, "#toonout_tab_comparison", 2)
+    time.sleep(2)
+    shown = page.inner_text("#toonout_tab_comparison")
+    assert "toonout-mini" in shown
+    assert "mine.safetensors" in shown
+    page.locator("#toonout_tab_comparison").scroll_into_view_if_needed()
+    shoot(page, "compare", top=False)
+
+
+def test_a_missing_model_is_a_sentence(page):
+    choose(page, "#toonout_tab_model", "birefnet")
+    page.click("#toonout_tab_start")
+    told = wait_for_text(page, "#toonout_tab_status", "https://huggingface.co/")
+    assert str(page.webui.base / "models" / "toonout") in told
+    shoot(page, "missing")
+    choose(page, "#toonout_tab_model", "toonout-mini")
+    page.click("#toonout_tab_start")
+    wait_for_text(page, "#toonout_tab_status", "model=toonout-mini")
 
 
 def test_results_land_in_the_right_places(page):
@@ -180,11 +256,9 @@ def test_an_infotext_is_read(page):
 def test_the_other_pages(page):
     page.locator("#toonout_txt2img_enable").first.scroll_into_view_if_needed()
     time.sleep(1)
-    if folder := os.environ.get("TOONOUT_SHOTS"):
-        kind = "forge" if page.webui.is_forge else "a1111"
-        page.screenshot(path=str(Path(folder) / f"{kind}-{page.theme}-txt2img.png"))
+    shoot(page, "txt2img", top=False)
     tab(page, "ToonOut")
-    for name in ("Characters", "Folder", "Models"):
+    for name in ("Characters", "Folder", "Clip", "Models"):
         inner(page, name)
         shoot(page, name.lower())
 
@@ -199,6 +273,91 @@ def test_characters(page, example):
     time.sleep(2)
     shoot(page, "found")
     assert "found (connected regions of the matte)" in page.inner_text("#toonout_characters_status")
+
+
+def test_files_of_characters(page):
+    for kind in ("masks", "overlay"):
+        page.locator("#toonout_characters_kinds label", has_text=kind).click()
+    page.click("#toonout_characters_save")
+    told = wait_for_text(page, "#toonout_characters_status", " files: ")
+    for kind in ("mask", "cutout"):
+        assert f".instance00.{kind}.png" in told
+    shoot(page, "saved")
+
+
+def test_a_folder_on_a_picture(page, tmp_path):
+    """Every readable file has a result of its own, and the wall of bricks is behind her."""
+    source, out = tmp_path / "in", tmp_path / "out"
+    odd_files(source)
+    Image.new("RGB", (96, 128), (90, 40, 20)).save(tmp_path / "bricks.png")
+    inner(page, "Folder")
+    page.fill("#toonout_folder_input textarea", str(source))
+    page.fill("#toonout_folder_results textarea", str(out))
+    unfold(page, "Background")
+    choose(page, "#toonout_folder_background", "picture")
+    behind = "#toonout_folder_background_picture"
+    page.set_input_files(f"{behind} input[type=file]", str(tmp_path / "bricks.png"))
+    wait_for(page, behind)
+    page.click("#toonout_folder_start")
+    told = wait_for_text(page, "#toonout_folder_status", "7 done, 1 failed")
+    assert "broken.png" in told
+    names = {path.relative_to(out).as_posix() for path in out.rglob("*.png")}
+    assert names == {
+        "a.jpg.png", "a.png.png", "cmyk.png", "deep.png", "palette.png", "sub/a.png", "猫.png",
+    }  # fmt: skip
+    for name in names:
+        with Image.open(out / name) as picture:
+            corner = picture.convert("RGB").getpixel((2, 2))
+            assert corner == pytest.approx((90, 40, 20), abs=12), name
+    shoot(page, "folder-done")
+    page.click("#toonout_folder_start")
+    wait_for_text(page, "#toonout_folder_status", "7 done before")
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory):
+    """A few frames of somebody who walks."""
+    cv2 = pytest.importorskip("cv2")
+    path = tmp_path_factory.mktemp("clip") / "walk.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 8, (256, 256))
+    for step in range(3):
+        frame = Image.new("RGB", (256, 256), (60, 120, 220))
+        frame.paste(girl((192, 256)), (20 * step, 0))
+        writer.write(np.ascontiguousarray(np.asarray(frame)[..., ::-1]))
+    writer.release()
+    return path
+
+
+@pytest.mark.parametrize("kind", ["png", "mp4", "webm"])
+def test_a_clip(page, clip, kind):
+    inner(page, "Clip")
+    if kind == "png":
+        page.set_input_files("#toonout_clip_files input[type=file]", str(clip))
+        page.locator("#toonout_clip_files", has_text="walk").wait_for()
+        time.sleep(1)
+    elif kind == "mp4":
+        unfold(page, "Background")
+        choose(page, "#toonout_clip_background", "colour")
+    else:
+        page.locator("#toonout_clip_format input").first.click()
+        if not page.locator("ul.options:visible li", has_text="webm").count():
+            pytest.skip("this host has no av")
+        page.keyboard.press("Escape")
+        choose(page, "#toonout_clip_background", "transparent")
+    choose(page, "#toonout_clip_format", kind)
+    page.click("#toonout_clip_start")
+    told = wait_for_text(page, "#toonout_clip_status", "walk: 3 frames")
+    result = Path(told.split("3 frames: ")[1].splitlines()[0].strip())
+    if kind == "png":
+        frames = sorted(result.iterdir())
+        assert len(frames) == 3
+        with Image.open(frames[0]) as frame:
+            assert frame.mode == "RGBA"
+    else:
+        assert result.suffix == f".{kind}"
+        first = next(frames_of(result))
+        assert first.shape[-2:] == (256, 256)
+    shoot(page, f"clip-{kind}")
 
 
 def test_no_id_is_given_twice_and_no_script_failed(page):

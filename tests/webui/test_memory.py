@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import threading
+import weakref
 from types import ModuleType, SimpleNamespace
 
 import pytest
@@ -91,6 +93,24 @@ def test_too_little_memory_is_another_try_on_the_cpu_and_told(host, monkeypatch)
     host.script.ToonOutExtras().process(pp, enable=True, **QUICK)
     assert pp.image.mode == "RGBA"
     assert pp.info["ToonOut"].endswith("the device had too little memory")
+
+
+def test_the_device_is_told_once(host, capsys):
+    for _ in range(2):
+        host.script.ToonOutExtras().process(PostprocessedImage(girl()), enable=True, **QUICK)
+        part("pipelines").PIPELINES.unload()
+    assert capsys.readouterr().out == "ToonOut: models run on cpu.\n"
+
+
+def test_nothing_holds_a_model_that_was_unloaded(host):
+    host.script.ToonOutExtras().process(PostprocessedImage(girl()), enable=True, **QUICK)
+    pipelines = part("pipelines").PIPELINES
+    (matting,) = pipelines._kept.values()
+    network = weakref.ref(matting.loaded.network)
+    del matting
+    pipelines.unload()
+    gc.collect()
+    assert network() is None
 
 
 # ---------------------------------------------------------------- the hosts' own managers

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -309,8 +308,9 @@ def test_without_a_page_with_credentials_and_a_second_clone(tmp_path):
         assert status == 200
         assert opened(json.loads(content)["images"][0]).mode == "RGBA"
         lines = [line for line in webui.log().splitlines() if line.startswith("ToonOut:")]
-        assert len(lines) == 1
+        assert len(lines) == 2
         assert "stays off" in lines[0]
+        assert "models run on" in lines[1]
 
 
 def test_a_broken_core_is_one_line_and_the_host_runs(tmp_path):

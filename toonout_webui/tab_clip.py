@@ -28,6 +28,9 @@ from .options import CutoutOptions
 from .tab_folder import output_folder
 
 FORMATS = ("png", "webm", "mp4")
+HINTS = ("png: a folder of frames.", "mp4: needs a background. Sound is not kept.")
+WITH_AV = "webm: keeps transparency."
+WITHOUT_AV = "For webm with transparency, install the package av for the host's Python."
 
 _stop = threading.Event()
 
@@ -53,7 +56,7 @@ def build() -> None:
                 )
                 start = gr.Button("Start", variant="primary", elem_id=elem_id("start"))
                 stop = gr.Button("Stop", elem_id=elem_id("stop"))
-            gr.HTML(previews.sentence(_hint()))
+            gr.HTML(previews.sentence("\n".join(hints())))
             options = widgets.build(elem_id)
         with gr.Column(variant="compact"):
             status = gr.HTML(elem_id=elem_id("status"))
@@ -66,11 +69,9 @@ def build() -> None:
     stop.click(_stop.set, [], [], queue=False)
 
 
-def _hint() -> str:
-    told = "png: a folder of frames. mp4: needs a background. Sound is not kept."
-    if writes_webm():
-        return f"{told} webm: keeps transparency."
-    return f"{told} For webm with transparency, install the package av for the host's Python."
+def hints() -> list[str]:
+    """What to know about the formats; lines by themselves, as hosts translate them."""
+    return [*HINTS, WITH_AV if writes_webm() else WITHOUT_AV]
 
 
 def work(files: list[Any] | None, kind: str, values: dict[str, Any]) -> Iterator[str]:

@@ -19,6 +19,8 @@ def words(host):
     host.call("ui_tabs")
     found = {row.label for row in part("settings").settings()}
     found |= set(part("sending").LABELS.values())
+    clip = part("tab_clip")
+    found |= {*clip.HINTS, clip.WITH_AV, clip.WITHOUT_AV}
     for component in host.gradio.made:
         found |= {component.arguments.get("label"), component.arguments.get("info")}
         if type(component).__name__ in ("Button", "Accordion", "TabItem"):

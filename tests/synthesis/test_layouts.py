@@ -83,29 +83,75 @@ def test_the_widest_figure_gets_the_widest_box(seed, count):
     assert sorted(map(tuple, matched)) == sorted(map(tuple, boxes))
 
 
-def test_reading_coco_takes_people_who_are_no_crowd(tmp_path):
-    document = {
-        "images": [{"id": 7, "width": 200, "height": 100}],
-        "categories": [{"id": 1, "name": "person"}, {"id": 2, "name": "bicycle"}],
+def coco_document():
+    """As the published files are laid out: info, licences, polygons, run lengths of crowds."""
+    image = {
+        "id": 7, "license": 4, "file_name": "000000000007.jpg", "height": 100, "width": 200,
+        "coco_url": "", "flickr_url": "", "date_captured": "2013-11-14 17:02:52",
+    }  # fmt: skip
+    polygon = [[20.0, 10.0, 60.0, 10.0, 60.0, 60.0]]
+    crowd = {"counts": [272, 2, 4, 4], "size": [100, 200]}
+
+    def annotation(number, category, bbox, segmentation, iscrowd=0):
+        return {
+            "id": number, "image_id": 7, "category_id": category, "bbox": bbox,
+            "area": 1000.5, "iscrowd": iscrowd, "segmentation": segmentation,
+        }  # fmt: skip
+
+    return {
+        "info": {"description": "COCO 2017 Dataset", "version": "1.0", "year": 2017},
+        "licenses": [{"id": 4, "name": "Attribution License", "url": ""}],
+        "images": [image, {**image, "id": 8}],
         "annotations": [
-            {"image_id": 7, "category_id": 1, "bbox": [20, 10, 40, 50], "iscrowd": 0},
-            {"image_id": 7, "category_id": 1, "bbox": [0, 0, 200, 50], "iscrowd": 1},
-            {"image_id": 7, "category_id": 2, "bbox": [20, 10, 40, 50], "iscrowd": 0},
+            annotation(1, 1, [20.0, 10.0, 40.0, 50.0], polygon),
+            annotation(2, 1, [0, 0, 200, 50], crowd, iscrowd=1),
+            annotation(3, 18, [20.0, 10.0, 40.0, 50.0], polygon),
+        ],
+        "categories": [
+            {"supercategory": "person", "id": 1, "name": "person"},
+            {"supercategory": "animal", "id": 18, "name": "dog"},
         ],
     }
-    path = tmp_path / "coco.json"
-    path.write_text(json.dumps(document))
-    (layout,) = read_layouts(path)
+
+
+def written(path, document):
+    path.write_text(document if isinstance(document, str) else json.dumps(document))
+    return path
+
+
+def test_reading_coco_takes_people_who_are_no_crowd(tmp_path):
+    (layout,) = read_layouts(written(tmp_path / "coco.json", coco_document()))
     assert layout.tolist() == [[0.1, 0.1, 0.2, 0.5]]
 
 
+def without(part):
+    return {key: value for key, value in coco_document().items() if key != part}
+
+
+def with_annotation(**changes):
+    document = coco_document()
+    document["annotations"][0] |= changes
+    return document
+
+
 @pytest.mark.parametrize(
-    "text", ["no JSON", "{}", '{"images": [], "categories": [], "annotations": []}']
+    "document, sentence",
+    [
+        ("no JSON", "whole JSON"),
+        ("[]", "without images, categories, annotations"),
+        ("3", "without images, categories, annotations"),
+        (without("annotations"), "one without annotations"),
+        (with_annotation(image_id=9), "as in COCO's files, but got KeyError: 9"),
+        (with_annotation(bbox=None), "as in COCO's files, but got TypeError"),
+        (with_annotation(category_id=18), "category person, one at least no crowd"),
+    ],
 )
-def test_other_files_get_a_sentence(tmp_path, text):
-    path = tmp_path / "coco.json"
-    path.write_text(text)
-    with pytest.raises(BadInput, match="must"):
-        read_layouts(path)
+def test_other_files_get_a_sentence(tmp_path, document, sentence):
+    with pytest.raises(BadInput, match=sentence) as raised:
+        read_layouts(written(tmp_path / "coco.json", document))
+    assert "instances_val2017.json" in str(raised.value)
+
+
+def test_absent_files_get_a_sentence(tmp_path):
     with pytest.raises(BadInput, match="must be a file"):
         read_layouts(tmp_path / "absent.json")

@@ -40,6 +40,8 @@ _LEAST_TALLEST = 0.25
 _SMALLEST, _LARGEST = 0.02, 0.85
 _ATTEMPTS = 50
 
+_EXAMPLES = "COCO's own are instances_val2017.json and person_keypoints_val2017.json."
+
 
 def people_boxes(rng: Generator, count: int) -> Array:
     """`count` boxes drawn from the statistics above; the tallest is the first."""
@@ -143,28 +145,55 @@ def read_layouts(path: Path) -> list[Array]:
 
     Raises BadInput if the file is none or has no people.
     """
+    document = _read_coco(path)
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        person = {c["id"] for c in document["categories"] if c["name"] == "person"}
-        size = {i["id"]: (i["width"], i["height"]) for i in document["images"]}
-        found: dict[Any, list[list[float]]] = {}
-        for annotation in document["annotations"]:
-            if annotation["category_id"] in person and not annotation.get("iscrowd"):
-                width, height = size[annotation["image_id"]]
-                x, y, w, h = annotation["bbox"]
-                box = [x / width, y / height, w / width, h / height]
-                if min(box[2:]) > 0:
-                    found.setdefault(annotation["image_id"], []).append(box)
-    except OSError as error:
-        raise BadInput("layouts must be a file that can be read", str(error)) from error
+        found = _people(document)
     except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
         raise BadInput(
-            f"{path} must be a COCO file with images, categories and annotations",
-            f"{type(error).__name__} at {error}",
+            f"images, categories and annotations in {path} must be as in COCO's files",
+            f"{type(error).__name__}: {error}",
+            _EXAMPLES,
         ) from error
     if not found:
-        raise BadInput(f"{path} must have annotations of the category person", "none")
+        raise BadInput(
+            f"{path} must have annotations of the category person, one at least no crowd",
+            "none",
+            _EXAMPLES,
+        )
     return [np.array(boxes) for boxes in found.values()]
+
+
+def _read_coco(path: Path) -> dict[str, Any]:
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BadInput("layouts must be a file that can be read", str(error)) from error
+    except ValueError as error:
+        raise BadInput(f"{path} must be a whole JSON file", str(error), _EXAMPLES) from error
+    parts = ("images", "categories", "annotations")
+    missing = [part for part in parts if not isinstance(document, dict) or part not in document]
+    if missing:
+        raise BadInput(
+            f"{path} must be a COCO file with {', '.join(parts)}",
+            f"one without {', '.join(missing)}",
+            _EXAMPLES,
+        )
+    return document
+
+
+def _people(document: dict[str, Any]) -> dict[Any, list[list[float]]]:
+    """Number of a photograph → its boxes, as shares of it."""
+    person = {c["id"] for c in document["categories"] if c["name"] == "person"}
+    size = {i["id"]: (i["width"], i["height"]) for i in document["images"]}
+    found: dict[Any, list[list[float]]] = {}
+    for annotation in document["annotations"]:
+        if annotation["category_id"] in person and not annotation.get("iscrowd"):
+            width, height = size[annotation["image_id"]]
+            x, y, w, h = annotation["bbox"]
+            box = [x / width, y / height, w / width, h / height]
+            if min(box[2:]) > 0:
+                found.setdefault(annotation["image_id"], []).append(box)
+    return found
 
 
 def _aspect(rng: Generator) -> float:

@@ -42,6 +42,8 @@ class Extras(scripts_postprocessing.ScriptPostprocessing):
             options, background = widgets.split(values)
             result = cut(pp.image, wish(options), background)
         except Cancelled:
+            if not hosts.counts_extras():
+                raise  # what is saved already stays
             shared.state.skipped = True  # the host saves nothing then
         except ToonOutError as error:
             if _is_single():
@@ -58,6 +60,8 @@ class Extras(scripts_postprocessing.ScriptPostprocessing):
 
 def _is_single() -> bool:
     """Whether nothing is lost when the run ends here: Extras, with one picture."""
+    if not hosts.counts_extras():
+        return False
     # some hosts call the job after the script that is running
     in_extras = getattr(shared.state, "job", "") in ("extras", Extras.name)
     return in_extras and getattr(shared.state, "job_count", 1) <= 1
@@ -80,3 +84,5 @@ def _hand_over(pp: Any, result: Cut) -> None:
         pp.extra_images.append(mask)
     elif hasattr(pp, "extra_images"):
         pp.extra_images.append(result.mask())
+    else:
+        keeping_alpha.put_beside(pp.image, result.mask())

@@ -77,6 +77,7 @@ class Generate(scripts.Script):
         """Write the infotext; a wrong wish is told before minutes of generation."""
         p.toonout_count = 0
         setattr(p, PENDING, [])
+        hosts.give_overlay_back(p)
         if not _is_on(p, enable):
             return
         p.extra_generation_params[KEEP] = _keep(keep)
@@ -90,8 +91,11 @@ class Generate(scripts.Script):
 
     def postprocess_image(self, p: Any, pp: Any, enable: Any = None, *rest: Any) -> None:
         """For hosts that know no later hook."""
-        if not hosts.has_composite_hook():
-            self._run(p, pp, enable, *rest)
+        if hosts.has_composite_hook():
+            return
+        if _is_on(p, enable):
+            pp.image = hosts.lay_over(p, pp.image)
+        self._run(p, pp, enable, *rest)
 
     def postprocess_image_after_composite(
         self, p: Any, pp: Any, enable: Any = None, *rest: Any
@@ -120,6 +124,7 @@ class Generate(scripts.Script):
     ) -> None:
         """Show and save what lies beside the pictures. ADetailer calls this without pictures."""
         pending: list[Pending] = getattr(p, PENDING, [])
+        hosts.show_comments(p, processed)
         for image in processed.images:
             keeping_alpha.give_back(image)
         if not pending or not processed.images:

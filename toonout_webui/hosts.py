@@ -129,6 +129,44 @@ def has_composite_hook() -> bool:
     return hasattr(scripts.Script, "postprocess_image_after_composite")
 
 
+def counts_extras() -> bool:
+    """Whether Extras says how many pictures it works on; in SD.Next every script is a job."""
+    return name() != "sdnext"
+
+
+OVERLAY = "toonout_overlay"
+
+
+def lay_over(p: Any, image: Any) -> Any:
+    """A picture with what inpainting left alone: SD.Next itself does that last, and in RGB."""
+    if name() != "sdnext":
+        return image
+    processing_helpers = importlib.import_module("modules.processing_helpers")
+    if not hasattr(p, OVERLAY):
+        setattr(p, OVERLAY, getattr(p, "mask_apply_overlay", None))
+        p.mask_apply_overlay = False
+    asked = getattr(p, OVERLAY)
+    if not (option("mask_apply_overlay", True) if asked is None else asked):
+        return image
+    return processing_helpers.apply_overlay(
+        image, getattr(p, "paste_to", None), p.batch_index, p.overlay_images
+    )
+
+
+def give_overlay_back(p: Any) -> None:
+    """Before a run: folders of pictures are run with the same `p`."""
+    if hasattr(p, OVERLAY):
+        p.mask_apply_overlay = getattr(p, OVERLAY)
+        delattr(p, OVERLAY)
+
+
+def show_comments(p: Any, processed: Any) -> None:
+    """SD.Next shows no comments that scripts make."""
+    told = getattr(p, "comments", None)
+    if name() == "sdnext" and told:
+        processed.comments = "\n".join([*filter(None, [processed.comments]), *told])
+
+
 def xyz_grid() -> ModuleType | None:
     """The module of the X/Y/Z plot."""
     names = ("xyz_grid.py", "scripts.xyz_grid")

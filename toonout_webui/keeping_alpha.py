@@ -17,6 +17,7 @@ from . import hosts
 
 ATTRIBUTE = "toonout_alpha"
 MASK = "toonout_mask"
+BESIDE = "toonout_beside"
 INFOTEXTS = ("ToonOut keep:", "ToonOut: ")  # after generation, and in Extras
 # WebP keeps alpha in itself, but hosts write it as RGB
 LOSSY = frozenset({".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".jxl"})
@@ -59,8 +60,20 @@ def is_marked(picture: Any) -> bool:
     return hasattr(picture, ATTRIBUTE)
 
 
+def put_beside(picture: Image, mask: Image) -> None:
+    """Let a mask be saved with a picture, where hosts know of one result only."""
+    setattr(picture, BESIDE, mask)
+
+
 def before_image_saved(params: Any) -> None:
     """Give a marked picture its alpha back, and a name of a format that keeps it."""
+    mask = getattr(params.image, BESIDE, None)
+    _prepare(params)
+    if mask is not None:
+        getattr(mask, MASK).save(f"{os.path.splitext(params.filename)[0]}-mask.png")
+
+
+def _prepare(params: Any) -> None:
     if hasattr(params.image, MASK):
         params.image = getattr(params.image, MASK)
     elif not give_back(params.image) and not _is_ours(params):

@@ -41,13 +41,14 @@ def build() -> None:
         with gr.Column(variant="compact"):
             status = gr.HTML(elem_id=elem_id("status"))
             overlay = hosts.image(
-                label="Numbers", type="pil", interactive=False, elem_id=elem_id("overlay")
-            )
+                label="Numbers", type="pil", interactive=False, height=480,
+                elem_id=elem_id("overlay"),
+            )  # fmt: skip
             each = hosts.gallery(
                 label="Each by itself", elem_id=elem_id("each"), elem_classes=["toonout-checker"]
             )
-            kinds, save = _files()
             cutout, mask, buttons, colour = _chosen()
+            kinds, save = _files()
     start.click(
         run, [source, *inputs], [overlay, each, cutout, mask, status]
     )  # fmt: skip
@@ -78,13 +79,11 @@ def _inputs() -> list[Any]:
 
 
 def _files() -> tuple[Any, Any]:
-    with gr.Row():
-        kinds = gr.CheckboxGroup(
-            choices=list(KINDS), value=["cutouts"], label="Files of each",
-            info="They go to toonout, in the host's folder of Extras.", elem_id=elem_id("kinds"),
-        )  # fmt: skip
-        save = gr.Button("Save files", elem_id=elem_id("save"))
-    return kinds, save
+    kinds = gr.CheckboxGroup(
+        choices=list(KINDS), value=["cutouts"], label="Files of each",
+        info="They go to toonout, in the host's folder of Extras.", elem_id=elem_id("kinds"),
+    )  # fmt: skip
+    return kinds, gr.Button("Save files", elem_id=elem_id("save"))
 
 
 def _chosen() -> tuple[Any, Any, dict[str, Any], Any]:

@@ -4,13 +4,16 @@ It also stands in for ADetailer: it turns what it gets in postprocess_image into
 Copied into the host's extensions by server.py; not collected by pytest.
 """
 
+import gc
 import inspect
 import sys
 import threading
 import time
 import traceback
 from contextlib import contextmanager
+from types import ModuleType
 
+import torch
 from fastapi import Body
 from modules import postprocessing, script_callbacks, scripts, shared
 from PIL import Image
@@ -70,6 +73,8 @@ def extras(body=Body(...)):  # noqa: B008
 
 
 def state():
+    gc.collect()
+    kept = gc.get_objects()
     paths = [getattr(route, "path", "") for route in app_of[-1].routes]
     return {
         "threads": threading.active_count(),
@@ -78,6 +83,11 @@ def state():
         "on_path": [path for path in sys.path if "ToonOut" in path],
         "importable": [name for name in ("toonout_core",) if name in sys.modules],
         "started": len(app_of),
+        "alive": sum(
+            isinstance(one, ModuleType) and one.__name__.startswith("toonout_extension")
+            for one in kept
+        ),
+        "tensor_bytes": sum(one.nbytes for one in kept if type(one) is torch.Tensor),
     }
 
 

@@ -280,6 +280,7 @@ def test_memory_stays_level(webui):
 
 def test_reload_ui_brings_new_code_and_no_second_routes(webui):
     """The last test of this server."""
+    webui.post("/toonout/v1/cutout", {"image": encoded(girl()), **QUICK})
     before = webui.get("/toonout-test/state")
     path = webui.base / "extensions" / CLONE / "toonout_core" / "__init__.py"
     text = path.read_text("utf-8")
@@ -290,10 +291,12 @@ def test_reload_ui_brings_new_code_and_no_second_routes(webui):
         webui.wait(starts=starts + 1)
         assert webui.get("/toonout/v1/health")["version"] == version
     assert webui.get("/toonout/v1/health")["version"] == "9.9.9"
+    webui.post("/toonout/v1/cutout", {"image": encoded(girl()), **QUICK})
     after = webui.get("/toonout-test/state")
     assert after["routes"] == 1
     assert after["threads"] <= before["threads"] + 5
-    webui.post("/toonout/v1/cutout", {"image": encoded(girl()), **QUICK})
+    assert after["alive"] == before["alive"]
+    assert after["tensor_bytes"] <= before["tensor_bytes"] * 1.02
 
 
 def test_without_a_page_with_credentials_and_a_second_clone(tmp_path):

@@ -89,7 +89,9 @@ def _comparison() -> tuple[Any, Any, Any]:
             elem_id=elem_id("compared"),
         )  # fmt: skip
         compare = gr.Button("Compare", elem_id=elem_id("compare"))
-        shown = hosts.gallery(label="Comparison", elem_id=elem_id("comparison"))
+        shown = hosts.gallery(
+            label="Comparison", elem_id=elem_id("comparison"), elem_classes=["toonout-checker"]
+        )
     return compare, chosen, shown
 
 

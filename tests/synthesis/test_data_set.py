@@ -19,6 +19,7 @@ from toonout_core.synthesis.data_set import DataSet, write_scenes
 from toonout_core.synthesis.options import SceneOptions
 from toonout_core.synthesis.scenes import label, make_scene
 from toonout_core.synthesis.yolo import from_yolo, outline, to_yolo
+from toonout_core.training.splitting import find_items
 
 SIZE = 128
 
@@ -136,6 +137,24 @@ def test_an_interrupted_run_goes_on_and_ends_the_same(made, make, tmp_path):
 
 def files_of(data, count):
     return [data.place(i, kind) for i in range(count) for kind in ("images", "labels")]
+
+
+def test_mattes_are_soft_and_say_who_is_in_them(make, tmp_path):
+    data = DataSet(tmp_path, "train", {"seed": 0}, "png", mattes=True)
+    assert write_scenes(data, make, 2) == 2
+    for index in range(2):
+        scene = make(index)
+        matte = read(tmp_path / data.place(index, "gt")).image
+        assert torch.equal(read(tmp_path / data.place(index, "im")).image, scene.image)
+        whole = scene.alphas.sum(0).clamp(0, 1)
+        assert ((matte - whole).abs() < 0.5 / 0xFF + 1e-6).all()
+        assert ((whole > 0.1) & (whole < 0.9)).any()
+    items = find_items(tmp_path / "mattes" / "train")
+    assert [item.characters for item in items] == [sorted(set(make(i).names)) for i in range(2)]
+    (tmp_path / data.place(1, "gt")).unlink()
+    assert write_scenes(data, make, 2) == 1
+    with pytest.raises(BadInput, match="same settings"):
+        write_scenes(DataSet(tmp_path, "train", {"seed": 0}, "png"), make, 2)
 
 
 def test_several_processes_make_the_same(made, make, tmp_path):

@@ -135,6 +135,14 @@ def test_a_table_of_attribution_wins(tmp_path):
     assert (item.category, item.character) == ("item", "Sylvie")
 
 
+def test_a_table_may_name_any_part_of_a_picture(tmp_path):
+    for role in ("im", "gt"):
+        save(draw_background(1), tmp_path / role / "a.png")
+    (tmp_path / "ATTRIBUTION.csv").write_text("file,character\nim/a.png,Sylvie;Eileen\n")
+    (item,) = find_items(tmp_path)
+    assert item.characters == ["Sylvie", "Eileen"]
+
+
 def test_shares_must_add_up():
     with pytest.raises(BadInput, match="add up"):
         assign([], [], (0.8, 0.1, 0.2), 0)
@@ -144,6 +152,8 @@ def test_groups_join_through_characters_and_pairs(tmp_path):
     items = [Item(f"{i}", "", who, {"": tmp_path}) for i, who in enumerate("aabbc")]
     assert group_items(items) == [[0, 1], [2, 3], [4]]
     assert group_items(items, [(1, 4)]) == [[0, 1, 4], [2, 3]]
+    several = [*items, Item("5", "", "a; c", {"": tmp_path})]
+    assert group_items(several) == [[0, 1, 4, 5], [2, 3]]
 
 
 # ---------------------------------------------------------------- likeness

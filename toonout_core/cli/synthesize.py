@@ -84,6 +84,11 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--format", choices=("jpg", "png"), default="jpg", help="(default: jpg)")
     parser.add_argument(
+        "--mattes", action="store_true",
+        help="also OUT/mattes/SPLIT/im and gt, soft: what `toonout train birefnet --data "
+        "OUT/mattes` and `toonout evaluate` read",
+    )  # fmt: skip
+    parser.add_argument(
         "--leave-out", nargs="*", default=list(_NO_CHARACTERS), metavar="CATEGORY",
         help="categories of ATTRIBUTION.csv that are no characters (default: item building)",
     )  # fmt: skip
@@ -109,7 +114,9 @@ def run(arguments: argparse.Namespace) -> int:
         "backgrounds": [path.name for path in art.backgrounds],
         "layouts": file_state(getattr(arguments, "layouts", None)),
     }
-    data = DataSet(Path(arguments.out), arguments.split, settings, arguments.format)
+    data = DataSet(
+        Path(arguments.out), arguments.split, settings, arguments.format, arguments.mattes
+    )
     workers = arguments.workers or os.cpu_count() or 1
     with ProgressBar(arguments.count, "scenes", quiet=arguments.quiet) as bar:
         made = write_scenes(data, make, arguments.count, workers=workers, step=bar.advance)

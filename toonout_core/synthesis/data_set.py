@@ -6,12 +6,20 @@
     OUT/data.yaml                   the splits that are there, for a YOLO trainer
     OUT/settings_train.json         what they were made of
 
+and, where mattes are wanted, what matting is trained and measured on:
+
+    OUT/mattes/train/im/000000.jpg …    the pictures again
+    OUT/mattes/train/gt/000000.png …    the soft matte of all figures together
+    OUT/mattes/train/ATTRIBUTION.csv    who is in which
+
 Every picture depends on the seed and its number alone: on neither the number of processes nor
 interruptions. What is there already is not made again.
 """
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import multiprocessing
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,12 +36,13 @@ from ..output.coco import dataset, to_annotations
 from ..output.manifest import Manifest, Record, settings_hash
 from ..output.publishing import partial_file, publish
 from ..output.writing import write
-from .instance_scenes import InstanceScene
+from .instance_scenes import InstanceScene, whole_matte
 from .scenes import label
 from .yolo import data_yaml, to_yolo
 
 Make = Callable[[int], InstanceScene]
 Step = Callable[[], object]
+Kind = Literal["images", "labels", "im", "gt"]
 
 _TOGETHER = 4  # scenes that a process is given at a time
 _QUALITIES = (75, 85, 95)
@@ -42,22 +51,36 @@ _YOLO_SPLITS = ("train", "val", "test")
 
 @dataclass(frozen=True)
 class DataSet:
-    """Where scenes go. `settings`: all that they depend on, beside their number, as JSON."""
+    """Where scenes go. `settings`: all that they depend on, beside their number, as JSON;
+    `mattes`: whether folders im and gt are wanted, too."""
 
     out: Path
     split: str
     settings: Mapping[str, Any] = field(default_factory=dict[str, Any])
     format: Literal["jpg", "png"] = "jpg"
+    mattes: bool = False
+
+    @property
+    def all_settings(self) -> dict[str, Any]:
+        """What a folder must not mix."""
+        mattes = {"mattes": True} if self.mattes else {}
+        return {**self.settings, "format": self.format, **mattes}
 
     @property
     def hash(self) -> str:
         """Of the settings."""
-        return settings_hash({**self.settings, "format": self.format})
+        return settings_hash(self.all_settings)
 
-    def place(self, index: int, kind: Literal["images", "labels"]) -> Path:
+    def place(self, index: int, kind: Kind) -> Path:
         """Relative to OUT."""
-        ending = self.format if kind == "images" else "txt"
-        return Path(kind, self.split, f"{index:06d}.{ending}")
+        ending = {"labels": "txt", "gt": "png"}.get(kind, self.format)
+        folder = Path(kind, self.split) if kind in ("images", "labels") else self.pairs / kind
+        return folder / f"{index:06d}.{ending}"
+
+    @property
+    def pairs(self) -> Path:
+        """The folder of im and gt, relative to OUT."""
+        return Path("mattes", self.split)
 
 
 def write_scenes(
@@ -81,7 +104,7 @@ def write_scenes(
 
 
 def write_summaries(data: DataSet, manifest: Manifest, count: int) -> None:
-    """The COCO file of the split and the YAML file of all splits."""
+    """The COCO file of the split, the YAML file of all splits, the table of who is where."""
     pictures: list[tuple[str, tuple[int, int], list[dict[str, Any]]]] = []
     for index in range(count):
         record = manifest.last(_key(data, index))
@@ -89,6 +112,8 @@ def write_summaries(data: DataSet, manifest: Manifest, count: int) -> None:
             height, width = record.details[0]["size_hw"]
             name = data.place(index, "images").as_posix()
             pictures.append((name, (height, width), record.details[0]["annotations"]))
+    if data.mattes:
+        _write_text(data.out / data.pairs / "ATTRIBUTION.csv", _attribution(pictures))
     document = dataset(pictures, description="scenes made by toonout synthesize")
     _write_text(data.out / f"instances_{data.split}.json", json.dumps(document) + "\n")
     images = data.out / "images"
@@ -99,9 +124,20 @@ def write_summaries(data: DataSet, manifest: Manifest, count: int) -> None:
     _write_text(data.out / "data.yaml", data_yaml(folders))
 
 
+def _attribution(pictures: Sequence[tuple[str, tuple[int, int], list[dict[str, Any]]]]) -> str:
+    """A row a picture, by its place below im; characters are separated by semicolons."""
+    stream = io.StringIO()
+    table = csv.writer(stream, lineterminator="\n")
+    table.writerow(("file", "character"))
+    for name, _, found in pictures:
+        who = sorted({annotation.get("tag_string", "") for annotation in found})
+        table.writerow((f"im/{Path(name).name}", ";".join(who)))
+    return stream.getvalue()
+
+
 def _claim(data: DataSet) -> None:
     path = data.out / f"settings_{data.split}.json"
-    text = json.dumps({**data.settings, "format": data.format}, indent=2, sort_keys=True) + "\n"
+    text = json.dumps(data.all_settings, indent=2, sort_keys=True) + "\n"
     try:
         there = path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -185,8 +221,13 @@ def _write_scene(data: DataSet, make: Make, index: int) -> Record:
     write(data.out / image, scene.image, quality=quality, overwrite=True)
     _write_text(data.out / labels, to_yolo(instances))
     details = {"size_hw": list(instances.size_hw), "annotations": to_annotations(instances)}
-    outputs = (image.as_posix(), labels.as_posix())
-    return Record(str(image), 0, 0, data.hash, "done", outputs, details=(details,))
+    outputs = [image, labels]
+    if data.mattes:
+        outputs += [data.place(index, "im"), data.place(index, "gt")]
+        write(data.out / outputs[-2], scene.image, quality=quality, overwrite=True)
+        write(data.out / outputs[-1], whole_matte(scene), overwrite=True)
+    names = tuple(output.as_posix() for output in outputs)
+    return Record(str(image), 0, 0, data.hash, "done", names, details=(details,))
 
 
 def _write_text(path: Path, text: str) -> None:

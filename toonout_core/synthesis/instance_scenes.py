@@ -73,6 +73,11 @@ def lay_over(background: Array, layers: Sequence[Array]) -> Array:
     return rgb
 
 
+def whole_matte(scene: InstanceScene) -> Tensor:
+    """1×1×H×W in [0, 1]: of all figures together."""
+    return scene.alphas.sum(0).clamp(0, 1)[None, None]
+
+
 def coarse_masks(alphas: Tensor, seed: int, *, error_px: float = 2.5) -> Tensor:
     """N×H×W alpha → N×H×W bool, as a refiner that sees 720 pixels gives them.
 

@@ -147,7 +147,8 @@ def _leaking_characters(items: Sequence[Item]) -> Iterator[Finding]:
     places: dict[str, dict[str, str]] = {}
     for item in items:
         if split := split_of(item):
-            places.setdefault(item.character, {}).setdefault(split, item.name)
+            for character in item.characters:
+                places.setdefault(character, {}).setdefault(split, item.name)
     for character, splits in sorted(places.items()):
         if len(splits) > 1:
             yield Finding(

@@ -29,7 +29,8 @@ _NUMBERED = re.compile(r"(.+?)[\s_.-]*\d*$")
 
 @dataclass(frozen=True)
 class Item:
-    """One picture with what belongs to it. `files`: role ("" for a cutout) → file."""
+    """One picture with what belongs to it. `files`: role ("" for a cutout) → file; `character`:
+    several are separated by semicolons."""
 
     name: str
     category: str
@@ -40,6 +41,11 @@ class Item:
     def picture(self) -> Path:
         """What shows it."""
         return next(iter(self.files.values()))
+
+    @property
+    def characters(self) -> list[str]:
+        """Everybody who is in it."""
+        return [who.strip() for who in self.character.split(";")]
 
 
 def character_of(name: str, rule: str = "name") -> str:
@@ -73,8 +79,9 @@ def character_of(name: str, rule: str = "name") -> str:
 def find_items(root: Path, rule: str = "name", *, out: Path | None = None) -> list[Item]:
     """All pictures below `root`, by name. Folders im, gt and an hold the parts of one picture.
 
-    Category and character are the columns of ROOT/ATTRIBUTION.csv (by its column `file`) where it
-    has them; else the first folder, and what `rule` says. `out` and ROOT/bg are not searched.
+    Category and character are the columns of ROOT/ATTRIBUTION.csv (by its column `file`, which may
+    name any of the parts) where it has them; else the first folder, and what `rule` says. `out` and
+    ROOT/bg are not searched.
     """
     known = _attribution(root)
     files: dict[str, dict[str, Path]] = {}
@@ -88,7 +95,8 @@ def find_items(root: Path, rule: str = "name", *, out: Path | None = None) -> li
         files.setdefault(name, {})[role] = source.path
     items: list[Item] = []
     for name, parts in sorted(files.items()):
-        row = known.get(next(iter(parts.values())).relative_to(root).as_posix(), {})
+        places = [path.relative_to(root).as_posix() for path in parts.values()]
+        row = next((known[place] for place in places if place in known), {})
         first = PurePath(name).parts[0] if len(PurePath(name).parts) > 1 else ""
         category = row.get("category") or first
         character = row.get("character") or character_of(name, rule)
@@ -118,7 +126,7 @@ def look_alike(items: Sequence[Item]) -> list[Bits]:
 
 
 def group_items(items: Sequence[Item], pairs: Iterable[tuple[int, int]] = ()) -> list[list[int]]:
-    """Numbers of items that must stay together: one character, or one of the `pairs`."""
+    """Numbers of items that must stay together: of one character, or one of the `pairs`."""
     parent = list(range(len(items)))
 
     def root_of(index: int) -> int:
@@ -129,7 +137,8 @@ def group_items(items: Sequence[Item], pairs: Iterable[tuple[int, int]] = ()) ->
 
     first: dict[str, int] = {}
     for index, item in enumerate(items):
-        parent[root_of(index)] = root_of(first.setdefault(item.character, index))
+        for character in item.characters:
+            parent[root_of(index)] = root_of(first.setdefault(character, index))
     for one, other in pairs:
         parent[root_of(one)] = root_of(other)
     groups: dict[int, list[int]] = {}

@@ -52,7 +52,8 @@ def image(**arguments: Any) -> Any:
 
 
 def gallery(**arguments: Any) -> Any:
-    """gr.Gallery, as PNG."""
+    """gr.Gallery, as PNG, of whole pictures."""
+    arguments.setdefault("object_fit", "contain")
     if GRADIO >= 4:
         return gr.Gallery(format="png", **arguments)
     return gr.Gallery(**arguments)

@@ -11,6 +11,7 @@ COMMON = {
     "value", "label", "info", "elem_id", "elem_classes", "visible", "interactive", "show_label",
     "choices", "multiselect", "max_lines", "precision", "minimum", "maximum", "step", "variant",
     "open", "equal_height", "type", "image_mode", "height", "analytics_enabled",
+    "object_fit",
 }  # fmt: skip
 OF_3 = {"source", "tool"}
 OF_4 = {"format", "sources"}

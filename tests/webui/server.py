@@ -98,7 +98,8 @@ class WebUIServer:
         self._log = (self.base / "webui.log").open("wb")
         environment = {
             "HF_HUB_OFFLINE": "1", "GRADIO_ANALYTICS_ENABLED": "False", "NO_PROXY": "127.0.0.1",
-            "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1", "PIP_NO_INDEX": "1", **os.environ,
+            "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1", "PIP_NO_INDEX": "1",
+            "COLUMNS": "400", **os.environ,
         }  # fmt: skip
         self.process = subprocess.Popen(
             [self.python, "launch.py", *self.flags], cwd=self.path, env=environment,
@@ -140,6 +141,23 @@ class WebUIServer:
             self.process.kill()
             self.process.wait()
         self._log.close()
+
+    def pictures(self) -> list[Path]:
+        """Files of generated pictures, oldest first. SD.Next writes in a thread of its own."""
+        time.sleep(1 if self.kind == "sdnext" else 0)
+        others = ("grid", "extras")
+        found = [path for path in self.base.glob("output*/**/*.*") if path.is_file()]
+        kept = [path for path in found if not any(word in str(path.parent) for word in others)]
+        return sorted(kept, key=lambda path: path.stat().st_mtime_ns)
+
+    def ours(self) -> list[str]:
+        """Lines of ours on the console, where SD.Next puts a time and the script's name first."""
+        lines = [line.partition("ToonOut: ") for line in self.log().splitlines()]
+        return [
+            (name + text).strip()
+            for before, name, text in lines
+            if name and (not before or "Extension: script=" in before)
+        ]
 
     def log(self) -> str:
         return (self.base / "webui.log").read_text("utf-8", "replace")

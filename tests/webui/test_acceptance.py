@@ -111,6 +111,20 @@ def test_missing_weights_are_a_sentence_with_file_folder_and_link(webui, tmp_pat
     assert "Traceback" not in sentences[-1]
 
 
+def test_an_embedded_model_that_is_gone_is_a_sentence_too(webui):
+    path = next((webui.base / "extensions" / CLONE).rglob("toonout-mini.safetensors"))
+    webui.post("/toonout/v1/unload", {})
+    content = path.read_bytes()
+    path.unlink()
+    try:
+        status, reply = webui.request("/toonout/v1/cutout", {"image": encoded(girl()), **QUICK})
+    finally:
+        path.write_bytes(content)
+    assert status == 503
+    assert str(path) in json.loads(reply)["detail"]
+    assert webui.post("/toonout/v1/cutout", {"image": encoded(girl()), **QUICK})["images"]
+
+
 # ---------------------------------------------------------------- one after the other
 
 
@@ -183,6 +197,25 @@ def test_characters_have_masks_of_their_own(webui):
         assert left + right <= whole + 1
     again = webui.post("/toonout/v1/instances", {"image": encoded(picture)})["instances"]
     assert [row["box_xyxy"] for row in again] == [row["box_xyxy"] for row in found]
+
+
+@needs_checkpoint
+@pytest.mark.parametrize("inverse", [0, 1])
+def test_masks_and_their_inverse_in_inpaint(webui, inverse):
+    """White is painted again; "inpaint not masked" paints the background and keeps her."""
+    picture = girl((64, 64))
+    (mask,) = webui.post("/toonout/v1/mask", {"image": encoded(picture)})["images"]
+    (painted, *_), _ = generate(
+        webui, (), "img2img", init_images=[encoded(picture)], mask=mask, mask_blur=0,
+        inpainting_mask_invert=inverse, inpaint_full_res=False, denoising_strength=1,
+    )  # fmt: skip
+    changed = np.abs(np.asarray(painted.convert("RGB")) - np.asarray(picture).astype(int)).max(2)
+    white = np.asarray(opened(mask).convert("L"))
+    inside, outside = changed[white > 160], changed[white < 96]  # hosts part at 128
+    assert min(len(inside), len(outside)) > 50
+    kept, redone = (inside, outside) if inverse else (outside, inside)
+    assert np.median(kept) <= 2
+    assert np.median(redone) > 10
 
 
 # ---------------------------------------------------------------- every kind of file

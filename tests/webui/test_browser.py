@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from tests.webui.pictures import girl
+from tests.webui.pictures import encoded, girl, opened
 from tests.webui.server import ROOT, install_clone
 from tests.webui.test_acceptance import odd_files
 from tests.webui.test_server import start
@@ -160,6 +160,9 @@ def test_the_picture_tab(page, example):
     cutout = served(page, "#toonout_tab_cutout")
     assert (cutout.format, cutout.mode) == ("PNG", "RGBA")
     assert cutout.getchannel("A").getextrema()[0] == 0
+    with Image.open(example) as picture:
+        reply = page.webui.post("/toonout/v1/mask", {"image": encoded(picture)})
+    assert opened(reply["images"][0]).tobytes() == cutout.getchannel("A").tobytes()
     shoot(page, "tab")
     inner(page, "Before / after")
     assert images(page, ".toonout-slider") == 2

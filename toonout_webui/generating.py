@@ -27,6 +27,7 @@ ERROR = "ToonOut error"
 AXES = "toonout_axes"
 PENDING = "toonout_pending"
 
+_OPTION_NAMES = tuple(option.name for option in fields(CutoutOptions))
 AXIS_OPTIONS = ("model", "output", "resolution", "radius_px", "refine_radius_px", "grow_px")
 
 
@@ -70,13 +71,15 @@ class Generate(scripts.Script):
             parts = widgets.build(elem_id)
         self.infotext_fields = [(enable, was_used), (keep, KEEP)]
         self.infotext_fields += [(parts[o.name], reader(o)) for o in fields(CutoutOptions)]
-        self.paste_field_names = [KEEP, *(key(option.name) for option in fields(CutoutOptions))]
+        self.paste_field_names = [KEEP, *map(key, _OPTION_NAMES)]
         return [enable, keep, *parts.values()]
 
     def process(self, p: Any, enable: Any = None, keep: Any = None, *values: Any) -> None:
         """Write the infotext; a wrong wish is told before minutes of generation."""
         p.toonout_count = 0
         setattr(p, PENDING, [])
+        for name in (KEEP, ERROR, *map(key, _OPTION_NAMES)):  # of a plot's cell before this one
+            p.extra_generation_params.pop(name, None)
         hosts.give_overlay_back(p)
         if not _is_on(p, enable):
             return
@@ -187,7 +190,7 @@ def reader(option: Field[Any]) -> Callable[[dict[str, Any]], Any]:
 
 def read_wish(p: Any, values: tuple[Any, ...]) -> tuple[CutoutOptions, Any]:
     """Options and the picture of the background, of components and axes. Raises BadInput."""
-    names = [*(option.name for option in fields(CutoutOptions)), widgets.BACKGROUND_PICTURE]
+    names = [*_OPTION_NAMES, widgets.BACKGROUND_PICTURE]
     given = dict(zip(names, values, strict=False))
     options, background = widgets.split(given)
     return wish({**options, **getattr(p, AXES, {})}), background

@@ -142,6 +142,20 @@ def test_one_job_never_writes_a_name_twice(host):
     assert names == ["out/a.png", "out/a_2.png", "out/a_3.png"] * 2
 
 
+def test_cells_of_a_plot_keep_their_infotexts_apart(host, script):
+    """Copies of one `p` share what is in it."""
+    texts = []
+    for radius in (1, 40, 90, "wrong", 90):
+        p = Processing()
+        p.extra_generation_params = texts[0] if texts else {}
+        p.toonout_axes = {"radius_px": radius}
+        script.process(p, True, "replace")
+        texts.append(p.extra_generation_params)
+        told = {name for name in texts[0] if name != "ToonOut model"}
+        wanted = {1: {"radius_px"}, 40: {"radius_px"}, 90: set(), "wrong": {"error"}}[radius]
+        assert told == {"ToonOut keep", *(f"ToonOut {name}" for name in wanted)}
+
+
 def test_grids_show_cutouts_on_white(host):
     cutout = Image.new("RGBA", (2, 1), (255, 0, 0, 0))
     params = SimpleNamespace(imgs=[part("keeping_alpha").mark(cutout), girl()])

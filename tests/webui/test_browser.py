@@ -349,7 +349,7 @@ def test_a_clip(page, clip, kind):
         choose(page, "#toonout_clip_background", "transparent")
     choose(page, "#toonout_clip_format", kind)
     page.click("#toonout_clip_start")
-    ending = "/walk" if kind == "png" else f"/walk.{kind}"
+    ending = "/walk" if kind == "png" else f".{kind}"
     told = wait_for_text(page, "#toonout_clip_status", ending)
     result = Path(told.split("3 frames: ")[1].splitlines()[0].strip())
     if kind == "png":

@@ -61,7 +61,7 @@ def overview() -> str:
 
 def _row(row: Weights, path: Path | None, loaded: bool) -> tuple[str, ...]:
     here = "comes with it" if row.embedded else "no" if path is None else str(path)
-    size = f"{row.size_bytes / 1e6:.0f} MB"
+    size = f"{(row.size_bytes if path is None else path.stat().st_size) / 1e6:.0f} MB"
     return row.name, row.purpose, row.licence, size, here, "yes" if loaded else ""
 
 

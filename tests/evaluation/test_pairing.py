@@ -39,13 +39,32 @@ def test_what_has_no_partner_is_listed(tmp_path):
     assert {name for name, _ in paired.problems} == {"only_truth", "only_matte"}
 
 
-def test_two_roles_of_one_name_are_listed(tmp_path):
-    for name in ("im/a.png", "an/a.png"):
-        save(tmp_path / "out" / name)
-    save(tmp_path / "gt" / "a.png")
-    paired = pair_files(tmp_path / "out", tmp_path / "gt")
+def test_the_layout_of_the_published_data_is_images_and_truths_in_one_folder(tmp_path):
+    for name in (
+        "pose/im/a.png",
+        "pose/gt/a.png",
+        "pose/an/a.png",
+        "item/im/b.png",
+        "item/an/b.png",
+    ):
+        save(tmp_path / name)
+    paired = pair_files(tmp_path, tmp_path)
+    assert paired.problems == []
+    places = [(p.name, p.source, p.truth) for p in paired.pairs]
+    assert places == [
+        ("item/b", tmp_path / "item" / "im" / "b.png", tmp_path / "item" / "an" / "b.png"),
+        ("pose/a", tmp_path / "pose" / "im" / "a.png", tmp_path / "pose" / "gt" / "a.png"),
+    ]
+
+
+@pytest.mark.parametrize("other", ["im/pose/a.png", "pose/a.png"])
+def test_two_files_of_one_name_are_listed_once(tmp_path, other):
+    for name in ("pose/im/a.png", other):
+        save(tmp_path / name)
+    paired = pair_files(tmp_path, tmp_path)
     assert len(paired.pairs) == 1
-    assert "same name" in paired.problems[0][1]
+    ((_, text),) = paired.problems
+    assert "same name" in text
 
 
 def test_two_files_are_a_pair_whatever_their_names(tmp_path):

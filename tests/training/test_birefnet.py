@@ -93,6 +93,7 @@ def test_a_run_leaves_weights_table_curves_and_samples(pictures, start, tmp_path
     state = load_file(best)
     assert recognise(state) is ARCHITECTURE
     ARCHITECTURE.load(state)
+    assert best.stat().st_mode == (tmp_path / "curve.csv").stat().st_mode  # others may read it
     assert read_record(tmp_path / "config.json", BiRefNetConfig).precision == "bf16"
     names = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.*")}
     assert names == {

@@ -13,8 +13,10 @@ from ..errors import BadInput
 from ..imaging import read
 from ..output.naming import find_sources
 
-# folders of the published data sets that say what a file is, not which category it belongs to
-_ROLES = frozenset({"im", "gt", "an"})
+# folders of the published data sets that say what a file is, not which category it belongs to; the
+# first of several is meant
+_OF_SOURCES = ("", "im", "an", "gt")
+_OF_TRUTHS = ("", "gt", "an", "im")
 _SET_NAME = re.compile(r"(?:train|validation|test)_generations_\d{8}_(?=.)")
 
 _GREY = 2 / 255  # how far colours may be apart in a grey picture, which JPEG does not keep exactly
@@ -42,8 +44,9 @@ def pair_files(sources: Path, truths: Path, *, out: Path | None = None) -> Paire
     """Two folders, searched with their subfolders, or two files → pairs of the same name.
 
     A name is the place in its folder without ending, and without folders called im, gt and an; its
-    category is the rest of the folders. `out` is not searched. Raises BadInput for what is not
-    there.
+    category is the rest of the folders. Of one name, sources are what im holds, truths what gt
+    holds, or an: both may be the same folder. `out` is not searched. Raises BadInput for what is
+    not there.
     """
     for path in (sources, truths):
         if not path.exists():
@@ -51,8 +54,8 @@ def pair_files(sources: Path, truths: Path, *, out: Path | None = None) -> Paire
     if truths.is_file() and sources.is_file():
         return Paired([Pair(truths.stem, "", sources, truths)])
     result = Paired()
-    found = _by_name(sources, out, result)
-    expected = _by_name(truths, out, result)
+    found = _by_name(sources, out, _OF_SOURCES, result)
+    expected = _by_name(truths, out, _OF_TRUTHS, result)
     for name in sorted({*found, *expected}):
         if name not in found:
             result.problems.append((name, f"There is no {name} in {sources}."))
@@ -64,17 +67,28 @@ def pair_files(sources: Path, truths: Path, *, out: Path | None = None) -> Paire
     return result
 
 
-def _by_name(folder: Path, out: Path | None, result: Paired) -> dict[str, Path]:
-    files: dict[str, Path] = {}
+def _by_name(
+    folder: Path, out: Path | None, roles: Sequence[str], result: Paired
+) -> dict[str, Path]:
+    """Of one name the file of the first of `roles`; two of one role are a problem."""
+    files: dict[str, dict[str, Path]] = {}
     found = find_sources([folder], recursive=True, out=out)
-    result.problems += found.problems
+    result.problems += [problem for problem in found.problems if problem not in result.problems]
     for source in found.sources:
-        parts = [part for part in source.target.parts[:-1] if part not in _ROLES]
+        folders = source.target.parts[:-1]
+        parts = [part for part in folders if part not in roles]
+        role = next((part for part in reversed(folders) if part in roles), "")
         name = PurePath(*parts, source.target.name).as_posix()
-        if name in files:
-            result.problems.append((name, f"{source.path} has the same name as {files[name]}."))
-        files.setdefault(name, source.path)
-    return files
+        of_name = files.setdefault(name, {})
+        if role in of_name or (of_name and "" in (role, *of_name)):
+            other = of_name.get(role) or next(iter(of_name.values()))
+            problem = (name, f"{source.path} has the same name as {other}.")
+            result.problems += [problem] * (problem not in result.problems)
+        of_name.setdefault(role, source.path)
+    return {
+        name: next(of_name[role] for role in roles if role in of_name)
+        for name, of_name in files.items()
+    }
 
 
 def _category(folder: PurePath) -> str:

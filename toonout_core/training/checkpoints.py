@@ -37,7 +37,10 @@ def save_weights(
 
 def _save(state: Mapping[str, Tensor], path: Path, metadata: dict[str, str]) -> None:
     partial = path.with_suffix(".partial")
+    partial.touch()
+    mode = partial.stat().st_mode
     save_file(_apart(state), partial, metadata)
+    partial.chmod(mode)  # safetensors keeps new files from other users
     partial.replace(path)
 
 

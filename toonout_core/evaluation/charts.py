@@ -12,6 +12,8 @@ Array = npt.NDArray[Any]
 
 # Okabe and Ito 2008, told apart with every kind of colour vision
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8a7000", "#666666")
+# curves that lie on each other can all be seen
+_DASHES = ("none", "9 7", "3 5", "14 4 3 4")
 
 _LAST = 255  # threshold
 _BAR_PX, _GAP_PX = 16, 6
@@ -73,7 +75,8 @@ def curve_chart(title: str, names: Sequence[str], curves: Sequence[Array | None]
         )
         parts.append(
             f'<polyline points="{points}" fill="none" stroke="{colour_of(index)}" '
-            f'stroke-width="2"><title>{escape(name)}</title></polyline>'
+            f'stroke-width="2" stroke-dasharray="{_DASHES[index % len(_DASHES)]}">'
+            f"<title>{escape(name)}</title></polyline>"
         )
     return _svg(left + width + 24, top + height + 24, title, parts)
 

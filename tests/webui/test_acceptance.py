@@ -19,7 +19,7 @@ import pytest
 from PIL import Image
 
 from tests.webui.pictures import QUICK, encoded, girl, opened
-from tests.webui.server import CLONE, install_clone, install_probe
+from tests.webui.server import CLONE, ROOT, install_clone, install_probe
 from tests.webui.test_routes import two
 from tests.webui.test_server import TITLE, files, generate, load, needs_checkpoint, saved, start
 
@@ -167,6 +167,20 @@ def test_too_large_a_request_is_refused(webui):
     status, content = webui.request("/toonout/v1/cutout", {"image": "A" * 65_000_000})
     assert status == 413
     assert "at most 64 MB" in json.loads(content)["detail"]
+
+
+@pytest.mark.parametrize("language", ["sh", "python"])
+def test_the_documented_calls_work_with_large_pictures(webui, tmp_path, language):
+    """A command line takes no megabytes."""
+    text = (ROOT / "docs" / "webui.md").read_text("utf-8").partition("## HTTP")[2]
+    code = text.partition(f"```{language}\n")[2].partition("```")[0]
+    code = code.replace("http://127.0.0.1:7860", webui.url).replace('"toonout"', '"toonout-mini"')
+    noise = np.random.default_rng(0).integers(0, 255, (512, 512, 3), np.uint8)
+    Image.fromarray(noise).save(tmp_path / "girl.png")
+    assert (tmp_path / "girl.png").stat().st_size > 500_000
+    command = ["bash", "-c", code] if language == "sh" else [sys.executable, "-c", code]
+    subprocess.run(command, cwd=tmp_path, check=True)
+    assert load(tmp_path / "cutout.png").mode == "RGBA"
 
 
 # ---------------------------------------------------------------- the device

@@ -30,7 +30,7 @@ class Extras(scripts_postprocessing.ScriptPostprocessing):
         def elem_id(name: str) -> str:
             return f"toonout_extras_{number}_{name}"
 
-        with hosts.accordion("ToonOut", elem_id("enable")) as enable:
+        with hosts.switch_in_extras(elem_id("enable")) as enable:
             parts = widgets.build(elem_id)
         return {"enable": enable, **parts}
 

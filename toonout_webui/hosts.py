@@ -78,6 +78,13 @@ def accordion(label: str, elem_id: str) -> Any:
     return InputAccordion(False, label=label, elem_id=elem_id)
 
 
+def switch_in_extras(elem_id: str) -> Any:
+    """An accordion, or a checkbox where the host puts one around every script itself."""
+    if name() == "sdnext":
+        return nullcontext(gr.Checkbox(label="Cut out", value=False, elem_id=elem_id))
+    return accordion("ToonOut", elem_id)
+
+
 class _PlainAccordion:
     def __init__(self, label: str, elem_id: str) -> None:
         self._frame = gr.Accordion(label=label, open=False)

@@ -126,3 +126,10 @@ def test_what_went_wrong_is_shown(sdnext):
     told = processed.comments.splitlines()
     assert told[0] == "from the host"
     assert told[1].startswith("ToonOut: The model must be one of")
+
+
+def test_one_accordion_is_enough(sdnext):
+    """SD.Next puts one around every script of Extras."""
+    switch = sdnext.script.ToonOutExtras().ui()["enable"]
+    assert type(switch).__name__ == "Checkbox"
+    assert switch.label == "Cut out"

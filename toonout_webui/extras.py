@@ -46,9 +46,10 @@ class Extras(scripts_postprocessing.ScriptPostprocessing):
                 raise  # what is saved already stays
             shared.state.skipped = True  # the host saves nothing then
         except ToonOutError as error:
-            if _is_single():
-                raise
-            _note_failure(pp, str(error), files=isinstance(error, DownloadFailed | CorruptWeights))
+            lacks_model = isinstance(error, DownloadFailed | CorruptWeights)
+            if _is_single() or (lacks_model and not hosts.counts_extras()):
+                raise  # or none of a batch can be cut out: then the sentence is worth more
+            _note_failure(pp, str(error), files=lacks_model)
         except Exception as error:
             if _is_single():
                 raise

@@ -58,6 +58,11 @@ def test_a_failure_in_extras_never_ends_the_run(sdnext):
     assert pp.info["ToonOut"].startswith("FAILED: background must come with a picture")
 
 
+def test_a_missing_model_ends_the_run_with_its_sentence(sdnext):
+    with pytest.raises(part("extras").ToonOutError, match=r"models.toonout"):
+        extras(sdnext, model="toonout", allow_download=False)
+
+
 def test_stop_ends_the_run(sdnext):
     """A skipped picture would be saved as it was."""
     sdnext.state.begin("ToonOut")

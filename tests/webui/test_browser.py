@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 from tests.webui.pictures import encoded, girl, opened
 from tests.webui.server import ROOT, install_clone
 from tests.webui.test_acceptance import odd_files
-from tests.webui.test_server import start
+from tests.webui.test_server import needs_checkpoint, start
 from toonout_core.output.clips import frames_of
 
 CHROMIUM = os.environ.get("TOONOUT_CHROMIUM", "")
@@ -29,6 +29,7 @@ pytestmark = [
 ]
 
 HEAD = "#toonout_tab button"
+EXTRAS = ":is(#tab_extras, #tab_process)"
 DISABLED = ["--no-sandbox", "--no-proxy-server", "--disable-gpu"]
 
 
@@ -229,16 +230,19 @@ def test_results_land_in_the_right_places(page):
 
 
 def test_extras(page):
+    if page.webui.kind == "sdnext":
+        unfold(page, "ToonOut")
     page.evaluate(
-        """() => { const place = document.querySelector('#tab_extras [id$=_enable]');
-        (place.querySelector('input[type=checkbox]') || place).click(); }"""
+        """where => { const place = document.querySelector(`${where} [id$=_enable]`);
+        (place.querySelector('input[type=checkbox]') || place).click(); }""",
+        EXTRAS,
     )
     time.sleep(1)
     page.click("#extras_generate")
     wait_for(page, "#extras_gallery")
     time.sleep(2)
     shoot(page, "extras")
-    assert "model=toonout-mini" in page.inner_text("#tab_extras")
+    assert "model=toonout-mini" in page.inner_text(EXTRAS)
 
 
 def test_an_infotext_is_read(page):
@@ -246,7 +250,7 @@ def test_an_infotext_is_read(page):
     entries = "ToonOut keep: replace, ToonOut model: toonout-mini, ToonOut radius_px: 77"
     text = f"a\nSteps: 2, Sampler: Euler, CFG scale: 1, Seed: 1, Size: 64x64, {entries}"
     page.fill("#txt2img_prompt textarea", text)
-    page.click("#txt2img_tools #paste, #paste")
+    page.click("#txt2img_tools #paste, #paste, #txt2img_tools #txt2img_paste")
     radius = page.locator("#toonout_txt2img_radius_px input[type=number]").first
     deadline = time.monotonic() + 30
     while radius.input_value() != "77":
@@ -254,6 +258,18 @@ def test_an_infotext_is_read(page):
         time.sleep(0.5)
     assert page.locator("#toonout_txt2img_keep input:checked").input_value() == "replace"
     assert page.locator("#toonout_txt2img_enable input[type=checkbox]").first.is_checked()
+
+
+@needs_checkpoint
+def test_a_picture_generated_in_the_page(page):
+    """With what the infotext set: replace."""
+    page.click("#txt2img_generate")
+    wait_for(page, "#txt2img_gallery")
+    time.sleep(2)
+    picture = served(page, "#txt2img_gallery")
+    assert (picture.format, picture.mode) == ("PNG", "RGBA")
+    assert "ToonOut keep: replace" in page.inner_text("#html_info_txt2img")
+    shoot(page, "generated")
 
 
 def test_the_other_pages(page):

@@ -1,0 +1,55 @@
+"""What the model card says is what `toonout evaluate` prints."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.art import draw_background
+from tests.goldens import DATA
+from toonout_core.cli import main
+
+CARD = Path(__file__).parents[2] / "toonout_core" / "assets" / "README.md"
+# of four drawings in tests/data/cutouts, not in the card; last decimals depend on the machine
+ON_DRAWINGS = {
+    ("flat", "256²"): (26.55, 0.9930, 0.9704, 0.0089),
+    ("scene", "256²"): (26.72, 0.9928, 0.9697, 0.0097),
+}
+
+
+def printed(capsys, *arguments):
+    """(background, size) → PSNR, PA, IoU and MAE as printed, of toonout-mini."""
+    assert main(["evaluate", "-q", "--device", "cpu", "--precision", "fp32", *arguments]) == 0
+    cells = [row.strip("| ").split(" | ") for row in capsys.readouterr().out.splitlines()[2:]]
+    return {(row[1], row[2]): tuple(row[4:]) for row in cells}
+
+
+def test_the_embedded_model_is_as_good_as_it_was(tmp_path, capsys):
+    (tmp_path / "bg").mkdir()
+    shutil.copytree(DATA / "cutouts", tmp_path / "fg" / "test")
+    for index in range(2):
+        draw_background(index, (300, 300)).save(tmp_path / "bg" / f"{index}.png")
+    found = printed(capsys, "--data", str(tmp_path), "--split", "test", "--size", "256")
+    assert set(found) == set(ON_DRAWINGS)
+    for key, (psnr, *shares) in ON_DRAWINGS.items():
+        figures = [float(figure) for figure in found[key]]
+        assert figures[0] == pytest.approx(psnr, abs=0.1)
+        assert figures[1:] == pytest.approx(shares, abs=1e-3)
+
+
+@pytest.mark.slow
+def test_the_card_is_what_is_printed(capsys):
+    folder = os.environ.get("TOONOUT_SHARED")
+    if not folder:
+        pytest.skip("needs TOONOUT_SHARED with the art of the test split")
+    art = Path(folder) / "data" / "openart"
+    rows = re.findall(r"^\| toonout-mini \| (plain colours|scenes) \| (\S+) \| (.*) \|$",
+                      CARD.read_text("utf-8"), re.MULTILINE)  # fmt: skip
+    kinds = {"plain colours": "flat", "scenes": "scene"}
+    card = {(kinds[kind], size): tuple(cells.split(" | ")) for kind, size, cells in rows}
+    assert len(card) == 4
+    assert printed(capsys, "--data", str(art), "--split", "test") == card

@@ -260,12 +260,32 @@ def test_every_planted_fault_is_found(tmp_path):
 
 
 def test_pictures_in_no_split_are_named_and_left_out(tmp_path):
-    save(draw_figure(1, (300, 300)), tmp_path / "train" / "a.png")
-    save(draw_figure(2, (300, 300)).convert("RGB"), tmp_path / "raw" / "b.png")
+    for index, split in enumerate(("train", "val", "test")):
+        save(draw_figure(index, (300, 300)), tmp_path / split / f"{split}x.png")
+    save(draw_figure(5, (300, 300)).convert("RGB"), tmp_path / "raw" / "b.png")
     result = check_folder(tmp_path)
     assert result.sound
     assert [(f.kind, f.names) for f in result.findings] == [("in no split", ("raw/b",))]
-    assert kinds(check_folder(tmp_path / "raw")) == {"opaque": 1}
+    assert kinds(check_folder(tmp_path / "raw")) == {"opaque": 1, "no splits yet": 1}
+
+
+def test_splits_that_training_needs_must_have_pictures(tmp_path):
+    save(draw_figure(1, (300, 300)), tmp_path / "train" / "a.png")
+    result = check_folder(tmp_path)
+    assert not result.sound
+    assert [(f.names, f.grave) for f in result.findings] == [
+        (("validation",), True),
+        (("test",), False),
+    ]
+
+
+def test_small_categories_leave_no_split_empty():
+    names = [(category, f"{category}{i}") for category in "abcdef" for i in range(3)]
+    items = [Item(name, category, name, {}) for category, name in names]
+    for seed in range(5):
+        counts = Counter(assign(items, group_items(items), (0.8, 0.1, 0.1), seed))
+        assert 14 <= counts["train"] <= 16
+        assert min(counts["validation"], counts["test"]) >= 1
 
 
 def test_a_sound_set_has_no_fault(cutouts, tmp_path):

@@ -107,6 +107,8 @@ def _split(folder: Path, arguments: argparse.Namespace) -> int:
         by_looks=not arguments.no_looks,
     )
     print(table(counts))
+    for split in (split for split, row in counts.items() if not row):
+        say(f"There is no picture in {split}: too few characters, or --shares leave it out.")
     return 0
 
 
@@ -133,7 +135,8 @@ def _check(folder: Path, arguments: argparse.Namespace) -> int:
     print(table(result.counts))
     for finding in sorted(result.findings, key=lambda finding: (not finding.grave, finding.kind)):
         level = "FAULT" if finding.grave else "note"
-        print(f"{level}  {finding.kind}: {_few(finding.names)}. {finding.text}")
+        names = f": {_few(finding.names)}" if finding.names else ""
+        print(f"{level}  {finding.kind}{names}. {finding.text}")
     kinds = Counter((finding.grave, finding.kind) for finding in result.findings)
     for (grave, kind), count in sorted(kinds.items(), reverse=True):
         say(f"{count} × {kind}{'' if grave else ' (a note)'}")

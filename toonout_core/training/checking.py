@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
@@ -23,7 +23,7 @@ _HARD_SHARE = 0.0005  # of soft pixels, below which edges are a mask's
 
 @dataclass(frozen=True)
 class Finding:
-    """`kind` in few words, `names` of the pictures, `grave`: training should not start."""
+    """`kind` in few words, `names` of pictures or splits, `grave`: training should not start."""
 
     kind: str
     names: tuple[str, ...]
@@ -67,6 +67,7 @@ def check_folder(root: Path, *, rule: str = "name") -> Checked:
         result.findings += findings
         bits.append(looks)
         seen.append(item)
+    result.findings += _splits_without_pictures(result.counts)
     result.findings += _duplicates(seen, bits)
     result.findings += _leaking_characters(items)
     return result
@@ -85,6 +86,17 @@ def _category(item: Item) -> str:
     if split_of(item) and item.category == PurePath(item.name).parts[0]:
         return "/".join(PurePath(item.name).parts[1:-1])
     return item.category
+
+
+def _splits_without_pictures(counts: Mapping[str, Counter[str]]) -> Iterator[Finding]:
+    if "" in counts:
+        text = "`toonout dataset split` makes train, validation and test of it."
+        yield Finding("no splits yet", (), text, grave=False)
+        return
+    for split, names in SPLIT_NAMES.items():
+        if split not in counts:
+            text = f"There is no picture in {' or '.join(names)}."
+            yield Finding("empty split", names[-1:], text, grave=split != "test")
 
 
 def _check_item(item: Item) -> tuple[list[Finding], Bits]:

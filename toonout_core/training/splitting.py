@@ -20,6 +20,8 @@ from .likeness import Bits, likeness_bits, near_pairs
 
 SPLITS = ("train", "validation", "test")
 ROLES = ("im", "gt", "an")
+Category = str | None
+_WHOLE = None  # a category that everything is in
 BACKGROUNDS = "bg"  # a folder of pictures that nobody is in
 # the published names are ALPHA_CONTEXT_CHARACTER[_SEED]; a plain name may end in a number
 _PUBLISHED = re.compile(r"[^_]+_[^_]+_([^_]+)(?:_seed.*)?$")
@@ -150,10 +152,11 @@ def group_items(items: Sequence[Item], pairs: Iterable[tuple[int, int]] = ()) ->
 def assign(
     items: Sequence[Item], groups: Sequence[Sequence[int]], shares: Sequence[float], seed: int
 ) -> list[str]:
-    """A split for every item. Large groups first, each to where its categories lack most."""
+    """A split for every item. Large groups first, each to where its categories, and the whole,
+    lack most: so that small categories do not leave a split without pictures."""
     if len(shares) != 3 or min(shares) < 0 or not 0.999 < sum(shares) < 1.001:
         raise BadInput("--shares must be three numbers that add up to 1", str(tuple(shares)))
-    totals = Counter(item.category for item in items)
+    totals = _counts(items)
     lacking = {
         split: {category: share * total for category, total in totals.items()}
         for split, share in zip(SPLITS, shares, strict=True)
@@ -161,7 +164,7 @@ def assign(
     result = [""] * len(items)
     order = np.random.default_rng(seed).permutation(len(groups)).tolist()
     for number in sorted(order, key=lambda number: -len(groups[number])):
-        counts = Counter(items[index].category for index in groups[number])
+        counts = _counts([items[index] for index in groups[number]])
         need = _need(lacking, counts, dict(zip(SPLITS, shares, strict=True)))
         chosen = max(SPLITS, key=need)
         for category, count in counts.items():
@@ -171,8 +174,14 @@ def assign(
     return result
 
 
+def _counts(items: Sequence[Item]) -> Counter[Category]:
+    counts: Counter[Category] = Counter(item.category for item in items)
+    counts[_WHOLE] = len(items)
+    return counts
+
+
 def _need(
-    lacking: dict[str, dict[str, float]], counts: Counter[str], shares: dict[str, float]
+    lacking: dict[str, dict[Category, float]], counts: Counter[Category], shares: dict[str, float]
 ) -> Callable[[str], float]:
     """How much less a split misses its targets when it gets these."""
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..errors import BadInput
 from ..training.config import BiRefNetConfig, UNetConfig
+from ..training.instance_config import RefinerConfig, RTMDetConfig
 from .fields import Verbs, add_fields, given_fields
 from .terminal import say
 
@@ -37,7 +38,42 @@ dataset` makes and checks it. OUT gets config.json, curve.csv and curve.png, sam
 last.safetensors and best.safetensors (usable as --model), and state.safetensors (to go on from).
 """
 
-RECORDS: dict[str, type[Any]] = {"unet": UNetConfig, "birefnet": BiRefNetConfig}
+_SCENES = """
+DATA holds instances_train.json, instances_val.json (COCO) and the pictures that they name: what
+`toonout synthesize scenes` writes. OUT gets config.json, curve.csv and curve.png, samples/,
+last.safetensors and best.safetensors, and state.safetensors (to go on from).
+"""
+
+RTMDET_EXAMPLES = (
+    """\
+examples:
+  toonout synthesize scenes --data art -o set --count 5000
+  toonout synthesize scenes --data art -o set --count 300 --split val --seed 1
+  toonout train rtmdet --data set --init anime-instances --out runs/mine --batch 4 --epochs 20
+  toonout train rtmdet --data set --out runs/small --width 0.5 --depth 0.33     from scratch
+  torchrun --nproc-per-node 4 -m toonout_core train rtmdet --data set --out runs/four
+  toonout instances drawings -o people --detector runs/mine/best.safetensors
+"""
+    + _SCENES
+)
+
+REFINER_EXAMPLES = (
+    """\
+examples:
+  toonout train refiner --data set --init anime-refiner --out runs/fine --lr 1e-4 --epochs 10
+  toonout train refiner --data set --out runs/new                               from scratch
+  torchrun --nproc-per-node 2 -m toonout_core train refiner --data set --out runs/two
+  toonout instances drawings -o people --refiner runs/fine/best.safetensors
+"""
+    + _SCENES
+)
+
+RECORDS: dict[str, type[Any]] = {
+    "unet": UNetConfig,
+    "birefnet": BiRefNetConfig,
+    "rtmdet": RTMDetConfig,
+    "refiner": RefinerConfig,
+}
 
 
 def add_parser(verbs: Verbs) -> None:
@@ -58,6 +94,22 @@ def add_parser(verbs: Verbs) -> None:
         "Fine-tune BiRefNet by ToonOut's recipe. A run that is there already goes on after its "
         "last whole epoch.",
         BIREFNET_EXAMPLES,
+    )
+    _add_network(
+        networks,
+        "rtmdet",
+        "RTMDet-Ins, which finds characters",
+        "Train RTMDet-Ins on scenes of several characters. A run that is there already goes on "
+        "after its last whole epoch.",
+        RTMDET_EXAMPLES,
+    )
+    _add_network(
+        networks,
+        "refiner",
+        "the IS-Net that refines characters' masks",
+        "Train the refiner of masks on scenes of several characters. A run that is there already "
+        "goes on after its last whole epoch.",
+        REFINER_EXAMPLES,
     )
 
 
@@ -103,6 +155,16 @@ def _train(network: str, config: Any) -> Path:
 
         return train_unet(config)
     from ..host import LocalHost
-    from ..training.birefnet import train_birefnet
 
-    return train_birefnet(config, LocalHost(config.device, quiet=not sys.stderr.isatty()))
+    host = LocalHost(config.device, quiet=not sys.stderr.isatty())
+    if network == "birefnet":
+        from ..training.birefnet import train_birefnet
+
+        return train_birefnet(config, host)
+    if network == "rtmdet":
+        from ..training.rtmdet import train_rtmdet
+
+        return train_rtmdet(config, host)
+    from ..training.refiner import train_refiner
+
+    return train_refiner(config, host)

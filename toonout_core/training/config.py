@@ -56,7 +56,7 @@ class UNetConfig:
     checkpoint_every: int = explained(250, "steps")
 
     def write(self, path: Path) -> None:
-        path.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+        write_record(self, path)
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,12 @@ class BiRefNetConfig:
     )
 
     def write(self, path: Path) -> None:
-        path.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+        write_record(self, path)
+
+
+def write_record(record: Any, path: Path) -> None:
+    """Any of these records, as `read_record` reads it."""
+    path.write_text(json.dumps(asdict(record), indent=2) + "\n", encoding="utf-8")
 
 
 def read_config(path: Path, **overrides: Any) -> UNetConfig:

@@ -43,6 +43,15 @@ class LabelledScene:
     def __len__(self) -> int:
         return len(self.annotations)
 
+    @property
+    def with_masks(self) -> list[int]:
+        """Indices of the annotations whose mask is known."""
+        return [index for index, one in enumerate(self.annotations) if not _is_box(one)]
+
+    def pixels(self) -> Array:
+        """H×W×3 uint8."""
+        return to_array(self.picture())[0]
+
     def picture(self) -> Tensor:
         """1×3×H×W in [0, 1]; BadInput if it is not of the size that was annotated."""
         image = seen(self.path)
@@ -59,7 +68,7 @@ class LabelledScene:
         known = [not _is_box(one) for one in self.annotations]
         empty = np.zeros((0, *self.size_hw), np.uint8)
         labels = Labels(np.stack(masks) if masks else empty, np.array(known, bool))
-        return to_array(self.picture())[0], labels
+        return self.pixels(), labels
 
     def mask(self, index: int) -> Array:
         """H×W uint8, 0 or 1, of one annotation."""

@@ -5,6 +5,7 @@ After C. Lyu and others, RTMDet, arXiv:2212.07784, table 6, and YOLOX, arXiv:210
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,7 @@ Labelled = tuple[Array, Labels]
 Change = Callable[[Array], Array]
 
 FILL = 114  # grey beside the picture
+_HALF = 127  # of 255
 _MIDDLE = (0.5, 1.5)  # where four pictures meet, in sides of one of them
 _HUE, _SATURATION, _VALUE = 5, 30, 30  # largest changes, hue in steps of 2 degrees
 
@@ -116,20 +118,37 @@ def draw(
     masks: list[Array] = []
     known: list[Array] = []
     for (picture, labels), matrix in tiles:
-        cv2.warpAffine(
-            picture, matrix, (side, side), canvas, cv2.INTER_LINEAR, cv2.BORDER_TRANSPARENT
-        )
+        rows, columns = _area(picture, matrix, side)
+
+        def placed(plane: Array, matrix: Array = matrix) -> Array:
+            # the picture's last pixels reach to its edge
+            return cv2.warpAffine(plane, matrix, (side, side), borderMode=cv2.BORDER_REPLICATE)
+
+        canvas[rows, columns] = placed(picture)[rows, columns]
         for mask in labels.masks:
-            masks.append(cv2.warpAffine(255 * mask, matrix, (side, side)) > 127)
+            plane = np.zeros((side, side), np.uint8)
+            plane[rows, columns] = placed(255 * mask)[rows, columns] > _HALF
+            masks.append(plane)
         known.append(labels.known)
     canvas = change(canvas)
     # padding stays what it is before inference
     canvas[frame.height :] = FILL
     canvas[:, frame.width :] = FILL
-    planes = np.zeros((len(masks), side, side), np.uint8)
-    for plane, mask in zip(planes, masks, strict=True):
-        plane[: frame.height, : frame.width] = mask[: frame.height, : frame.width]
+    planes = np.stack(masks) if masks else np.zeros((0, side, side), np.uint8)
+    planes[:, frame.height :] = 0
+    planes[:, :, frame.width :] = 0
     return canvas, Labels(planes, np.concatenate(known))
+
+
+def _area(picture: Array, matrix: Array, side: int) -> tuple[slice, slice]:
+    """Rows and columns of the canvas whose centres lie in the picture."""
+    areas: list[slice] = []
+    for axis, length in ((1, picture.shape[0]), (0, picture.shape[1])):
+        scale, shift = float(matrix[axis, 1 if axis else 0]), float(matrix[axis, 2])
+        low, high = sorted((shift - scale / 2, shift + scale * (length - 0.5)))
+        start = min(max(math.ceil(low), 0), side)
+        areas.append(slice(start, max(min(math.floor(high) + 1, side), start)))
+    return areas[0], areas[1]
 
 
 def mix(first: Labelled, second: Labelled) -> Labelled:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from copy import deepcopy
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from .processes import join_processes
 from .rtmdet_batches import SceneBatches
 from .rtmdet_network import check_config, configuration_text, parameter_groups, start_network
 from .rtmdet_validating import SCORES, require_metrics, validate
-from .run_folder import RunFolder, shown
+from .run_folder import RunFolder, is_due, shown, validated_first
 
 PARTS = ("score", "box", "mask")
 _PANELS = {
@@ -40,6 +41,9 @@ _PANELS = {
 }
 _SHOWN = ("epoch", "loss", "gradient_norm", "mask_AP", "box_AP", "seconds")
 _LAST_RATE = 0.05  # of the highest, after the last step
+
+
+_quality = partial(validated_first, "mask_AP", "box_AP")
 
 
 def learning_rate(config: RTMDetConfig, step: int, steps: int, pictures: int) -> float:
@@ -120,7 +124,7 @@ def train_rtmdet(config: RTMDetConfig, host: Host | None = None) -> Path:
             if here.first:
                 result, sheet = averaged if averaged is not None else network, None
                 scores = dict.fromkeys(SCORES, math.nan)
-                if _is_due(config, int(row["epoch"])):
+                if is_due(config.validate_every, int(row["epoch"]), config.epochs):
                     scores, sheet = validate(
                         result, validation, plain, side_px=config.size_px, samples=config.samples
                     )
@@ -129,17 +133,6 @@ def train_rtmdet(config: RTMDetConfig, host: Host | None = None) -> Path:
                 folder.keep(kept, optimizer, rows)
     here.leave()
     return folder.out / "best.safetensors"
-
-
-def _is_due(config: RTMDetConfig, epoch: int) -> bool:
-    every = config.validate_every
-    return bool(every) and (epoch % every == 0 or epoch == config.epochs)
-
-
-def _quality(row: Mapping[str, float]) -> tuple[float, ...]:
-    """Validated epochs before others; of equal ones the later."""
-    figures = (row["mask_AP"], row["box_AP"])
-    return (*(-1.0 if math.isnan(figure) else figure for figure in figures), row["epoch"])
 
 
 def _row(epoch: int, lr: float, means: Sequence[float]) -> dict[str, Any]:

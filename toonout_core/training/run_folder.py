@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import logging
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from ..host import Host
 from ..output.writing import write
 from .checkpoints import load_run, save_run, save_weights
+from .config import write_record
 from .curves import draw_curves, write_table
 
 log = logging.getLogger("toonout")
@@ -50,8 +51,7 @@ class RunFolder:
     def begin(self, config: Any) -> None:
         """Make the folder and write the record of the run into it."""
         self.out.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(asdict(config), indent=2) + "\n"
-        (self.out / "config.json").write_text(text, encoding="utf-8")
+        write_record(config, self.out / "config.json")
 
     def record(self, rows: Rows, network: nn.Module, sheet: Tensor | None) -> None:
         """The last epoch's weights, the best ones if it is the best, table, curves and samples."""
@@ -75,6 +75,17 @@ class RunFolder:
     def _save(self, network: nn.Module, name: str) -> None:
         path = self.out / f"{name}.safetensors"
         save_weights(network, path, self.architecture, notes=self.notes)
+
+
+def is_due(every: int, epoch: int, last: int) -> bool:
+    """Whether an epoch, counted from 1, is validated: every so many of them, and the last."""
+    return bool(every) and (epoch % every == 0 or epoch == last)
+
+
+def validated_first(first: str, second: str, row: Mapping[str, float]) -> tuple[float, ...]:
+    """A quality: two figures, no number if the epoch was not validated; of equals the later."""
+    figures = (row[first], row[second])
+    return (*(-1.0 if math.isnan(figure) else figure for figure in figures), row["epoch"])
 
 
 def shown(stream: Iterable[Batch], host: Host, total: int) -> Iterator[Batch]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -52,9 +54,13 @@ class ISNet(nn.Module):
 
     def side_logits(self, image: Tensor) -> list[Tensor]:
         """Logits of all six side heads, each B×1×H×W; the first is what `forward` returns."""
+        return self.sides(self.features(image), image)
+
+    def sides(self, features: Sequence[Tensor], image: Tensor) -> list[Tensor]:
+        """The same, of `features(image)`."""
         return [
             enlarge(self._side(level, feature), image)
-            for level, feature in enumerate(self.features(image), start=1)
+            for level, feature in enumerate(features, start=1)
         ]
 
     def _side(self, level: int, feature: Tensor) -> Tensor:

@@ -73,11 +73,11 @@ def _places() -> list[Any]:
     with gr.Row():
         recursive = gr.Checkbox(
             True, label="With subfolders", info="They appear again among the results.",
-            elem_id=elem_id("recursive"),
+            elem_id=elem_id("recursive"), elem_classes=["toonout-switch"],
         )  # fmt: skip
         resume = gr.Checkbox(
             True, label="Go on", info="Leave out what is done with the same options.",
-            elem_id=elem_id("resume"),
+            elem_id=elem_id("resume"), elem_classes=["toonout-switch"],
         )  # fmt: skip
         kind = gr.Dropdown(
             choices=list(FORMATS), value="png", label="Format", elem_id=elem_id("format")

@@ -55,7 +55,7 @@ def _component(option: Field[Any], elem_id: ElemId) -> Any:
     if option.name == "model":
         return gr.Dropdown(choices=model_names(), value=default_model(), **common)
     if isinstance(option.default, bool):
-        return gr.Checkbox(value=option.default, **common)
+        return gr.Checkbox(value=option.default, elem_classes=["toonout-switch"], **common)
     if show.choices:
         return gr.Dropdown(choices=list(show.choices), value=option.default, **common)
     if isinstance(option.default, str):

@@ -101,3 +101,43 @@ def test_the_recipe_of_toonout_is_the_default_and_every_part_an_option():
         data="a", out="b", init="toonout", milestones=(3, 5, 7), enhance=False, as_published=True,
         norms="kept", checkpointing=True, ema_decay=0.99, bce=30.0,
     )  # fmt: skip
+
+
+def test_art_to_scenes_to_both_instance_networks_to_characters(toonout, tmp_path):
+    art, data = write_library(tmp_path / "art", figures=2, backgrounds=2), tmp_path / "set"
+    for split, count in (("train", 4), ("val", 1)):
+        options = ("--split", split, "--count", count, "--size-px", 64, "--workers", 1)
+        shell = toonout("synthesize", "scenes", "--data", art, "-o", data, *options)
+        assert shell.code == 0, shell.stderr
+    fast = (
+        "--data", data, "--batch", 2, "--epochs", 1, "--workers", 0, "--device", "cpu",
+        "--precision", "fp32", "--size-px", 64,
+    )  # fmt: skip
+    detector, refiner = tmp_path / "detector", tmp_path / "refiner"
+    small = ("--width", 0.125, "--depth", 0.167, "--validate-every", 0)
+    shell = toonout("train", "rtmdet", "--out", detector, *fast, *small)
+    assert shell.code == 0, shell.stderr
+    assert str(detector / "best.safetensors") in shell.stderr
+    small = ("--width", 8, "--encoder-epochs", 1)
+    shell = toonout("train", "refiner", "--out", refiner, *fast, *small)
+    assert shell.code == 0, shell.stderr
+    assert (refiner / "samples" / "epoch_002.png").is_file()
+    # the same run goes on
+    shell = toonout("train", "refiner", "--config", refiner / "config.json", "--epochs", 2)
+    assert shell.code == 0, shell.stderr
+    assert "resumed after epoch 2" in shell.stderr
+    shell = toonout(
+        "instances", data / "images" / "val" / "000000.jpg", "-o", tmp_path / "people",
+        "--detector", detector / "best.safetensors", "--refiner", refiner / "best.safetensors",
+        "--save", "coco", "--device", "cpu", "--min-score", 0.009, "--limit", 1,
+    )  # fmt: skip
+    assert shell.code == 0, shell.stderr
+    assert (tmp_path / "people" / "instances.json").is_file()
+
+
+def test_a_data_set_that_is_missing_is_code_2(toonout, tmp_path):
+    for network in ("rtmdet", "refiner"):
+        options = ("--validate-every", 0, "--device", "cpu")
+        shell = toonout("train", network, "--data", tmp_path, "--out", tmp_path / "run", *options)
+        assert shell.code == 2
+        assert "instances_train.json must be a COCO file" in shell.stderr

@@ -69,8 +69,10 @@ class Generate(scripts.Script):
                 elem_id=elem_id("keep"),
             )
             parts = widgets.build(elem_id)
-        self.infotext_fields = [(enable, was_used), (keep, KEEP)]
-        self.infotext_fields += [(parts[o.name], reader(o)) for o in fields(CutoutOptions)]
+        self.infotext_fields = [(enable, hosts.pasted(was_used)), (keep, KEEP)]
+        self.infotext_fields += [
+            (parts[option.name], hosts.pasted(reader(option))) for option in fields(CutoutOptions)
+        ]
         self.paste_field_names = [KEEP, *map(key, _OPTION_NAMES)]
         return [enable, keep, *parts.values()]
 

@@ -132,6 +132,19 @@ def infotext() -> ModuleType | None:
     return None
 
 
+def pasted(read: Callable[[dict[str, Any]], Any]) -> Callable[[dict[str, Any]], Any]:
+    """What reads an infotext for a component. SD.Next's reading of all others ends where one of
+    these returns something else than an update."""
+    if name() != "sdnext":
+        return read
+
+    def update(parameters: dict[str, Any]) -> Any:
+        value = read(parameters)
+        return None if value is None else gr.update(value=value)
+
+    return update
+
+
 def has_composite_hook() -> bool:
     """Whether scripts are called once a picture is whole, after other extensions' changes."""
     return hasattr(scripts.Script, "postprocess_image_after_composite")

@@ -138,3 +138,15 @@ def test_one_accordion_is_enough(sdnext):
     switch = sdnext.script.ToonOutExtras().ui()["enable"]
     assert type(switch).__name__ == "Checkbox"
     assert switch.label == "Cut out"
+
+
+def test_infotexts_are_read_as_updates(sdnext):
+    """Anything else ends its reading of the whole infotext."""
+    script = sdnext.script.ToonOutGenerate()
+    script.ui(False)
+    written = {"ToonOut keep": "replace", "ToonOut grow_px": "-2"}
+    fields = {component.elem_id: read for component, read in script.infotext_fields}
+    assert fields["toonout_txt2img_enable"](written) == sdnext.gradio.update(value=True)
+    assert fields["toonout_txt2img_enable"]({}) == sdnext.gradio.update(value=False)
+    assert fields["toonout_txt2img_grow_px"](written) == sdnext.gradio.update(value=-2.0)
+    assert fields["toonout_txt2img_grow_px"]({}) is None

@@ -6,6 +6,8 @@ import json
 import shutil
 
 from tests.art import draw_figure
+from toonout_core.cli.dataset import finding_lines
+from toonout_core.training.checking import Finding
 
 
 def test_split_check_and_mattes(toonout, tmp_path):
@@ -33,3 +35,15 @@ def test_what_is_not_there_is_code_2(toonout, tmp_path):
     for task in ("split", "mattes"):
         assert toonout("dataset", task, tmp_path / "x", "-o", tmp_path / "y").code == 2
     assert toonout("dataset", "check", tmp_path).code == 2
+
+
+def test_what_is_said_of_many_pictures_is_said_once():
+    small = [Finding("small", (f"{i}",), "Tiny.", grave=False) for i in range(6)]
+    twins = [Finding("duplicate", ("0", name), "Alike.", grave=False) for name in "12"]
+    lines = finding_lines([*small, *twins, Finding("opaque", ("6",), "Nothing of it.")])
+    assert lines == [
+        "FAULT  opaque: 6. Nothing of it.",
+        "note  duplicate: 0, 1. Alike.",
+        "note  duplicate: 0, 2. Alike.",
+        "note  small: 0, 1, 2, 3 and 2 more. Tiny.",
+    ]

@@ -8,11 +8,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import BadInput
 from .fields import Verbs
 from .terminal import say
+
+if TYPE_CHECKING:
+    from ..training.checking import Finding
 
 EXAMPLES = """\
 examples:
@@ -133,10 +136,8 @@ def _check(folder: Path, arguments: argparse.Namespace) -> int:
 
     result = check_folder(folder, rule=arguments.character)
     print(table(result.counts))
-    for finding in sorted(result.findings, key=lambda finding: (not finding.grave, finding.kind)):
-        level = "FAULT" if finding.grave else "note"
-        names = f": {_few(finding.names)}" if finding.names else ""
-        print(f"{level}  {finding.kind}{names}. {finding.text}")
+    for line in finding_lines(result.findings):
+        print(line)
     kinds = Counter((finding.grave, finding.kind) for finding in result.findings)
     for (grave, kind), count in sorted(kinds.items(), reverse=True):
         say(f"{count} × {kind}{'' if grave else ' (a note)'}")
@@ -148,6 +149,20 @@ def _check(folder: Path, arguments: argparse.Namespace) -> int:
         Path(arguments.json).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     say("Nothing stands in the way of training." if result.sound else "Not ready for training.")
     return 0 if result.sound else 1
+
+
+def finding_lines(findings: Sequence[Finding]) -> list[str]:
+    """Faults first; what is said of several single pictures is said once."""
+    grouped: dict[tuple[bool, str, tuple[str, ...], str], list[str]] = {}
+    for finding in findings:
+        together = finding.names if len(finding.names) > 1 else ()
+        key = (not finding.grave, finding.kind, together, finding.text)
+        grouped.setdefault(key, []).extend(finding.names)
+    lines: list[str] = []
+    for (harmless, kind, _, text), names in sorted(grouped.items()):
+        who = f": {_few(names)}" if names else ""
+        lines.append(f"{'note' if harmless else 'FAULT'}  {kind}{who}. {text}")
+    return lines
 
 
 def _few(names: Sequence[str], limit: int = 4) -> str:

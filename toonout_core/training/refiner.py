@@ -30,7 +30,7 @@ from .refiner_validating import SCORES, validate
 from .run_folder import RunFolder, is_due, shown, validated_first
 from .true_mask_encoder import Described, DescribingRefiner, TrueMaskEncoder, in_float
 
-PARTS = ("encoder", "maps", "features")
+PARTS: tuple[str, ...] = ("encoder", "maps", "features")
 _PANELS = {
     "training loss": ("maps",),
     "distance of features": ("features",),
@@ -126,9 +126,9 @@ def train_refiner(config: RefinerConfig, host: Host | None = None) -> Path:
                 scores = dict.fromkeys(SCORES, math.nan)
                 if not encodes and is_due(config.validate_every, epoch, epochs):
                     scores, sheet = validate(result, validation, config)
-                row = {"epoch": epoch, "lr": rate, **dict(zip(PARTS, means, strict=False))}
-                row |= {"gradient_norm": means[-1], **scores}
-                rows.append(row | {"seconds": round(time.monotonic() - started, 1)})
+                figures = dict(zip((*PARTS, "gradient_norm"), means, strict=True)) | scores
+                figures["seconds"] = round(time.monotonic() - started, 1)
+                rows.append({"epoch": epoch, "lr": rate} | figures)
                 folder.record(rows, result, sheet)
                 folder.keep(kept, optimizer, rows)
     here.leave()

@@ -12,6 +12,7 @@ import pytest
 
 from tests.webui.pictures import encoded, girl, opened
 from tests.webui.server import install_clone
+from tests.webui.test_forge import ADAPTER, write_adapter
 from tests.webui.test_server import TITLE, generate, load, needs_checkpoint, saved, start
 
 FOLDERS = [Path(path) for path in os.environ.get("TOONOUT_WEBUI_NEIGHBOURS", "").split(os.pathsep)]
@@ -54,6 +55,7 @@ def webui(tmp_path_factory):
         python = os.environ.get("TOONOUT_WEBUI_PYTHON", sys.executable)
         subprocess.run([python, "-c", MAKE_DETECTOR, str(target)], check=True, cwd=base)
         flags.append("--ad-no-huggingface")
+    write_adapter(base / "models" / "ControlNet")
     with start(base, *flags) as server:
         yield server
 
@@ -71,6 +73,27 @@ def test_preprocessors_are_listed_and_run(webui, module):
     assert shown.size == girl().size
     assert max(shown.getpixel((48, 40))) > 100  # her face
     assert max(shown.getpixel((2, 2))) < 60
+
+
+@needs_checkpoint
+@pytest.mark.parametrize("module", ["toonout_mask", "toonout_on_black", "toonout_characters"])
+def test_a_unit_of_controlnet_is_steered_by_ours(webui, module):
+    neighbour("controlnet")
+    (model,) = [
+        name for name in webui.get("/controlnet/model_list")["model_list"] if ADAPTER in name
+    ]
+    unit = {
+        "enabled": True, "module": module, "model": model, "image": encoded(girl()),
+        "processor_res": 64, "pixel_perfect": False,
+    }  # fmt: skip
+    scripts = {"ControlNet": {"args": [unit]}, TITLE: {"args": [True, "keep both"]}}
+    pictures, texts = generate(webui, alwayson_scripts=scripts)
+    assert [picture.mode for picture in pictures].count("RGBA") == 1
+    # what steered it is among the pictures: her face and nothing in the corner
+    maps = [picture.convert("RGB").resize(girl().size) for picture in pictures[1:]]
+    assert any(max(m.getpixel((48, 40))) > 100 and max(m.getpixel((2, 2))) < 60 for m in maps)
+    assert f"Module: {module}" in texts[0]
+    assert "ToonOut keep: keep both" in texts[0]
 
 
 @needs_checkpoint

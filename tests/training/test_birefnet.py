@@ -25,7 +25,7 @@ from toonout_core.models.birefnet import ARCHITECTURE, BiRefNet
 from toonout_core.training.birefnet import learning_rate, train_birefnet
 from toonout_core.training.birefnet_losses import LossWeights, birefnet_losses
 from toonout_core.training.birefnet_network import compute_again, configure, set_training
-from toonout_core.training.config import BiRefNetConfig, read_record
+from toonout_core.training.config import BiRefNetConfig, read_record, write_record
 from toonout_core.training.truths import write_mattes
 
 ROOT = Path(__file__).parents[2]
@@ -86,6 +86,15 @@ def test_a_resumed_run_equals_an_uninterrupted_one(pictures, start, tmp_path):
     assert any(key.startswith("averaged.") for key in first)
     for key, value in first.items():
         assert torch.equal(value, second[key]), key
+
+
+def test_other_settings_in_the_same_folder_are_said(tmp_path, caplog):
+    record = BiRefNetConfig("data", "out", epochs=3)
+    write_record(record, tmp_path / "config.json")
+    write_record(replace(record, epochs=6, data="elsewhere"), tmp_path / "config.json")
+    assert caplog.messages == []
+    write_record(replace(record, size_px=96), tmp_path / "config.json")
+    assert caplog.messages == ["the run had other settings until now: size_px 1024, now 96"]
 
 
 def test_a_run_leaves_weights_table_curves_and_samples(pictures, start, tmp_path):
@@ -188,7 +197,7 @@ JOINT = """
 import sys
 from pathlib import Path
 from toonout_core.training.birefnet import train_birefnet
-from toonout_core.training.config import BiRefNetConfig, read_record
+from toonout_core.training.config import BiRefNetConfig, read_record, write_record
 from toonout_core.training.truths import write_mattes
 train_birefnet(read_record(Path(sys.argv[1]), BiRefNetConfig))
 """

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
 
 from ..errors import BadInput
+
+log = logging.getLogger("toonout")
+
+_MAY_CHANGE = ("data", "out", "epochs", "steps", "device", "workers")  # while a run goes on
 
 Record = TypeVar("Record")
 
@@ -109,8 +114,23 @@ class BiRefNetConfig:
 
 
 def write_record(record: Any, path: Path) -> None:
-    """Any of these records, as `read_record` reads it."""
-    path.write_text(json.dumps(asdict(record), indent=2) + "\n", encoding="utf-8")
+    """Any of these records, as `read_record` reads it. What the run there had otherwise is said."""
+    text = json.dumps(asdict(record), indent=2) + "\n"
+    if changes := _changes(path, json.loads(text)):
+        log.warning("the run had other settings until now: %s", ", ".join(changes))
+    path.write_text(text, encoding="utf-8")
+
+
+def _changes(path: Path, values: dict[str, Any]) -> list[str]:
+    try:
+        before: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return []
+    return [
+        f"{name} {before[name]}, now {value}"
+        for name, value in values.items()
+        if name not in _MAY_CHANGE and before.get(name, value) != value
+    ]
 
 
 def read_config(path: Path, **overrides: Any) -> UNetConfig:

@@ -250,7 +250,10 @@ def test_an_infotext_is_read(page):
     entries = "ToonOut keep: replace, ToonOut model: toonout-mini, ToonOut radius_px: 77"
     text = f"a\nSteps: 2, Sampler: Euler, CFG scale: 1, Seed: 1, Size: 64x64, {entries}"
     page.fill("#txt2img_prompt textarea", text)
-    page.click("#txt2img_tools #paste, #paste, #txt2img_tools #txt2img_paste")
+    # not by the mouse: SD.Next's list of models lies above it
+    page.locator("#txt2img_tools #paste, #paste, #txt2img_tools #txt2img_paste").first.evaluate(
+        "button => button.click()"
+    )
     radius = page.locator("#toonout_txt2img_radius_px input[type=number]").first
     deadline = time.monotonic() + 30
     while radius.input_value() != "77":

@@ -55,7 +55,7 @@ def test_synthesize_split_train_evaluate_report(run, tmp_path, art, start):
     made, data, report = tmp_path / "made", tmp_path / "data", tmp_path / "report"
     run(
         "synthesize", "pairs", "--data", art, "--split", "all", "-o", made, "--kind", "simple",
-        "--count", 40, "--size-px", 96, "--workers", 1, "--mattes",
+        "--count", 30, "--size-px", 96, "--workers", 1, "--mattes",
     )  # fmt: skip
     run("dataset", "split", made / "mattes" / "all", "-o", data)
     assert nobody_is_in_two_splits(data / "split.csv")

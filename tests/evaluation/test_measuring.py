@@ -119,6 +119,7 @@ def test_tables_follow_the_paper_and_mark_the_best(tmp_path):
     assert overall.header == [
         "method", "n", "PA (%)", "mBIoU (%)", "WF (%)", "E (%)", "S (%)", "MAE", "F (%)",
     ]  # fmt: skip
+    assert float(overall.rows[1][2]) > 100 and (1, 2) not in overall.best  # ruined, not best
     sound = found["Sound for soft mattes"]
     assert sound.rows[0][:4] == ["good <b>", "3", "100.0", "100.0"]
     assert {(0, place) for place in range(2, 9)} <= sound.best

@@ -37,6 +37,7 @@ _HEADS = {
     "MAE_soft": "soft MAE",
     "MSE_soft": "soft MSE",
 }
+_EXCESS = 0.01  # the published E may be above one by a pixel's worth
 _DECIMALS = {"%": 1, "": 4, "dB": 2, "k px": 3, "actions": 1}
 
 
@@ -189,8 +190,10 @@ def _figure(mean: MatteScores | None, column: str) -> str:
 
 
 def _leaders(column: str, values: Sequence[float]) -> list[int]:
-    """Who is best as shown; nobody where there is nothing to compare."""
-    texts = {i: shown(column, v) for i, v in enumerate(values) if math.isfinite(v)}
+    """Who is best as shown; nobody where there is nothing to compare. A share above one, as the
+    published PA can be, is of ruined mattes."""
+    most = math.inf if COLUMNS[column].unit != "%" else 1 + _EXCESS
+    texts = {i: shown(column, v) for i, v in enumerate(values) if math.isfinite(v) and v <= most}
     if len(values) < 2 or not texts or len(set(texts.values())) == 1:
         return []
     choose = min if COLUMNS[column].lower_is_better else max

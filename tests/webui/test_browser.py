@@ -62,6 +62,7 @@ def opened_page(webui, theme: str):
     with playwright.sync_playwright() as running:
         browser = running.chromium.launch(executable_path=CHROMIUM, args=DISABLED)
         page = browser.new_page(viewport={"width": 1500, "height": 1250})
+        page.set_default_timeout(90_000)  # machines are busy
         page.failures = []
         page.theme, page.webui = theme, webui
         page.on("pageerror", lambda error: page.failures.append(error.stack or str(error)))

@@ -28,13 +28,14 @@ pytestmark = [
 ]
 
 # the canvas' own elements share an id with the two fields that hold its layers
-READ_LAYERS = """() => {
-    const image = document.querySelector('#img2maskimg [id^=image_uuid]');
+READ_LAYERS = """place => {
+    const image = document.querySelector(place + ' [id^=image_uuid]');
     const id = image.id.replace('image_', '');
     const value = kind => document.querySelector(
         `[id="${id}"].logical_image_${kind} textarea`).value;
     return [value('background'), value('foreground')];
 }"""
+UNIT = "#txt2img_controlnet_ControlNet-0"
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +67,9 @@ def layers(page) -> tuple[Image.Image, Image.Image]:
     """What Generate would be given: picture and strokes."""
     page.wait_for_selector("#img2maskimg", state="visible", timeout=30_000)
     time.sleep(3)  # the canvas draws, and writes its strokes back
-    shown = [opened(value.partition(",")[2]) for value in page.evaluate(READ_LAYERS)]
+    shown = [
+        opened(value.partition(",")[2]) for value in page.evaluate(READ_LAYERS, "#img2maskimg")
+    ]
     return shown[0], shown[1]
 
 
@@ -125,4 +128,29 @@ def test_one_of_two_characters(page, pair):
     time.sleep(1)
     landed = served(page, "#img_inpaint_mask").convert("L")
     assert landed.tobytes() == mask.convert("L").tobytes()
+    assert page.failures == []
+
+
+def test_a_preprocessor_of_ours_is_previewed_by_controlnet(page, pair):
+    tab(page, "Txt2img")
+    page.locator("#txt2img_controlnet .label-wrap", has_text="ControlNet").first.click()
+    time.sleep(1)
+    field = page.locator(f"{UNIT}_controlnet_preprocessor_dropdown input").first
+    field.scroll_into_view_if_needed()
+    field.click()
+    field.fill("toonout")
+    offered = page.locator("ul.options:visible li, ul[role=listbox]:visible li")
+    offered.filter(has_text="toonout_mask").first.click()
+    page.set_input_files(f"{UNIT}_input_image input[type=file]", str(pair))
+    time.sleep(2)
+    page.click(f"{UNIT}_controlnet_trigger_preprocessor")
+    deadline = time.monotonic() + 60
+    while "base64" not in (shown := page.evaluate(READ_LAYERS, f"{UNIT}_generated_image")[0]):
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+    mask = np.asarray(opened(shown.partition(",")[2]).convert("L")).astype(int)
+    assert (mask.min(), mask.max()) == (0, 255)
+    height, width = mask.shape
+    assert mask[height // 2, width // 4] > 200 > 60 > mask[height // 8, width // 2]
+    shoot(page, "controlnet")
     assert page.failures == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import inspect
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -148,6 +149,17 @@ def pasted(read: Callable[[dict[str, Any]], Any]) -> Callable[[dict[str, Any]], 
 def has_composite_hook() -> bool:
     """Whether scripts are called once a picture is whole, after other extensions' changes."""
     return hasattr(scripts.Script, "postprocess_image_after_composite")
+
+
+def extras_keep_alpha() -> bool:
+    """Whether Extras takes transparent pictures; Forge Classic and SD.Next show what is hidden."""
+    if not _there("modules.postprocessing"):
+        return True
+    extras = importlib.import_module("modules.postprocessing")
+    try:
+        return "RGBA" in inspect.getsource(extras.run_postprocessing)
+    except (AttributeError, OSError):
+        return True
 
 
 def counts_extras() -> bool:

@@ -78,7 +78,7 @@ def connect(made: dict[str, Any], source: Any, cutout: Any, mask: Any, colour: A
         _connect_canvas(made["canvas"], source, mask)
     if "extras" in made:
         extras = _paste_fields("extras")["init_img"]
-        _send(made["extras"], _required, [cutout], [extras], "switch_to_extras()")
+        _send(made["extras"], _for_extras, [cutout, colour], [extras], "switch_to_extras()")
 
 
 def _paste_fields(tab: str) -> dict[str, Any]:
@@ -144,6 +144,10 @@ def _required(picture: Any) -> Any:
     if picture is None:
         raise gr.Error("There is nothing to send yet: cut a picture out first.")
     return picture
+
+
+def _for_extras(picture: Any, behind: str) -> Any:
+    return _required(picture) if hosts.extras_keep_alpha() else flattened(picture, behind)
 
 
 def _require_same_size(picture: Any, mask: Any) -> None:

@@ -134,6 +134,13 @@ def test_extras_gets_the_cutout(sending_page):
     assert sent(sending_page, "extras", toonout_tab_cutout=cutout) is cutout
 
 
+def test_extras_gets_no_hidden_colours_where_it_ignores_alpha(sending_page, monkeypatch):
+    monkeypatch.setattr(part("hosts"), "extras_keep_alpha", lambda: False)
+    cutout = Image.new("RGBA", (4, 4), (200, 0, 0, 0))
+    seen = sent(sending_page, "extras", toonout_tab_cutout=cutout, toonout_tab_send_colour="blue")
+    assert (seen.mode, seen.getpixel((1, 1))) == ("RGB", (0, 0, 255))
+
+
 def test_each_button_then_shows_its_tab(host, sending_page):
     key = "js" if host.gradio.__version__.startswith("4") else "_js"
     for name, function in (

@@ -18,6 +18,7 @@ from . import hosts
 ATTRIBUTE = "toonout_alpha"
 MASK = "toonout_mask"
 BESIDE = "toonout_beside"
+STEALTHY = 254  # least alpha that hosts hide an infotext in
 INFOTEXTS = ("ToonOut keep:", "ToonOut: ")  # after generation, and in Extras
 # WebP keeps alpha in itself, but hosts write it as RGB
 LOSSY = frozenset({".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".jxl"})
@@ -39,7 +40,8 @@ def mark_mask(mask: Image) -> Image:
 def for_host(picture: Image) -> Image:
     """What a host can save: Forge, told to write its infotext into colours, fails on a fourth
     channel. So it goes without alpha there, until that is given back."""
-    if not is_marked(picture) or hosts.option("stealth_pnginfo_option", "") != "RGB":
+    settings = ("stealth_pnginfo_option", "stealth_pnginfo_opt")  # Forge's and reForge's
+    if not is_marked(picture) or all(hosts.option(key, "") != "RGB" for key in settings):
         return picture
     opaque = picture.convert("RGB")
     setattr(opaque, ATTRIBUTE, getattr(picture, ATTRIBUTE))
@@ -108,9 +110,9 @@ _NAMES = _Names()
 def _is_ours(params: Any) -> bool:
     """A transparent picture that lost its mark on the way, as by the gallery's save button."""
     text = (getattr(params, "pnginfo", None) or {}).values()
-    return params.image.mode == "RGBA" and any(
-        entry in str(value) for value in text for entry in INFOTEXTS
-    )
+    if not any(entry in str(value) for value in text for entry in INFOTEXTS):
+        return False
+    return params.image.mode == "RGBA" and params.image.getchannel("A").getextrema()[0] < STEALTHY
 
 
 def image_grid(params: Any) -> None:

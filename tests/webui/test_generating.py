@@ -278,3 +278,14 @@ def test_an_axis_wins_over_the_widgets_and_switches_on(host, script, axes):
     assert processed.images[0].mode == "RGB"
     assert hasattr(processed.images[0], "toonout_mask")
     assert not hasattr(p, "toonout_axes")
+
+
+@pytest.mark.parametrize(("least", "suffix"), [(254, ".webp"), (253, ".png")])
+def test_an_infotext_that_is_hidden_in_alpha_makes_no_cutout(host, least, suffix):
+    """reForge does that to the picture that lies beside the cutout."""
+    picture = girl(mode="RGBA")
+    picture.putpixel((0, 0), (1, 2, 3, least))
+    written = {"parameters": "a, ToonOut keep: keep both"}
+    params = SimpleNamespace(image=picture, filename="a.webp", pnginfo=written)
+    host.call("before_image_saved", params)
+    assert params.filename == f"a{suffix}"

@@ -127,7 +127,9 @@ def test_pictures_of_others_are_left_alone(host, suffix):
 @pytest.mark.parametrize("info", ["a, ToonOut keep: replace", "ToonOut: model=toonout-mini"])
 def test_a_cutout_that_lost_its_mark_is_known_by_its_infotext(host, info):
     """As the gallery's own button hands it over."""
-    host.save_image(girl(mode="RGBA"), "out", "", 1, "", "jpg", info=info)
+    picture = girl(mode="RGBA")
+    picture.putpixel((0, 0), (0, 0, 0, 0))
+    host.save_image(picture, "out", "", 1, "", "jpg", info=info)
     assert host.saved[0][0] == "out/1.png"
 
 

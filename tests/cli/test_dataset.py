@@ -7,7 +7,7 @@ import shutil
 
 from tests.art import draw_figure
 from toonout_core.cli.dataset import finding_lines
-from toonout_core.training.checking import Finding
+from toonout_core.training.dataset.checking import Finding
 
 
 def test_split_check_and_mattes(toonout, tmp_path):

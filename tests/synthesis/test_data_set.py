@@ -19,7 +19,7 @@ from toonout_core.synthesis.data_set import DataSet, write_scenes
 from toonout_core.synthesis.options import SceneOptions
 from toonout_core.synthesis.scenes import label, make_scene
 from toonout_core.synthesis.yolo import from_yolo, outline, to_yolo
-from toonout_core.training.splitting import find_items
+from toonout_core.training.dataset.splitting import find_items
 
 SIZE = 128
 

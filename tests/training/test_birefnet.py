@@ -22,11 +22,11 @@ from tests.models.birefnet_recipe import TINY, uniform
 from toonout_core.errors import BadInput
 from toonout_core.models import recognise
 from toonout_core.models.birefnet import ARCHITECTURE, BiRefNet
-from toonout_core.training.birefnet import learning_rate, train_birefnet
-from toonout_core.training.birefnet_losses import LossWeights, birefnet_losses
-from toonout_core.training.birefnet_network import compute_again, configure, set_training
+from toonout_core.training.birefnet.loop import learning_rate, train_birefnet
+from toonout_core.training.birefnet.losses import LossWeights, birefnet_losses
+from toonout_core.training.birefnet.network import compute_again, configure, set_training
 from toonout_core.training.config import BiRefNetConfig, read_record, write_record
-from toonout_core.training.truths import write_mattes
+from toonout_core.training.dataset.truths import write_mattes
 
 ROOT = Path(__file__).parents[2]
 SMALL = {**TINY, "depths": (1, 1, 1, 1), "dim": 8, "heads": (1, 1, 2, 2)}
@@ -181,7 +181,7 @@ def test_computing_again_keeps_less():
 
 
 def test_as_published_shows_validation_to_the_norms(pictures, start, tmp_path, monkeypatch):
-    monkeypatch.setattr("toonout_core.training.birefnet.PUBLISHED_VALIDATION_STEPS", 2)
+    monkeypatch.setattr("toonout_core.training.birefnet.loop.PUBLISHED_VALIDATION_STEPS", 2)
     states = []
     for published in (False, True):
         out = tmp_path / str(published)

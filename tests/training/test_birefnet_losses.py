@@ -11,7 +11,7 @@ from safetensors import safe_open
 from tests.goldens import DATA, local
 from tests.models.birefnet_recipe import tiny_network, tiny_picture
 from toonout_core.training import losses
-from toonout_core.training.birefnet_losses import LossWeights, birefnet_losses
+from toonout_core.training.birefnet.losses import LossWeights, birefnet_losses
 
 FILE = "birefnet_losses.safetensors"
 

@@ -13,10 +13,9 @@ from PIL import Image
 from tests.art import draw_background, draw_figure
 from toonout_core.errors import BadInput
 from toonout_core.imaging import read
-from toonout_core.training.checking import check_folder
-from toonout_core.training.examples import find_examples
-from toonout_core.training.likeness import likeness_bits, near_pairs
-from toonout_core.training.splitting import (
+from toonout_core.training.dataset.checking import check_folder
+from toonout_core.training.dataset.likeness import likeness_bits, near_pairs
+from toonout_core.training.dataset.splitting import (
     Item,
     assign,
     character_of,
@@ -24,7 +23,8 @@ from toonout_core.training.splitting import (
     group_items,
     split_folder,
 )
-from toonout_core.training.truths import PUBLISHED_THRESHOLD, Threshold, write_mattes
+from toonout_core.training.dataset.truths import PUBLISHED_THRESHOLD, Threshold, write_mattes
+from toonout_core.training.examples import find_examples
 
 
 def save(picture, path):

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from tests.goldens import Tensors, local, shared, unpack
 from tests.models.test_rtmdet_ins import tiny_network
 from toonout_core.models.rtmdet_ins.head import RawDetections
-from toonout_core.training.assignment import TrueInstances, assign, centres_of_mass
-from toonout_core.training.instance_losses import (
+from toonout_core.training.rtmdet.assignment import TrueInstances, assign, centres_of_mass
+from toonout_core.training.rtmdet.losses import (
     InstanceLossWeights,
     cell_losses,
     dice,

@@ -6,8 +6,8 @@ import torch
 
 from tests.models.test_rtmdet_ins import TINY
 from toonout_core.models.rtmdet_ins import RTMDetIns
-from toonout_core.training.assignment import TrueInstances
-from toonout_core.training.instance_losses import InstanceLossWeights, instance_losses
+from toonout_core.training.rtmdet.assignment import TrueInstances
+from toonout_core.training.rtmdet.losses import InstanceLossWeights, instance_losses
 
 
 def drawn(boxes_xyxy: list[list[int]]) -> tuple[torch.Tensor, TrueInstances]:

@@ -12,10 +12,10 @@ from PIL import Image
 from tests.art import draw_background, draw_figure
 from toonout_core.errors import BadInput
 from toonout_core.training.augmenting import augment, enhance, mirror, pepper, turn
+from toonout_core.training.birefnet.batches import MatteBatches, read_backgrounds
 from toonout_core.training.config import BiRefNetConfig
 from toonout_core.training.curves import draw_curves, write_table
 from toonout_core.training.examples import find_examples
-from toonout_core.training.matte_batches import MatteBatches, read_backgrounds
 
 
 def save(picture, path):

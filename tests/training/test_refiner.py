@@ -25,11 +25,11 @@ from toonout_core.models import recognise
 from toonout_core.models.isnet import ARCHITECTURE_REFINER, ISNet
 from toonout_core.segmentation.refining import load_refiner
 from toonout_core.training.instance_config import RefinerConfig
-from toonout_core.training.refiner import learning_rate, losses, train_refiner
-from toonout_core.training.refiner_batches import read_characters
-from toonout_core.training.refiner_network import start_network
-from toonout_core.training.refiner_validating import validate
-from toonout_core.training.true_mask_encoder import DescribingRefiner, TrueMaskEncoder
+from toonout_core.training.refiner.batches import read_characters
+from toonout_core.training.refiner.loop import learning_rate, losses, train_refiner
+from toonout_core.training.refiner.network import start_network
+from toonout_core.training.refiner.true_mask_encoder import DescribingRefiner, TrueMaskEncoder
+from toonout_core.training.refiner.validating import validate
 
 HOST = LocalHost("cpu", quiet=True)
 PLAIN = dict(crops=0.0, flip=0.0, turn=0.0, shift=0.0, colours=False)

@@ -9,7 +9,7 @@ import torch
 
 from tests.goldens import shared
 from toonout_core.models.isnet import ISNet
-from toonout_core.training.refiner_losses import feature_loss, pixel_position_aware, side_loss
+from toonout_core.training.refiner.losses import feature_loss, pixel_position_aware, side_loss
 
 
 def test_the_recorded_losses():

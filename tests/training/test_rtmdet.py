@@ -32,8 +32,8 @@ from toonout_core.training.checkpoints import average, save_weights
 from toonout_core.training.config import read_record
 from toonout_core.training.instance_config import RTMDetConfig
 from toonout_core.training.labelled_scenes import read_scenes
-from toonout_core.training.rtmdet import ema_decay, learning_rate, train_rtmdet
-from toonout_core.training.rtmdet_network import new_network, parameter_groups, start_network
+from toonout_core.training.rtmdet.loop import ema_decay, learning_rate, train_rtmdet
+from toonout_core.training.rtmdet.network import new_network, parameter_groups, start_network
 
 HOST = LocalHost("cpu", quiet=True)
 NARROW = dict(width=0.125, depth=0.167)
@@ -183,8 +183,8 @@ def test_the_best_epoch_is_that_of_the_best_mask_ap(scenes, tmp_path, monkeypatc
     def validate(network, *_, **__):
         return {"mask_AP": next(aps), "mask_AP50": 0.0, "box_AP": 0.0, "box_AP50": 0.0}, None
 
-    monkeypatch.setattr("toonout_core.training.rtmdet.validate", validate)
-    monkeypatch.setattr("toonout_core.training.rtmdet.require_metrics", lambda every: None)
+    monkeypatch.setattr("toonout_core.training.rtmdet.loop.validate", validate)
+    monkeypatch.setattr("toonout_core.training.rtmdet.loop.require_metrics", lambda every: None)
     train_rtmdet(config(scenes, tmp_path, epochs=6, validate_every=2))
     assert [math.isnan(float(ap)) for ap in curve(tmp_path, "mask_AP")] == [True, False] * 3
     best, last = (load_file(tmp_path / f"{name}.safetensors") for name in ("best", "last"))

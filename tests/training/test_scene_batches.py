@@ -14,12 +14,12 @@ from toonout_core.errors import BadInput
 from toonout_core.imaging import from_array, read, to_array, to_pil
 from toonout_core.ops.letterbox import letterbox
 from toonout_core.output.coco import encode_mask
-from toonout_core.training.coarse_masks import as_detected, box_of, draw_coarse, filled_box
 from toonout_core.training.instance_config import RefinerConfig, RTMDetConfig
 from toonout_core.training.labelled_scenes import Labels, read_scenes, truth_of
-from toonout_core.training.mosaics import FILL, change_colours, four_in_one, mix, one
-from toonout_core.training.refiner_batches import CharacterBatches, read_characters
-from toonout_core.training.rtmdet_batches import SceneBatches
+from toonout_core.training.refiner.batches import CharacterBatches, read_characters
+from toonout_core.training.refiner.coarse_masks import as_detected, box_of, draw_coarse, filled_box
+from toonout_core.training.rtmdet.batches import SceneBatches
+from toonout_core.training.rtmdet.mosaics import FILL, change_colours, four_in_one, mix, one
 
 DETECTOR = RTMDetConfig(data="", out="", size_px=64, batch=2, epochs=4, plain_epochs=1)
 REFINER = RefinerConfig(data="", out="", size_px=64, batch=2)

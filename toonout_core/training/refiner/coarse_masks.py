@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .instance_config import RefinerConfig
+from ..instance_config import RefinerConfig
 
 Array = npt.NDArray[Any]
 Generator = np.random.Generator

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from ..imaging import from_array
-from ..instances import Instances
+from ...imaging import from_array
+from ...instances import Instances
+from ..data import places_of_step, steps_per_epoch
+from ..instance_config import RTMDetConfig
+from ..labelled_scenes import LabelledScene
 from .assignment import TrueInstances
-from .data import places_of_step, steps_per_epoch
-from .instance_config import RTMDetConfig
-from .labelled_scenes import LabelledScene
 from .mosaics import Generator, Labelled, as_it_is, change_colours, four_in_one, mix, one
 
 Batch = tuple[Tensor, list[TrueInstances]]

@@ -16,21 +16,21 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..errors import BadInput
-from ..host import Host, LocalHost
-from ..models.rtmdet_ins import ARCHITECTURE
-from ..weight_files.reading import CONFIG_KEY
-from .checkpoints import average
-from .data import batches, normalise, steps_per_epoch
-from .instance_config import RTMDetConfig
-from .instance_losses import InstanceLossWeights, instance_losses
-from .labelled_scenes import read_scenes
-from .norms import require_cuda, set_mode, share_statistics
-from .processes import join_processes
-from .rtmdet_batches import SceneBatches
-from .rtmdet_network import check_config, configuration_text, parameter_groups, start_network
-from .rtmdet_validating import SCORES, require_metrics, validate
-from .run_folder import RunFolder, is_due, shown, validated_first
+from ...errors import BadInput
+from ...host import Host, LocalHost
+from ...models.rtmdet_ins import ARCHITECTURE
+from ...weight_files.reading import CONFIG_KEY
+from ..checkpoints import average
+from ..data import batches, normalise, steps_per_epoch
+from ..instance_config import RTMDetConfig
+from ..labelled_scenes import read_scenes
+from ..norms import require_cuda, set_mode, share_statistics
+from ..processes import join_processes
+from ..run_folder import RunFolder, is_due, shown, validated_first
+from .batches import SceneBatches
+from .losses import InstanceLossWeights, instance_losses
+from .network import check_config, configuration_text, parameter_groups, start_network
+from .validating import SCORES, require_metrics, validate
 
 PARTS = ("score", "box", "mask")
 _PANELS = {

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..models.birefnet import TrainingOutput
-from .losses import bce, mae, soft_iou, structure
+from ...models.birefnet import TrainingOutput
+from ..losses import bce, mae, soft_iou, structure
 
 PAIR = 2  # pictures a step and process, as published, over which the areas' loss is summed
 

@@ -11,16 +11,16 @@ from numpy.random import Generator
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from ..imaging import Array, from_array, read, to_array
-from ..ops.compositing import premultiply
-from ..ops.resizing import resize
-from ..output.naming import find_sources
-from ..synthesis.composite import draw_background
-from ..synthesis.cutouts import Library
-from .augmenting import augment
-from .config import BiRefNetConfig
-from .data import places_of_step, steps_per_epoch
-from .examples import Example
+from ...imaging import Array, from_array, read, to_array
+from ...ops.compositing import premultiply
+from ...ops.resizing import resize
+from ...output.naming import find_sources
+from ...synthesis.composite import draw_background
+from ...synthesis.cutouts import Library
+from ..augmenting import augment
+from ..config import BiRefNetConfig
+from ..data import places_of_step, steps_per_epoch
+from ..examples import Example
 
 _BACKGROUND_PX = 1280  # longest side that is kept in memory
 

@@ -9,15 +9,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..evaluation.contact_sheet import contact_sheet
-from ..evaluation.error_maps import error_map
-from ..evaluation.matting_metrics import mean_matte_scores, score_matte
-from ..ops.resizing import resize
-from ..synthesis.cutouts import Library
-from .config import BiRefNetConfig
-from .data import normalise
-from .examples import Example
-from .matte_batches import sized
+from ...evaluation.contact_sheet import contact_sheet
+from ...evaluation.error_maps import error_map
+from ...evaluation.matting_metrics import mean_matte_scores, score_matte
+from ...ops.resizing import resize
+from ...synthesis.cutouts import Library
+from ..config import BiRefNetConfig
+from ..data import normalise
+from ..examples import Example
+from .batches import sized
 
 _METRICS = ("PA", "BIoU", "BIoU_soft", "MAE")
 SCORES = {"PA": "PA_clipped", "BIoU": "BIoU", "BIoU_soft": "BIoU_soft", "MAE": "MAE_soft"}

@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..errors import BadInput
-from ..host import Host
-from ..loading import load_network
-from ..models.rtmdet_ins import ARCHITECTURE, RTMDetIns
-from .instance_config import RTMDetConfig
+from ...errors import BadInput
+from ...host import Host
+from ...loading import load_network
+from ...models.rtmdet_ins import ARCHITECTURE, RTMDetIns
+from ..instance_config import RTMDetConfig
 
 _WIDTHS, _DEPTHS = (64, 128, 256, 512, 1024), (3, 6, 6, 3)
 _CHANNELS, _NECK_BLOCKS = 256, 3

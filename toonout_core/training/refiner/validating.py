@@ -8,14 +8,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..evaluation.contact_sheet import contact_sheet
-from ..evaluation.error_maps import error_map
-from ..evaluation.instance_metrics import boundary_iou, mask_iou
-from ..imaging import from_array
-from ..segmentation.asking import DEFAULTS
-from .instance_config import RefinerConfig
-from .labelled_scenes import LabelledScene
-from .refiner_batches import Sample, as_shown, joined, padded, reduced
+from ...evaluation.contact_sheet import contact_sheet
+from ...evaluation.error_maps import error_map
+from ...evaluation.instance_metrics import boundary_iou, mask_iou
+from ...imaging import from_array
+from ...segmentation.asking import DEFAULTS
+from ..instance_config import RefinerConfig
+from ..labelled_scenes import LabelledScene
+from .batches import Sample, as_shown, joined, padded, reduced
 
 SCORES = ("IoU", "BIoU", "coarse_IoU", "coarse_BIoU")
 _TRUE = 0.5

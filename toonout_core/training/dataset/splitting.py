@@ -12,10 +12,10 @@ from pathlib import Path, PurePath
 
 import numpy as np
 
-from ..errors import BadInput
-from ..imaging import read
-from ..output.naming import find_sources
-from ..output.publishing import partial_file, publish
+from ...errors import BadInput
+from ...imaging import read
+from ...output.naming import find_sources
+from ...output.publishing import partial_file, publish
 from .likeness import Bits, likeness_bits, near_pairs
 
 SPLITS = ("train", "validation", "test")

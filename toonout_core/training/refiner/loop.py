@@ -15,20 +15,20 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from ..errors import BadInput
-from ..host import Host, LocalHost
-from ..models.isnet import ARCHITECTURE_REFINER
-from .checkpoints import average
-from .data import batches, steps_per_epoch
-from .instance_config import RefinerConfig
-from .norms import require_cuda, set_mode, share_statistics
-from .processes import join_processes
-from .refiner_batches import CharacterBatches, read_characters
-from .refiner_losses import feature_loss, side_loss
-from .refiner_network import check_config, start_network
-from .refiner_validating import SCORES, validate
-from .run_folder import RunFolder, is_due, shown, validated_first
+from ...errors import BadInput
+from ...host import Host, LocalHost
+from ...models.isnet import ARCHITECTURE_REFINER
+from ..checkpoints import average
+from ..data import batches, steps_per_epoch
+from ..instance_config import RefinerConfig
+from ..norms import require_cuda, set_mode, share_statistics
+from ..processes import join_processes
+from ..run_folder import RunFolder, is_due, shown, validated_first
+from .batches import CharacterBatches, read_characters
+from .losses import feature_loss, side_loss
+from .network import check_config, start_network
 from .true_mask_encoder import Described, DescribingRefiner, TrueMaskEncoder, in_float
+from .validating import SCORES, validate
 
 PARTS: tuple[str, ...] = ("encoder", "maps", "features")
 _PANELS = {

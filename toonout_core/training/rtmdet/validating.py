@@ -9,18 +9,18 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from ..characters.overlay import draw_instances
-from ..errors import ToonOutError
-from ..evaluation.contact_sheet import contact_sheet
-from ..evaluation.instance_metrics import average_precision
-from ..host import Host
-from ..instances import Instances
-from ..loading import LoadedNetwork
-from ..models.rtmdet_ins import ARCHITECTURE
-from ..output.coco import Annotation, to_annotations
-from ..segmentation.asking import SegmentOptions
-from ..segmentation.segmenter import Segmenter
-from .labelled_scenes import LabelledScene, truth_of
+from ...characters.overlay import draw_instances
+from ...errors import ToonOutError
+from ...evaluation.contact_sheet import contact_sheet
+from ...evaluation.instance_metrics import average_precision
+from ...host import Host
+from ...instances import Instances
+from ...loading import LoadedNetwork
+from ...models.rtmdet_ins import ARCHITECTURE
+from ...output.coco import Annotation, to_annotations
+from ...segmentation.asking import SegmentOptions
+from ...segmentation.segmenter import Segmenter
+from ..labelled_scenes import LabelledScene, truth_of
 
 SCORES = ("mask_AP", "mask_AP50", "box_AP", "box_AP50")
 _LEAST_SCORE = 0.05  # of what AP is computed from

@@ -11,12 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import BadInput
-from ..imaging import from_array, read
-from ..ops.compositing import over, parse_colour
-from ..output.writing import write
-from ..synthesis.composite import draw_background
-from ..synthesis.cutouts import Library
+from ...errors import BadInput
+from ...imaging import from_array, read
+from ...ops.compositing import over, parse_colour
+from ...output.writing import write
+from ...synthesis.composite import draw_background
+from ...synthesis.cutouts import Library
 from .splitting import Item, find_items
 
 RANDOM = "random"

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .labelled_scenes import Labels
+from ..labelled_scenes import Labels
 
 Array = npt.NDArray[Any]
 Generator = np.random.Generator

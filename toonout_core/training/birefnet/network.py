@@ -10,14 +10,14 @@ import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from ..errors import BadInput
-from ..host import Host
-from ..loading import LoadedNetwork, load_network
-from ..models.birefnet import ARCHITECTURE
-from ..models.birefnet.aspp import ASPPDeformable
-from ..models.birefnet.swin import SwinBlock
-from .config import BiRefNetConfig
-from .norms import batch_norms, require_cuda, set_mode, share_statistics
+from ...errors import BadInput
+from ...host import Host
+from ...loading import LoadedNetwork, load_network
+from ...models.birefnet import ARCHITECTURE
+from ...models.birefnet.aspp import ASPPDeformable
+from ...models.birefnet.swin import SwinBlock
+from ..config import BiRefNetConfig
+from ..norms import batch_norms, require_cuda, set_mode, share_statistics
 
 
 def start_network(config: BiRefNetConfig, host: Host) -> LoadedNetwork:

@@ -13,8 +13,8 @@ from torch import Tensor
 from torch.nn import functional as F
 from torchvision.ops import generalized_box_iou_loss
 
-from ..models.rtmdet_ins.dynamic_masks import mask_logits
-from ..models.rtmdet_ins.head import STRIDES, RawDetections
+from ...models.rtmdet_ins.dynamic_masks import mask_logits
+from ...models.rtmdet_ins.head import STRIDES, RawDetections
 from .assignment import Assignment, TrueInstances, assign
 
 _DICE_EPS = 5e-6

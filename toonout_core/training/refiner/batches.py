@@ -16,13 +16,13 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from ..errors import BadInput
-from ..imaging import from_array, reverse_colours
-from ..ops.regions import expand_box
+from ...errors import BadInput
+from ...imaging import from_array, reverse_colours
+from ...ops.regions import expand_box
+from ..data import places_of_step, steps_per_epoch
+from ..instance_config import RefinerConfig
+from ..labelled_scenes import LabelledScene, read_scenes
 from .coarse_masks import box_of, draw_coarse
-from .data import places_of_step, steps_per_epoch
-from .instance_config import RefinerConfig
-from .labelled_scenes import LabelledScene, read_scenes
 
 Array = npt.NDArray[Any]
 Generator = np.random.Generator

@@ -5,12 +5,12 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from ..errors import BadInput
-from ..host import Host
-from ..imaging import reverse_colours
-from ..loading import load_network
-from ..models.isnet import ISNet
-from .instance_config import RefinerConfig
+from ...errors import BadInput
+from ...host import Host
+from ...imaging import reverse_colours
+from ...loading import load_network
+from ...models.isnet import ISNet
+from ..instance_config import RefinerConfig
 
 _CHANNELS = 4
 

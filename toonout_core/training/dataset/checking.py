@@ -10,9 +10,9 @@ from pathlib import Path, PurePath
 import torch
 from torch import Tensor
 
-from ..errors import BadInput
-from ..imaging import read
-from .examples import SPLIT_NAMES
+from ...errors import BadInput
+from ...imaging import read
+from ..examples import SPLIT_NAMES
 from .likeness import Bits, likeness_bits, near_pairs
 from .splitting import Item, find_items
 

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from ..imaging import to_array
-from ..ops.compositing import over, parse_colour
-from ..ops.resizing import resize
+from ...imaging import to_array
+from ...ops.compositing import over, parse_colour
+from ...ops.resizing import resize
 
 Bits = npt.NDArray[Any]
 

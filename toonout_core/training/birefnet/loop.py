@@ -11,18 +11,18 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from ..errors import BadInput
-from ..host import Host, LocalHost
-from ..models.birefnet import ARCHITECTURE
-from .birefnet_losses import PAIR, LossWeights, birefnet_losses
-from .birefnet_network import check_config, configure, set_training, start_network
-from .checkpoints import average
-from .config import BiRefNetConfig
-from .data import batches, steps_per_epoch
-from .examples import find_examples
-from .matte_batches import MatteBatches, read_backgrounds
-from .processes import join_processes
-from .run_folder import RunFolder, shown
+from ...errors import BadInput
+from ...host import Host, LocalHost
+from ...models.birefnet import ARCHITECTURE
+from ..checkpoints import average
+from ..config import BiRefNetConfig
+from ..data import batches, steps_per_epoch
+from ..examples import find_examples
+from ..processes import join_processes
+from ..run_folder import RunFolder, shown
+from .batches import MatteBatches, read_backgrounds
+from .losses import PAIR, LossWeights, birefnet_losses
+from .network import check_config, configure, set_training, start_network
 from .validating import Statistics, validate
 
 PARTS = ("ssim", "mae", "iou", "bce", "gradient")

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..models.isnet import ISNet
-from ..models.isnet.blocks import ResidualUBlock, enlarge, halve
+from ...models.isnet import ISNet
+from ...models.isnet.blocks import ResidualUBlock, enlarge, halve
 
 Described = tuple[list[Tensor], list[Tensor]]
 

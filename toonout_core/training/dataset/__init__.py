@@ -1,0 +1,1 @@
+"""Folders of cutouts made into data sets: split, checked, turned into mattes."""

@@ -15,7 +15,7 @@ from .fields import Verbs
 from .terminal import say
 
 if TYPE_CHECKING:
-    from ..training.checking import Finding
+    from ..training.dataset.checking import Finding
 
 EXAMPLES = """\
 examples:
@@ -99,7 +99,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _split(folder: Path, arguments: argparse.Namespace) -> int:
-    from ..training.splitting import split_folder
+    from ..training.dataset.splitting import split_folder
 
     counts = split_folder(
         folder,
@@ -116,7 +116,7 @@ def _split(folder: Path, arguments: argparse.Namespace) -> int:
 
 
 def _mattes(folder: Path, arguments: argparse.Namespace) -> int:
-    from ..training.truths import Threshold, write_mattes
+    from ..training.dataset.truths import Threshold, write_mattes
 
     threshold = Threshold(*arguments.threshold) if arguments.threshold else Threshold()
     faults = write_mattes(
@@ -132,7 +132,7 @@ def _mattes(folder: Path, arguments: argparse.Namespace) -> int:
 
 
 def _check(folder: Path, arguments: argparse.Namespace) -> int:
-    from ..training.checking import check_folder
+    from ..training.dataset.checking import check_folder
 
     result = check_folder(folder, rule=arguments.character)
     print(table(result.counts))

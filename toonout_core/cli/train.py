@@ -158,13 +158,13 @@ def _train(network: str, config: Any) -> Path:
 
     host = LocalHost(config.device, quiet=not sys.stderr.isatty())
     if network == "birefnet":
-        from ..training.birefnet import train_birefnet
+        from ..training.birefnet.loop import train_birefnet
 
         return train_birefnet(config, host)
     if network == "rtmdet":
-        from ..training.rtmdet import train_rtmdet
+        from ..training.rtmdet.loop import train_rtmdet
 
         return train_rtmdet(config, host)
-    from ..training.refiner import train_refiner
+    from ..training.refiner.loop import train_refiner
 
     return train_refiner(config, host)

@@ -12,14 +12,8 @@ import gradio as gr
 from torch import Tensor
 
 from ..toonout_core import BadInput, Cancelled, ToonOutError
-from ..toonout_core.output.clips import (
-    Add,
-    mp4_writer,
-    pictures_of,
-    timing,
-    webm_writer,
-    writes_webm,
-)
+from ..toonout_core.output.clip_writers import Add, has_pyav, mp4_writer, webm_writer
+from ..toonout_core.output.clips import pictures_of, timing
 from ..toonout_core.output.publishing import partial_file, publish_numbered
 from ..toonout_core.output.writing import write
 from . import hosts, previews, widgets
@@ -42,7 +36,7 @@ def elem_id(name: str) -> str:
 
 def formats() -> list[str]:
     """What can be written here: webm needs PyAV."""
-    return [name for name in FORMATS if name != "webm" or writes_webm()]
+    return [name for name in FORMATS if name != "webm" or has_pyav()]
 
 
 def build() -> None:
@@ -71,7 +65,7 @@ def build() -> None:
 
 def hints() -> list[str]:
     """What to know about the formats; lines by themselves, as hosts translate them."""
-    return [*HINTS, WITH_AV if writes_webm() else WITHOUT_AV]
+    return [*HINTS, WITH_AV if has_pyav() else WITHOUT_AV]
 
 
 def work(files: list[Any] | None, kind: str, values: dict[str, Any]) -> Iterator[str]:

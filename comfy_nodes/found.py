@@ -10,7 +10,6 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..toonout_core import Instances
-from ..toonout_core.characters.crops import cover
 from ..toonout_core.errors import BadInput
 from ..toonout_core.imaging import mask_to_comfy, to_comfy
 from .types import Boxes, InstancesLink
@@ -102,7 +101,7 @@ def found_result(image: Tensor, frames: Frames, notes: Sequence[str] = ()) -> li
     """What fills `found_outputs`; image B×3×H×W."""
     masks = [float_masks(instances) for instances in frames if len(instances)]
     batch = masks[0] if len(masks) == 1 else torch.cat(masks) if masks else _black(frames)
-    union = torch.cat([cover(instances) for instances in frames]).cpu()
+    union = torch.cat([instances.union().to(torch.float32) for instances in frames]).cpu()
     return [
         frames,
         batch,

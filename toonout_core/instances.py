@@ -151,11 +151,15 @@ class Instances:
         return (middles_xy - middles_xy.new_tensor([width / 2, height / 2])).norm(dim=1)
 
     def union(self) -> Tensor:
-        """1×1×H×W: what belongs to any of them, of the masks' type."""
+        """1×1×H×W: what belongs to any of them, of the masks' type.
+
+        Soft masks are added up, at most to 1: no seam is left where two of them share a pixel.
+        """
         joined = self.masks.new_zeros(self.size_hw)
         for mask in self.masks:
-            joined = torch.maximum(joined, mask)
-        return joined[None, None]
+            joined += mask  # of booleans: or
+        soft = joined.dtype != torch.bool
+        return (joined.clamp_(max=1) if soft else joined)[None, None]
 
     def background(self) -> Tensor:
         """1×1×H×W: what belongs to none of them."""

@@ -84,6 +84,10 @@ class Found:
         chosen = self.instances[indices].masks.to(self.picture.image.dtype)
         return chosen.sum(0, keepdim=True)[None].clamp(0, 1)
 
+    def background(self) -> Tensor:
+        """1×1×H×W: what belongs to none of them."""
+        return self.instances.background().to(self.picture.image.dtype)
+
     def matte(self, indices: list[int], margin_px: int | None = None) -> Matte:
         """These characters; with a margin, cropped to them."""
         colours = self.characters.colours
@@ -109,8 +113,8 @@ class Found:
     def parts(self, indices: list[int], kinds: frozenset[Kind], margin_px: int) -> list[Part]:
         """Files of these characters, under the numbers that the overlay shows."""
         made = InstanceFiles(kinds, crop_px=margin_px).parts(self.characters, self.picture)
-        meant = tuple(f".instance{index:02d}." for index in indices)
-        return [part for part in made if part.suffix.startswith((*meant, ".overlay"))]
+        meant = (*(f".instance{index:02d}." for index in indices), ".background", ".overlay")
+        return [part for part in made if part.suffix.startswith(meant)]
 
     def choose(self, numbers: str) -> list[int]:
         """Text such as "0, 2-4" → indices; empty: all. Raises BadInput."""

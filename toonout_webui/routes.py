@@ -116,7 +116,8 @@ def mask(body: Json) -> Json:
 
 @_answering
 def instances(body: Json) -> Json:
-    """Every character by itself: score, box, cutout and mask, and a numbered overlay."""
+    """Every character by itself: score, box, cutout and mask; a mask of what belongs to none of
+    them, and a numbered overlay."""
     given = dict(body)
     asked = {name: given.pop(name, None) for name in INSTANCE_OPTIONS}
     _require_known(given, (*PICTURES[:1], "model", *FOUND_OPTIONS))
@@ -131,6 +132,7 @@ def instances(body: Json) -> Json:
         found = characters.find(picture, detector, options, min_score=min_score, limit=limit)
     return {
         "instances": [_instance(found, index) for index in range(len(found))],
+        "background": base64.b64encode(png(found.background())).decode(),
         "overlay": base64.b64encode(png(found.overlay())).decode(),
         "info": {"detector": detector, "model": options.model, "origin": found.instances.origin},
     }

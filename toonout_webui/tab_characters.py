@@ -17,7 +17,7 @@ from .pipelines import PIPELINES, default_model, model_names
 from .tab_folder import output_folder
 
 MARGIN_PX = 8
-KINDS = ("masks", "mattes", "cutouts", "overlay")
+KINDS = ("masks", "mattes", "cutouts", "background", "overlay")
 
 _lock = threading.Lock()
 _last: dict[Any, characters.Found] = {}  # one: what was shown last

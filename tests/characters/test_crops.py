@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from toonout_core import BadInput, Instances
 from toonout_core.characters.crops import (
     CropOptions,
-    cover,
     crop_box,
     crop_frames,
 )
@@ -197,7 +196,7 @@ def test_masks_of_another_picture_are_a_sentence():
 def test_soft_masks_that_share_a_pixel_leave_no_seam():
     halves = torch.zeros(2, 4, 9)
     halves[0, :, :4], halves[1, :, 5:], halves[:, :, 4] = 1, 1, 0.5
-    assert torch.equal(cover(Instances.from_masks(halves)), torch.ones(1, 1, 4, 9))
+    assert torch.equal(Instances.from_masks(halves).union(), torch.ones(1, 1, 4, 9))
 
 
 # ---------------------------------------------------------------- back

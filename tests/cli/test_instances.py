@@ -79,7 +79,13 @@ def test_two_characters(instances, pair, tmp_path):
     assert "connected regions" in shell.stderr
     kinds = ("cutout", "mask", "matte")
     files = [f"pair.instance{index:02d}.{kind}.png" for index in (0, 1) for kind in kinds]
-    assert names(out) == [".toonout.jsonl", "instances.json", *files, "pair.overlay.png"]
+    assert names(out) == [
+        ".toonout.jsonl",
+        "instances.json",
+        "pair.background.png",
+        *files,
+        "pair.overlay.png",
+    ]
 
     light = pixels(pair)[..., 0] > 100
     left = light & (np.arange(96) < 48)
@@ -104,6 +110,8 @@ def test_two_characters(instances, pair, tmp_path):
         x, y, width, height = annotation["bbox"]
         assert mask[y : y + height, x : x + width].sum() == mask.sum()
     assert pixels(out / "pair.overlay.png").shape == (64, 96, 3)
+    rest = pixels(out / "pair.background.png").astype(np.int32)
+    assert np.abs(rest + mattes[0] + mattes[1] - 255).max() <= 1  # each is rounded
 
 
 def test_what_to_save(instances, pair, tmp_path):
@@ -265,7 +273,10 @@ def test_no_character(instances, tmp_path):
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (["--save", "masks,maps"], "must be some of masks, mattes, cutouts, overlay, coco"),
+        (
+            ["--save", "masks,maps"],
+            "must be some of masks, mattes, cutouts, background, overlay, coco",
+        ),
         (["--save", ","], "must be some of"),
         (["--sort", "age"], "invalid choice"),
         (["--min-score", "2"], "--min-score must be 0 … 1"),

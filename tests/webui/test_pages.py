@@ -383,13 +383,15 @@ def test_characters_become_files_under_their_numbers(host, page, monkeypatch, tm
     host.opts.data["outdir_samples"] = str(tmp_path)
     given = {"toonout_characters_source": two(), "toonout_characters_numbers": "1"}
     press(page, "toonout_characters_start", **given)
-    given["toonout_characters_kinds"] = ["masks", "mattes", "cutouts", "overlay"]
+    given["toonout_characters_kinds"] = ["masks", "mattes", "cutouts", "background", "overlay"]
     for _ in range(2):
         assert "4 files" in press(page, "toonout_characters_save", **given)
     assert len(asked) == 1  # what the page shows is not found again
     names = sorted(path.name.partition(".")[2] for path in (tmp_path / "toonout").iterdir())
     once = ["cutout", "mask", "matte"]
-    assert names == sorted(2 * [*(f"instance01.{kind}.png" for kind in once), "overlay.png"])
+    assert names == sorted(
+        2 * [*(f"instance01.{kind}.png" for kind in once), "background.png", "overlay.png"]
+    )
     for path in (tmp_path / "toonout").glob("*.cutout.png"):
         with Image.open(path) as cutout:
             assert cutout.mode == "RGBA"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import numpy as np
 import pytest
 
 from tests.webui.conftest import served
@@ -229,6 +230,9 @@ def test_instances(client, monkeypatch):
     assert left.getbbox()[2] <= 128 <= right.getbbox()[0]
     assert opened(found[0]["cutout"]).mode == "RGBA"
     assert opened(reply.json()["overlay"]).size == (256, 160)
+    masks = [opened(text) for text in (*(row["mask"] for row in found), reply.json()["background"])]
+    total = sum(np.asarray(mask, np.int32) for mask in masks)
+    assert np.abs(total - 255).max() <= 2  # each of the three is rounded
     assert reply.json()["info"]["origin"] == "detector"
     assert client.post("/toonout/v1/unload").json()["unloaded"] == ["toonout-mini"]
 

@@ -138,19 +138,10 @@ def _crop_frame(
         _cut(image, mask, _held(mask, options.grow_px), number, options) for mask in instances.masks
     ]
     if options.background:
-        mask = 1 - cover(instances)[0, 0]
+        mask = instances.background()[0, 0].to(torch.float32)
         crop = _cut(image, mask, _whole(mask), number, options)
         crops.append(replace(crop, region=replace(crop.region, is_background=True)))
     return crops
-
-
-def cover(instances: Instances) -> Tensor:
-    """1×1×H×W float32: what the characters hold together; soft masks are added up, at most to 1,
-    so that no seam is left where two of them share a pixel."""
-    total = torch.zeros(instances.size_hw, device=instances.masks.device)
-    for mask in instances.masks:
-        total += mask
-    return total.clamp_(max=1)[None, None]
 
 
 def _whole(mask: Tensor) -> Box:

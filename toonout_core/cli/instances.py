@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ..segmentation.asking import InstanceSegmenter
 
 # those of instance_files and instances, which import torch
-Kind = Literal["masks", "mattes", "cutouts", "overlay", "coco"]
+Kind = Literal["masks", "mattes", "cutouts", "background", "overlay", "coco"]
 Order = Literal["left-right", "top-bottom", "area", "score", "centre"]
 
 Annotated = tuple[str, tuple[int, int], list[dict[str, Any]]]  # name, size_hw, annotations
@@ -48,9 +48,10 @@ results:
     girl.instance00.mask.png     where it is: 1 bit, with --soft 8 bit
     girl.instance00.matte.png    its part of the matte: soft hair (see --trust)
     girl.instance00.cutout.png   its colours and that part of the matte
-  and girl.overlay.png, which shows all numbers. OUT/instances.json holds masks, boxes and scores
-  of all pictures in COCO's format, its category is "character". Folders under a folder appear
-  again under OUT. Nothing is overwritten unless you say so: girl_2.instance00.mask.png is next.
+  and girl.background.png, a mask of what belongs to none of them, and girl.overlay.png, which shows
+  all numbers. OUT/instances.json holds masks, boxes and scores of all pictures in COCO's format,
+  its category is "character". Folders under a folder appear again under OUT. Nothing is overwritten
+  unless you say so: girl_2.instance00.mask.png is next.
 
 exit codes: 0 all done, 1 some pictures failed, 2 nothing could be done, 130 interrupted
 """

@@ -1,4 +1,4 @@
-"""From the characters of a picture to files: masks, mattes, cutouts, an overlay, annotations."""
+"""From the characters of a picture to files: masks, mattes, cutouts, what is left, numbers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from .coco import to_annotations
 from .publishing import Part
 from .writing import NO_METADATA, encode
 
-Kind = Literal["masks", "mattes", "cutouts", "overlay", "coco"]
+Kind = Literal["masks", "mattes", "cutouts", "background", "overlay", "coco"]
 
 _LEAST = 0.5 / 255  # alpha that is more than 0 in 8 bit
 _VISIBLE = 0.05  # alpha that a crop keeps: less is haze, and spreads far
@@ -121,10 +121,10 @@ class InstanceFiles:
         return bool(self.save & {"mattes", "cutouts"})
 
     def suffixes(self) -> tuple[str, ...]:
-        """Of the first character, and of the overlay."""
+        """Of the first character, of the background and of the overlay."""
         kinds = [kind for kind in ("mask", "matte", "cutout") if f"{kind}s" in self.save]
-        overlay = (".overlay.png",) if "overlay" in self.save else ()
-        return (*(_suffix(0, kind) for kind in kinds), *overlay)
+        whole = [f".{kind}.png" for kind in ("background", "overlay") if kind in self.save]
+        return (*(_suffix(0, kind) for kind in kinds), *whole)
 
     def parts(self, made: Characters, picture: Picture) -> list[Part]:
         """One file for each character and kind, computed when it is written."""
@@ -138,6 +138,9 @@ class InstanceFiles:
             if "cutouts" in self.save and made.mattes is not None:
                 write = partial(self._write_cutout, made, index, picture)
                 parts.append(Part(_suffix(index, "cutout"), write))
+        if "background" in self.save:
+            write = partial(_write_background, made, picture.bits)
+            parts.append(Part(".background.png", write))
         if "overlay" in self.save:
             parts.append(Part(".overlay.png", partial(_write_overlay, made, picture)))
         return parts
@@ -200,6 +203,14 @@ def _write_mask(made: Characters, index: int, stream: IO[bytes]) -> list[str]:
 
 def _write_matte(mattes: Instances, index: int, bits: int, stream: IO[bytes]) -> list[str]:
     encode(stream, mattes.masks[index][None, None], bits=_bits(bits))
+    return []
+
+
+def _write_background(made: Characters, bits: int, stream: IO[bytes]) -> list[str]:
+    """A mask of what belongs to nobody: by the mattes where there are some."""
+    instances = made.mattes or made.instances
+    depth = 1 if instances.masks.dtype == torch.bool else _bits(bits)
+    encode(stream, instances.background().to(torch.float32), bits=depth)
     return []
 
 

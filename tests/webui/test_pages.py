@@ -385,7 +385,7 @@ def test_characters_become_files_under_their_numbers(host, page, monkeypatch, tm
     press(page, "toonout_characters_start", **given)
     given["toonout_characters_kinds"] = ["masks", "mattes", "cutouts", "background", "overlay"]
     for _ in range(2):
-        assert "4 files" in press(page, "toonout_characters_save", **given)
+        assert "5 files" in press(page, "toonout_characters_save", **given)
     assert len(asked) == 1  # what the page shows is not found again
     names = sorted(path.name.partition(".")[2] for path in (tmp_path / "toonout").iterdir())
     once = ["cutout", "mask", "matte"]

@@ -130,8 +130,8 @@ def test_an_epoch_takes_all_once_and_processes_share_them(root):
     alone = batches_of(root, batch=4)
     pair = [batches_of(root, batch=2, rank=rank, world=2) for rank in (0, 1)]
     for step in range(4):
-        assert alone._places(step) == [place for half in pair for place in half._places(step)]
-    epochs = [[place for step in (0, 1) for place in alone._places(step + 2 * e)] for e in (0, 1)]
+        assert alone.places(step) == [place for half in pair for place in half.places(step)]
+    epochs = [[place for step in (0, 1) for place in alone.places(step + 2 * e)] for e in (0, 1)]
     for number, places in enumerate(epochs):
         assert {epoch for epoch, _ in places} == {number}
         assert len({index for _, index in places}) == 8

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -42,6 +42,48 @@ def places_of_step(
     order = np.random.default_rng((seed, epoch)).permutation(examples)
     start = (position * world + rank) * batch
     return [(epoch, int(number)) for number in order[start : start + batch]]
+
+
+class EpochBatches(Dataset[Batch]):
+    """Item `i` is what one process sees in step `first + i`: see `places_of_step`.
+
+    Who inherits makes a sample of each place, and a batch of samples.
+    """
+
+    def __init__(
+        self,
+        examples: int,
+        *,
+        batch: int,
+        seed: int,
+        first: int,
+        last: int,
+        rank: int = 0,
+        world: int = 1,
+    ) -> None:
+        self._order = {"batch": batch, "seed": seed, "rank": rank, "world": world}
+        self._examples, self.first, self.last = examples, first, last
+        self.steps_per_epoch = steps_per_epoch(examples, batch, world)
+
+    def __len__(self) -> int:
+        return max(self.last - self.first, 0)
+
+    def __getitem__(self, index: int) -> Batch:
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        return self.joined([self.sample(*place) for place in self.places(self.first + index)])
+
+    def places(self, step: int) -> list[tuple[int, int]]:
+        """(epoch, number of the example) of this process in that step."""
+        return places_of_step(step, self._examples, **self._order)
+
+    def sample(self, epoch: int, number: int) -> Any:
+        """What example `number` is in that epoch."""
+        raise NotImplementedError
+
+    def joined(self, samples: list[Any]) -> Batch:
+        """A batch."""
+        raise NotImplementedError
 
 
 class CompositeBatches(Dataset[tuple[Tensor, Tensor]]):

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from numpy.random import Generator
 from torch import Tensor
-from torch.utils.data import Dataset
 
 from ...imaging import Array, from_array, read, to_array
 from ...ops.compositing import premultiply
@@ -19,7 +18,7 @@ from ...synthesis.composite import draw_background
 from ...synthesis.cutouts import Library
 from ..augmenting import augment
 from ..config import BiRefNetConfig
-from ..data import places_of_step, steps_per_epoch
+from ..data import EpochBatches
 from ..examples import Example
 
 _BACKGROUND_PX = 1280  # longest side that is kept in memory
@@ -55,48 +54,21 @@ def sized(
     return (colours + (1 - small) * under).clamp(0, 1), small
 
 
-class MatteBatches(Dataset[tuple[Tensor, Tensor]]):
-    """Item `i` is what this process sees in step `first + i`: B×3×S×S and B×1×S×S in [0, 1].
-
-    See `places_of_step` for which those are.
-    """
+class MatteBatches(EpochBatches[tuple[Tensor, Tensor]]):
+    """B×3×S×S and B×1×S×S in [0, 1]."""
 
     def __init__(
         self,
         examples: Sequence[Example],
         backgrounds: Library,
         config: BiRefNetConfig,
-        *,
-        first: int,
-        last: int,
-        rank: int = 0,
-        world: int = 1,
+        **places: int,
     ) -> None:
+        super().__init__(len(examples), batch=config.batch, seed=config.seed, **places)
         self.examples, self.backgrounds, self.config = examples, backgrounds, config
-        self.first, self.last, self.rank, self.world = first, last, rank, world
-        self.steps_per_epoch = steps_per_epoch(len(examples), config.batch, world)
 
-    def __len__(self) -> int:
-        return max(self.last - self.first, 0)
-
-    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        if not 0 <= index < len(self):
-            raise IndexError(index)
-        pairs = [self._sample(*place) for place in self._places(self.first + index)]
-        return torch.cat([image for image, _ in pairs]), torch.cat([alpha for _, alpha in pairs])
-
-    def _places(self, step: int) -> list[tuple[int, int]]:
-        """(epoch, number of the example) of this process in that step."""
-        return places_of_step(
-            step,
-            len(self.examples),
-            batch=self.config.batch,
-            seed=self.config.seed,
-            rank=self.rank,
-            world=self.world,
-        )
-
-    def _sample(self, epoch: int, number: int) -> tuple[Tensor, Tensor]:
+    def sample(self, epoch: int, number: int) -> tuple[Tensor, Tensor]:
+        """Picture and alpha of that example, changed by chance."""
         config = self.config
         rng = np.random.default_rng((config.seed, epoch, number, 1))
         image, alpha = sized(
@@ -111,3 +83,7 @@ class MatteBatches(Dataset[tuple[Tensor, Tensor]]):
             enhanced=config.enhance,
             peppered=config.pepper,
         )
+
+    def joined(self, samples: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+        """One batch of each."""
+        return torch.cat([image for image, _ in samples]), torch.cat([a for _, a in samples])

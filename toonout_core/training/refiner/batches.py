@@ -14,12 +14,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
 
 from ...errors import BadInput
 from ...imaging import from_array, reverse_colours
 from ...ops.regions import expand_box
-from ..data import places_of_step, steps_per_epoch
+from ..data import EpochBatches
 from ..instance_config import RefinerConfig
 from ..labelled_scenes import LabelledScene, read_scenes
 from .coarse_masks import box_of, draw_coarse
@@ -45,40 +44,17 @@ class Sample:
     mask: Array
 
 
-class CharacterBatches(Dataset[Batch]):
-    """Item `i` is what this process sees in step `first + i`: see `joined`."""
+class CharacterBatches(EpochBatches[Batch]):
+    """See `joined`."""
 
     def __init__(
-        self,
-        scenes: Sequence[LabelledScene],
-        config: RefinerConfig,
-        *,
-        first: int,
-        last: int,
-        rank: int = 0,
-        world: int = 1,
+        self, scenes: Sequence[LabelledScene], config: RefinerConfig, **places: int
     ) -> None:
+        super().__init__(len(scenes), batch=config.batch, seed=config.seed, **places)
         self.scenes, self.config = scenes, config
-        self.first, self.last, self.rank, self.world = first, last, rank, world
-        self.steps_per_epoch = steps_per_epoch(len(scenes), config.batch, world)
 
-    def __len__(self) -> int:
-        return max(self.last - self.first, 0)
-
-    def __getitem__(self, index: int) -> Batch:
-        if not 0 <= index < len(self):
-            raise IndexError(index)
-        places = places_of_step(
-            self.first + index,
-            len(self.scenes),
-            batch=self.config.batch,
-            seed=self.config.seed,
-            rank=self.rank,
-            world=self.world,
-        )
-        return joined([self._sample(*place) for place in places])
-
-    def _sample(self, epoch: int, number: int) -> Sample:
+    def sample(self, epoch: int, number: int) -> Sample:
+        """One character of that scene."""
         config, scene = self.config, self.scenes[number]
         rng = np.random.default_rng((config.seed, epoch, number, 1))
         sample = as_shown(rng, scene, int(rng.choice(scene.with_masks)), config)
@@ -88,6 +64,10 @@ class CharacterBatches(Dataset[Batch]):
         if config.colours:
             sample = Sample(_recoloured(rng, sample.picture), sample.coarse, sample.mask)
         return padded(sample, config.size_px, int(rng.integers(256)))
+
+    def joined(self, samples: list[Sample]) -> Batch:
+        """What `joined` makes of them."""
+        return joined(samples)
 
 
 def read_characters(root: Path, split: str) -> list[LabelledScene]:

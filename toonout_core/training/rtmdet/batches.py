@@ -8,11 +8,10 @@ from functools import partial
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
 
 from ...imaging import from_array
 from ...instances import Instances
-from ..data import places_of_step, steps_per_epoch
+from ..data import EpochBatches
 from ..instance_config import RTMDetConfig
 from ..labelled_scenes import LabelledScene
 from .assignment import TrueInstances
@@ -23,45 +22,17 @@ Batch = tuple[Tensor, list[TrueInstances]]
 _TILES = 4
 
 
-class SceneBatches(Dataset[Batch]):
-    """Item `i` is what this process sees in step `first + i`: B×3×S×S in [0, 1] and the truths.
-
-    See `places_of_step` for which scenes those are; who completes mosaics is drawn from all.
-    """
+class SceneBatches(EpochBatches[Batch]):
+    """B×3×S×S in [0, 1] and the truths; who completes mosaics is drawn from all scenes."""
 
     def __init__(
-        self,
-        scenes: Sequence[LabelledScene],
-        config: RTMDetConfig,
-        *,
-        first: int,
-        last: int,
-        rank: int = 0,
-        world: int = 1,
+        self, scenes: Sequence[LabelledScene], config: RTMDetConfig, **places: int
     ) -> None:
+        super().__init__(len(scenes), batch=config.batch, seed=config.seed, **places)
         self.scenes, self.config = scenes, config
-        self.first, self.last, self.rank, self.world = first, last, rank, world
-        self.steps_per_epoch = steps_per_epoch(len(scenes), config.batch, world)
 
-    def __len__(self) -> int:
-        return max(self.last - self.first, 0)
-
-    def __getitem__(self, index: int) -> Batch:
-        if not 0 <= index < len(self):
-            raise IndexError(index)
-        places = places_of_step(
-            self.first + index,
-            len(self.scenes),
-            batch=self.config.batch,
-            seed=self.config.seed,
-            rank=self.rank,
-            world=self.world,
-        )
-        samples = [self._sample(*place) for place in places]
-        images = from_array(np.stack([picture for picture, _ in samples]))
-        return images, [to_truth(sample) for sample in samples]
-
-    def _sample(self, epoch: int, number: int) -> Labelled:
+    def sample(self, epoch: int, number: int) -> Labelled:
+        """One scene, or several in one."""
         config = self.config
         rng = np.random.default_rng((config.seed, epoch, number, 1))
         plain = epoch >= config.epochs - config.plain_epochs
@@ -69,6 +40,11 @@ class SceneBatches(Dataset[Batch]):
         if plain or rng.random() >= config.mixup:
             return sample
         return mix(sample, one(rng, self._any(rng), config.size_px, (1.0, 1.0), config.flip))
+
+    def joined(self, samples: list[Labelled]) -> Batch:
+        """Pictures and what is true of each."""
+        images = from_array(np.stack([picture for picture, _ in samples]))
+        return images, [to_truth(sample) for sample in samples]
 
     def _picture(self, rng: Generator, number: int, plain: bool) -> Labelled:
         config = self.config

@@ -185,7 +185,10 @@ class CompareMattes(io.ComfyNode):
                     io.String,
                     "names",
                     default="",
-                    tooltip="Their names, separated by commas. Without: matte 1, matte 2 …",
+                    tooltip=(
+                        "Their names, separated by commas, one for each matte_1 to matte_4. "
+                        "Without: matte 1, matte 2 …"
+                    ),
                 ),
                 widget(
                     io.String,
@@ -261,12 +264,9 @@ class CompareMattes(io.ComfyNode):
 
 
 def _names(text: str, inputs: list[str]) -> list[str]:
-    """As many names as mattes: those given, then numbers."""
-    given = [name.strip() for name in text.split(",")]
-    defaults = [name.replace("_", " ") for name in inputs]
-    return [
-        given[i] if i < len(given) and given[i] else default for i, default in enumerate(defaults)
-    ]
+    """A name for each matte: the one at its socket's place, else the socket's."""
+    given = [name.strip() for name in text.split(",")] + [""] * _MOST_MATTES
+    return [given[int(name[-1]) - 1] or name.replace("_", " ") for name in inputs]
 
 
 def _looks(name: str, image: Tensor, alpha: Tensor, edges: Edges) -> list[Look]:

@@ -78,14 +78,14 @@ def test_a_sheet_grows_with_mattes_and_rows(run):
     assert two.shape[2] > one.shape[2]  # a column for where they differ
 
 
-def test_names_may_be_fewer_than_mattes_and_change_the_sheet(run):
+def test_names_may_be_fewer_than_mattes_and_belong_to_their_sockets(run):
     other = torch.ones(1, *SIZE_HW)
     unnamed, one, gap, both = (
         compared(run, matte_3=other, names=names)
-        for names in ("", "mini", "mini, , x", "mini, big")
+        for names in ("", "mini", "mini, big", "mini, big, x")
     )
     assert not torch.equal(unnamed, one)
-    assert torch.equal(one, gap)  # a name left out is the socket's
+    assert torch.equal(one, gap)  # nothing is connected where "big" belongs
     assert not torch.equal(one, both)
 
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+from pathlib import Path
+
+import pytest
 
 from tests.art import draw_figure
 from toonout_core.cli.dataset import finding_lines
 from toonout_core.training.dataset.checking import Finding
+from toonout_core.training.examples import find_examples
 
 
 def test_split_check_and_mattes(toonout, tmp_path):
@@ -29,6 +33,20 @@ def test_split_check_and_mattes(toonout, tmp_path):
     shell = toonout("dataset", "check", out)
     assert shell.code == 1
     assert f"FAULT  leak: test/pose/stranger, train/pose/{trained.stem}." in shell.stdout
+
+
+@pytest.mark.parametrize("root", ["cutouts", "../here/cutouts", "."])
+def test_folders_may_be_named_as_they_are_seen_from_here(toonout, tmp_path, monkeypatch, root):
+    where = tmp_path / "here"
+    folder = where / "cutouts"
+    folder.mkdir(parents=True)
+    for index in range(10):
+        draw_figure(index, (270, 300)).save(folder / f"who{index}x.png")
+    monkeypatch.chdir(folder if root == "." else where)
+    assert toonout("dataset", "split", root, "-o", "../mine").code == 0
+    assert toonout("dataset", "check", "../mine").code == 0
+    assert toonout("dataset", "mattes", "../mine/test", "-o", "../truth").code == 0
+    assert [len(find_examples(Path("../mine"), name)) for name in ("train", "val")] == [8, 1]
 
 
 def test_what_is_not_there_is_code_2(toonout, tmp_path):

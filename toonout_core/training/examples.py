@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -52,10 +53,11 @@ def find_examples(root: Path, split: Split) -> list[Example]:
     Raises BadInput for pictures without a truth and for an empty split.
     """
     names = SPLIT_NAMES[split]
+    base = Path(os.path.abspath(root))  # as find_sources names what it finds
     found: list[Example] = []
-    for folder in _folders(root, names):
+    for folder in _folders(base, names):
         for source in find_sources([folder], recursive=True).sources:
-            example = _example(root, source.path)
+            example = _example(base, source.path)
             if example is not None:
                 found.append(example)
     if not found:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import re
 import shutil
 from collections import Counter
@@ -85,6 +86,7 @@ def find_items(root: Path, rule: str = "name", *, out: Path | None = None) -> li
     name any of the parts) where it has them; else the first folder, and what `rule` says. `out` and
     ROOT/bg are not searched.
     """
+    root = Path(os.path.abspath(root))  # as find_sources names what it finds
     known = _attribution(root)
     files: dict[str, dict[str, Path]] = {}
     for source in find_sources([root], recursive=True, out=out).sources:

@@ -140,12 +140,10 @@ def test_compare_models(comfy):
     run = comfy.run(prompt)
     (key,) = ids_of(prompt, "SaveImage")
     (picture,) = comfy.pictures(run, key)
-    values = pixels(picture)
-    assert values.shape == (96, 4 * 128 + 3 * 16, 3)
-    for column in range(1, 4):
-        left = column * (128 + 16)
-        assert np.abs(values[4, left + 4] - (255, 0, 255)).max() <= 1
-        assert np.abs(values[50, left + 60] - BRIGHT).max() <= 1
+    for row in np.array_split(pixels(picture), 3):  # one for each model: a sheet of equal rows
+        for colour in ((255, 0, 255), BRIGHT):
+            share = (np.abs(row - colour).max(2) <= 2).mean()
+            assert 0.02 < share < 0.5
 
 
 def test_text_to_image_is_valid_up_to_its_checkpoint(comfy):

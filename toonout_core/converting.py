@@ -16,6 +16,7 @@ from .models import recognise
 from .weight_files.fingerprints import Fingerprints
 from .weight_files.locating import WEIGHTS_KEY, identify
 from .weight_files.reading import CONFIG_KEY, read_state
+from .weight_files.writing import write_safetensors
 
 Dtype = Literal["fp32", "fp16", "bf16"]
 
@@ -93,18 +94,8 @@ def _check_target(target: Path, force: bool) -> None:
 def _write(
     state: dict[str, Tensor], notes: dict[str, str], target: Path, host: Host, origin: str
 ) -> None:
-    from safetensors.torch import save_file
-
     target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(target.name + ".partial")
-    try:
-        partial.touch()
-        mode = partial.stat().st_mode
-        save_file(state, partial, notes)
-        partial.chmod(mode)  # safetensors keeps new files from other users
-        partial.replace(target)
-    finally:
-        partial.unlink(missing_ok=True)
+    write_safetensors(state, target, notes)
     fingerprints = Fingerprints(host)
     fingerprints.remember(target, fingerprints.of(target, again=True).sha256, origin)
 

@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 from tests.art import write_library
+from toonout_core.errors import BadInput
 from toonout_core.models import recognise
 from toonout_core.training.config import UNetConfig, read_config
 from toonout_core.training.unet import learning_rate, start_network, train_unet
@@ -145,3 +146,25 @@ def test_two_processes_train_together(art, tmp_path):
     assert joint.keys() == single.keys()
     assert any(not torch.equal(joint[key], single[key]) for key in joint)
     assert all(value.isfinite().all() for value in joint.values())
+
+
+def test_a_run_of_another_size_is_not_gone_on_with(art, tmp_path):
+    out = tmp_path / "run"
+    train_unet(config(art, out, steps=1, validate_every=1))
+    with pytest.raises(BadInput, match=r"last.pt must be of a run of this network, in this size"):
+        train_unet(config(art, out, steps=2, widths=(8, 12)))
+    (out / "last.pt").write_bytes(b"PK\3\4 and no more")
+    with pytest.raises(BadInput, match=r"or is damaged\. Give another --out"):
+        train_unet(config(art, out, steps=2))
+
+
+def test_a_run_without_pictures_leaves_no_folder(tmp_path):
+    with pytest.raises(BadInput, match="must hold RGBA pictures"):
+        train_unet(config(tmp_path / "none", tmp_path / "run"))
+    assert not (tmp_path / "run").exists()
+
+
+def test_it_says_how_far_it_is_in_words(art, tmp_path, caplog):
+    with caplog.at_level("INFO", "toonout"):
+        train_unet(config(art, tmp_path / "run", steps=1, validate_every=1))
+    assert caplog.messages[-1].startswith("step 1, loss ")

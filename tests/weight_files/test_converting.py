@@ -17,7 +17,7 @@ from tests.small_weight_files import (
     write,
 )
 from toonout_core.converting import average, convert
-from toonout_core.errors import BadInput, CorruptWeights
+from toonout_core.errors import BadInput, CorruptWeights, ToonOutError
 from toonout_core.loading import load_network
 from toonout_core.models.birefnet import BiRefNet
 from toonout_core.weight_files.locating import WEIGHTS_KEY
@@ -115,3 +115,16 @@ def test_average_refuses_what_has_no_mean(host, tmp_path):
         with pytest.raises(BadInput, match="a share each"):
             average(sources, target, host, shares=shares)
     assert not target.exists()
+
+
+def test_a_full_disk_is_a_sentence_and_leaves_nothing(host, tmp_path, monkeypatch):
+    import safetensors.torch
+
+    def full(*_):
+        raise safetensors.SafetensorError("I/O error: No space left on device")
+
+    source = write(unet(), tmp_path / "tiny.safetensors")
+    monkeypatch.setattr(safetensors.torch, "save_file", full)
+    with pytest.raises(ToonOutError, match="room left, but: I/O error: No space left on device"):
+        convert(source, tmp_path / "new" / "x.safetensors", host)
+    assert list((tmp_path / "new").iterdir()) == []

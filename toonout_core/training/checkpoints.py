@@ -9,10 +9,10 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from ..errors import BadInput
+from ..weight_files.writing import write_safetensors
 
 
 def save_weights(
@@ -36,12 +36,7 @@ def save_weights(
 
 
 def _save(state: Mapping[str, Tensor], path: Path, metadata: dict[str, str]) -> None:
-    partial = path.with_suffix(".partial")
-    partial.touch()
-    mode = partial.stat().st_mode
-    save_file(_apart(state), partial, metadata)
-    partial.chmod(mode)  # safetensors keeps new files from other users
-    partial.replace(path)
+    write_safetensors(_apart(state), path, metadata)
 
 
 def _apart(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -98,11 +93,7 @@ def load_run(
         for name, network in networks.items():
             network.load_state_dict(_below(state, name))
     except (SafetensorError, RuntimeError, KeyError, ValueError) as error:
-        raise BadInput(
-            f"{path} must be of a run of this network",
-            str(error).splitlines()[0],
-            "Give another --out, or delete the file to begin anew.",
-        ) from error
+        raise other_run(path) from error
     moments: dict[int, dict[str, Tensor]] = {}
     for key, value in _below(state, "optimizer").items():
         index, _, name = key.partition(".")
@@ -110,6 +101,15 @@ def load_run(
     groups = optimizer.state_dict()["param_groups"]
     optimizer.load_state_dict({"state": moments, "param_groups": groups})
     return notes
+
+
+def other_run(path: Path) -> BadInput:
+    """What to raise for a file that a run cannot go on from."""
+    return BadInput(
+        f"{path} must be of a run of this network, in this size",
+        "one that does not fit, or is damaged",
+        "Give another --out, or delete the file to begin anew.",
+    )
 
 
 def _below(state: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:

@@ -10,17 +10,19 @@ from copy import deepcopy
 from dataclasses import asdict
 from math import cos, pi
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from ..errors import ToonOutError
 from ..evaluation.alpha_metrics import AlphaScores, mean_scores, score_alpha
 from ..evaluation.composites import Kind, composites
 from ..models.unet import ARCHITECTURE, UNet
 from ..synthesis.cutouts import Library, read_library
-from .checkpoints import average, save_weights
+from .checkpoints import average, other_run, save_weights
 from .config import UNetConfig
 from .data import CompositeBatches, batches, normalise
 from .losses import weighted_sum
@@ -74,6 +76,7 @@ def train_unet(config: UNetConfig) -> Path:
     device = here.device
     torch.manual_seed(config.seed)
 
+    training, validation = (read_library(Path(config.data), s) for s in ("train", "val"))
     out = Path(config.out)
     out.mkdir(parents=True, exist_ok=True)
     network = start_network(config).to(device).to(memory_format=torch.channels_last)
@@ -83,7 +86,6 @@ def train_unet(config: UNetConfig) -> Path:
     if here.first:
         config.write(out / "config.json")
 
-    training, validation = (read_library(Path(config.data), s) for s in ("train", "val"))
     data = CompositeBatches(
         training,
         config.sizes_px,
@@ -145,7 +147,7 @@ def _record(
         if fresh:
             writer.writeheader()
         writer.writerow(row)
-    log.info("%s", row)
+    log.info("%s", ", ".join(f"{name} {value:.5g}" for name, value in row.items()))
     quality = scores["flat"].iou + scores["scene"].iou
     if quality > best:
         save_weights(averaged, out / "best.safetensors", ARCHITECTURE.id)
@@ -168,8 +170,15 @@ def _checkpoint(
         "optimizer": optimizer.state_dict(),
     }
     partial = out / "last.partial"
-    torch.save(state, partial)
-    partial.replace(out / "last.pt")
+    try:
+        torch.save(state, partial)
+        partial.replace(out / "last.pt")
+    except (OSError, RuntimeError) as error:  # RuntimeError: the disk is full
+        partial.unlink(missing_ok=True)
+        reason = str(error).splitlines()[0]
+        raise ToonOutError(
+            f"{out / 'last.pt'} must be writable and have room left, but: {reason}."
+        ) from error
 
 
 def _resume(
@@ -182,9 +191,12 @@ def _resume(
     path = out / "last.pt"
     if not path.is_file():
         return 0, -1.0
-    state = torch.load(path, map_location=device, weights_only=True)
-    network.load_state_dict(state["network"])
-    averaged.load_state_dict(state["averaged"])
-    optimizer.load_state_dict(state["optimizer"])
+    try:
+        state = torch.load(path, map_location=device, weights_only=True)
+        network.load_state_dict(state["network"])
+        averaged.load_state_dict(state["averaged"])
+        optimizer.load_state_dict(state["optimizer"])
+    except (RuntimeError, UnpicklingError, KeyError, ValueError) as error:
+        raise other_run(path) from error
     log.info("resumed at step %d", state["step"])
     return int(state["step"]), float(state["best"])

@@ -22,6 +22,7 @@ from tests.models.birefnet_recipe import TINY, uniform
 from toonout_core.errors import BadInput
 from toonout_core.models import recognise
 from toonout_core.models.birefnet import ARCHITECTURE, BiRefNet
+from toonout_core.training.birefnet import loop
 from toonout_core.training.birefnet.loop import learning_rate, train_birefnet
 from toonout_core.training.birefnet.losses import LossWeights, birefnet_losses
 from toonout_core.training.birefnet.network import compute_again, configure, set_training
@@ -136,6 +137,12 @@ def test_what_cannot_work_is_refused(pictures, start, tmp_path):
         with pytest.raises(BadInput):
             train_birefnet(config(pictures, start, tmp_path, **wrong))
     assert not list(tmp_path.iterdir())
+
+
+def test_pictures_are_looked_for_before_weights(tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "start_network", lambda *_: pytest.fail("weights came first"))
+    with pytest.raises(BadInput, match="must hold a folder train with pictures"):
+        train_birefnet(config(tmp_path / "none", "toonout", tmp_path))
 
 
 def gradients(network, image, alpha, **settings):

@@ -91,8 +91,12 @@ def test_an_interrupted_run_equals_an_uninterrupted_one(scenes, tmp_path):
     assert_same_runs(tmp_path / "whole", tmp_path / "parts", columns)
 
 
-def test_first_the_encoder_learns_and_then_the_refiner(scenes, tmp_path):
-    train_refiner(config(scenes, tmp_path / "one", epochs=1, encoder_epochs=1))
+def test_first_the_encoder_learns_and_then_the_refiner(scenes, tmp_path, caplog):
+    with caplog.at_level("INFO", "toonout"):
+        train_refiner(config(scenes, tmp_path / "one", epochs=1, encoder_epochs=1))
+    told = [text for text in caplog.messages if text.startswith("epoch ")]
+    assert "encoder" in told[0] and "maps" in told[1]
+    assert not any("nan" in text for text in told)
     state = load_file(tmp_path / "one" / "state.safetensors")
     encoder = [math.isnan(float(value)) for value in curve(tmp_path / "one", "encoder")]
     maps = [math.isnan(float(value)) for value in curve(tmp_path / "one", "maps")]

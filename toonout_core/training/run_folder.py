@@ -56,7 +56,8 @@ class RunFolder:
     def record(self, rows: Rows, network: nn.Module, sheet: Tensor | None) -> None:
         """The last epoch's weights, the best ones if it is the best, table, curves and samples."""
         last = rows[-1]
-        log.info("%s", ", ".join(f"{name} {last[name]:.5g}" for name in self.shown if name in last))
+        told = [name for name in self.shown if not math.isnan(last.get(name, math.nan))]
+        log.info("%s", ", ".join(f"{name} {last[name]:.5g}" for name in told))
         self._save(network, "last")
         if max(rows, key=self.quality) is last:
             self._save(network, "best")

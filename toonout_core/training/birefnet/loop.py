@@ -54,6 +54,7 @@ def train_birefnet(config: BiRefNetConfig, host: Host | None = None) -> Path:
     check_config(config, here.device)
     folder = RunFolder(Path(config.out), ARCHITECTURE.id, _PANELS, _SHOWN, _quality)
     host = host if host is not None and here.first else LocalHost(str(here.device), quiet=True)
+    training, validation = (find_examples(Path(config.data), s) for s in ("train", "val"))
     loaded = start_network(config, host)
     colours = Statistics(loaded.mean, loaded.std)
     averaged = deepcopy(loaded.network).to(here.device) if config.ema_decay else None
@@ -63,7 +64,6 @@ def train_birefnet(config: BiRefNetConfig, host: Host | None = None) -> Path:
     )
     kept = {"network": network} | ({"averaged": averaged} if averaged is not None else {})
     rows = folder.resume(kept, optimizer)
-    training, validation = (find_examples(Path(config.data), s) for s in ("train", "val"))
     backgrounds = read_backgrounds(Path(config.data))
     per_epoch = steps_per_epoch(len(training), config.batch, here.world)
     first, last = len(rows) * per_epoch, config.epochs * per_epoch

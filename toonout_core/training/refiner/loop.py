@@ -61,6 +61,8 @@ def train_refiner(config: RefinerConfig, host: Host | None = None) -> Path:
         require_cuda(config.norms, here.device)
     folder = RunFolder(Path(config.out), ARCHITECTURE_REFINER.id, _PANELS, _SHOWN, _quality)
     host = host if host is not None and here.first else LocalHost(str(here.device), quiet=True)
+    training = read_characters(Path(config.data), "train")
+    validation = read_characters(Path(config.data), "val") if config.validate_every else []
     network = start_network(config, host).to(here.device)
     averaged = deepcopy(network) if config.ema_decay else None
     encoder = TrueMaskEncoder(width=network.conv_in.out_channels).to(here.device)
@@ -75,8 +77,6 @@ def train_refiner(config: RefinerConfig, host: Host | None = None) -> Path:
         weight_decay=config.weight_decay,
     )
     rows = folder.resume(kept, optimizer)
-    training = read_characters(Path(config.data), "train")
-    validation = read_characters(Path(config.data), "val") if config.validate_every else []
     per_epoch = steps_per_epoch(len(training), config.batch, here.world)
     epochs = config.encoder_epochs + config.epochs
     first, last = len(rows) * per_epoch, epochs * per_epoch

@@ -76,6 +76,8 @@ def train_rtmdet(config: RTMDetConfig, host: Host | None = None) -> Path:
     folder = RunFolder(Path(config.out), ARCHITECTURE.id, _PANELS, _SHOWN, _quality, notes)
     plain = LocalHost(str(here.device), quiet=True)
     host = host if host is not None and here.first else plain
+    training = read_scenes(Path(config.data), "train")
+    validation = read_scenes(Path(config.data), "val") if config.validate_every else []
     network = start_network(config, host).to(here.device)
     averaged = deepcopy(network) if config.ema_decay else None
     network = share_statistics(network, config.norms, joined=here.joined)
@@ -84,8 +86,6 @@ def train_rtmdet(config: RTMDetConfig, host: Host | None = None) -> Path:
     )
     kept = {"network": network} | ({"averaged": averaged} if averaged is not None else {})
     rows = folder.resume(kept, optimizer)
-    training = read_scenes(Path(config.data), "train")
-    validation = read_scenes(Path(config.data), "val") if config.validate_every else []
     per_epoch = steps_per_epoch(len(training), config.batch, here.world)
     first, last = len(rows) * per_epoch, config.epochs * per_epoch
     places = {"rank": here.rank, "world": here.world}

@@ -33,10 +33,11 @@ _BEGINNINGS = (
     (b"\x08\x08\x12", "an ONNX model"),
     (b"\x08\x09\x12", "an ONNX model"),
     (b"\x08\x0a\x12", "an ONNX model"),
-    (b"\x89PNG", "a picture"),
     (b"\x1f\x8b", "a gzip archive"),
     (b"7z\xbc\xaf", "a 7z archive"),
 )
+# none of them can be the length of a header, which safetensors begins with
+_PICTURES = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8")
 _HEADER_LIMIT = 100_000_000
 
 
@@ -99,16 +100,15 @@ def _end(path: Path, key: str, entry: Any) -> int:
         raise CorruptWeights(_must_be_weights(path, "a file with a damaged header")) from error
 
 
-def _must_be_weights(path: Path, what: str) -> str:
-    return (
-        f"{path} must be a safetensors file or a PyTorch checkpoint, but is {what}. "
-        "Delete it and get it again."
-    )
+def _must_be_weights(path: Path, what: str, advice: str = "Delete it and get it again.") -> str:
+    return f"{path} must be a safetensors file or a PyTorch checkpoint, but is {what}. {advice}"
 
 
 def _refuse_others(path: Path, start: bytes) -> None:
     if not start:
         raise CorruptWeights(_must_be_weights(path, "empty"))
+    if start.startswith(_PICTURES) or (start.startswith(b"RIFF") and start[8:12] == b"WEBP"):
+        raise CorruptWeights(_must_be_weights(path, "a picture", "Name another file."))
     for beginning, name in _BEGINNINGS:
         if start.lstrip(b"\xef\xbb\xbf \r\n\t").startswith(beginning):
             raise CorruptWeights(_must_be_weights(path, name))

@@ -25,7 +25,7 @@ def add_model_options(parser: argparse.ArgumentParser, *, several: bool = False)
         default=None if several else "toonout-mini",
         metavar="NAME|FILE",
         help="toonout-mini is small and part of this package; toonout is the full-quality one "
-        f"(844 MB, downloaded once); see 'toonout weights list' ({note})",
+        f"(885 MB, downloaded once); see 'toonout weights list' ({note})",
     )
     group.add_argument(
         "--resolution", type=int, metavar="N", help="side of the square that the network sees"

@@ -199,3 +199,9 @@ def test_layers_there_and_back():
     again = imaging.from_layer(imaging.to_layer(rgba))
     assert np.array_equal(again[..., 3], rgba[..., 3])
     assert np.array_equal(again[1:], rgba[1:]) and not again[0].any()
+
+
+@pytest.mark.parametrize("source", [3, None, torch.zeros(3, 4, 4)])
+def test_what_is_no_picture_at_all_is_refused(source):
+    with pytest.raises(BadInput, match=r"a picture must be a path.*Tensors go to `predict`"):
+        imaging.read(source)

@@ -245,6 +245,12 @@ def open_picture(
     if isinstance(source, Image.Image):
         return source
     name = name or _describe(source)
+    if not isinstance(source, str | Path) and not hasattr(source, "read"):
+        raise BadInput(
+            "a picture must be a path, an open file or a picture of Pillow's",
+            type(source).__name__,
+            "Tensors go to `predict`.",
+        )
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)

@@ -122,6 +122,9 @@ def test_background_mask_and_no_foreground(cutout, tmp_path, girl):
         (["-o", "out", "--model", "no-such-model"], "no-such-model"),
         (["-o", "out", "--device", "cuda:9"], "device must be"),
         (["-o", "out", "--quality", "200"], "quality must be"),
+        (["-o", "x.bmp"], "a result must be one of png, "),
+        (["-o", "girl.png/out"], "must be a folder, but got the file girl.png"),
+        (["-o", "out", "--black", "0.9", "--white", "0.1"], "black point must be below"),
         (["-o", "out", "--background", "no-colour"], "no-colour"),
         ([], "-o OUT"),
     ],
@@ -135,6 +138,20 @@ def test_what_cannot_be_done_is_said_before_anything_is_written(
     assert sentence in shell.stderr
     assert "Traceback" not in shell.stderr
     assert names(tmp_path) == ["girl.png"]
+
+
+def test_a_folder_of_pictures_is_no_file(cutout, tmp_path, girl):
+    shell = cutout(girl.parent, "-o", tmp_path / "x.png")
+    assert shell.code == 2
+    assert "OUT must be a folder for several pictures" in shell.stderr
+    assert not (tmp_path / "x.png").exists()
+
+
+def test_an_empty_folder_is_named(cutout, tmp_path):
+    (tmp_path / "empty").mkdir()
+    shell = cutout(tmp_path / "empty", "-o", tmp_path / "out")
+    assert shell.code == 2
+    assert f"There is no picture in {tmp_path / 'empty'}." in shell.stderr
 
 
 def test_nothing_there_is_code_2_and_something_missing_code_1(cutout, tmp_path, girl):

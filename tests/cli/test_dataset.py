@@ -49,6 +49,19 @@ def test_folders_may_be_named_as_they_are_seen_from_here(toonout, tmp_path, monk
     assert [len(find_examples(Path("../mine"), name)) for name in ("train", "val")] == [8, 1]
 
 
+def test_a_category_that_counts_as_one_character_is_told(toonout, tmp_path):
+    for index in range(8):
+        for folder, name in (("pose", f"frame_{index}.png"), ("hair", f"who{index}x.png")):
+            (tmp_path / "in" / folder).mkdir(parents=True, exist_ok=True)
+            seed = index + 20 * (folder == "hair")
+            draw_figure(seed, (270, 300)).save(tmp_path / "in" / folder / name)
+    shell = toonout("dataset", "split", tmp_path / "in", "-o", tmp_path / "out")
+    assert "All of pose is in train" in shell.stderr
+    rule = ("--character", "file")
+    shell = toonout("dataset", "split", tmp_path / "in", "-o", tmp_path / "other", *rule)
+    assert "All of" not in shell.stderr
+
+
 def test_what_is_not_there_is_code_2(toonout, tmp_path):
     for task in ("split", "mattes"):
         assert toonout("dataset", task, tmp_path / "x", "-o", tmp_path / "y").code == 2

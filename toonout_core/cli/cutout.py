@@ -81,16 +81,20 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.out is None:
         raise BadInput("-o OUT must say where results go", "nothing", "Name a folder.")
     out = Path(arguments.out)
-    if _is_file_name(arguments, out):
+    if _is_file_name(out):
         return _to_file(arguments, out)
     return _to_folder(arguments, out)
 
 
-def _is_file_name(arguments: argparse.Namespace, out: Path) -> bool:
-    from ..output.writing import format_of
+def _is_file_name(out: Path) -> bool:
+    from ..output.naming import IMAGE_SUFFIXES
+    from ..output.writing import FORMATS, format_of
 
-    single = len(arguments.paths) == 1 and not Path(arguments.paths[0]).is_dir()
-    return format_of(out) is not None and not out.is_dir() and single
+    if out.is_dir() or out.suffix.lower() not in IMAGE_SUFFIXES:
+        return False
+    if format_of(out) is None:
+        raise BadInput(f"a result must be one of {', '.join(FORMATS)}", f"the file name {out}")
+    return True
 
 
 def _to_stdout(arguments: argparse.Namespace) -> int:
@@ -127,8 +131,8 @@ def _to_file(arguments: argparse.Namespace, out: Path) -> int:
         for remark in [*notes, str(path)]:
             note(arguments, remark)
         return 0
-    found = find_sources(arguments.paths)
-    if len(found.sources) > 1:
+    found = find_sources(arguments.paths, recursive=arguments.recursive)
+    if len(found.sources) > 1 or any(Path(path).is_dir() for path in arguments.paths):
         raise BadInput(
             "OUT must be a folder for several pictures", f"the file name {out}", "Name a folder."
         )
@@ -151,13 +155,19 @@ def _to_folder(arguments: argparse.Namespace, out: Path) -> int:
 
 
 def _make_cut(arguments: argparse.Namespace) -> Cut:
+    import torch
+
     from ..matting import ForegroundOptions
-    from ..ops.adjust import AdjustOptions
+    from ..ops.adjust import AdjustOptions, adjust
     from ..output.cutouts import adjusting
 
+    given = given_adjustments(arguments)
+    if given:
+        adjust(
+            torch.zeros(1, 1, 1, 1), AdjustOptions(**given)
+        )  # before any picture, if they are wrong
     matting = load_model(arguments)
     colours = ForegroundOptions() if arguments.foreground and not arguments.mask_only else None
-    given = given_adjustments(arguments)
 
     def cut(picture: Picture) -> Matte:
         early = None if given else colours

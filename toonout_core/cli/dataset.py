@@ -112,6 +112,14 @@ def _split(folder: Path, arguments: argparse.Namespace) -> int:
     print(table(counts))
     for split in (split for split, row in counts.items() if not row):
         say(f"There is no picture in {split}: too few characters, or --shares leave it out.")
+    kept, *others = counts.values()
+    elsewhere = {name for row in others for name in row}
+    whole = [name or "-" for name, n in kept.items() if n > 2 and name not in elsewhere]
+    if whole:
+        say(
+            f"All of {', '.join(whole)} is in train: split.csv tells who was taken for whom, "
+            "`--character file` takes each picture for another one."
+        )
     return 0
 
 

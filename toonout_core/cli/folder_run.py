@@ -26,8 +26,9 @@ def open_folder(
     from ..output.manifest import Manifest
     from ..output.naming import find_sources
 
-    if out.exists() and not out.is_dir():
-        raise BadInput("OUT must be a folder", f"the file {out}", "Name a folder.")
+    there = next((path for path in (out, *out.parents) if path.exists()), Path())
+    if not there.is_dir():
+        raise BadInput(f"{out} must be a folder", f"the file {there}", "Name another folder.")
     manifest = Manifest(out)
     found = find_sources(
         arguments.paths, recursive=arguments.recursive, out=out, results=manifest.outputs()
@@ -88,7 +89,8 @@ def conclude(arguments: argparse.Namespace, report: Report, found: Found) -> Non
         for remark in result.notes:
             note(arguments, f"{result.source}: {remark}")
     if not found.sources:
-        say("There is no picture." + _left_out(found))
+        where = "" if found.problems else f" in {', '.join(arguments.paths)}"
+        say(f"There is no picture{where}." + _left_out(found))
         return
     written = [path for result in report.results for path in result.outputs]
     where = f" Result: {written[0]}" if len(written) == 1 else ""

@@ -163,10 +163,12 @@ def require_models(arguments: argparse.Namespace, names: Sequence[str]) -> None:
 
 
 def open_host(arguments: argparse.Namespace) -> LocalHost:
-    """The host that the device options describe."""
+    """The host that the device options describe, one for all models of a command."""
     from ..host import LocalHost, cache_dir
 
-    folders = [Path(folder).expanduser() for folder in arguments.models_dir]
-    host = LocalHost(arguments.device, [*folders, cache_dir()], quiet=arguments.quiet)
-    logging.getLogger("toonout").info("device: %s", host.device)
-    return host
+    if "host" not in arguments:
+        folders = [Path(folder).expanduser() for folder in arguments.models_dir]
+        host = LocalHost(arguments.device, [*folders, cache_dir()], quiet=arguments.quiet)
+        logging.getLogger("toonout").info("device: %s", host.device)
+        arguments.host = host
+    return arguments.host

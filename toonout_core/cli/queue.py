@@ -93,7 +93,7 @@ def run(arguments: argparse.Namespace) -> int:
     except ImportError:
         raise ToonOutError(
             "toonout queue needs the package aiohttp, which is not installed. "
-            "Install it beside toonout (it is the extra [queue])."
+            "Install it with pip, by its name or as toonout[queue]."
         ) from None
     from ..output.destination import Destination
     from ..output.manifest import Manifest

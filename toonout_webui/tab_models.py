@@ -83,14 +83,18 @@ class _Download:
     def cancel(self) -> None:
         self._cancel.set()
 
-    def run(self, name: str) -> Iterator[tuple[Any, Any]]:
+    def run(self, name: str | None) -> Iterator[tuple[Any, Any]]:
         """Status and table, again and again until the file is there."""
+        row = next((row for row in WEIGHTS if row.name == name), None)
+        if row is None:
+            yield previews.sentence("Choose one of the models first.", "bad"), gr.update()
+            return
         if not self._turn.acquire(blocking=False):
             yield previews.sentence("Another download is under way.", "bad"), gr.update()
             return
         try:
             self._cancel.clear()
-            yield from self._fetch(next(row for row in WEIGHTS if row.name == name))
+            yield from self._fetch(row)
         finally:
             self._turn.release()
 

@@ -318,6 +318,8 @@ def test_a_download_that_fails_is_a_sentence(page, monkeypatch):
 
     monkeypatch.setattr(models, "download", fetch)
     assert "no network" in list(press(page, "toonout_models_download"))[-1][0]
+    none = press(page, "toonout_models_download", toonout_models_model=None)
+    assert "Choose one of the models" in list(none)[-1][0]
 
 
 def test_unload(host, page):

@@ -93,7 +93,7 @@ def run(arguments: argparse.Namespace) -> int:
     except ImportError:
         raise ToonOutError(
             "toonout queue needs the package aiohttp, which is not installed. "
-            "Install it with pip, by its name or as toonout[queue]."
+            "Install it with pip, by its name or as `.[queue]` of this package."
         ) from None
     from ..output.destination import Destination
     from ..output.manifest import Manifest

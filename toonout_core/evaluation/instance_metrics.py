@@ -110,7 +110,7 @@ def average_precision(
     except ImportError as error:
         raise ToonOutError(
             "AP needs the package faster-coco-eval, which is not installed. "
-            "Install it with pip, by its name or as toonout[eval]."
+            "Install it with pip, by its name or as `.[eval]` of this package."
         ) from error
     if not found:
         nothing = 0.0 if truth["annotations"] else -1.0

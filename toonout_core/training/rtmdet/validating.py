@@ -32,7 +32,7 @@ def require_metrics(validate_every: int) -> None:
     if validate_every and find_spec("faster_coco_eval") is None:
         raise ToonOutError(
             "Validation needs the package faster-coco-eval, which is not installed. Install it "
-            "with pip, by its name or as toonout[eval], or give --validate-every 0."
+            "with pip, by its name or as `.[eval]` of this package, or give --validate-every 0."
         )
 
 

@@ -434,7 +434,11 @@ def test_a_detector_must_be_one(host, tmp_path, detector_file):
     for name in (refiner, "anime-refiner"):
         with pytest.raises(UnknownModel, match="instances"):
             load_segmenter(name, None, host=host)
-    with pytest.raises(BadInput, match="refiner"):
+    with pytest.raises(
+        UnknownModel, match=r"refiner\.safetensors \(isnet_refiner\) is for another"
+    ):
+        load_segmenter(refiner, None, host=host)
+    with pytest.raises(BadInput, match=r"detector\.safetensors, which is rtmdet_ins\."):
         load_segmenter(detector_file, detector_file, host=host)
 
 

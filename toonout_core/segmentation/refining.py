@@ -93,7 +93,8 @@ def load_refiner(
         return Refiner(loaded, host)
     if loaded.architecture.task == "matting":
         return Matting(loaded, host)
-    raise BadInput("the refiner must be a refiner or a matting model", loaded.name)
+    got = f"{name_or_path}, which is {loaded.architecture.id}"
+    raise BadInput("the refiner must be a refiner or a matting model", got)
 
 
 def segment_frames(

@@ -63,7 +63,7 @@ def load_segmenter(
     if not matting and loaded.architecture.task != "instances":
         raise UnknownModel(
             "The detector must be a model for instances or for matting, but "
-            f"{loaded.name} is for {loaded.architecture.task}. Choose another."
+            f"{detector} ({loaded.architecture.id}) is for another task. Choose another."
         )
     if refiner == "auto":
         refiner = None if matting else "anime-refiner"

@@ -203,14 +203,12 @@ def test_as_published_shows_validation_to_the_norms(pictures, start, tmp_path, m
 JOINT = """
 import sys
 from pathlib import Path
-from toonout_core.training.birefnet import train_birefnet
-from toonout_core.training.config import BiRefNetConfig, read_record, write_record
-from toonout_core.training.truths import write_mattes
+from toonout_core.training.birefnet.loop import train_birefnet
+from toonout_core.training.config import BiRefNetConfig, read_record
 train_birefnet(read_record(Path(sys.argv[1]), BiRefNetConfig))
 """
 
 
-@pytest.mark.slow
 def test_two_processes_have_the_gradients_of_one_with_the_joined_batch(pictures, start, tmp_path):
     """After one step AdamW's first moment is a tenth of the gradient."""
     options = dict(PLAIN, epochs=1, norms="kept", samples=0, clip=1e9)

@@ -177,7 +177,6 @@ def test_what_cannot_work_is_refused(scenes, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("encoder_epochs", [0, 1])
 def test_two_processes_have_the_gradients_of_one_with_the_joined_batch(
     scenes, tmp_path, encoder_epochs

@@ -191,7 +191,6 @@ def test_the_best_epoch_is_that_of_the_best_mask_ap(scenes, tmp_path, monkeypatc
     assert any(not torch.equal(best[key], last[key]) for key in best)
 
 
-@pytest.mark.slow
 def test_two_processes_have_the_gradients_of_one_with_the_joined_batch(scenes, tmp_path):
     options = dict(PLAIN, epochs=1, norms="kept", clip=1e9)
     alone, joint = tmp_path / "alone", tmp_path / "joint"

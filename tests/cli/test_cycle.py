@@ -62,7 +62,7 @@ def test_synthesize_split_train_evaluate_report(run, tmp_path, art, start):
     assert "Nothing stands in the way" in run("dataset", "check", data).stderr
     run(
         "train", "birefnet", "--data", data, "--init", start, "--out", tmp_path / "run",
-        "--size-px", 64, "--epochs", 3, "--batch", 4, "--lr", 1e-2, "--workers", 0,
+        "--size-px", 64, "--epochs", 10, "--batch", 4, "--lr", 3e-3, "--workers", 0,
         "--device", "cpu", "--precision", "fp32",
     )  # fmt: skip
     best = tmp_path / "run" / "best.safetensors"
@@ -71,7 +71,7 @@ def test_synthesize_split_train_evaluate_report(run, tmp_path, art, start):
         "-o", report, "--metrics", METRICS, "--resolution", 64, "--device", "cpu", "-q",
     )  # fmt: skip
     before, after = json.loads((report / "scores.json").read_text("utf-8"))["methods"]
-    assert after["mean"]["MAE_soft"] < 0.9 * before["mean"]["MAE_soft"]
+    assert after["mean"]["MAE_soft"] < 0.75 * before["mean"]["MAE_soft"]
     check_figures(after, report / "mattes" / "best", data / "test" / "gt")
     check_page((report / "report.html").read_text("utf-8"), [before, after])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -12,6 +13,7 @@ from torch.nn.parallel import DistributedDataParallel
 from ..host import choose_device
 
 _PATIENCE = timedelta(hours=2)  # while the first process validates, the others wait
+_MOMENT_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -41,8 +43,14 @@ class Processes:
         return values / self.world
 
     def leave(self) -> None:
-        """At the end of training."""
+        """At the end of training, all together.
+
+        Gloo's threads want Python's lock to let go of the last tensors that they averaged, and its
+        end waits for them with that lock held: they get a moment without anybody who holds it.
+        """
         if self.joined:
+            torch.distributed.barrier()
+            time.sleep(_MOMENT_S)
             torch.distributed.destroy_process_group()
 
 

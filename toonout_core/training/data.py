@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Any, TypeVar
 
@@ -44,7 +45,7 @@ def places_of_step(
     return [(epoch, int(number)) for number in order[start : start + batch]]
 
 
-class EpochBatches(Dataset[Batch]):
+class EpochBatches(Dataset[Batch], ABC):
     """Item `i` is what one process sees in step `first + i`: see `places_of_step`.
 
     Who inherits makes a sample of each place, and a batch of samples.
@@ -77,13 +78,13 @@ class EpochBatches(Dataset[Batch]):
         """(epoch, number of the example) of this process in that step."""
         return places_of_step(step, self._examples, **self._order)
 
+    @abstractmethod
     def sample(self, epoch: int, number: int) -> Any:
         """What example `number` is in that epoch."""
-        raise NotImplementedError
 
+    @abstractmethod
     def joined(self, samples: list[Any]) -> Batch:
         """A batch."""
-        raise NotImplementedError
 
 
 class CompositeBatches(Dataset[tuple[Tensor, Tensor]]):

@@ -11,7 +11,7 @@ from torch import Tensor
 from ..errors import BadInput
 from ..imaging import Picture, PixelSource, read
 from ..instances import Instances
-from ..ops.compositing import over
+from ..ops.compositing import on_white
 
 Area = Literal["picture", "box"]
 
@@ -90,9 +90,7 @@ class InstanceSegmenter(Protocol):
 def seen(source: PixelSource | Picture) -> Tensor:
     """1×3×H×W that networks see: white behind a picture that is itself transparent."""
     picture = source if isinstance(source, Picture) else read(source)
-    if picture.alpha is None:
-        return picture.image
-    return over(picture.image, picture.alpha, torch.ones_like(picture.image))
+    return on_white(picture.image, picture.alpha)
 
 
 def check_frames(image: Tensor) -> None:

@@ -15,6 +15,7 @@ from ..toonout_core.ops.checking import unit_planes
 from .batches import check_size, matched
 from .host import ComfyHost
 from .models import as_model
+from .remembering import LIMIT_BYTES, Remembering
 from .types import CATEGORY, MattingModel, schema, widget
 
 MASK_TIP = "White = character, black = background. No Invert Mask needed anywhere in this pack."
@@ -148,6 +149,8 @@ class MatteImage(io.ComfyNode):
         source_alpha: Literal["multiply", "ignore"],
     ) -> io.NodeOutput:
         remover = as_model(model)
+        if image.shape[:3].numel() * 4 <= LIMIT_BYTES:
+            remover = Remembering(remover, model)
         foreground = ForegroundOptions(radius_px, refine_radius_px) if clean_colours else None
         outputs = Outputs(image.shape[:3])
         units = len(image) * (2 if clean_colours else 1)

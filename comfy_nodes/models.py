@@ -64,6 +64,7 @@ class ForeignModel(MattingFlow):
 
         def work(part: slice, _: Any) -> None:
             mask = mask_from_comfy(self.model.encode_image(to_comfy(seen[part]), **options))
+            mask = require_numbers(mask, self.name)
             alpha[part] = mask if way is None else way.undo(mask)
             step(len(mask), preview=image[part][-1] * alpha[part][-1])
 
@@ -76,7 +77,7 @@ class ForeignModel(MattingFlow):
                     "Free memory, or run ComfyUI with --cpu."
                 ),
             )  # fmt: skip
-        return require_numbers(alpha, self.name)
+        return alpha
 
     def _size_option(self, resolution: int | None) -> dict[str, int]:
         if resolution is None:

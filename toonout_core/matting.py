@@ -191,7 +191,7 @@ class Matting(MattingFlow):
 
         def work(part: slice, device: torch.device) -> None:
             frames = image[part].to(torch.float32)
-            alpha[part] = self._alpha(frames, size_hw, fit, device)
+            alpha[part] = require_numbers(self._alpha(frames, size_hw, fit, device), self.name)
             step(len(frames), preview=frames[-1] * alpha[part][-1])
 
         with reporting(self.host, len(image), label, report) as step:
@@ -199,7 +199,7 @@ class Matting(MattingFlow):
                 len(image), frames_per_step, work, lambda count: count * bytes_per_frame,
                 of=size_hw, advice="Lower the resolution or run on the CPU.",
             )  # fmt: skip
-        return require_numbers(alpha, self.name)
+        return alpha
 
     @torch.inference_mode()
     def _alpha(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -137,8 +136,7 @@ class ComfyHost:
         all, and ends full."""
         management.throw_exception_if_processing_interrupted()
         if self._bar is not None:
-            yield partial(self._bar.within, total)
-            self._bar.part = 0.0
+            yield self._bar.within(total)
             return
         self._bar = _Bar(total)
         try:
@@ -166,18 +164,23 @@ class _Bar:
         self._bar = comfy.utils.ProgressBar(total)
         self._total = total
         self._done = 0
-        self.part = 0.0  # of the unit that is being worked on
+        self._part = 0.0  # of the unit that is being worked on
         self._last_preview = 0.0
 
     def __call__(self, count: int = 1, *, preview: Tensor | None = None) -> None:
         self._done += count
-        self.part = 0.0
+        self._part = 0.0
         self._show(preview)
 
-    def within(self, total: int, count: int = 1, *, preview: Tensor | None = None) -> None:
-        """`count` of the `total` parts of a unit are done."""
-        self.part = min(self.part + count / max(total, 1), 1.0)
-        self._show(preview)
+    def within(self, total: int) -> Step:
+        """A `Step` of `total` parts of what is left of the unit that is being worked on."""
+        share = (1 - self._part) / max(total, 1)
+
+        def step(count: int = 1, *, preview: Tensor | None = None) -> None:
+            self._part = min(self._part + count * share, 1.0)
+            self._show(preview)
+
+        return step
 
     def _show(self, preview: Tensor | None) -> None:
         shown = None
@@ -185,7 +188,7 @@ class _Bar:
         if preview is not None and now - self._last_preview > PREVIEW_SECONDS:
             self._last_preview = now
             shown = _preview(preview)
-        self._bar.update_absolute(self._done + self.part, self._total, shown)
+        self._bar.update_absolute(self._done + self._part, self._total, shown)
         management.throw_exception_if_processing_interrupted()
 
 

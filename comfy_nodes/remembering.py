@@ -14,7 +14,7 @@ from ..toonout_core import Fit
 from ..toonout_core.host import Step, reporting
 from ..toonout_core.matting import MattingFlow
 
-LIMIT_BYTES = 512 * 2**20  # of alpha: 128 pictures of 1024², or a clip of 320 frames of 640²
+LIMIT_BYTES = 256 * 2**20  # of alpha: 64 pictures of 1024²; clips may be longer than memory is
 
 
 class Memory:

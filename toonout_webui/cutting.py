@@ -19,7 +19,9 @@ from ..toonout_core.ops.placing import fit_background
 from ..toonout_core.ops.regions import boxes_from_masks, crop, expand_box
 from ..toonout_core.output.cutouts import observations
 from ..toonout_core.output.writing import encode
+from ..toonout_core.portions import memory_for
 from . import keeping_alpha
+from .host import WebUIHost
 from .options import CutoutOptions
 from .pipelines import PIPELINES, default_model
 
@@ -73,12 +75,13 @@ def wish(values: Mapping[str, Any]) -> CutoutOptions:
 
 def cut(source: Any, options: CutoutOptions, background: Any = None) -> Cut:
     """A picture (PIL, stream or Picture) → its cut. Raises ToonOutError."""
-    picture = source if isinstance(source, Picture) else read(source)
-    matte, device, notes = cut_to_matte(picture, options)
-    if options.crop:
-        matte, missed = cropped(matte, options.margin_px)
-        notes += missed
-    return Cut(matte, options, device, tuple(notes), _behind(matte, options, background))
+    with memory_for(WebUIHost(), "this picture"):
+        picture = source if isinstance(source, Picture) else read(source)
+        matte, device, notes = cut_to_matte(picture, options)
+        if options.crop:
+            matte, missed = cropped(matte, options.margin_px)
+            notes += missed
+        return Cut(matte, options, device, tuple(notes), _behind(matte, options, background))
 
 
 def cut_to_matte(picture: Picture, options: CutoutOptions) -> tuple[Matte, str, list[str]]:

@@ -212,7 +212,15 @@ def choose_dtype(precision: Precision, architecture: Architecture, host: Host) -
 
 
 def cast_floats(state: StateDict, dtype: torch.dtype) -> dict[str, Tensor]:
-    """Floating point tensors as `dtype`; integers as they are."""
+    """Floating point tensors as `dtype`, but for those with values beyond its range (variances
+    above 65504 in fp16); these and integers stay as they are."""
     return {
-        key: value.to(dtype) if value.is_floating_point() else value for key, value in state.items()
+        key: value.to(dtype) if value.is_floating_point() and _holds(dtype, value) else value
+        for key, value in state.items()
     }
+
+
+def _holds(dtype: torch.dtype, value: Tensor) -> bool:
+    if dtype != torch.float16 or value.dtype == dtype or not value.numel():
+        return True
+    return float(value.abs().amax()) <= torch.finfo(dtype).max

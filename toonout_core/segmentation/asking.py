@@ -11,6 +11,7 @@ from torch import Tensor
 from ..errors import BadInput
 from ..imaging import Picture, PixelSource, read
 from ..instances import Instances
+from ..ops.checking import unit_planes
 from ..ops.compositing import on_white
 
 Area = Literal["picture", "box"]
@@ -94,9 +95,8 @@ def seen(source: PixelSource | Picture) -> Tensor:
 
 
 def check_frames(image: Tensor) -> None:
-    """B×3×H×W, or BadInput."""
-    if image.ndim != 4 or image.shape[1] != 3:
-        raise BadInput("image must be B×3×H×W", f"shape {tuple(image.shape)}")
+    """B×3×H×W of floats in [0, 1], or BadInput."""
+    unit_planes(image, "image", 3)
 
 
 def check_boxes(image: Tensor, boxes_xyxy: Tensor) -> None:

@@ -148,8 +148,12 @@ def source_of(row: Weights) -> str:
 def _may_be(path: Path, row: Weights) -> bool:
     if (path.suffix.lower() in _PICKLES) != row.file.endswith(_PICKLES):
         return False
-    tolerance = 0 if row.size_is_exact else row.size_bytes * _INEXACT
-    return abs(path.stat().st_size - row.size_bytes) <= tolerance
+    return fits_size(path.stat().st_size, row)
+
+
+def fits_size(size: int, row: Weights) -> bool:
+    """Whether a file of so many bytes may be the one of `row`."""
+    return abs(size - row.size_bytes) <= (0 if row.size_is_exact else row.size_bytes * _INEXACT)
 
 
 def _walk(folder: Path) -> Iterator[Path]:

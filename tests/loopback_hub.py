@@ -110,7 +110,9 @@ class _Handler(BaseHTTPRequestHandler):
         rest = rest[:cut] if cut is not None else rest
         piece, pause = served.pace or (len(rest) or 1, 0)
         try:
-            for start in itertools.count(0, piece) if served.endless else range(0, len(rest), piece):
+            for start in (
+                itertools.count(0, piece) if served.endless else range(0, len(rest), piece)
+            ):
                 self.wfile.write(rest[:piece] if served.endless else rest[start : start + piece])
                 self.wfile.flush()
                 served.sent += piece

@@ -48,35 +48,28 @@ ENDLESS = {
 }
 
 
-@pytest.mark.parametrize("parts", [True, False], ids=["client", "plain"])
 @pytest.mark.parametrize("name", ENDLESS)
-def test_a_body_without_end_stops_at_the_announced_size(hub, worker, tmp_path, name, parts):
-    served = hub.serve(
-        f"o/{name}", "model.safetensors", CONTENT, sends=ENDLESS[name], endless=True
-    )
-    refused(worker, tmp_path, name, "more than the announced", without_parts=not parts)
+def test_a_body_without_end_stops_at_the_announced_size(hub, worker, tmp_path, name):
+    served = hub.serve(f"o/{name}", "model.safetensors", CONTENT, sends=ENDLESS[name], endless=True)
+    refused(worker, tmp_path, name, "more than the announced")
     assert served.sent < 40 * MB  # twice, and what lies in buffers on the way
 
 
-@pytest.mark.parametrize("parts", [True, False], ids=["client", "plain"])
-def test_an_answer_that_unpacks_to_any_size_stops_at_the_announced_one(
-    hub, worker, tmp_path, parts
-):
+def test_an_answer_that_unpacks_to_any_size_stops_at_the_announced_one(hub, worker, tmp_path):
     bomb = gzip.compress(bytes(400 * MB), 1)
     hub.serve(
         "o/bomb", "model.safetensors", bomb, sha256=SHA256,
         says={"X-Linked-Size": str(len(CONTENT))}, sends={"Content-Encoding": "gzip"},
     )  # fmt: skip
-    refused(worker, tmp_path, "bomb", without_parts=not parts)
+    refused(worker, tmp_path, "bomb")
 
 
-@pytest.mark.parametrize("parts", [True, False], ids=["client", "plain"])
-def test_an_answer_that_is_shorter_than_it_says(hub, worker, tmp_path, parts):
+def test_an_answer_that_is_shorter_than_it_says(hub, worker, tmp_path):
     hub.serve(
         "o/short", "model.safetensors", CONTENT[:MB], sha256=SHA256,
         says={"X-Linked-Size": str(len(CONTENT))},
     )  # fmt: skip
-    refused(worker, tmp_path, "short", without_parts=not parts)
+    refused(worker, tmp_path, "short")
 
 
 def test_a_longer_file_than_the_tables_is_not_even_fetched(hub, worker, tmp_path):
@@ -103,12 +96,11 @@ SAYS = {
 }
 
 
-@pytest.mark.parametrize("parts", [True, False], ids=["client", "plain"])
 @pytest.mark.parametrize("name", SAYS)
-def test_what_is_no_size_and_no_sha256_is_not_taken_for_one(hub, worker, tmp_path, name, parts):
+def test_what_is_no_size_and_no_sha256_is_not_taken_for_one(hub, worker, tmp_path, name):
     hub.serve(f"o/{name}", "model.safetensors", CONTENT, says=SAYS[name])
     unpinned = {"sha256": "", "size_is_exact": False}
-    text = refused(worker, tmp_path, name, "must", row=unpinned, without_parts=not parts)
+    text = refused(worker, tmp_path, name, "must", row=unpinned)
     assert len(text) < 600
     assert hub.gets(f"o/{name}") == []
 
@@ -126,5 +118,6 @@ def test_a_name_of_the_server_is_not_used(hub, worker, tmp_path):
         "o/named", "model.safetensors", CONTENT,
         sends={"Content-Disposition": 'attachment; filename="../../evil.safetensors"'},
     )  # fmt: skip
-    assert path_of(worker.download(row("o/named"), tmp_path)) == tmp_path / "named.safetensors"
-    assert loadable(tmp_path.parent) == [tmp_path / "named.safetensors"]
+    folder = tmp_path / "a" / "b"
+    path = path_of(worker.download(row("o/named"), folder))
+    assert loadable(tmp_path) == [path] == [folder / "named.safetensors"]

@@ -4,7 +4,7 @@ The client does the talking, so HF_ENDPOINT, HF_HUB_OFFLINE, proxies and tokens 
 know them. `hf_hub_download` alone is not enough: from 1.x on it deletes what it has when a
 connection breaks, and it can neither report progress nor be stopped. So its parts are called:
 `hf_hub_url` and `get_hf_file_metadata` (public) and `http_get`, with nothing but arguments that
-exist from 0.26 to 2.4; where the parts are gone the standard library reads the file.
+exist from 0.26 to 2.4; where the parts are gone a sentence says so.
 
 What a server says is not trusted: a size must be a size, a sha256 a sha256, nothing of it becomes
 part of a path, and no more is written than the announced size.
@@ -15,7 +15,6 @@ from __future__ import annotations
 import os
 import re
 import threading
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,8 +25,6 @@ from ..errors import DownloadFailed
 from ..weights import Weights
 
 _SHA256 = re.compile("[0-9a-f]{64}")
-_BLOCK = 1 << 20
-_SECONDS = 30  # of silence
 _RESTARTS = 2  # by a server that sends from the beginning where it was asked to continue
 _UNPACKED = {"Accept-Encoding": "identity"}  # else a small answer could unpack to any size
 
@@ -102,12 +99,9 @@ def ask(row: Weights) -> Offer:
 
 def fetch(offer: Offer, sink: Sink) -> None:
     """Append to `sink` what is missing in it."""
-    try:
-        from huggingface_hub.file_download import http_get
-        from huggingface_hub.utils import build_hf_headers
-    except ImportError:
-        _fetch_plainly(offer, sink)
-        return
+    from huggingface_hub.file_download import http_get
+    from huggingface_hub.utils import build_hf_headers
+
     http_get(
         offer.url,
         cast("Any", sink),
@@ -128,18 +122,6 @@ def cached(row: Weights) -> Path | None:
         if isinstance(path, str):
             return Path(path)
     return None
-
-
-def _fetch_plainly(offer: Offer, sink: Sink) -> None:
-    """Without the client's parts, for public files."""
-    span = {"Range": f"bytes={sink.size}-"} if sink.size else {}
-    request = urllib.request.Request(offer.url, headers={**span, **_UNPACKED})
-    with urllib.request.urlopen(request, timeout=_SECONDS) as reply:
-        if span and reply.status != 206:
-            sink.seek(0)
-            sink.truncate()
-        while block := reply.read(_BLOCK):
-            sink.write(block)
 
 
 @contextmanager

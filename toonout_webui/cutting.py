@@ -21,6 +21,7 @@ from ..toonout_core.ops.regions import boxes_from_masks, crop, expand_box
 from ..toonout_core.output.cutouts import adjusting, observations
 from ..toonout_core.output.writing import encode
 from . import keeping_alpha
+from .memory import require_room
 from .options import CutoutOptions
 from .pipelines import PIPELINES, default_model
 
@@ -101,6 +102,7 @@ def _run(picture: Picture, options: CutoutOptions, *, on_cpu: bool) -> tuple[Mat
     adjustments = _adjustments(options)
     with PIPELINES.keeping():
         matting = PIPELINES.get(options, on_cpu=on_cpu)
+        require_room(matting, options.resolution, matting.host.device())  # pyright: ignore
 
         def straight(given: Picture) -> Matte:
             return matting(

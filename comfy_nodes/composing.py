@@ -9,10 +9,10 @@ from ..toonout_core.imaging import from_comfy, mask_from_comfy, to_comfy
 from ..toonout_core.ops.compositing import over, parse_colour
 from ..toonout_core.ops.placing import BackgroundFit, fit_background
 from .batches import check_size, matched
-from .types import CATEGORY, schema, widget
+from .types import CATEGORY, Node, schema, widget
 
 
-class Compose(io.ComfyNode):
+class Compose(Node):
     """Foreground and mask over a picture or a colour."""
 
     @classmethod

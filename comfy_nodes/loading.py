@@ -8,7 +8,8 @@ from typing import Any, Literal
 import folder_paths
 from comfy_api.latest import io
 
-from ..toonout_core import WEIGHTS, Precision, load_matting
+from ..toonout_core import WEIGHTS, Precision, UnknownModel, load_matting
+from ..toonout_core.weights import find
 from .host import (
     FOLDER,
     FOREIGN_FOLDERS,
@@ -19,7 +20,7 @@ from .host import (
 )
 from .host import find_file as find_in
 from .models import OwnModel
-from .types import CATEGORY, MattingModel, schema, widget
+from .types import CATEGORY, MattingModel, Node, schema, widget
 
 PATCH_ORDERS: dict[str, Literal["channel_first", "channel_last"] | None] = {
     "auto": None,
@@ -78,7 +79,15 @@ def no_model(name: str, folder: str) -> str:
     )
 
 
-class LoadMatting(io.ComfyNode):
+def model_source(name: str, path: Path | None, folder: str) -> Path | str:
+    """What to load: the file of a menu entry, or a name of the weights table. A path is neither,
+    for a connected input could name any file of this machine."""
+    if path is not None or find(name) is not None:
+        return path or name
+    raise UnknownModel(no_model(name, folder))
+
+
+class LoadMatting(Node):
     """Name or file → BACKGROUND_REMOVAL."""
 
     @classmethod
@@ -163,7 +172,7 @@ class LoadMatting(io.ComfyNode):
     ) -> io.NodeOutput:
         host = ComfyHost()
         matting = load_matting(
-            find_file(model) or model,
+            model_source(model, find_file(model), FOLDER),
             host=host,
             precision=precision,
             resolution=resolution or None,

@@ -16,7 +16,7 @@ from .batches import check_size, matched
 from .host import ComfyHost
 from .models import as_model
 from .remembering import LIMIT_BYTES, Remembering
-from .types import CATEGORY, MattingModel, schema, widget
+from .types import CATEGORY, MattingModel, Node, schema, widget
 
 MASK_TIP = "White = character, black = background. No Invert Mask needed anywhere in this pack."
 CUTOUT_TIP = (
@@ -59,8 +59,10 @@ def matte_outputs() -> list[Any]:
     ]
 
 
-class MatteImage(io.ComfyNode):
+class MatteImage(Node):
     """Picture → cutout, foreground, mask."""
+
+    takes_empty = True
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -170,7 +172,7 @@ class MatteImage(io.ComfyNode):
         return outputs.node_output()
 
 
-class EstimateForeground(io.ComfyNode):
+class EstimateForeground(Node):
     """Picture and matte → foreground colours."""
 
     @classmethod

@@ -16,7 +16,8 @@ from ..toonout_core.imaging import Metadata, from_comfy, mask_from_comfy
 from ..toonout_core.output.writing import Format, encode, numbered, partial_file, publish_numbered
 from .batches import check_size, matched
 from .host import ComfyHost
-from .types import CATEGORY, schema, widget
+from .places import check_prefix
+from .types import CATEGORY, Node, schema, widget
 
 FORMATS: dict[str, tuple[Format, int]] = {
     "png": ("png", 8),
@@ -25,7 +26,7 @@ FORMATS: dict[str, tuple[Format, int]] = {
 }
 
 
-class SaveCutout(io.ComfyNode):
+class SaveCutout(Node):
     """Cutouts → files in ComfyUI's output folder."""
 
     @classmethod
@@ -134,6 +135,7 @@ class Place:
     def __init__(self, prefix: str, name: str | None, suffix: str, image: Tensor) -> None:
         if name is not None:
             prefix = str(Path(prefix).parent / name)
+        check_prefix(prefix)
         folder, stem, counter, subfolder, _ = folder_paths.get_save_image_path(
             prefix, folder_paths.get_output_directory(), image.shape[-1], image.shape[-2]
         )

@@ -23,7 +23,7 @@ from .found import (
     when_none,
 )
 from .segmenters import as_segmenter
-from .types import CATEGORY, SegmenterModel, schema, widget
+from .types import CATEGORY, Node, SegmenterModel, schema, widget
 
 
 def mask_widgets() -> list[Any]:
@@ -96,7 +96,7 @@ def speck_widgets() -> list[Any]:
     ]
 
 
-class SegmentInstances(io.ComfyNode):
+class SegmentInstances(Node):
     """Pictures → characters."""
 
     @classmethod

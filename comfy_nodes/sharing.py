@@ -11,18 +11,18 @@ from torch import Tensor
 
 from ..toonout_core import FusionOptions, Instances, ShareOptions, fuse, share_matte
 from ..toonout_core import segment_anything as segments_of
-from ..toonout_core.errors import BadInput
+from ..toonout_core.errors import BadInput, plain
 from ..toonout_core.imaging import from_comfy, mask_from_comfy
 from .batches import check_size
 from .found import as_frames, found_outputs, found_result, matched_frames
 from .host import INSTANCE_FOLDER, SAM_FOLDER, ComfyHost
 from .selecting import canvas, joined_masks
-from .types import CATEGORY, InstancesLink, schema, widget
+from .types import CATEGORY, InstancesLink, Node, schema, widget
 
 NO_SAM = "none"
 
 
-class InstanceMattes(io.ComfyNode):
+class InstanceMattes(Node):
     """One matte of all, shared out among the characters."""
 
     @classmethod
@@ -117,7 +117,7 @@ def sam_checkpoints() -> list[str]:
     return [NO_SAM, *sorted(folder_paths.get_filename_list(SAM_FOLDER))]
 
 
-class FuseSegments(io.ComfyNode):
+class FuseSegments(Node):
     """Detector's masks and segments without names → better masks."""
 
     @classmethod
@@ -265,4 +265,6 @@ class FuseSegments(io.ComfyNode):
 def _segments(picture: Tensor, checkpoint: str, host: ComfyHost) -> Tensor:
     """M×H×W of Segment Anything."""
     path = folder_paths.get_full_path(SAM_FOLDER, checkpoint)
-    return segments_of(picture, path or checkpoint, host)
+    if path is None:  # a connected input could name any file of this machine
+        raise BadInput("segment_anything must be a file in models/sams", repr(plain(checkpoint)))
+    return segments_of(picture, path, host)

@@ -24,10 +24,10 @@ from .batches import check_size
 from .found import found_outputs, found_result
 from .segmenters import LoadedSegmenter, as_segmenter
 from .segmenting import edge_widgets, mask_widgets
-from .types import CATEGORY, SOCKET_ONLY, Boxes, SegmenterModel, schema, widget
+from .types import CATEGORY, SOCKET_ONLY, Boxes, Node, SegmenterModel, schema, widget
 
 
-class InstancesFromPrompts(io.ComfyNode):
+class InstancesFromPrompts(Node):
     """Boxes, points and rough masks → characters."""
 
     @classmethod

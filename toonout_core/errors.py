@@ -45,3 +45,10 @@ class BadInput(ToonOutError):
         self.expected = expected
         self.got = got
         super().__init__(f"{expected}, but got {got}." + (f" {advice}" if advice else ""))
+
+
+def plain(text: object, limit: int = 300) -> str:
+    """What a file, a server or a library says, fit for a sentence: one line, short, printable."""
+    shown = "".join(c if c.isprintable() else " " for c in str(text)[: 4 * limit])
+    line = " ".join(shown.split())
+    return line if len(line) <= limit else f"{line[: limit - 1]}…"

@@ -307,6 +307,12 @@ def _opened(source: PixelSource, shrink_to: int | None) -> Iterator[Image.Image]
         yield open_picture(stream, name=name, pixel_limit=limit)
 
 
+def size_hw_of(source: PixelSource) -> tuple[int, int]:
+    """Height and width, as the file's header tells them; nothing is decoded. Raises BadInput."""
+    with _opened(source, None) as picture:
+        return picture.height, picture.width
+
+
 def read(source: PixelSource, *, shrink_to: int | None = None) -> Picture:
     """The first (or only) frame of a file, stream or PIL picture.
 

@@ -135,7 +135,7 @@ def find(
     if options.clean_colours:
         colours = ForegroundOptions(options.radius_px, options.refine_radius_px)
     wanted = FindOptions(
-        segment=SegmentOptions(min_score=min_score), limit=limit, foreground=colours
+        segment=SegmentOptions(min_score=min_score, limit=limit), limit=limit, foreground=colours
     )
     with PIPELINES.keeping(), memory_for(WebUIHost(), "this picture"):
         matting = PIPELINES.get(options)

@@ -22,6 +22,7 @@ from ..toonout_core.output.writing import encode
 from ..toonout_core.portions import memory_for
 from . import keeping_alpha
 from .host import WebUIHost
+from .memory import require_room
 from .options import CutoutOptions
 from .pipelines import PIPELINES, default_model
 
@@ -100,6 +101,7 @@ def _run(picture: Picture, options: CutoutOptions, *, on_cpu: bool) -> tuple[Mat
         colours = ForegroundOptions(options.radius_px, options.refine_radius_px)
     with PIPELINES.keeping():
         matting = PIPELINES.get(options, on_cpu=on_cpu)
+        require_room(matting, options.resolution, matting.host.device())  # pyright: ignore
         matte = matting(
             picture,
             source_alpha=options.source_alpha,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
+import os
 import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -141,6 +142,7 @@ def _folder_paths(host: FakeComfy) -> ModuleType:
         )
 
     def get_full_path(folder_name, filename):
+        filename = os.path.relpath(os.path.join("/", filename), "/")
         candidates = (Path(folder) / filename for folder in host.folders[folder_name][0])
         return next((str(path) for path in candidates if path.is_file()), None)
 

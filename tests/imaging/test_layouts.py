@@ -11,6 +11,7 @@ from hypothesis.extra import numpy as npst
 from PIL import Image
 
 from toonout_core import imaging
+from toonout_core.imaging import guard
 from toonout_core.errors import BadInput
 
 
@@ -159,7 +160,7 @@ def test_a_missing_file_and_a_text_file_get_a_sentence(tmp_path):
 
 
 def test_too_many_pixels_get_a_sentence(monkeypatch):
-    monkeypatch.setattr(imaging, "PIXEL_LIMIT", 100)
+    monkeypatch.setattr(guard, "PIXEL_LIMIT", 100)
     with pytest.raises(BadInput, match="megapixels"):
         imaging.read(saved(Image.new("L", (11, 10)), format="PNG"))
 

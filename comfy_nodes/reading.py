@@ -38,13 +38,18 @@ class Choice:
         """Relative folders are meant from ComfyUI's input folder on."""
         return Path(folder_paths.get_input_directory()) / Path(self.folder).expanduser()
 
+    def _means(self, name: str) -> bool:
+        name, pattern = name.casefold(), self.pattern.casefold()
+        # brackets may belong to the name
+        return fnmatch(name, pattern) or fnmatch(name, pattern.replace("[", "[[]"))
+
     def files(self) -> list[tuple[Path, str]]:
         """Files and their names without ending, in natural order: frame_2 before frame_10."""
         found = find_sources([self.path], recursive=self.recursive).sources
         chosen = [
             (source.path, source.target.as_posix())
             for source in found
-            if fnmatch(source.path.name.casefold(), self.pattern.casefold())
+            if self._means(source.path.name)
         ]
         chosen.sort(key=lambda item: _natural(item[1]))
         stop = self.start + self.limit if self.limit else None
@@ -145,7 +150,8 @@ class LoadFolder(io.ComfyNode):
         seen = hashlib.sha256()
         for path, name in Choice(**inputs).files():
             state = path.stat()
-            seen.update(f"{path} {name} {state.st_size} {state.st_mtime_ns}\n".encode())
+            line = f"{path} {name} {state.st_size} {state.st_mtime_ns}\n"
+            seen.update(line.encode("utf-8", "surrogatepass"))  # names may be no UTF-8
         return seen.hexdigest()
 
     @classmethod
@@ -170,6 +176,8 @@ class LoadFolder(io.ComfyNode):
                     log.warning("left out: %s", error)
                     report(1)
                     continue
+                for note in picture.notes:
+                    log.warning("%s: %s", path, note)
                 planes = [picture.image]
                 if keep_alpha and picture.alpha is not None:
                     planes.append(picture.alpha)

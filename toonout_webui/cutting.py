@@ -76,6 +76,7 @@ def cut(source: Any, options: CutoutOptions, background: Any = None) -> Cut:
     """A picture (PIL, stream or Picture) → its cut. Raises ToonOutError."""
     picture = source if isinstance(source, Picture) else read(source)
     matte, device, notes = cut_to_matte(picture, options)
+    notes = [*picture.notes, *notes]
     if options.crop:
         matte, missed = cropped(matte, options.margin_px)
         notes += missed

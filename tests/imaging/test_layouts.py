@@ -11,8 +11,8 @@ from hypothesis.extra import numpy as npst
 from PIL import Image
 
 from toonout_core import imaging
-from toonout_core.imaging import guard
 from toonout_core.errors import BadInput
+from toonout_core.imaging import guard
 
 
 def saved(picture, **options):

@@ -6,7 +6,7 @@ are read here and nowhere else: whatever their files hold, they are read, or Bad
 
 from __future__ import annotations
 
-from .formats import picture_suffixes
+from .formats import animated_suffixes, picture_suffixes
 from .layouts import (
     Array,
     from_array,
@@ -26,13 +26,14 @@ from .layouts import (
 )
 from .opening import PixelSource
 from .picture import Metadata, Picture
-from .reading import from_pil, read, read_frames
+from .reading import from_pil, read, read_frames, verify
 
 __all__ = [
     "Array",
     "Metadata",
     "Picture",
     "PixelSource",
+    "animated_suffixes",
     "from_array",
     "from_comfy",
     "from_layer",
@@ -51,4 +52,5 @@ __all__ = [
     "to_levels",
     "to_pil",
     "unit_levels",
+    "verify",
 ]

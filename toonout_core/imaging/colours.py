@@ -124,9 +124,7 @@ def _is_nearly_srgb(said: Colours) -> bool:
 def _by_code_points(image: Tensor, code_points: tuple[int, ...], facts: Facts) -> Tensor:
     primaries, transfer = code_points
     if primaries not in _PRIMARIES or transfer not in _EXPONENTS:
-        facts.note(
-            f"colours of a kind that is not known ({primaries}, {transfer}) stay as they are"
-        )
+        facts.note(f"colours of an unknown kind ({primaries}, {transfer}) stay as they are")
         return image
     facts.icc_profile = None
     if (primaries, transfer) == (1, 13):

@@ -20,12 +20,6 @@ _NEVER_OPENED = frozenset({"EPS", "MPEG", "FITS"})
 # previews (MPO), layers (PSD) or sizes (ICO)
 ANIMATED = frozenset({"GIF", "PNG", "WEBP", "AVIF", "TIFF", "FLI", "DCX", "JXL"})
 
-# endings of files that may hold several frames
-ANIMATED_SUFFIXES = frozenset(
-    {".gif", ".apng", ".webp", ".avif", ".avifs", ".tif", ".tiff"}
-    | {".fli", ".flc", ".dcx", ".jxl"}
-)
-
 _EPS = (b"%!PS", b"\xc5\xd0\xd3\xc6")
 _HEIC_BRANDS = frozenset(
     {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1"}
@@ -80,6 +74,16 @@ def picture_suffixes() -> frozenset[str]:
     allowed = set(openable())
     known = {end for end, name in Image.registered_extensions().items() if name in allowed}
     return frozenset(known.union(*(plugin.suffixes for plugin in _PLUGINS)))
+
+
+@lru_cache(1)
+def animated_suffixes() -> frozenset[str]:
+    """Those of them that may hold several frames; a PNG that moves is called .apng where it is to
+    be told from others."""
+    known = Image.registered_extensions()
+    still = {".png"}
+    moving = {end for end in picture_suffixes() if known.get(end) in ANIMATED}
+    return frozenset(moving - still | {".jxl"})
 
 
 def prepare_for(head: bytes, name: str) -> None:

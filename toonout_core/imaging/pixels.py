@@ -16,6 +16,7 @@ from .facts import Facts
 from .layouts import Array
 
 _GREY_16 = ("I;16", "I;16L", "I;16B", "I;16N", "I")
+_GREY = ("L", "1", "LA", "La")
 _HAS_ALPHA = ("RGBA", "LA", "PA", "RGBa", "La")
 NO_TAGS: Mapping[int, Any] = {}
 _PHOTOMETRIC, _EXTRA_SAMPLES = 262, 338  # tags of TIFF
@@ -88,8 +89,8 @@ def _shallow(picture: Image.Image, facts: Facts, name: str) -> Pixels:
         picture = to_rgb(picture, facts)
     if has_alpha(picture):
         array = np.asarray(picture.convert("RGBA"))
-        return Pixels(array[..., :3], array[..., 3:])
-    if picture.mode in ("L", "1"):
+        return Pixels(array[..., : 1 if picture.mode in _GREY else 3], array[..., 3:])
+    if picture.mode in _GREY:
         return Pixels(np.asarray(picture.convert("L"))[..., None])
     return Pixels(np.asarray(picture.convert("RGB")))
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from .colours import apply_colours
+from .formats import openable
 from .guard import decoding
 from .layouts import Array, from_array
 from .opening import Opened, PixelSource, opened
@@ -42,6 +44,12 @@ def read_frames(source: PixelSource, *, shrink_to: int | None = None) -> Iterato
 def from_pil(picture: Image.Image) -> Picture:
     """Any mode of Pillow; EXIF orientation is applied, alpha is kept straight."""
     return read(picture)
+
+
+def verify(path: Path) -> None:
+    """Raises BadInput unless a file opens, with the right checksums if its format has any."""
+    with path.open("rb") as stream, decoding("what was written", "a picture that opens"):
+        Image.open(stream, formats=openable()).verify()
 
 
 def _frame(file: Opened, number: int, shrink_to: int | None) -> Picture:

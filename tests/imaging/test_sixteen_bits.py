@@ -135,6 +135,7 @@ def test_smaller_is_8_bits_and_says_so_nowhere_else():
     picture = read(io.BytesIO(png(pixels)), shrink_to=100)
     assert picture.size_hw == (10, 10)
     assert abs(float(picture.image.mean()) - pixels.mean() / 65535) < 0.02
+    assert read(io.BytesIO(png(noise(9, 9, 2, np.uint16))), shrink_to=100).bits == 16
     both = read(io.BytesIO(png(noise(20, 20, 2, np.uint16))), shrink_to=100)
     assert both.size_hw == (10, 10) and both.alpha is not None
     assert abs(float(both.alpha.mean()) - 0.5) < 0.1

@@ -175,7 +175,7 @@ def _open(stream: Any, name: str, limit: int, shrink_to: int | None) -> Opened:
     facts = None
     with decoding(name, "a picture that Pillow reads"):
         if head.startswith(SIGNATURE):
-            stream, facts = filtered(stream, deep=shrink_to is None)
+            stream, facts = filtered(stream, limit if shrink_to is None else shrink_to)
         picture = Image.open(stream, formats=openable())
         require_pixels(picture.size, name, limit)
         return Opened(picture, name, limit, facts or facts_of(picture), is_file=True)

@@ -48,7 +48,8 @@ def without_false_transparency(picture: Image.Image) -> Image.Image:
 def is_deep(picture: Image.Image) -> bool:
     """Colours of 16 bits, of which Pillow keeps 8. Not decoded yet."""
     tiles = getattr(picture, "tile", None)
-    return picture.mode in ("RGB", "RGBA") and bool(tiles) and ";16" in str(tiles[0][3])
+    modes = str(tiles[0][3]) if tiles else ""
+    return picture.mode in ("RGB", "RGBA") and ";16" in modes and "LA;16" not in modes
 
 
 def pixels_of(

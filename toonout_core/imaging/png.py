@@ -33,11 +33,11 @@ class _Chunk:
     whole: bool
 
 
-def filtered(stream: IO[bytes], *, deep: bool = True) -> tuple[IO[bytes], Facts]:
+def filtered(stream: IO[bytes], deep_px: int) -> tuple[IO[bytes], Facts]:
     """A stream of what Pillow needs for the pixels, and what the rest says.
 
     Grey with alpha of 16 bits, which Pillow cannot read, comes as RGBA of 8 bits with the same
-    bytes, if `deep`: high and low byte of grey, high and low byte of alpha.
+    bytes: high and low byte of grey, high and low byte of alpha; not above `deep_px` pixels.
     """
     facts = Facts()
     parts: list[bytes | tuple[int, int]] = [SIGNATURE]
@@ -47,7 +47,7 @@ def filtered(stream: IO[bytes], *, deep: bool = True) -> tuple[IO[bytes], Facts]
         ended |= chunk.kind == b"IEND"
         if chunk.kind == b"IHDR" and not header:
             header = _content(stream, chunk)
-            facts.grey_alpha_16 = deep and header[8:10] == b"\x10\x04"
+            facts.grey_alpha_16 = header[8:10] == b"\x10\x04" and _area(header) <= deep_px
             if facts.grey_alpha_16:
                 parts.append(_packed(b"IHDR", header[:8] + b"\x08\x06" + header[10:]))
                 continue
@@ -61,6 +61,10 @@ def filtered(stream: IO[bytes], *, deep: bool = True) -> tuple[IO[bytes], Facts]
     if not ended:
         facts.note("the end mark of the file is missing")
     return cast(IO[bytes], _Spliced(stream, parts)), facts
+
+
+def _area(header: bytes) -> int:
+    return int.from_bytes(header[:4], "big") * int.from_bytes(header[4:8], "big")
 
 
 def _append(parts: list[bytes | tuple[int, int]], start: int, length: int) -> None:

@@ -106,6 +106,7 @@ class Batch(Generic[Made]):
                     pending.drop()
 
     def _begin(self, source: Source, encoder: Executor) -> _Work | Result:
+        self._require_out()
         target = self.destination.out / source.target
         suffixes = self.output.suffixes()
         taken = [_name(target, suffix, frame=frame) for frame in (0, 1) for suffix in suffixes]
@@ -173,6 +174,10 @@ class Batch(Generic[Made]):
         self.destination.remember(work.record, result)
         return result
 
+    def _require_out(self) -> None:
+        if not self.destination.out.is_dir():
+            raise ToonOutError(f"{self.destination.out} must stay a folder, but has gone.")
+
     def _failed(self, work: _Work, error: Exception) -> Result:
         """Raises again what concerns all pictures: the model, the folder, memory, a stop."""
         if isinstance(error, _CONCERNS_ALL) or self._loading:
@@ -180,8 +185,7 @@ class Batch(Generic[Made]):
         if isinstance(error, MemoryError):
             raise ToonOutError(f"{work.source.path}: {sentence_of(error)}") from error
         raise_if_disk_is_full(error, self.destination.out)
-        if not self.destination.out.is_dir():
-            raise ToonOutError(f"{self.destination.out} must stay, but has gone.") from error
+        self._require_out()
         log.debug("%s", work.source.path, exc_info=error)
         message = sentence_of(error)
         result = Result(work.source.path, "failed", seconds=work.seconds, message=message)

@@ -11,7 +11,8 @@ from types import TracebackType
 
 from ..errors import BadInput
 
-_STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # all but tab and line feed
+# control characters but tab and line feed, and bytes of names that are no UTF-8
+_STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 def say(text: str) -> None:

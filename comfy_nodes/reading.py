@@ -38,6 +38,11 @@ class Choice:
         """Raises BadInput for a folder that may not be read."""
         return folder_of(self.folder)
 
+    def _means(self, name: str) -> bool:
+        name, pattern = name.casefold(), self.pattern.casefold()
+        # brackets may belong to the name
+        return fnmatch(name, pattern) or fnmatch(name, pattern.replace("[", "[[]"))
+
     def files(self) -> list[tuple[Path, str]]:
         """Files and their names without ending, in natural order: frame_2 before frame_10."""
         folder = self.path
@@ -47,8 +52,7 @@ class Choice:
         chosen = [
             (source.path, source.target.as_posix())
             for source in found
-            if fnmatch(source.path.name.casefold(), self.pattern.casefold())
-            and may_read(source.path)
+            if self._means(source.path.name) and may_read(source.path)
         ]
         chosen.sort(key=lambda item: _natural(item[1]))
         stop = self.start + self.limit if self.limit else None
@@ -142,7 +146,8 @@ class LoadFolder(Node):
         seen = hashlib.sha256()
         for path, name in Choice(**inputs).files():
             state = path.stat()
-            seen.update(f"{path} {name} {state.st_size} {state.st_mtime_ns}\n".encode())
+            line = f"{path} {name} {state.st_size} {state.st_mtime_ns}\n"
+            seen.update(line.encode("utf-8", "surrogatepass"))  # names may be no UTF-8
         return seen.hexdigest()
 
     @classmethod
@@ -173,6 +178,8 @@ class LoadFolder(Node):
                     log.warning("left out: %s", error)
                     report(1)
                     continue
+                for note in picture.notes:
+                    log.warning("%s: %s", path, note)
                 planes = [picture.image]
                 if keep_alpha and picture.alpha is not None:
                     planes.append(picture.alpha)

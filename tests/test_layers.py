@@ -245,7 +245,7 @@ def _channel_slice(axes: list[ast.expr]) -> str:
 LAYOUT_FREE = [
     path
     for path in [*CORE_FILES, *sorted((ROOT / "comfy_nodes").rglob("*.py")), *webui_files()]
-    if path != CORE / "imaging.py" and (CORE not in path.parents or part_of(path) != "models")
+    if CORE not in path.parents or part_of(path) not in ("imaging", "models")
 ]
 
 

@@ -79,6 +79,7 @@ def cut(source: Any, options: CutoutOptions, background: Any = None) -> Cut:
     with memory_for(WebUIHost(), "this picture"):
         picture = source if isinstance(source, Picture) else read(source)
         matte, device, notes = cut_to_matte(picture, options)
+        notes = [*picture.notes, *notes]
         if options.crop:
             matte, missed = cropped(matte, options.margin_px)
             notes += missed

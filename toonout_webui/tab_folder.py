@@ -114,7 +114,10 @@ def work(
 
 def progress(batch: Batch[Matte], found: Found) -> Iterator[str]:
     """One picture at a time in the host's queue, so that others get their turn between two."""
-    report = Report([Result(Path(name), "failed", message=text) for name, text in found.problems])
+    report = Report(
+        [Result(Path(name), "failed", message=text) for name, text in found.problems],
+        not_read=found.not_pictures,
+    )
     results = batch.run()
     yield previews.sentence(f"0/{len(batch)}")
     try:
@@ -227,8 +230,8 @@ class Files:
         return [part for output in self.outputs for part in output.parts(made, picture)]
 
     def notes(self, made: Matte) -> list[str]:
-        """Encoding tells them."""
-        return []
+        """The same for all outputs."""
+        return self.outputs[0].notes(made)
 
     def details(self, made: Matte) -> dict[str, Any]:
         """None."""

@@ -87,10 +87,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _is_file_name(out: Path) -> bool:
-    from ..output.naming import IMAGE_SUFFIXES
+    from ..imaging import picture_suffixes
     from ..output.writing import FORMATS, format_of
 
-    if out.is_dir() or out.suffix.lower() not in IMAGE_SUFFIXES:
+    if out.is_dir() or out.suffix.lower() not in picture_suffixes():
         return False
     if format_of(out) is None:
         raise BadInput(f"a result must be one of {', '.join(FORMATS)}", f"the file name {out}")

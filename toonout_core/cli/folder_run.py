@@ -58,7 +58,10 @@ def finish(
     """
     from ..output.report import Report, Result
 
-    report = Report([Result(Path(name), "failed", message=text) for name, text in found.problems])
+    report = Report(
+        [Result(Path(name), "failed", message=text) for name, text in found.problems],
+        not_read=found.not_pictures,
+    )
     try:
         with ProgressBar(len(batch), label, quiet=arguments.quiet) as bar:
             for result in batch.run():
@@ -90,7 +93,7 @@ def conclude(arguments: argparse.Namespace, report: Report, found: Found) -> Non
             note(arguments, f"{result.source}: {remark}")
     if not found.sources:
         where = "" if found.problems else f" in {', '.join(arguments.paths)}"
-        say(f"There is no picture{where}." + _left_out(found))
+        say(f"There is no picture{where}." + report.not_read_sentence() + _left_out(found))
         return
     written = [path for result in report.results for path in result.outputs]
     where = f" Result: {written[0]}" if len(written) == 1 else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,9 +11,14 @@ from types import TracebackType
 
 from ..errors import BadInput
 
+# control characters but tab and line feed, and bytes of names that are no UTF-8
+_STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+
 
 def say(text: str) -> None:
-    """One line that does not break a progress bar."""
+    """One line that does not break a progress bar; what a file's name holds cannot steer the
+    terminal."""
+    text = _STEERING.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
     if "tqdm" in sys.modules:
         from tqdm import tqdm
 

@@ -11,7 +11,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
-from ..errors import Cancelled, CorruptWeights, DownloadFailed, ToonOutError, UnknownModel
+from ..errors import (
+    BadInput,
+    Cancelled,
+    CorruptWeights,
+    DownloadFailed,
+    ToonOutError,
+    UnknownModel,
+)
 from ..imaging import Picture, read_frames
 from .destination import Destination, raise_if_disk_is_full, sentence_of
 from .manifest import Record
@@ -88,7 +95,8 @@ class Batch(Generic[Made]):
                 if pending is not None:
                     previous, pending = pending, None
                     yield self._finish(previous)
-            except (KeyboardInterrupt, Cancelled):
+            # whatever ends the run, what was finished before it stays
+            except (KeyboardInterrupt, Exception):
                 if pending is not None:
                     previous, pending = pending, None
                     yield self._finish(previous)
@@ -98,6 +106,7 @@ class Batch(Generic[Made]):
                     pending.drop()
 
     def _begin(self, source: Source, encoder: Executor) -> _Work | Result:
+        self._require_out()
         target = self.destination.out / source.target
         suffixes = self.output.suffixes()
         taken = [_name(target, suffix, frame=frame) for frame in (0, 1) for suffix in suffixes]
@@ -111,7 +120,7 @@ class Batch(Generic[Made]):
         try:
             self._cut_frames(work, encoder)
             whole = True
-        except _FAILURES as error:
+        except Exception as error:  # noqa: BLE001 (one picture's failure, whatever it is)
             return self._failed(work, error)
         finally:
             if not whole:
@@ -124,7 +133,7 @@ class Batch(Generic[Made]):
             made = self._make(picture)
             if work.encodings:  # no more than one frame waits
                 work.encodings[-1].result()
-            work.notes += self.output.notes(made)
+            work.notes += [*picture.notes, *self.output.notes(made)]
             work.details.append(self.output.details(made))
             parts = self.output.parts(made, picture)
             work.suffixes.append([part.suffix for part in parts])
@@ -132,6 +141,8 @@ class Batch(Generic[Made]):
                 partial = work.stack.enter_context(partial_file(folder))
                 work.partials.append(partial)
                 work.encodings.append(encoder.submit(_encode, partial, part))
+        if not work.suffixes:
+            raise BadInput(f"{work.source.path} must hold a picture", "none")
 
     def _make(self, picture: Picture) -> Made:
         if self._cut is None:
@@ -145,7 +156,7 @@ class Batch(Generic[Made]):
         try:
             notes = work.notes + [note for done in work.encodings for note in done.result()]
             outputs, taken = self.destination.publish(work.source, work.partials, work.names)
-        except _FAILURES as error:
+        except Exception as error:  # noqa: BLE001 (one picture's failure, whatever it is)
             return self._failed(work, error)
         finally:
             work.drop()
@@ -163,12 +174,18 @@ class Batch(Generic[Made]):
         self.destination.remember(work.record, result)
         return result
 
+    def _require_out(self) -> None:
+        if not self.destination.out.is_dir():
+            raise ToonOutError(f"{self.destination.out} must stay a folder, but has gone.")
+
     def _failed(self, work: _Work, error: Exception) -> Result:
-        """Raises again what concerns all pictures: the model, a full disk, a stop."""
-        fatal = isinstance(error, UnknownModel | CorruptWeights | DownloadFailed | Cancelled)
-        if fatal or self._loading:
+        """Raises again what concerns all pictures: the model, the folder, memory, a stop."""
+        if isinstance(error, _CONCERNS_ALL) or self._loading:
             raise error
+        if isinstance(error, MemoryError):
+            raise ToonOutError(f"{work.source.path}: {sentence_of(error)}") from error
         raise_if_disk_is_full(error, self.destination.out)
+        self._require_out()
         log.debug("%s", work.source.path, exc_info=error)
         message = sentence_of(error)
         result = Result(work.source.path, "failed", seconds=work.seconds, message=message)
@@ -176,7 +193,7 @@ class Batch(Generic[Made]):
         return result
 
 
-_FAILURES = (ToonOutError, OSError, RuntimeError, ValueError, MemoryError)
+_CONCERNS_ALL = (UnknownModel, CorruptWeights, DownloadFailed, Cancelled)
 
 
 @dataclass

@@ -11,7 +11,7 @@ from typing import IO, Any
 from torch import Tensor
 
 from ..errors import BadInput
-from ..imaging import Picture
+from ..imaging import Metadata, Picture
 from ..matting import require_numbers
 from ..ops.placing import BackgroundFit, fit_background
 from ..results import Matte
@@ -60,15 +60,17 @@ class Output:
         return (self.suffix or FORMATS[self.format].suffixes[0],)
 
     def parts(self, made: Matte, picture: Picture) -> list[Part]:
-        """One file."""
-        return [
-            Part(suffix, partial(encode_matte, matte=made, picture=picture, output=self))
-            for suffix in self.suffixes()
-        ]
+        """One file. Nothing of the picture that it does not show is kept until it is written."""
+        image, alpha = layers(made, self)
+        write = partial(
+            _encode_layers, image=image, alpha=alpha, bits=picture.bits, metadata=picture.metadata,
+            output=self,
+        )  # fmt: skip
+        return [Part(suffix, write) for suffix in self.suffixes()]
 
     def notes(self, made: Matte) -> list[str]:
-        """Nothing: encoding tells it."""
-        return []
+        """See `observations`."""
+        return observations(made)
 
     def details(self, made: Matte) -> dict[str, Any]:
         """Nothing that the file does not say."""
@@ -86,17 +88,26 @@ def layers(matte: Matte, output: Output) -> tuple[Tensor, Tensor | None]:
 
 def encode_matte(stream: IO[bytes], matte: Matte, picture: Picture, output: Output) -> list[str]:
     """Write one result to a binary stream and return what is worth knowing about it."""
-    notes = observations(matte)
+    notes = [*picture.notes, *observations(matte)]
     image, alpha = layers(matte, output)
-    deep = picture.bits > 8
+    return notes + _encode_layers(stream, image, alpha, picture.bits, picture.metadata, output)
+
+
+def _encode_layers(
+    stream: IO[bytes],
+    image: Tensor,
+    alpha: Tensor | None,
+    bits: int,
+    metadata: Metadata,
+    output: Output,
+) -> list[str]:
+    deep = bits > 8
     bits = output.bits or (16 if deep and 16 in FORMATS[output.format].bits else 8)
     encode(
         stream, image, alpha, format=output.format, bits=bits, quality=output.quality,
-        metadata=picture.metadata if output.keep_metadata else NO_METADATA,
+        metadata=metadata if output.keep_metadata else NO_METADATA,
     )  # fmt: skip
-    if deep and bits == 8:
-        notes.append("16 bits a channel were written as 8")
-    return notes
+    return ["16 bits a channel were written as 8"] if deep and bits == 8 else []
 
 
 def _behind(output: Output, size_hw: tuple[int, int]) -> Tensor:

@@ -38,8 +38,10 @@ MEMORY_BYTES = 1_500_000_000  # that one file may take beside what the program h
 CPU_SECONDS = 20  # for one file
 _FRAMES = 12  # that are read of one file
 
-_INTERESTING = (0, 1, 2, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x7FFFFFFF, 0x80000000)
-_INTERESTING += (0xFFFFFFFF, 10**6, 65500)
+_INTERESTING = (
+    *(0, 1, 2, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF),
+    *(0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 10**6, 65500),
+)
 
 
 @dataclass(frozen=True)
@@ -196,7 +198,7 @@ def work(kind: str, seed: int, first: int, last: int) -> None:
     logging.disable(logging.CRITICAL)
     seeds(kind)
     used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY_BYTES,) * 2)
+    resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY_BYTES, used + MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with tempfile.TemporaryDirectory() as folder:
         for number in range(first, last):

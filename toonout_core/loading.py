@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +17,7 @@ from torch import Tensor, nn
 from .errors import BadInput, CorruptWeights, DownloadFailed, UnknownModel
 from .host import Host
 from .models import Architecture, recognise
+from .remembering import LastMattes
 from .weight_files.downloading import download as fetch
 from .weight_files.downloading import refuse
 from .weight_files.feeding import NOTHING_STATED, Feeding, read_feeding
@@ -39,6 +42,7 @@ class LoadedNetwork:
     path: Path
     dtype: torch.dtype
     stated: Feeding = NOTHING_STATED  # by the file itself: wins over all that is usual
+    mattes: LastMattes = field(default_factory=LastMattes, compare=False, repr=False)
 
     @property
     def name(self) -> str:
@@ -112,6 +116,39 @@ def load_network(
     seconds = time.perf_counter() - started
     log.info("%s: %s, %s, loaded in %.1f s", loaded.name, architecture.id, dtype, seconds)
     return loaded
+
+
+_in_use: WeakKeyDictionary[LoadedNetwork, Hashable] = WeakKeyDictionary()
+_one_at_a_time = threading.RLock()
+
+
+def share_network(
+    name_or_path: str | Path,
+    host: Host,
+    *,
+    task: Task | None = "matting",
+    precision: Precision = "auto",
+    patch_order: PatchOrder | None = None,
+    download: bool = True,
+) -> LoadedNetwork:
+    """`load_network`, or the same network if it is in use: of one file, unchanged, as precise.
+
+    So whoever asks twice holds one copy in memory. For inference: nobody may change its weights.
+    """
+    with _one_at_a_time:
+        path, row = locate(name_or_path, host, task=task, download=download)
+        status = path.stat()
+        origin = (path.resolve(), status.st_size, status.st_mtime_ns, row, patch_order)
+        for loaded in [used for used, its_origin in _in_use.items() if its_origin == origin]:
+            if loaded.dtype == choose_dtype(precision, loaded.architecture, host):
+                _check_task(loaded.architecture.id, loaded.architecture.task, task)
+                return loaded
+        loaded = load_network(
+            name_or_path, host,
+            task=task, precision=precision, patch_order=patch_order, download=download,
+        )  # fmt: skip
+        _in_use[loaded] = origin
+        return loaded
 
 
 def locate(

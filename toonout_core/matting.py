@@ -13,7 +13,7 @@ from torch import Tensor
 from .errors import BadInput, ToonOutError
 from .host import Host, LocalHost
 from .imaging import Picture, PixelSource, read
-from .loading import LoadedNetwork, Precision, load_network
+from .loading import LoadedNetwork, Precision, share_network
 from .ops.compositing import over
 from .ops.foreground import estimate_foreground
 from .ops.resizing import fit as fit_to
@@ -49,14 +49,14 @@ def load_matting(
     Raises UnknownModel, CorruptWeights, DownloadFailed.
     """
     host = host if host is not None else LocalHost()
-    loaded = load_network(
+    loaded = share_network(
         name_or_path, host, precision=precision, patch_order=patch_order, download=download
     )
     return Matting(loaded, host, resolution=resolution)
 
 
 class Matting:
-    """Calls a network on pictures of any size; holds no picture between calls."""
+    """Calls a network on pictures of any size; the mattes asked for last are remembered."""
 
     def __init__(self, loaded: LoadedNetwork, host: Host, *, resolution: int | None = None) -> None:
         self.loaded = loaded
@@ -93,6 +93,13 @@ class Matting:
         if frames_per_step < 1:
             raise BadInput("frames_per_step must be at least 1", str(frames_per_step))
         size_hw = self.size_hw(resolution)
+        mattes = self.loaded.mattes
+        keys = mattes.keys(image, f"{size_hw} {fit}")
+        known = mattes.recall(keys) if keys else None
+        if known is not None:
+            with self.host.progress(len(image), label) as report:
+                report(len(image), preview=image[-1] * known[-1].to(image))
+            return known.to(image.device)
         frames, step, done = int(image.shape[0]), frames_per_step, 0
         alpha = image.new_empty((frames, 1, *image.shape[-2:]), dtype=torch.float32)
         with self.host.progress(frames, label) as report:
@@ -116,6 +123,8 @@ class Matting:
                         ) from error
                     step //= 2
                     log.info("out of device memory: %d frames per step", step)
+        if keys:
+            mattes.keep(keys, alpha)
         return alpha
 
     def _working_memory(self, size_hw: tuple[int, int], frames: int) -> int:

@@ -94,7 +94,7 @@ class Matting:
             raise BadInput("frames_per_step must be at least 1", str(frames_per_step))
         size_hw = self.size_hw(resolution)
         mattes = self.loaded.mattes
-        keys = mattes.keys(image, f"{size_hw} {fit}")
+        keys = mattes.keys(image, f"{size_hw} {fit} {self.loaded.stated}")
         known = mattes.recall(keys) if keys else None
         if known is not None:
             with self.host.progress(len(image), label) as report:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-import comfy.model_management as management
 import folder_paths
 from comfy_api.latest import io
 
@@ -68,13 +67,6 @@ def loading_widgets() -> list[Any]:
             tooltip="auto: fp16 where the device is good at it, fp32 elsewhere.",
         ),
     ]
-
-
-def sound_precision(precision: Precision) -> Precision:
-    """auto as ComfyUI sees the device: fp32 where it would not use fp16."""
-    if precision == "auto" and not management.should_use_fp16(management.get_torch_device()):
-        return "fp32"
-    return precision
 
 
 def no_model(name: str, folder: str) -> str:
@@ -173,7 +165,7 @@ class LoadMatting(io.ComfyNode):
         matting = load_matting(
             find_file(model) or model,
             host=host,
-            precision=sound_precision(precision),
+            precision=precision,
             resolution=resolution or None,
             patch_order=PATCH_ORDERS[patch_order],
             download=allow_download,

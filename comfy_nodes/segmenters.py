@@ -26,7 +26,6 @@ from .loading import (
     matting_files,
     model_names,
     no_model,
-    sound_precision,
     table_names,
 )
 from .types import CATEGORY, SegmenterModel, schema, widget
@@ -150,7 +149,7 @@ class LoadSegmenter(io.ComfyNode):
             model_file(detector) or detector,
             None if refiner == NO_REFINER else model_file(refiner) or refiner,
             host=host,
-            precision=sound_precision(precision),
+            precision=precision,
             download=allow_download,
         )
         return io.NodeOutput(LoadedSegmenter(pipeline, host))

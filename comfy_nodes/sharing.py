@@ -105,9 +105,10 @@ class InstanceMattes(io.ComfyNode):
         picture, frames = matched_frames(picture, frames)
         shared: list[Instances] = []
         host = ComfyHost()
-        with host.progress(max(sum(map(len, frames)), 1), "mattes"):  # counted in characters
+        with host.progress(len(frames), "mattes") as report:
             for frame, plane, found in zip(picture.split(1), alpha.split(1), frames, strict=True):
                 shared.append(share_matte(plane, found, frame, options, host=host))
+                report(1)
         return io.NodeOutput(*found_result(picture, tuple(shared)))
 
 
@@ -248,16 +249,20 @@ class FuseSegments(io.ComfyNode):
             )
         planes = None if segments is None else joined_masks([segments])
         fused: list[Instances] = []
-        for frame, found in zip(picture.split(1), frames, strict=True):
-            if not len(found):  # nobody to ask a slow network for
+        host = ComfyHost(INSTANCE_FOLDER)
+        with host.progress(len(frames), "fusing") as report:
+            for frame, found in zip(picture.split(1), frames, strict=True):
+                if len(found):  # else there is nobody to ask a slow network for
+                    of_frame = planes
+                    if of_frame is None:
+                        of_frame = _segments(frame, segment_anything, host)
+                    found = fuse(found, of_frame, options)
                 fused.append(found)
-                continue
-            of_frame = _segments(frame, segment_anything) if planes is None else planes
-            fused.append(fuse(found, of_frame, options))
+                report(1)
         return io.NodeOutput(*found_result(picture, tuple(fused)))
 
 
-def _segments(picture: Tensor, checkpoint: str) -> Tensor:
+def _segments(picture: Tensor, checkpoint: str, host: ComfyHost) -> Tensor:
     """M×H×W of Segment Anything."""
     path = folder_paths.get_full_path(SAM_FOLDER, checkpoint)
-    return segments_of(picture, path or checkpoint, ComfyHost(INSTANCE_FOLDER))
+    return segments_of(picture, path or checkpoint, host)

@@ -11,6 +11,7 @@ ROOT = Path(__file__).resolve().parents[1]
 CORE = ROOT / "toonout_core"
 
 PIPELINE = {"errors", "host", "imaging", "results", "weights", "loading", "ops"}
+PIPELINE |= {"portions", "inference"}
 APPLICATION = PIPELINE | {"matting", "instances", "output"}
 
 # part of the core -> the parts that it may import
@@ -28,6 +29,9 @@ MAY_IMPORT = {
     "weight_files": {"errors", "host", "weights", "models"},
     "loading": {"errors", "host", "weights", "models", "weight_files", "remembering"},
     "converting": {"errors", "host", "weights", "models", "weight_files", "loading"},
+    # a network at work
+    "portions": {"errors", "host"},
+    "inference": {"errors", "host", "loading", "portions"},
     # pipelines
     "matting": PIPELINE,
     "segmentation": PIPELINE | {"matting", "instances", "models", "weight_files"},
@@ -52,8 +56,10 @@ FOR_HOSTS = {
     "evaluation",
     "host",
     "imaging",
+    "matting",
     "ops",
     "output",
+    "portions",
     "weights",
 }
 # the WebUI also lists and fetches weight files

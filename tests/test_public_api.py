@@ -28,6 +28,7 @@ PUBLIC_NAMES = [
     "LocalHost",
     "Matte",
     "Matting",
+    "OutOfMemory",
     "Precision",
     "RegionSegmenter",
     "SegmentAnythingOptions",

@@ -19,6 +19,7 @@ from toonout_core.host import LocalHost
 from toonout_core.loading import LoadedNetwork, load_network
 from toonout_core.models import birefnet, isnet, rtmdet_ins, yolov8_seg
 from toonout_core.models.architecture import Architecture
+from toonout_core.models.norms import fold_norms_
 
 MINI = "toonout-mini"
 
@@ -134,12 +135,19 @@ def others(bench: Bench) -> Iterator[tuple[str, nn.Module, Tensor]]:
     )
 
 
+def precise(network: nn.Module, dtype: str) -> nn.Module:
+    """A copy that computes in `dtype`, as a loaded one does."""
+    copy = deepcopy(network)
+    if dtype != "fp32":
+        fold_norms_(copy)
+    return copy.to(DTYPES[dtype])
+
+
 def alpha(
     loaded: LoadedNetwork, image: Tensor, device: torch.device, dtype: str = "fp32"
 ) -> Tensor:
     """Of a copy of the network, through the pipeline, at the picture's own size."""
-    kind = DTYPES[dtype]
-    network = deepcopy(loaded.network).to(kind)
+    network, kind = precise(loaded.network, dtype), DTYPES[dtype]
     copy = LoadedNetwork(network, loaded.architecture, loaded.weights, loaded.path, kind)
     host = LocalHost(str(device), [], quiet=True)
     return Matting(copy, host).predict(image, resolution=image.shape[-1]).cpu()

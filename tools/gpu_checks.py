@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from copy import deepcopy
 from statistics import median
 from typing import Any
 
@@ -28,6 +27,7 @@ from tools.gpu_bench import (
     judged,
     matting_network,
     others,
+    precise,
     tensors,
 )
 from toonout_core import Matting, estimate_foreground
@@ -215,7 +215,7 @@ def memory(bench: Bench) -> Iterator[Figure]:
     for name in MATTING:
         loaded = matting_network(name, bench)
         for dtype in ("fp32", "fp16") if cuda else ("fp32",):
-            network = loaded.network.to(bench.device, DTYPES[dtype])
+            network = precise(loaded.network, dtype).to(bench.device)
             side = loaded.input_size_hw[0] if bench.full else 64
             seen = bench.picture(side=side).to(bench.device, DTYPES[dtype])
             told = side**2 * loaded.architecture.bytes_per_pixel * DTYPES[dtype].itemsize // 4
@@ -238,7 +238,7 @@ def speed(bench: Bench) -> Iterator[Figure]:
     for name in MATTING:
         loaded = matting_network(name, bench)
         for dtype in ("fp32", *HALVES):
-            network = deepcopy(loaded.network).to(bench.device, DTYPES[dtype])
+            network = precise(loaded.network, dtype).to(bench.device)
             seen = bench.picture(side=loaded.input_size_hw[0] if bench.full else 64)
             for frames in (1, 4):
                 batch = seen.repeat(frames, 1, 1, 1).to(bench.device, DTYPES[dtype])

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         Cancelled,
         CorruptWeights,
         DownloadFailed,
+        OutOfMemory,
         ToonOutError,
         UnknownModel,
     )
@@ -51,6 +52,7 @@ __all__ = [
     "LocalHost",
     "Matte",
     "Matting",
+    "OutOfMemory",
     "Precision",
     "RegionSegmenter",
     "SegmentAnythingOptions",
@@ -76,6 +78,7 @@ _HOMES = {
         "Cancelled",
         "CorruptWeights",
         "DownloadFailed",
+        "OutOfMemory",
         "ToonOutError",
         "UnknownModel",
     ),

@@ -5,6 +5,7 @@ ToonOutError
 ├── CorruptWeights   a weight file that is truncated, foreign, half-matching or altered
 ├── DownloadFailed   a file that could not be fetched, or must not be
 ├── BadInput         a picture, mask or parameter outside of what is accepted
+├── OutOfMemory      the device has too little memory, however little is done at a time
 └── Cancelled        the user pressed stop
 
 A message says three things: what must be, what was, what to do.
@@ -27,6 +28,10 @@ class CorruptWeights(ToonOutError):
 
 class DownloadFailed(ToonOutError):
     """A weight file that is not here and could not be fetched."""
+
+
+class OutOfMemory(ToonOutError):
+    """The device has too little memory for the least that can be done at a time."""
 
 
 class Cancelled(ToonOutError):

@@ -141,6 +141,11 @@ def to_comfy(image: Tensor) -> Tensor:
     return image.to(torch.float32).permute(0, 2, 3, 1).contiguous()
 
 
+def views_of_layers(rgba: Tensor) -> tuple[Tensor, Tensor]:
+    """IMAGE B×H×W×4 → its colours B×H×W×3 and its alpha B×H×W, which share its memory."""
+    return rgba[..., :3], rgba[..., 3]
+
+
 def mask_from_comfy(mask: Tensor) -> Tensor:
     """MASK H×W, B×H×W, B×1×H×W or B×H×W×1 of any float type → B×1×H×W float32 in [0, 1]."""
     if mask.ndim == 2:

@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 from weakref import WeakKeyDictionary
@@ -14,9 +14,11 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
-from .errors import BadInput, CorruptWeights, DownloadFailed, UnknownModel
+from .errors import BadInput, CorruptWeights, DownloadFailed, ToonOutError, UnknownModel
 from .host import Host
 from .models import Architecture, recognise
+from .models.architecture import StateDict
+from .models.norms import fold_norms_
 from .remembering import LastMattes
 from .weight_files.downloading import download as fetch
 from .weight_files.downloading import refuse
@@ -103,7 +105,7 @@ def load_network(
         _check_task(architecture.id, architecture.task, task)
         stated = stated_feeding(metadata, architecture)
         dtype = choose_dtype(precision, architecture, host)
-        network = architecture.load(cast_floats(state, dtype))
+        network = _load_as(dtype, architecture, state)
         if architecture.configure is not None and CONFIG_KEY in metadata:
             architecture.configure(network, metadata[CONFIG_KEY])
     except CorruptWeights as error:
@@ -221,20 +223,59 @@ def stated_feeding(metadata: Mapping[str, str], architecture: Architecture) -> F
     return stated
 
 
+def _load_as(dtype: torch.dtype, architecture: Architecture, state: StateDict) -> nn.Module:
+    """A network that computes in `dtype`."""
+    if dtype == torch.float32:
+        return architecture.load(cast_floats(state, dtype))
+    network = architecture.load(state)
+    fold_norms_(network)
+    return network.to(dtype)
+
+
+def in_fp32(loaded: LoadedNetwork) -> LoadedNetwork:
+    """The same network object with fp32 values, on the CPU.
+
+    They come from the file again, as half precision may have made infinities of some; if that is
+    gone, from what is loaded.
+    """
+    try:
+        state, _ = read_state(loaded.path)
+        fresh = _load_as(torch.float32, loaded.architecture, state)
+        loaded.network.load_state_dict(fresh.state_dict(), assign=True)
+    except (OSError, ToonOutError):
+        loaded.network.to(torch.float32)
+    return replace(loaded, dtype=torch.float32)
+
+
 def choose_dtype(precision: Precision, architecture: Architecture, host: Host) -> torch.dtype:
-    """What "auto" means: fp16 on cuda if the architecture is sound in it, else fp32."""
-    if precision == "auto":
-        with host.on_device(nn.Identity(), 0) as device:
-            return torch.float16 if device.type == "cuda" and architecture.half else torch.float32
-    if precision not in DTYPES:
+    """What "auto" means: half precision if the host has a sound and fast one for its device and
+    the architecture is sound in it, else fp32."""
+    if precision not in ("auto", *DTYPES):
         raise BadInput("precision must be auto, fp32, fp16 or bf16", repr(precision))
-    if precision != "fp32" and not architecture.half:
+    if precision not in ("auto", "fp32") and not architecture.half:
         raise BadInput(f"the precision of {architecture.id} must be fp32", precision)
+    with host.on_device(nn.Identity(), 0) as device:
+        if precision == "auto":
+            return (host.half(device) if architecture.half else None) or torch.float32
+    if precision == "fp16" and device.type == "cpu":
+        raise BadInput(
+            "precision must be auto or fp32 on a processor",
+            "fp16, which is about 7 times slower there",
+            "Or run on a GPU.",
+        )
     return DTYPES[precision]
 
 
-def cast_floats(state: dict[str, Tensor], dtype: torch.dtype) -> dict[str, Tensor]:
-    """Floating point tensors as `dtype`; integers as they are."""
+def cast_floats(state: StateDict, dtype: torch.dtype) -> dict[str, Tensor]:
+    """Floating point tensors as `dtype`, but for those with values beyond its range (variances
+    above 65504 in fp16); these and integers stay as they are."""
     return {
-        key: value.to(dtype) if value.is_floating_point() else value for key, value in state.items()
+        key: value.to(dtype) if value.is_floating_point() and _holds(dtype, value) else value
+        for key, value in state.items()
     }
+
+
+def _holds(dtype: torch.dtype, value: Tensor) -> bool:
+    if dtype != torch.float16 or value.dtype == dtype or not value.numel():
+        return True
+    return float(value.abs().amax()) <= torch.finfo(dtype).max

@@ -30,6 +30,7 @@ from ..toonout_core.output.instance_files import (
     finding,
 )
 from ..toonout_core.output.publishing import Part
+from ..toonout_core.portions import memory_for
 from . import hosts, keeping_alpha
 from .cutting import SUBJECT
 from .host import WebUIHost
@@ -136,7 +137,7 @@ def find(
     wanted = FindOptions(
         segment=SegmentOptions(min_score=min_score), limit=limit, foreground=colours
     )
-    with PIPELINES.keeping():
+    with PIPELINES.keeping(), memory_for(WebUIHost(), "this picture"):
         matting = PIPELINES.get(options)
         work = finding(_segmenter(detector, options), matting, wanted)
         return Found(picture, work(picture), detector)

@@ -95,6 +95,23 @@ def test_an_input_is_not_overwritten(cutout, girl):
     assert (girl.parent / "girl_2.png").is_file()
 
 
+def test_hidden_colours_of_a_background_do_not_show(cutout, tmp_path, girl):
+    """Red that is wholly transparent is white behind the character, as a viewer shows it."""
+    scene, plain = tmp_path / "bg.png", tmp_path / "white.png"
+    Image.new("RGBA", (40, 30), (255, 0, 0, 0)).save(scene)
+    assert cutout(girl, "-o", tmp_path / "a.png", "--background", scene).code == 0
+    assert cutout(girl, "-o", plain, "--background", "white").code == 0
+    assert np.array_equal(Image.open(tmp_path / "a.png"), Image.open(plain))
+
+
+def test_fp16_on_a_processor_is_refused(toonout, tmp_path, girl, model):
+    given = ("--model", model, "--device", "cpu", "--precision", "fp16")
+    shell = toonout("cutout", girl, "-o", tmp_path / "a.png", *given)
+    assert shell.code == 2
+    assert "about 7 times slower" in shell.stderr
+    assert not (tmp_path / "a.png").exists()
+
+
 def test_background_mask_and_no_foreground(cutout, tmp_path, girl):
     assert cutout(girl, "-o", tmp_path / "magenta.png", "--background", "#ff00ff").code == 0
     with Image.open(tmp_path / "magenta.png") as picture:

@@ -35,7 +35,7 @@ class FakeComfy:
         self.loaded: list[tuple[Any, int]] = []
         self.progress: list[tuple[int, int]] = []
         self.previews: list[Any] = []
-        self.emptied = 0
+        self.emptied = self.unloaded = 0
 
     def modules(self) -> dict[str, ModuleType]:
         """By the names under which the pack imports them."""
@@ -95,6 +95,9 @@ def _management(host: FakeComfy) -> ModuleType:
     def soft_empty_cache():
         host.emptied += 1
 
+    def unload_all_models():
+        host.unloaded += 1
+
     return _module(
         "comfy.model_management",
         OOM_EXCEPTION=torch.cuda.OutOfMemoryError,
@@ -104,6 +107,7 @@ def _management(host: FakeComfy) -> ModuleType:
         load_models_gpu=load_models_gpu,
         should_use_fp16=lambda device=None: False,
         soft_empty_cache=soft_empty_cache,
+        unload_all_models=unload_all_models,
         throw_exception_if_processing_interrupted=throw_exception_if_processing_interrupted,
     )
 

@@ -344,7 +344,7 @@ def test_one_picture_can_be_stopped_between_its_characters(run, host):
     instances = instances_of(run, LEFT, RIGHT)
     host.progress.clear()
     run("InstanceMattes", **given, instances=instances)
-    assert host.progress == [(1, 2), (2, 2)]
+    assert host.progress == [(0.5, 1), (1, 1), (1, 1)]  # each a part of the one frame
     host.progress.clear()
     host.interrupt_after = 1
     with pytest.raises(Interrupted):

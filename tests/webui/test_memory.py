@@ -13,7 +13,7 @@ import torch
 
 from tests.counting import count_work
 from tests.webui.fake_host import PostprocessedImage, part
-from tests.webui.pictures import QUICK, girl
+from tests.webui.pictures import QUICK, encoded, girl
 
 CUDA = torch.device("cuda")
 CORE = "toonout_extension.toonout_core"
@@ -86,8 +86,8 @@ def test_too_little_memory_is_another_try_on_the_cpu_and_told(host, monkeypatch)
         return matting
 
     def refusing(*arguments, **options):
-        error = pipelines.UnknownModel.__mro__[1]("needs more memory than there is")
-        raise error from torch.cuda.OutOfMemoryError("out of memory")
+        errors = sys.modules["toonout_extension.toonout_core.errors"]
+        raise errors.OutOfMemory("needs more memory than there is")
 
     monkeypatch.setattr(pipelines, "load_matting", loading)
     monkeypatch.setattr(hosts, "device", lambda: torch.device("cpu"))
@@ -166,6 +166,65 @@ def test_characters_of_one_model_load_once_and_run_once(host, monkeypatch, preci
     assert (work.loads, work.inferences) == (2, 2)
 
 
+OUT_OF_MEMORY = {
+    "cuda": torch.cuda.OutOfMemoryError("CUDA out of memory."),
+    "mps": RuntimeError("MPS backend out of memory"),
+    "cudnn": RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
+    "cpu": RuntimeError("[enforce fail at alloc_cpu.cpp:121] err == 0."),
+    "numpy": MemoryError("Unable to allocate 9 GiB"),
+}
+
+
+@pytest.mark.parametrize("step", ["predict", "adjust", "colours", "crop"])
+@pytest.mark.parametrize("error", OUT_OF_MEMORY.values(), ids=OUT_OF_MEMORY)
+def test_routes_answer_507_with_a_sentence_wherever_memory_ends(client, monkeypatch, step, error):
+    def fail(*arguments, **options):
+        raise error
+
+    core = "toonout_extension.toonout_core"
+    place, name = {
+        "predict": (sys.modules[f"{core}.matting"].Matting, "_alpha"),
+        "adjust": (sys.modules[f"{core}.matting"], "adjusted"),
+        "colours": (sys.modules[f"{core}.matting"], "estimate_foreground"),
+        "crop": (part("cutting"), "cropped"),
+    }[step]
+    monkeypatch.setattr(place, name, fail)
+    options = {"drop_specks_px": 1, "crop": True, **QUICK}
+    reply = client.post("/toonout/v1/cutout", json={"image": encoded(girl()), **options})
+    assert reply.status_code == 507
+    assert "memory" in reply.json()["detail"]
+
+
+def test_work_without_a_network_has_room_made_too(host, events):
+    with part("host").WebUIHost().workspace(100) as device:
+        events.append("work")
+    assert device == CUDA
+    assert events == ["free 100", "work", "collect"]
+    with part("host").WebUIHost(on_cpu=True).workspace(100) as device:
+        assert device.type == "cpu"
+    assert len(events) == 3
+
+
+@pytest.mark.parametrize(
+    ("flags", "allowed"),
+    [({}, True), ({"no_half": True}, False), ({"precision": "full"}, False)],
+)
+def test_half_precision_unless_the_host_was_told_otherwise(start, monkeypatch, flags, allowed):
+    with start(**flags):
+        monkeypatch.setattr(part("host"), "fast_half", lambda device: torch.float16)
+        assert part("host").WebUIHost().half(CUDA) is (torch.float16 if allowed else None)
+
+
+def test_half_precision_where_the_host_computes_in_it(host, monkeypatch):
+    """SD.Next has no flag for it: what it computes in tells."""
+    from modules import devices
+
+    monkeypatch.setattr(part("host"), "fast_half", lambda device: torch.float16)
+    for dtype, expected in ((torch.float32, None), (torch.float16, torch.float16)):
+        monkeypatch.setattr(devices, "dtype", dtype, raising=False)
+        assert part("host").WebUIHost().half(CUDA) is expected
+
+
 # ---------------------------------------------------------------- the hosts' own managers
 
 
@@ -182,6 +241,7 @@ def test_hosts_that_manage_memory_are_asked(host, monkeypatch, name, module):
     management = ModuleType(module)
     management.get_torch_device = lambda: CUDA
     management.free_memory = lambda size, device: asked.append((size, device))
+    management.should_use_fp16 = lambda device: device == torch.device("cuda:1")
     monkeypatch.setitem(sys.modules, module, management)
     monkeypatch.setattr("importlib.import_module", lambda wanted: sys.modules[wanted])
     hosts = part("hosts")
@@ -190,6 +250,7 @@ def test_hosts_that_manage_memory_are_asked(host, monkeypatch, name, module):
     hosts.free_memory(7, CUDA)
     hosts.free_memory(7, torch.device("cpu"))
     assert asked == [(7, CUDA)]
+    assert [hosts.allows_half(torch.device(name)) for name in ("cuda:0", "cuda:1")] == [False, True]
 
 
 def test_sdnext_tells_its_device_and_a_relative_folder(host, monkeypatch, tmp_path):

@@ -133,7 +133,7 @@ class CudaHost(FakeHost):
         ("auto", FakeHost, torch.float32),
         ("auto", CudaHost, torch.float16),
         ("fp32", CudaHost, torch.float32),
-        ("fp16", FakeHost, torch.float16),
+        ("fp16", CudaHost, torch.float16),
         ("bf16", FakeHost, torch.bfloat16),
     ],
 )

@@ -159,21 +159,23 @@ def _make_cut(arguments: argparse.Namespace) -> Cut:
 
     from ..matting import ForegroundOptions
     from ..ops.adjust import AdjustOptions, adjust
-    from ..output.cutouts import adjusting
 
     given = given_adjustments(arguments)
-    if given:
-        adjust(
-            torch.zeros(1, 1, 1, 1), AdjustOptions(**given)
-        )  # before any picture, if they are wrong
+    adjustments = AdjustOptions(**given) if given else None
+    if adjustments is not None:
+        adjust(torch.zeros(1, 1, 1, 1), adjustments)  # before any picture, if they are wrong
     matting = load_model(arguments)
     colours = ForegroundOptions() if arguments.foreground and not arguments.mask_only else None
 
     def cut(picture: Picture) -> Matte:
-        early = None if given else colours
-        return matting(picture, source_alpha=arguments.source_alpha, foreground=early)
+        return matting(
+            picture,
+            source_alpha=arguments.source_alpha,
+            adjust=adjustments,
+            foreground=colours,
+        )
 
-    return adjusting(cut, AdjustOptions(**given), colours) if given else cut
+    return cut
 
 
 def _output(arguments: argparse.Namespace, out: Path | None = None) -> Output:
@@ -197,10 +199,10 @@ def _output(arguments: argparse.Namespace, out: Path | None = None) -> Output:
 
 
 def _background(text: str) -> Any:
-    from ..imaging import read
     from ..ops.compositing import parse_colour
+    from ..segmentation.asking import seen
 
-    return read(text).image if Path(text).is_file() else parse_colour(text)
+    return seen(text) if Path(text).is_file() else parse_colour(text)
 
 
 def _settings(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -37,7 +37,7 @@ def add_device_options(group: Group) -> None:
     """Where networks run, and where their files come from."""
     group.add_argument(
         "--precision", choices=("auto", "fp32", "fp16", "bf16"), default="auto",
-        help="auto: fp16 on a GPU, else fp32",
+        help="auto: fp16 on a GPU that is good at it, else fp32",
     )  # fmt: skip
     group.add_argument(
         "--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default: %(default)s)"

@@ -15,7 +15,7 @@ from torch import Tensor
 from ..errors import Cancelled, ToonOutError
 from ..host import Step
 from ..imaging import from_levels, read, to_levels
-from ..ops.compositing import over
+from ..ops.compositing import on_white
 from ..ops.eight_bit import resize_eight_bit
 from ..output.publishing import partial_file, publish
 from ..output.writing import encode
@@ -132,9 +132,7 @@ def _run(
 def read_seen(path: Path) -> Tensor:
     """A picture 1×3×H×W, white where it is transparent."""
     picture = read(path)
-    if picture.alpha is None:
-        return picture.image
-    return over(picture.image, picture.alpha, torch.ones_like(picture.image))
+    return on_white(picture.image, picture.alpha)
 
 
 def predict_timed(predict: Predict, image: Tensor, device: torch.device) -> tuple[Tensor, float]:

@@ -8,14 +8,11 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
-import torch
 from torch import Tensor
 
 from ..errors import BadInput
 from ..imaging import Picture
-from ..matting import ForegroundOptions
-from ..ops.adjust import AdjustOptions, adjust
-from ..ops.foreground import estimate_foreground
+from ..matting import require_numbers
 from ..ops.placing import BackgroundFit, fit_background
 from ..results import Matte
 from .publishing import Part, numbered, partial_file, publish, publish_numbered
@@ -114,11 +111,8 @@ def _behind(output: Output, size_hw: tuple[int, int]) -> Tensor:
 
 
 def observations(matte: Matte) -> list[str]:
-    """What a person should look at. Raises BadInput if the network answered with no number."""
-    if not bool(torch.isfinite(matte.alpha).all()):
-        raise BadInput(
-            "alpha must be a number everywhere", "NaN or infinity", "Use --precision fp32."
-        )
+    """What a person should look at. Raises BadInput if alpha is no number somewhere."""
+    require_numbers(matte.alpha, "the model")
     notes: list[str] = []
     flat = matte.image.flatten(2)
     if bool((flat.amax(-1) == flat.amin(-1)).all()):
@@ -126,25 +120,6 @@ def observations(matte: Matte) -> list[str]:
     if float(matte.alpha.max()) < 0.5:
         notes.append("no character was found: alpha stays below 0.5")
     return notes
-
-
-def adjusting(cut: Cut, options: AdjustOptions, colours: ForegroundOptions | None) -> Cut:
-    """`cut`, then adjust its alpha, then estimate colours for what it has become.
-
-    `cut` itself should estimate none.
-    """
-
-    def adjusted(picture: Picture) -> Matte:
-        matte = cut(picture)
-        alpha = adjust(matte.alpha, options)
-        if colours is None:
-            return Matte(matte.image, alpha)
-        foreground = estimate_foreground(
-            matte.image, alpha, colours.radius_px, colours.refine_radius_px
-        )
-        return Matte(matte.image, alpha, foreground)
-
-    return adjusted
 
 
 def cut_picture(

@@ -121,8 +121,8 @@ class LoadMatting(Node):
                     advanced=True,
                     tooltip=(
                         "Only for BiRefNet files: the order in which the network was trained to "
-                        "see picture patches, which the file does not tell. auto knows published "
-                        "files and takes new for others. A wrong order spoils mattes silently."
+                        "see picture patches. auto takes what the file states, then what is known "
+                        "of published files, else new. A wrong order spoils mattes silently."
                     ),
                 ),
                 widget(

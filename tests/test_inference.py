@@ -114,10 +114,10 @@ def test_a_network_without_numbers_in_half_precision_runs_in_fp32_from_then_on(
     path = write(overflowing(), tmp_path / "over.safetensors")
     full = load_matting(path, host=FakeHost([tmp_path]), precision="fp32", resolution=64)
     half = load_matting(path, host=HalfHost([tmp_path]), precision="fp16", resolution=64)
-    expected = full.predict(image.expand(3, -1, -1, -1))
-    assert 0.1 < float(expected.mean()) < 0.9
-    for _ in range(2):
-        assert torch.equal(half.predict(image.expand(3, -1, -1, -1)), expected)
+    for shown in (image, image.flip(-1)):
+        expected = full.predict(shown.expand(3, -1, -1, -1))
+        assert 0.1 < float(expected.mean()) < 0.9
+        assert torch.equal(half.predict(shown.expand(3, -1, -1, -1)), expected)
     assert half.loaded.dtype == torch.float32
     assert caplog.text.count("over gave no numbers in float16: it runs in fp32 now") == 1
     wanted = full.loaded.network.state_dict()
@@ -128,10 +128,22 @@ def test_more_memory_is_asked_for_in_fp32(tmp_path, image):
     path = write(overflowing(), tmp_path / "over.safetensors")
     fake = HalfHost([tmp_path])
     half = load_matting(path, host=fake, precision="fp16", resolution=64)
-    for _ in range(2):
-        half.predict(image)
+    for shown in (image, image.flip(-1)):
+        half.predict(shown)
     before, after = fake.visits
     assert after == 2 * before
+
+
+def test_who_shares_such_a_network_goes_on_in_fp32_too(tmp_path, image):
+    path = write(overflowing(), tmp_path / "over.safetensors")
+    hosts = [HalfHost([tmp_path]) for _ in range(2)]
+    first, second = (
+        load_matting(path, host=host, precision="fp16", resolution=64) for host in hosts
+    )
+    assert first.loaded is second.loaded
+    expected = first.predict(image)
+    assert torch.equal(second.predict(image.flip(-1)).flip(-1), expected)
+    assert second.loaded.dtype == torch.float32
 
 
 def test_a_file_that_is_gone_by_then_is_no_reason_to_fail(tmp_path, image):

@@ -19,6 +19,7 @@ MAY_IMPORT = {
     "errors": set(),
     "weights": set(),
     "host": {"errors"},
+    "remembering": set(),
     "imaging": {"errors"},
     "models": {"errors", "ops"},
     "ops": {"errors", "imaging"},
@@ -26,7 +27,7 @@ MAY_IMPORT = {
     "instances": {"errors", "imaging", "ops"},
     # from a name to a network
     "weight_files": {"errors", "host", "weights", "models"},
-    "loading": {"errors", "host", "weights", "models", "weight_files"},
+    "loading": {"errors", "host", "weights", "models", "weight_files", "remembering"},
     "converting": {"errors", "host", "weights", "models", "weight_files", "loading"},
     # a network at work
     "portions": {"errors", "host"},

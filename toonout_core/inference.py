@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Hashable, Iterator
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from typing import Any, TypeVar
 
 import torch
@@ -68,6 +68,9 @@ class Inference:
         If a network answers with NaN or infinity in half precision, it is asked again in fp32, and
         stays there.
         """
+        of_network = next((value.dtype for value in self.loaded.network.parameters()), None)
+        if of_network == torch.float32:  # perhaps since another one, who shares it, met NaN
+            self.loaded = replace(self.loaded, dtype=of_network)
         if self.loaded.dtype == torch.float32:
             return question(self.loaded.network, torch.float32)
         sound: list[bool] = []

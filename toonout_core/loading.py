@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
-from dataclasses import dataclass, replace
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -16,8 +19,10 @@ from .host import Host
 from .models import Architecture, recognise
 from .models.architecture import StateDict
 from .models.norms import fold_norms_
+from .remembering import LastMattes
 from .weight_files.downloading import download as fetch
 from .weight_files.downloading import refuse
+from .weight_files.feeding import NOTHING_STATED, Feeding, read_feeding
 from .weight_files.fingerprints import Fingerprints
 from .weight_files.locating import WEIGHTS_KEY, find_file, find_path, identify
 from .weight_files.reading import CONFIG_KEY, read_state
@@ -38,6 +43,8 @@ class LoadedNetwork:
     weights: Weights | None  # None: a file that the table does not know
     path: Path
     dtype: torch.dtype
+    stated: Feeding = NOTHING_STATED  # by the file itself: wins over all that is usual
+    mattes: LastMattes = field(default_factory=LastMattes, compare=False, repr=False)
 
     @property
     def name(self) -> str:
@@ -45,20 +52,20 @@ class LoadedNetwork:
 
     @property
     def input_size_hw(self) -> tuple[int, int]:
-        return self.weights.input_size_hw if self.weights else self.architecture.input_size_hw
+        return self.stated.size or (self.weights or self.architecture).input_size_hw
 
     @property
     def mean(self) -> tuple[float, float, float]:
-        return self.weights.mean if self.weights else self.architecture.mean
+        return self.stated.mean or (self.weights or self.architecture).mean
 
     @property
     def std(self) -> tuple[float, float, float]:
-        return self.weights.std if self.weights else self.architecture.std
+        return self.stated.std or (self.weights or self.architecture).std
 
     @property
     def fit(self) -> Fit:
         """How the network was trained to see pictures that are no squares."""
-        return self.weights.fit if self.weights else self.architecture.fit
+        return self.stated.fit or (self.weights or self.architecture).fit
 
     @property
     def fill(self) -> float | None:
@@ -81,8 +88,8 @@ def load_network(
 ) -> LoadedNetwork:
     """The network of a name in the table, of a file in the host's folders, or of any file.
 
-    `task` None: any. `patch_order` overrides the table's. `download=False` forbids any use of the
-    network.
+    `task` None: any. `patch_order` overrides the file's and the table's. `download=False` forbids
+    any use of the internet.
     `verify` computes the file's sha256 again and compares it with what is known.
     Raises UnknownModel, CorruptWeights, DownloadFailed.
     """
@@ -96,6 +103,7 @@ def load_network(
         architecture = recognise(state)
         _check_row(row, architecture)
         _check_task(architecture.id, architecture.task, task)
+        stated = stated_feeding(metadata, architecture)
         dtype = choose_dtype(precision, architecture, host)
         network = _load_as(dtype, architecture, state)
         if architecture.configure is not None and CONFIG_KEY in metadata:
@@ -103,12 +111,46 @@ def load_network(
     except CorruptWeights as error:
         raise CorruptWeights(f"{path}: {error}") from error
     if architecture.patch_order is not None:
-        order = patch_order or (row.patch_order if row else architecture.patch_order)
+        usual = row.patch_order if row else architecture.patch_order
+        order = patch_order or stated.patch_order or usual
         setattr(network, "patch_order", order)  # noqa: B010
-    loaded = LoadedNetwork(network, architecture, row, path, dtype)
+    loaded = LoadedNetwork(network, architecture, row, path, dtype, stated)
     seconds = time.perf_counter() - started
     log.info("%s: %s, %s, loaded in %.1f s", loaded.name, architecture.id, dtype, seconds)
     return loaded
+
+
+_in_use: WeakKeyDictionary[LoadedNetwork, Hashable] = WeakKeyDictionary()
+_one_at_a_time = threading.RLock()
+
+
+def share_network(
+    name_or_path: str | Path,
+    host: Host,
+    *,
+    task: Task | None = "matting",
+    precision: Precision = "auto",
+    patch_order: PatchOrder | None = None,
+    download: bool = True,
+) -> LoadedNetwork:
+    """`load_network`, or the same network if it is in use: of one file, unchanged, as precise.
+
+    So whoever asks twice holds one copy in memory. For inference: nobody may change its weights.
+    """
+    with _one_at_a_time:
+        path, row = locate(name_or_path, host, task=task, download=download)
+        status = path.stat()
+        origin = (path.resolve(), status.st_size, status.st_mtime_ns, row, patch_order)
+        for loaded in [used for used, its_origin in _in_use.items() if its_origin == origin]:
+            if loaded.dtype == choose_dtype(precision, loaded.architecture, host):
+                _check_task(loaded.architecture.id, loaded.architecture.task, task)
+                return loaded
+        loaded = load_network(
+            name_or_path, host,
+            task=task, precision=precision, patch_order=patch_order, download=download,
+        )  # fmt: skip
+        _in_use[loaded] = origin
+        return loaded
 
 
 def locate(
@@ -166,6 +208,19 @@ def _check_row(row: Weights | None, architecture: Architecture) -> None:
         raise CorruptWeights(
             f"The weights must be {row.architecture}, as {row.name} is, but are {architecture.id}."
         )
+
+
+def stated_feeding(metadata: Mapping[str, str], architecture: Architecture) -> Feeding:
+    """What a file of this kind states. CorruptWeights for what makes no sense."""
+    try:
+        stated = read_feeding(metadata)
+        stated.check(architecture)
+    except BadInput as error:
+        raise CorruptWeights(
+            f"what the file states of itself is wrong: {error} Correct it with "
+            "'toonout weights convert'."
+        ) from error
+    return stated
 
 
 def _load_as(dtype: torch.dtype, architecture: Architecture, state: StateDict) -> nn.Module:

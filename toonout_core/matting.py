@@ -14,7 +14,7 @@ from .errors import BadInput
 from .host import Host, LocalHost, Step, reporting
 from .imaging import Picture, PixelSource, read
 from .inference import Inference
-from .loading import LoadedNetwork, Precision, load_network
+from .loading import LoadedNetwork, Precision, share_network
 from .ops.adjust import AdjustOptions
 from .ops.adjust import adjust as adjusted
 from .ops.checking import unit_planes
@@ -56,7 +56,7 @@ def load_matting(
     Raises UnknownModel, CorruptWeights, DownloadFailed.
     """
     host = host if host is not None else LocalHost()
-    loaded = load_network(
+    loaded = share_network(
         name_or_path, host, precision=precision, patch_order=patch_order, download=download
     )
     return Matting(loaded, host, resolution=resolution)
@@ -149,7 +149,7 @@ class MattingFlow(ABC):
 
 
 class Matting(MattingFlow):
-    """Calls a network on pictures of any size; holds no picture between calls."""
+    """Calls a network on pictures of any size; the mattes asked for last are remembered."""
 
     def __init__(self, loaded: LoadedNetwork, host: Host, *, resolution: int | None = None) -> None:
         self.inference = Inference(loaded, host)
@@ -186,6 +186,13 @@ class Matting(MattingFlow):
         if frames_per_step < 1:
             raise BadInput("frames_per_step must be at least 1", str(frames_per_step))
         size_hw = self.size_hw(resolution)
+        mattes = self.loaded.mattes
+        keys = mattes.keys(image, f"{size_hw} {fit} {self.loaded.stated}")
+        known = mattes.recall(keys) if keys else None
+        if known is not None:
+            with reporting(self.host, len(image), label, report) as step:
+                step(len(image), preview=image[-1] * known[-1].to(image))
+            return known.to(image.device)
         bytes_per_frame = size_hw[0] * size_hw[1] * self.loaded.architecture.bytes_per_pixel
         alpha = image.new_empty((len(image), 1, *image.shape[-2:]), dtype=torch.float32)
 
@@ -199,6 +206,8 @@ class Matting(MattingFlow):
                 len(image), frames_per_step, work, lambda count: count * bytes_per_frame,
                 of=size_hw, advice="Lower the resolution or run on the CPU.",
             )  # fmt: skip
+        if keys:
+            mattes.keep(keys, alpha)
         return alpha
 
     @torch.inference_mode()

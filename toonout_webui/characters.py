@@ -35,13 +35,13 @@ from . import hosts, keeping_alpha
 from .cutting import SUBJECT
 from .host import WebUIHost
 from .options import CutoutOptions
-from .pipelines import PIPELINES, fetch
+from .pipelines import PIPELINES, fetch, precision_of
 
 DEFAULT_DETECTOR = "toonout-mini"
 REFINER = "anime-refiner"  # what the core puts behind a detector
 
 _lock = threading.RLock()
-_kept: dict[str, Any] = {}
+_kept: dict[tuple[str, str], Any] = {}  # one: the detector that was used last
 
 
 def detector_names() -> list[str]:
@@ -139,7 +139,7 @@ def find(
     )
     with PIPELINES.keeping(), memory_for(WebUIHost(), "this picture"):
         matting = PIPELINES.get(options)
-        work = finding(_segmenter(detector, options.allow_download), matting, wanted)
+        work = finding(_segmenter(detector, options), matting, wanted)
         return Found(picture, work(picture), detector)
 
 
@@ -149,17 +149,22 @@ def forget() -> None:
         _kept.clear()
 
 
-def _segmenter(detector: str, download: bool) -> Any:
+def _segmenter(detector: str, options: CutoutOptions) -> Any:
+    """Shares its network with the model of the edges, if that is the same."""
     row = next(row for row in WEIGHTS if row.name == detector)
+    precision = precision_of(options)
+    key = (detector, precision)
     with _lock:
-        if detector not in _kept:
+        if key not in _kept:
             _kept.clear()
             host = WebUIHost()
             for name in (detector, REFINER) if row.task == "instances" else (detector,):
-                fetch(name, host, download)
+                fetch(name, host, options.allow_download)
             with hosts.building_networks():
-                _kept[detector] = load_segmenter(detector, host=host, download=False)
-        return _kept[detector]
+                _kept[key] = load_segmenter(
+                    detector, host=host, precision=precision, download=False
+                )
+        return _kept[key]
 
 
 PIPELINES.also_forget(forget)

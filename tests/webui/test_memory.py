@@ -11,10 +11,12 @@ from types import ModuleType, SimpleNamespace
 import pytest
 import torch
 
+from tests.counting import count_work
 from tests.webui.fake_host import PostprocessedImage, part
 from tests.webui.pictures import QUICK, encoded, girl
 
 CUDA = torch.device("cuda")
+CORE = "toonout_extension.toonout_core"
 
 
 class Model:
@@ -105,12 +107,63 @@ def test_the_device_is_told_once(host, capsys):
 def test_nothing_holds_a_model_that_was_unloaded(host):
     host.script.ToonOutExtras().process(PostprocessedImage(girl()), enable=True, **QUICK)
     pipelines = part("pipelines").PIPELINES
-    (matting,) = pipelines._kept.values()
+    matting = pipelines.get(part("options").CutoutOptions())
     network = weakref.ref(matting.loaded.network)
     del matting
     pipelines.unload()
     gc.collect()
     assert network() is None
+
+
+def wish(**values):
+    return part("options").CutoutOptions.of(values)
+
+
+def test_two_copies_of_a_model_never_push_each_other_out(host, monkeypatch):
+    """Each picture that has no room on the device is tried there first, then on the processor."""
+    host.opts.data["toonout_precision"] = "bf16"
+    pipelines, work = part("pipelines").PIPELINES, count_work(monkeypatch, CORE)
+    copies = {pipelines.get(wish(), on_cpu=on_cpu) for on_cpu in (False, True) * 3}
+    assert len(copies) == work.loads == 2
+    assert pipelines.names() == ["toonout-mini"]
+    assert pipelines.unload() == ["toonout-mini"]
+    assert not pipelines.names()
+
+
+def test_on_the_processor_alone_both_are_one(host, monkeypatch):
+    pipelines, work = part("pipelines").PIPELINES, count_work(monkeypatch, CORE)
+    first, second = (pipelines.get(wish(), on_cpu=on_cpu) for on_cpu in (False, True))
+    assert first.loaded is second.loaded
+    assert work.loads == 1
+
+
+def test_a_model_in_another_precision_takes_the_place_of_the_first(host):
+    pipelines = part("pipelines").PIPELINES
+    first = weakref.ref(pipelines.get(wish()))
+    assert pipelines.get(wish(precision="bf16")).loaded.dtype == torch.bfloat16
+    gc.collect()
+    assert first() is None
+    assert pipelines.names() == ["toonout-mini"]
+
+
+def test_a_model_that_cannot_be_loaded_leaves_nothing(host):
+    pipelines = part("pipelines")
+    with pytest.raises(pipelines.UnknownModel):
+        pipelines.PIPELINES.get(wish(model="gone.safetensors"))
+    assert not pipelines.PIPELINES.names()
+
+
+@pytest.mark.parametrize("precision", ["auto", "bf16"])
+def test_characters_of_one_model_load_once_and_run_once(host, monkeypatch, precision):
+    host.opts.data["toonout_precision"] = precision
+    work, characters = count_work(monkeypatch, CORE), part("characters")
+    for _ in range(2):
+        found = characters.find(girl(), "toonout-mini", wish())
+        assert len(found) == 1
+    assert (work.loads, work.inferences) == (1, 1)
+    part("pipelines").PIPELINES.unload()
+    characters.find(girl(), "toonout-mini", wish())
+    assert (work.loads, work.inferences) == (2, 2)
 
 
 OUT_OF_MEMORY = {

@@ -377,9 +377,9 @@ def test_characters_become_files_under_their_numbers(host, page, monkeypatch, tm
 
     asked = []
 
-    def counted(detector, download):
+    def counted(detector, options):
         asked.append(detector)
-        return halves(detector, download)
+        return halves(detector, options)
 
     monkeypatch.setattr(part("characters"), "_segmenter", counted)
     host.opts.data["outdir_samples"] = str(tmp_path)

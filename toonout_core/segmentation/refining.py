@@ -15,7 +15,7 @@ from ..host import Host
 from ..imaging import reverse_colours
 from ..inference import Inference
 from ..instances import Instances
-from ..loading import LoadedNetwork, Precision, load_network
+from ..loading import LoadedNetwork, Precision, share_network
 from ..matting import Matting
 from ..ops.eight_bit import resize_eight_bit
 from ..ops.regions import expand_box
@@ -100,7 +100,7 @@ def load_refiner(
     """An IS-Net that sharpens masks or a matting model that they are cut to; None for "none"."""
     if name_or_path is None or name_or_path == "none":
         return None
-    loaded = load_network(name_or_path, host, task=None, precision=precision, download=download)
+    loaded = share_network(name_or_path, host, task=None, precision=precision, download=download)
     if loaded.architecture.task == "refine":
         return Refiner(loaded, host)
     if loaded.architecture.task == "matting":

@@ -16,7 +16,7 @@ from ..host import Host, LocalHost
 from ..imaging import Picture, PixelSource, to_levels
 from ..inference import Inference
 from ..instances import Instances
-from ..loading import LoadedNetwork, Precision, load_network
+from ..loading import LoadedNetwork, Precision, share_network
 from ..matting import Matting
 from ..ops.letterbox import boxes_to_picture, letterbox
 from ..ops.resizing import Fitted
@@ -59,7 +59,7 @@ def load_segmenter(
     host = host if host is not None else LocalHost()
     row = find_row(str(detector))
     task = None if row is None or row.task == "matting" else "instances"
-    loaded = load_network(detector, host, task=task, precision=precision, download=download)
+    loaded = share_network(detector, host, task=task, precision=precision, download=download)
     matting = loaded.architecture.task == "matting"
     if not matting and loaded.architecture.task != "instances":
         raise UnknownModel(

@@ -19,7 +19,7 @@ from toonout_core.errors import BadInput, Cancelled, CorruptWeights, ToonOutErro
 from toonout_core.imaging import Picture, read, to_array
 from toonout_core.output.batch import Batch
 from toonout_core.output.cutouts import Output
-from toonout_core.output.destination import Destination, frame_name
+from toonout_core.output.destination import Destination
 from toonout_core.output.manifest import Manifest
 from toonout_core.output.naming import find_sources
 from toonout_core.output.report import Report
@@ -296,7 +296,7 @@ def test_a_full_disk_ends_the_run(tmp_path: Path) -> None:
     def full(_: Picture) -> Matte:
         raise OSError(28, "No space left on device")
 
-    with pytest.raises(ToonOutError, match="room left"):
+    with pytest.raises(ToonOutError, match="is full"):
         Run(small(tmp_path / "in", "a.png", "b.png"), tmp_path / "out", cut=full)
 
 
@@ -353,7 +353,3 @@ def test_abandoned_files_go_after_a_day(tmp_path: Path) -> None:
     Run(root, out)
     assert not old.exists()
     assert fresh.exists()
-
-
-def test_frame_names() -> None:
-    assert frame_name(Path("x/run.png"), 12) == Path("x/run_0012.png")

@@ -146,9 +146,10 @@ def _to_folder(arguments: argparse.Namespace, out: Path) -> int:
     from ..output.batch import Batch
 
     output = _output(arguments)
-    destination, found = open_folder(arguments, out, _settings(arguments))
-    batch = Batch(destination, lambda: _make_cut(arguments), output, shrink_to=shrink_to(arguments))
-    return finish(arguments, batch, found, label="cutout")
+    pixels = shrink_to(arguments)
+    with open_folder(arguments, out, _settings(arguments)) as (destination, found):
+        batch = Batch(destination, lambda: _make_cut(arguments), output, shrink_to=pixels)
+        return finish(arguments, batch, found, label="cutout")
 
 
 # ---------------------------------------------------------------- from options to parts

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from ..errors import BadInput, DownloadFailed, UnknownModel
 from .fields import Verbs
-from .folder_run import file_state, finish, note, open_folder, shrink_to, write_json
+from .folder_run import file_state, finish, note, open_folder, shrink_to
 from .options import add_device_options, add_file_options, add_shrink_option, open_host
 
 if TYPE_CHECKING:
@@ -164,17 +164,17 @@ def run(arguments: argparse.Namespace) -> int:
     from ..output.instance_files import InstanceFiles
 
     files = InstanceFiles(arguments.save, arguments.crop, arguments.metadata)
-    destination, found = open_folder(arguments, Path(arguments.out), _settings(arguments))
     pixels = shrink_to(arguments)
-    batch: Batch[Characters] = Batch(
-        destination, lambda: _make_find(arguments, files), files, shrink_to=pixels
-    )
+    with open_folder(arguments, Path(arguments.out), _settings(arguments)) as (destination, found):
+        batch: Batch[Characters] = Batch(
+            destination, lambda: _make_find(arguments, files), files, shrink_to=pixels
+        )
 
-    def write_coco(report: Report) -> None:
-        if "coco" in arguments.save:
-            _write_coco(arguments, destination, report)
+        def write_coco(report: Report) -> None:
+            if "coco" in arguments.save:
+                _write_coco(arguments, destination, report)
 
-    return finish(arguments, batch, found, label="instances", summarise=write_coco)
+        return finish(arguments, batch, found, label="instances", summarise=write_coco)
 
 
 def _make_find(arguments: argparse.Namespace, files: InstanceFiles) -> Any:
@@ -251,6 +251,7 @@ def _settings(arguments: argparse.Namespace) -> dict[str, Any]:
 def _write_coco(arguments: argparse.Namespace, destination: Destination, report: Report) -> None:
     """Annotations of this run's pictures; with --resume also of others that the file had."""
     from ..output.coco import dataset
+    from ..output.publishing import write_text
 
     path = destination.out / COCO_NAME
     pictures = _annotated(destination, report)
@@ -260,7 +261,7 @@ def _write_coco(arguments: argparse.Namespace, destination: Destination, report:
         pictures += [kept for kept in earlier if kept[0] not in named]
     overwrite = arguments.on_exists == "overwrite" or earlier is not None
     document = dataset(pictures, description=DESCRIPTION)
-    written = write_json(document, path, overwrite=overwrite, indent=None)
+    written = write_text(path, json.dumps(document) + "\n", overwrite=overwrite)
     count = sum(len(annotations) for _, _, annotations in pictures)
     note(arguments, f"{written}: pictures: {len(pictures)}, characters: {count}")
 

@@ -152,7 +152,7 @@ def test_tiff_and_jpeg_are_as_they_were(tmp_path):
 # ---------------------------------------------------------------- names and sentences
 
 
-@pytest.mark.parametrize("name", ["a" * 255, "猫" * 85, "a" * 251 + "猫"])
+@pytest.mark.parametrize("name", ["a" * 255, "猫" * 85, "a" * 251 + "猫"], ids=range(3))
 def test_long_names_are_shortened_to_what_a_file_system_takes(tmp_path, name):
     short = {named(tmp_path / name, ending).name for ending in (".png", "_2.png", "_2_0001.png")}
     short.add(named(tmp_path / (name[:-1] + "b"), ".png").name)

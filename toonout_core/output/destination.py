@@ -204,9 +204,9 @@ def sentence_of(error: BaseException) -> str:
     if isinstance(error, MemoryError):
         return "The picture needs more memory than there is. Make it smaller first."
     if isinstance(error, OSError) and error.strerror:
-        # a partial file's name means nothing to anybody
-        names = [error.filename2, error.filename]
-        name = next((n for n in names if n and PARTIAL_SUFFIX not in str(n)), None)
+        name = error.filename2 or error.filename
+        if name and PARTIAL_SUFFIX in str(name):  # a name that means nothing to anybody
+            name = Path(name).parent
         return f"{error.strerror}: {name}." if name else f"{error.strerror}."
     return str(error) or type(error).__name__
 

@@ -18,7 +18,7 @@ from ..toonout_core.imaging import Picture, read
 from ..toonout_core.ops.compositing import parse_colour
 from ..toonout_core.output.batch import Batch
 from ..toonout_core.output.cutouts import Output
-from ..toonout_core.output.destination import Destination
+from ..toonout_core.output.destination import Destination, sentence_of
 from ..toonout_core.output.manifest import Manifest, claim
 from ..toonout_core.output.naming import Found, Source, find_sources
 from ..toonout_core.output.publishing import Part
@@ -109,8 +109,8 @@ def work(
             )  # fmt: skip
             batch = Batch(destination, lambda: lambda picture: matte_of(picture, options), output)
             yield from progress(batch, sources)
-    except ToonOutError as error:
-        yield previews.sentence(str(error), "bad")
+    except (ToonOutError, OSError) as error:
+        yield previews.sentence(sentence_of(error), "bad")
 
 
 def progress(batch: Batch[Matte], found: Found) -> Iterator[str]:

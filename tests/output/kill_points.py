@@ -9,6 +9,7 @@ is what a run makes that nobody disturbs. Prints how many points there are, and 
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
@@ -64,6 +65,7 @@ def shorten(root: Path, out: Path) -> None:
 # what is there before, and the options of the run that is killed
 SCENARIOS: dict[str, tuple[Callable[[Path, Path], None], Sequence[str]]] = {
     "first": (first, ("--resume",)),
+    "no hard links": (first, ("--resume",)),
     "other settings": (redo, ("--resume", "--mask-only")),
     "fewer frames": (shorten, ("--resume", "--mask-only")),
     "overwrite": (shorten, ("--overwrite", "--mask-only")),
@@ -121,8 +123,14 @@ def state(out: Path) -> dict[str, str]:
     }
 
 
+def refuse_link(source: object, target: object) -> None:
+    raise OSError(errno.EPERM, os.strerror(errno.EPERM), source, None, target)
+
+
 def run(folder: Path, scenario: str, every: int) -> int:
     prepare, options = SCENARIOS[scenario]
+    if scenario == "no hard links":  # as on exFAT
+        os.link = refuse_link
     root, before, out = folder / "in", folder / "before", folder / "out"
 
     def lay_out() -> None:

@@ -34,7 +34,9 @@ def test_at_every_fifth_point(tmp_path, scenario, files):
 
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="a run is forked for each point")
-@pytest.mark.parametrize("scenario", ["first", "other settings", "fewer frames", "overwrite"])
+@pytest.mark.parametrize(
+    "scenario", ["first", "no hard links", "other settings", "fewer frames", "overwrite"]
+)
 def test_at_every_point(tmp_path, scenario):
     points, _ = killed(tmp_path, scenario, 1)
     assert points >= 25

@@ -41,7 +41,8 @@ names:
   The frames of an animation become girl_0001.png, girl_0002.png, ...
   Nothing is overwritten unless you say so: girl_2.png is next.
 
-exit codes: 0 all done, 1 some pictures failed, 2 nothing could be done, 130 interrupted
+exit codes: 0 all done, 1 some pictures failed, 2 nothing could be done, 130 interrupted,
+  143 ended by SIGTERM
 """
 
 

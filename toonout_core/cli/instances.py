@@ -53,7 +53,8 @@ results:
   its category is "character". Folders under a folder appear again under OUT. Nothing is overwritten
   unless you say so: girl_2.instance00.mask.png is next.
 
-exit codes: 0 all done, 1 some pictures failed, 2 nothing could be done, 130 interrupted
+exit codes: 0 all done, 1 some pictures failed, 2 nothing could be done, 130 interrupted,
+  143 ended by SIGTERM
 """
 
 
@@ -275,12 +276,23 @@ def _annotated(destination: Destination, report: Report) -> list[Annotated]:
         if result.status == "skipped" and destination.manifest is not None:
             record = destination.manifest.last(result.source)
             details = record.details if record is not None else ()
-        for frame, own in enumerate(details, 1):
+        for frame, own in enumerate(filter(_is_annotated, details), 1):
             name = (places[result.source] / result.source.name).as_posix()
             name += f"#{frame}" if len(details) > 1 else ""
             height, width = own["size_hw"]
             pictures.append((name, (height, width), own["annotations"]))
     return pictures
+
+
+def _is_annotated(details: dict[str, Any]) -> bool:
+    """Whether they are what `InstanceFiles.details` tells: a manifest may hold anything."""
+    size, annotations = details.get("size_hw"), details.get("annotations")
+    return (
+        isinstance(size, list)
+        and [type(side) for side in size] == [int, int]
+        and isinstance(annotations, list)
+        and all(isinstance(annotation, dict) for annotation in annotations)
+    )
 
 
 def _earlier(path: Path) -> list[Annotated] | None:

@@ -33,7 +33,8 @@ without a screen or a figure, and frames that are nearly the same as the one bef
 and listed in OUT/keyed.json. girl.png becomes girl.png, clip.mp4 becomes clip_0001.png and so on.
 Sources that are done already are not done again.
 
-exit codes: 0 all done, 1 some sources gave nothing, 2 nothing could be done, 130 interrupted
+exit codes: 0 all done, 1 some sources gave nothing, 2 nothing could be done, 130 interrupted,
+  143 ended by SIGTERM
 """
 
 

@@ -48,7 +48,8 @@ fetched (those of Preview nodes if there is no Save node) and called like the pi
 girl.png, with several files girl_0001.png, girl_0002.png, with several nodes girl_9.png, ...
 Ctrl-C takes what is left out of the queue; other people's prompts stay.
 
-exit codes: 0 all done, 1 some pictures failed, 2 nothing could be done, 130 interrupted
+exit codes: 0 all done, 1 some pictures failed, 2 nothing could be done, 130 interrupted,
+  143 ended by SIGTERM
 """
 
 _PATIENCE_S = 30.0  # for a connection

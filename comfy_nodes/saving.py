@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,8 @@ from comfy_api.latest import io, ui
 from torch import Tensor
 
 from ..toonout_core.imaging import Metadata, from_comfy, mask_from_comfy
-from ..toonout_core.output.writing import Format, encode, numbered, partial_file, publish_numbered
+from ..toonout_core.output.publishing import numbered, partial_file, publish_numbered
+from ..toonout_core.output.writing import Format, encode, write_checked
 from .batches import check_size, matched
 from .host import ComfyHost
 from .places import check_prefix
@@ -113,16 +115,18 @@ class SaveCutout(Node):
         with ComfyHost().progress(len(top), "saving") as report:
             for i in range(len(top)):
                 with partial_file(place.folder) as partial:
-                    with partial.open("xb") as stream:
-                        encode(
-                            stream,
-                            top[i : i + 1],
-                            None if alpha is None else alpha[i : i + 1],
+                    write_checked(
+                        partial,
+                        functools.partial(
+                            encode,
+                            image=top[i : i + 1],
+                            alpha=None if alpha is None else alpha[i : i + 1],
                             format=kind,
                             bits=bits,
                             metadata=metadata,
                             quality=None if quality == 100 else quality,
-                        )
+                        ),
+                    )
                     path = publish_numbered([partial], place.names(i))[0]
                 results.append(ui.SavedResult(path.name, place.subfolder, io.FolderType.output))
                 report(1)

@@ -20,13 +20,14 @@ MAY_IMPORT = {
     "weights": set(),
     "host": {"errors"},
     "remembering": set(),
+    "locking": set(),
     "imaging": {"errors"},
     "models": {"errors", "ops"},
     "ops": {"errors", "imaging"},
     "results": {"errors", "imaging", "ops"},
     "instances": {"errors", "imaging", "ops"},
     # from a name to a network
-    "weight_files": {"errors", "host", "weights", "models"},
+    "weight_files": {"errors", "host", "locking", "weights", "models"},
     "loading": {"errors", "host", "weights", "models", "weight_files", "remembering"},
     "converting": {"errors", "host", "weights", "models", "weight_files", "loading"},
     # a network at work
@@ -37,7 +38,7 @@ MAY_IMPORT = {
     "segmentation": PIPELINE | {"matting", "instances", "models", "weight_files"},
     "characters": {"errors", "imaging", "instances", "ops", "segmentation"},
     # pictures to files
-    "output": PIPELINE | {"matting", "instances", "segmentation", "characters"},
+    "output": PIPELINE | {"locking", "matting", "instances", "segmentation", "characters"},
     # what one does with the pipelines
     "synthesis": APPLICATION,
     "evaluation": APPLICATION | {"segmentation", "synthesis"},

@@ -6,6 +6,7 @@ ToonOutError
 ├── DownloadFailed   a file that could not be fetched, or must not be
 ├── BadInput         a picture, mask or parameter outside of what is accepted
 ├── OutOfMemory      the device has too little memory, however little is done at a time
+├── CannotWrite      a folder that takes no more files: full, read-only, in use
 └── Cancelled        the user pressed stop
 
 A message says three things: what must be, what was, what to do.
@@ -32,6 +33,10 @@ class DownloadFailed(ToonOutError):
 
 class OutOfMemory(ToonOutError):
     """The device has too little memory for the least that can be done at a time."""
+
+
+class CannotWrite(ToonOutError):
+    """A folder that takes no more files; no further picture can be written there either."""
 
 
 class Cancelled(ToonOutError):

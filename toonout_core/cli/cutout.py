@@ -41,7 +41,8 @@ names:
   The frames of an animation become girl_0001.png, girl_0002.png, ...
   Nothing is overwritten unless you say so: girl_2.png is next.
 
-exit codes: 0 all done, 1 some pictures failed, 2 nothing could be done, 130 interrupted
+exit codes: 0 all done, 1 some pictures failed, 2 nothing could be done, 130 interrupted,
+  143 ended by SIGTERM
 """
 
 
@@ -146,9 +147,10 @@ def _to_folder(arguments: argparse.Namespace, out: Path) -> int:
     from ..output.batch import Batch
 
     output = _output(arguments)
-    destination, found = open_folder(arguments, out, _settings(arguments))
-    batch = Batch(destination, lambda: _make_cut(arguments), output, shrink_to=shrink_to(arguments))
-    return finish(arguments, batch, found, label="cutout")
+    pixels = shrink_to(arguments)
+    with open_folder(arguments, out, _settings(arguments)) as (destination, found):
+        batch = Batch(destination, lambda: _make_cut(arguments), output, shrink_to=pixels)
+        return finish(arguments, batch, found, label="cutout")
 
 
 # ---------------------------------------------------------------- from options to parts

@@ -134,7 +134,8 @@ def add_file_options(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     group.add_argument(
         "--resume", action="store_true",
-        help="leave out what OUT/.toonout.jsonl holds as done with the same settings",
+        help="leave out what OUT/.toonout.jsonl holds as done with the same settings, and replace "
+        "results of other settings, unless somebody has changed them",
     )  # fmt: skip
     group.add_argument("--report", metavar="FILE", help="write what became of each picture as JSON")
     group.add_argument("-q", "--quiet", action="store_true", help="say nothing but errors")

@@ -15,8 +15,8 @@ from ..imaging import Metadata, Picture
 from ..matting import require_numbers
 from ..ops.placing import BackgroundFit, fit_background
 from ..results import Matte
-from .publishing import Part, numbered, partial_file, publish, publish_numbered
-from .writing import FORMATS, NO_METADATA, Format, encode
+from .publishing import Part, partial_file, publish_as
+from .writing import FORMATS, NO_METADATA, Format, encode, write_checked
 
 Cut = Callable[[Picture], Matte]
 
@@ -138,9 +138,6 @@ def cut_picture(
 ) -> tuple[Path, list[str]]:
     """One picture that is no file into one file: its path, and what is worth knowing."""
     with partial_file(path.parent) as partial:
-        with partial.open("xb") as stream:
-            notes = encode_matte(stream, cut(picture), picture, output)
-        if overwrite:
-            publish(partial, path, overwrite=True)
-            return path, notes
-        return publish_numbered([partial], lambda number: [numbered(path, number)])[0], notes
+        matte = cut(picture)
+        notes = write_checked(partial, lambda stream: encode_matte(stream, matte, picture, output))
+        return publish_as(partial, path, overwrite=overwrite), notes

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import struct
+import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal
@@ -15,8 +17,8 @@ from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
 from ..errors import BadInput
-from ..imaging import Array, Metadata, to_array, to_pil
-from .publishing import numbered, partial_file, publish, publish_numbered
+from ..imaging import Array, Metadata, open_picture, to_array, to_pil
+from .publishing import Part, Told, named, partial_file, publish_as, publish_numbered, write_whole
 
 Format = Literal["png", "webp", "jpg", "tiff"]
 
@@ -217,6 +219,43 @@ def _filtered_rows(rows: Array, channels: int, block: int = 64) -> Iterator[byte
 # ---------------------------------------------------------------- files
 
 
+def write_checked(path: Path, encode: Callable[[IO[bytes]], Told]) -> Told:
+    """Make the file `path` by `encode`, and see that it is all there and opens.
+
+    Raises OSError or BadInput if not.
+    """
+    told = write_whole(path, encode)
+    check_picture(path)
+    return told
+
+
+def check_picture(path: Path) -> None:
+    """Raises BadInput unless what was written opens, with the right checksums if it has any."""
+    with path.open("rb") as stream:
+        picture = open_picture(stream, name="what was written", pixel_limit=sys.maxsize)
+        try:
+            picture.verify()
+        except (OSError, SyntaxError, ValueError) as error:
+            raise BadInput("what was written must open again", str(error)) from error
+
+
+def publish_parts(parts: Sequence[Part], folder: Path, name: str) -> tuple[list[Path], list[str]]:
+    """Write pictures that belong together as `name` or `name_2` and on, each with its suffix:
+    their paths, and what is worth knowing. All are there at the end, or none."""
+    notes: list[str] = []
+    with ExitStack() as stack:
+        partials: list[Path] = []
+        for part in parts:
+            partials.append(stack.enter_context(partial_file(folder)))
+            notes += write_checked(partials[-1], part.encode)
+
+        def names(number: int) -> list[Path]:
+            counted = "" if number == 1 else f"_{number}"
+            return [named(folder / name, f"{counted}{part.suffix}") for part in parts]
+
+        return publish_numbered(partials, names), notes
+
+
 def write(
     path: Path | str,
     image: Tensor,
@@ -238,9 +277,10 @@ def write(
         endings = ", ".join(suffix for kind in FORMATS.values() for suffix in kind.suffixes)
         raise BadInput(f"a picture's name must end in {endings}", repr(path.suffix))
     with partial_file(path.parent) as partial:
-        with partial.open("xb") as stream:
-            encode(stream, image, alpha, format=kind, bits=bits, metadata=metadata, quality=quality)
-        if overwrite:
-            publish(partial, path, overwrite=True)
-            return path
-        return publish_numbered([partial], lambda number: [numbered(path, number)])[0]
+        write_checked(
+            partial,
+            lambda stream: encode(
+                stream, image, alpha, format=kind, bits=bits, metadata=metadata, quality=quality
+            ),
+        )
+        return publish_as(partial, path, overwrite=overwrite)

@@ -12,11 +12,11 @@ from typing import TypeVar
 
 from ..errors import CorruptWeights, DownloadFailed, plain
 from ..host import Host, Step
+from ..locking import locked
 from ..weights import Weights
 from .fingerprints import STATE_FOLDER, Fingerprints
 from .hub import NoEnd, Offer, Sink, TooMuch, ask, fetch, quiet_client
 from .locating import find_file, fits_size, source_of, weight_files
-from .locking import locked
 
 log = logging.getLogger("toonout")
 

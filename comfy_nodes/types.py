@@ -43,16 +43,17 @@ class Node(io.ComfyNode):
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         own = cls.__dict__.get("execute")
-        if isinstance(own, classmethod):  # not in the copies that ComfyUI makes to run them
+        # ComfyUI runs copies of the class, which have it already and cannot be changed
+        if isinstance(own, classmethod) and not hasattr(own.__func__, "__wrapped__"):
             cls.execute = classmethod(_looking_first(own.__func__))  # pyright: ignore
 
 
 def _looking_first(work: Callable[..., Any]) -> Callable[..., Any]:
-    signature = inspect.signature(work)
+    names = list(inspect.signature(work).parameters)[1:]
 
     @wraps(work)
     def execute(cls: type[Node], *values: Any, **named: Any) -> Any:
-        for name, value in signature.bind(cls, *values, **named).arguments.items():
+        for name, value in [*zip(names, values, strict=False), *named.items()]:
             for tensor in value if isinstance(value, list) else [value]:
                 if isinstance(tensor, Tensor):
                     check_frames(name, tensor, takes_empty=cls.takes_empty)

@@ -11,7 +11,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import fields
 from typing import Any
 
-import torch
 from fastapi import APIRouter, FastAPI, HTTPException, Request
 from fastapi.concurrency import run_in_threadpool
 
@@ -26,6 +25,7 @@ from ..toonout_core import (
     __version__,
 )
 from ..toonout_core.errors import plain
+from ..toonout_core.host import is_out_of_memory
 from ..toonout_core.weight_files.locating import find_file
 from . import characters, hosts
 from .admission import LimitedRoute, dependencies
@@ -110,11 +110,7 @@ def _status(error: Exception) -> int:
         return 422
     if isinstance(error, DownloadFailed | CorruptWeights | Cancelled):
         return 503
-    return 507 if isinstance(error, ToonOutError) or _is_out_of_memory(error) else 422
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    return isinstance(error, MemoryError | torch.cuda.OutOfMemoryError)
+    return 507 if isinstance(error, ToonOutError) or is_out_of_memory(error) else 422
 
 
 def _sentence(error: Exception, status: int) -> str:

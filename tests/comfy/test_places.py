@@ -201,6 +201,20 @@ def test_no_node_takes_a_picture_that_is_none(nodes, kind):
     assert asked >= 25
 
 
+def test_the_copies_that_comfyui_runs_look_too(nodes):
+    """They have all that is in the class, and refuse every change to it."""
+
+    class Locked(type):
+        def __setattr__(cls, name, value):
+            raise AttributeError(name)
+
+    node = nodes["ToonOut_AdjustMatte"]
+    content = {k: v for k, v in vars(node).items() if k not in ("__dict__", "__weakref__")}
+    copy = Locked(f"{node.__name__}Clone", node.__bases__, content)
+    with pytest.raises(error_class(nodes), match="mask must hold numbers"):
+        copy.execute(broken("NaN")[..., 0], 0.0, 1.0, 1.0, 0.0, 0.0, 0, 0)
+
+
 def test_no_frames_give_no_frames(nodes):
     for tensor in matte(nodes, Threshold(), squares(1, (8, 8))[:0]):
         assert len(tensor) == 0

@@ -162,10 +162,19 @@ def test_the_room_of_a_machine(host, monkeypatch):
     assert part("memory").room(torch.device("cpu")) is None
 
 
-@pytest.mark.parametrize("error", [MemoryError(), "torch"], ids=["of Python", "of torch"])
+NO_MEMORY = {
+    "Python": MemoryError(),
+    "CUDA": torch.cuda.OutOfMemoryError("CUDA out of memory"),
+    "CPU": RuntimeError("[enforce fail at alloc_cpu.cpp:117] err == 0"),
+    "cuDNN": RuntimeError("CUDNN_STATUS_ALLOC_FAILED"),
+    "MPS": RuntimeError("MPS backend out of memory"),
+}
+
+
+@pytest.mark.parametrize("error", NO_MEMORY.values(), ids=NO_MEMORY)
 def test_too_little_memory_is_507(client, monkeypatch, error):
     def full(*_):
-        raise torch.cuda.OutOfMemoryError("CUDA out of memory") if error == "torch" else error
+        raise error
 
     monkeypatch.setattr(part("routes"), "cut", full)
     reply = client.post(CUTOUT, json={"image": encoded(girl()), **QUICK})

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+import toonout_core
 from tests import flow_case
 from tests.comfy.fake_comfy import PACK, FakeComfy, load_pack
 from tests.comfy.luma import write_luma_model
@@ -107,6 +109,22 @@ def test_cutting_a_cutout_again_gives_it_back(matting):
     assert np.abs(levels[0][..., 3] - levels[1][..., 3]).max() <= 1
     assert np.abs(levels[0] - levels[1])[visible].max() <= 2
     assert levels[1][16, 48, 3] == 125
+
+
+def test_the_soft_edges_of_a_drawing_stay_when_its_cutout_is_cut_out():
+    """With the embedded model: its mean soft alpha was halved by every turn once."""
+    example = Path(toonout_core.__file__).with_name("assets") / "example.webp"
+    mini = load_matting(host=LocalHost("cpu", quiet=True), resolution=256)
+    first = mini(example, foreground=None)
+    soft = (first.alpha > 0.02) & (first.alpha < 0.98)
+    assert int(soft.sum()) > 5000
+    cutout = first.cutout()
+    for _ in range(2):
+        again = mini(cutout, foreground=None)
+        cutout = again.cutout()
+        assert float(again.alpha[soft].mean()) == pytest.approx(
+            float(first.alpha[soft].mean()), abs=0.01
+        )
 
 
 def test_own_alpha_is_ignored_if_one_says_so(matting):

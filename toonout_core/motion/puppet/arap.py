@@ -55,7 +55,7 @@ class Deformer:
             np.add.at(right, self.one, force)
             np.subtract.at(right, self.two, force)
             points = self._solve(right)
-        return self._untangled(np.stack((points.real, points.imag), 1))
+        return self._untangled(_plane(points))
 
     def _untangled(self, points: Array) -> Array:
         """Triangles that turned over, at the inside of a sharp bend, are opened: their points move
@@ -92,7 +92,7 @@ class Deformer:
         return np.where(size > 0, sums / np.maximum(size, 1e-30), 1)
 
     def _solve(self, right: Array) -> Array:
-        both = torch.from_numpy(np.stack((right.real, right.imag), 1))
+        both = torch.from_numpy(_plane(right))
         solved = torch.cholesky_solve(both, self.factor).numpy()
         return solved[:, 0] + 1j * solved[:, 1]
 
@@ -106,3 +106,8 @@ def areas(points: Array, triangles: Array) -> Array:
 
 def _complex(points: Array) -> Array:
     return points[:, 0] + 1j * points[:, 1]
+
+
+def _plane(numbers: Array) -> Array:
+    """V complex numbers → V×2."""
+    return np.stack((np.real(numbers), np.imag(numbers)), 1)

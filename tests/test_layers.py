@@ -40,6 +40,8 @@ MAY_IMPORT = {
     # pictures to files
     "output": PIPELINE | {"locking", "matting", "instances", "segmentation", "characters"},
     # what one does with the pipelines
+    "motion": {"errors", "host", "imaging", "instances", "layers", "ops", "results"},
+    "layers": {"errors", "imaging", "instances", "ops", "output"},
     "synthesis": APPLICATION,
     "evaluation": APPLICATION | {"segmentation", "synthesis"},
     "training": APPLICATION

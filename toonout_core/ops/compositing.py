@@ -55,6 +55,21 @@ def unpremultiply(image: Tensor, alpha: Tensor) -> Tensor:
     return torch.where(visible, straight, torch.zeros_like(straight))
 
 
+def stacked(parts: Tensor) -> Tensor:
+    """Parts of one alpha, N×1×H×W, the farthest first → alphas for laying them over one another.
+
+    Laid over one another with their own parts, two that share a soft edge would let the background
+    through. a'ᵢ = aᵢ / (1 − Σ of the parts in front of it) shows just aᵢ of each, Σ a in all.
+    """
+    result = torch.empty_like(parts)
+    rest = torch.ones_like(parts[:1])
+    for i in range(len(parts) - 1, -1, -1):
+        part = torch.minimum(parts[i : i + 1], rest)
+        result[i : i + 1] = torch.where(rest > 0, part / rest.clamp_min(1e-6), part)
+        rest = rest - part
+    return result.clamp(0, 1)
+
+
 def checkerboard(
     size_hw: tuple[int, int], cell_px: int = 16, light: float = 0.8, dark: float = 0.6
 ) -> Tensor:

@@ -1,0 +1,219 @@
+"""Joints of a character: from a pose that was estimated, or guessed from the matte's shape."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor
+
+from ...errors import BadInput
+
+Array = npt.NDArray[Any]
+
+# OpenPose's first 14 of 18 points, in its order; eyes and ears move with the head
+JOINTS = (
+    "nose", "neck",
+    "right shoulder", "right elbow", "right wrist",
+    "left shoulder", "left elbow", "left wrist",
+    "right hip", "right knee", "right ankle",
+    "left hip", "left knee", "left ankle",
+)  # fmt: skip
+
+# joint -> the one that it hangs on, parents first; "hip", the middle of both hips, is the root
+PARENTS = {
+    "neck": "hip", "nose": "neck",
+    "right shoulder": "neck", "right elbow": "right shoulder", "right wrist": "right elbow",
+    "left shoulder": "neck", "left elbow": "left shoulder", "left wrist": "left elbow",
+    "right hip": "hip", "right knee": "right hip", "right ankle": "right knee",
+    "left hip": "hip", "left knee": "left hip", "left ankle": "left knee",
+}  # fmt: skip
+
+# Parts of the body, the farthest first, and the joints whose bones they hold: an arm may cross what
+# was drawn before it.
+PARTS: dict[str, tuple[str, ...]] = {
+    "right leg": ("right knee", "right ankle"),
+    "left leg": ("left knee", "left ankle"),
+    "body": ("neck", "nose", "right shoulder", "left shoulder", "right hip", "left hip"),
+    "right arm": ("right elbow", "right wrist"),
+    "left arm": ("left elbow", "left wrist"),
+}
+
+# where a limb hangs on the body
+SOCKETS = {
+    "right leg": "right hip",
+    "left leg": "left hip",
+    "right arm": "right shoulder",
+    "left arm": "left shoulder",
+}
+
+_SURE = 0.25  # score from which on a point of a pose is taken
+
+
+@dataclass(frozen=True, eq=False)
+class Rig:
+    """`points`: name → (x, y) in px, "hip" among them. `guessed`: made from the matte's shape."""
+
+    points: Mapping[str, tuple[float, float]]
+    guessed: bool = False
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Joints that are there, parents before children."""
+        return ("hip", *(name for name in PARENTS if name in self.points))
+
+    def parent(self, name: str) -> str:
+        """The nearest joint above that is there."""
+        above = PARENTS[name]
+        while above != "hip" and above not in self.points:
+            above = PARENTS[above]
+        return above
+
+    def array(self) -> Array:
+        """J×2 in the order of `names`."""
+        return np.array([self.points[name] for name in self.names], np.float64)
+
+
+def rig_from_pose(frame: Mapping[str, Any], size_hw: tuple[int, int], person: int = 0) -> Rig:
+    """One frame of POSE_KEYPOINT (OpenPose's JSON) → joints in px of a picture of `size_hw`.
+
+    Raises BadInput where there is no such person, or one without hips or neck.
+    """
+    people = frame.get("people") if isinstance(frame, Mapping) else None
+    if not isinstance(people, Sequence) or not 0 <= person < len(people):
+        raise BadInput(
+            f"a pose must have a person {person}",
+            f"{len(people) if isinstance(people, Sequence) else 'no list of'} people",
+        )
+    scale_x, scale_y = _scale(frame, size_hw)
+    values = people[person].get("pose_keypoints_2d") or []
+    points: dict[str, tuple[float, float]] = {}
+    for index, name in enumerate(JOINTS):
+        triple = values[3 * index : 3 * index + 3]
+        if len(triple) == 3 and all(np.isfinite(triple)) and triple[2] >= _SURE:
+            points[name] = (float(triple[0]) * scale_x, float(triple[1]) * scale_y)
+    return Rig(_with_root(points))
+
+
+def _scale(frame: Mapping[str, Any], size_hw: tuple[int, int]) -> tuple[float, float]:
+    """From the pose's canvas to the picture."""
+    width, height = frame.get("canvas_width"), frame.get("canvas_height")
+    if not width or not height:
+        return 1.0, 1.0
+    return size_hw[1] / float(width), size_hw[0] / float(height)
+
+
+def _with_root(points: dict[str, tuple[float, float]]) -> dict[str, tuple[float, float]]:
+    hips = [points[name] for name in ("right hip", "left hip") if name in points]
+    if not hips or "neck" not in points:
+        raise BadInput(
+            "a pose must show the neck and a hip",
+            f"only {', '.join(points) or 'nothing'}",
+            "Leave the pose away: joints are then guessed from the character's shape.",
+        )
+    middle = np.mean(hips, 0)
+    return {"hip": (float(middle[0]), float(middle[1])), **points}
+
+
+# shares of a standing figure's height, from the top
+_NECK, _SHOULDER, _ELBOW, _HIP, _KNEE = 0.24, 0.28, 0.40, 0.54, 0.76
+
+
+def rig_from_matte(alpha: Tensor) -> Rig:
+    """1×1×H×W → joints of a standing figure, a guess from widths at usual heights.
+
+    Hands are the outermost points between shoulders and hips, feet the lowest ones on either side.
+    """
+    solid = (alpha[0, 0] > 0.5).cpu().numpy()
+    rows = np.flatnonzero(solid.any(1))
+    if not len(rows):
+        raise BadInput("a puppet must have a matte that shows something", "an empty one")
+    top, height = float(rows[0]), float(rows[-1] - rows[0])
+
+    def middle(share: float) -> tuple[float, float, float]:
+        """Centre, y and half the width of the figure at a height."""
+        row = int(top + share * height)
+        columns = np.flatnonzero(solid[row])
+        if not len(columns):
+            columns = np.flatnonzero(solid.any(0))
+        return float(columns.mean()), float(row), max(float(np.ptp(columns)) / 2, 1.0)
+
+    neck_x, neck_y, _ = middle(_NECK)
+    hip_x, hip_y, hip_w = middle(_HIP)
+    points = {"neck": (neck_x, neck_y), "nose": (middle(_NECK / 2)[0], top + _NECK / 2 * height)}
+    band = solid[int(top + _SHOULDER * height) : int(top + 0.62 * height)]
+    reach = np.flatnonzero(band.any(0))
+    # a figure's right is on the picture's left
+    for side, sign, column in (("right", -1, reach[0]), ("left", 1, reach[-1])):
+        hand_y = top + _SHOULDER * height + float(np.flatnonzero(band[:, column]).mean())
+        shoulder = (neck_x + sign * 0.09 * height, top + _SHOULDER * height)
+        points[f"{side} shoulder"] = shoulder
+        points[f"{side} wrist"] = (float(column) - sign * 0.02 * height, hand_y)
+        points[f"{side} elbow"] = tuple(np.mean((shoulder, points[f"{side} wrist"]), 0).tolist())
+        hip = (hip_x + sign * min(0.06 * height, hip_w / 2), hip_y)
+        half = solid[:, : int(hip_x)] if sign < 0 else solid[:, int(hip_x) :]
+        foot = _lowest(half, 0 if sign < 0 else int(hip_x), hip[0], top + height)
+        points[f"{side} hip"], points[f"{side} ankle"] = hip, foot
+        points[f"{side} knee"] = tuple(np.mean((hip, foot), 0).tolist())
+    return Rig(_with_root(points), guessed=True)
+
+
+def _lowest(half: Array, offset: int, otherwise_x: float, bottom: float) -> tuple[float, float]:
+    """The middle of what a half of the figure stands on."""
+    rows = np.flatnonzero(half.any(1))
+    if not len(rows):
+        return otherwise_x, bottom
+    columns = np.flatnonzero(half[int(rows[-1] - 0.03 * len(half)) : rows[-1] + 1].any(0))
+    return float(columns.mean()) + offset, float(rows[-1])
+
+
+def driven(rig: Rig, sequence: Sequence[Rig]) -> list[Array]:
+    """Targets J×2 for each frame: bones keep the rig's lengths and take the sequence's directions.
+
+    A bone that a frame does not show keeps its direction of before. The hip moves as the
+    sequence's hip does, in proportion to the height of both bodies.
+    """
+    names = rig.names
+    first = sequence[0]
+    ratio = _torso(rig) / max(_torso(first), 1e-6)
+    ways = {name: _way(rig, name) for name in names[1:]}
+    result: list[Array] = []
+    for frame in sequence:
+        root = np.array(rig.points["hip"])
+        root += ratio * (np.array(frame.points["hip"]) - np.array(first.points["hip"]))
+        placed = {"hip": root}
+        for name in names[1:]:
+            parent = rig.parent(name)
+            length = np.linalg.norm(_way(rig, name))
+            if name in frame.points and parent in frame.points and name in first.points:
+                ways[name] = _turned(rig, first, frame, name, parent)
+            size = max(float(np.linalg.norm(ways[name])), 1e-9)
+            placed[name] = placed[parent] + ways[name] * (length / size)
+        result.append(np.array([placed[name] for name in names]))
+    return result
+
+
+def _torso(rig: Rig) -> float:
+    return float(np.linalg.norm(_way(rig, "neck")))
+
+
+def _way(rig: Rig, name: str) -> Array:
+    return np.array(rig.points[name]) - np.array(rig.points[rig.parent(name)])
+
+
+def _turned(rig: Rig, first: Rig, frame: Rig, name: str, parent: str) -> Array:
+    """The rig's bone, turned by as much as the sequence's has turned since its first frame."""
+
+    def bone(of: Rig) -> complex:
+        way = np.array(of.points[name]) - np.array(of.points[parent])
+        return complex(way[0], way[1])
+
+    start, now, own = bone(first), bone(frame), _way(rig, name)
+    if abs(start) < 1e-6 or abs(now) < 1e-6:
+        return own
+    turn = now / start
+    moved = complex(own[0], own[1]) * turn / abs(turn)
+    return np.array((moved.real, moved.imag))

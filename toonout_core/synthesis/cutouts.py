@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -17,6 +17,8 @@ from ..imaging import read, to_array
 from ..output.naming import IMAGE_SUFFIXES
 
 Array = npt.NDArray[Any]
+
+_PROP = "item"  # category of what figures may hold
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,7 @@ class Art:
 
     figures: tuple[FigureFile, ...]
     backgrounds: tuple[Path, ...]
+    props: tuple[FigureFile, ...] = ()  # things that are no figures, but may be held by one
 
     def weights(self) -> Array:
         """Sampling probability of each figure, see `style_weights`."""
@@ -70,6 +73,10 @@ class Art:
     def cutout(self, index: int, longest_px: int) -> Cutout:
         """One figure."""
         return _kept_figure(self.figures[index], longest_px)
+
+    def prop(self, index: int, longest_px: int) -> Cutout:
+        """One thing that a figure may hold."""
+        return _kept_figure(self.props[index], longest_px)
 
     def background(self, index: int, longest_px: int) -> Array:
         """H×W×3 uint8."""
@@ -87,30 +94,34 @@ def style_weights(styles: Sequence[str]) -> Array:
 
 def find_art(root: Path, split: str, leave_out: Collection[str] = ()) -> Art:
     """List one split; `ATTRIBUTION.csv` (file, split, cut_sides, style, category) is used where
-    it is. `leave_out`: categories. Raises BadInput where there is no figure."""
+    it is. `leave_out`: categories that are no figures; items among them are props.
+
+    Raises BadInput where there is no figure.
+    """
     rows = _attribution(root)
-    figures = [
-        path
+    everything = [
+        _figure_file(path, rows.get(path.relative_to(root).as_posix(), {}))
         for path in _pictures(root / "fg" / split)
-        if rows.get(path.relative_to(root).as_posix(), {}).get("category") not in leave_out
     ]
+    figures = [one for one in everything if one.category not in leave_out]
     if not figures:
         raise BadInput(
             f"{root / 'fg' / split} must hold RGBA pictures", "none", "See docs/training.md."
         )
-    known = [rows.get(path.relative_to(root).as_posix(), {}) for path in figures]
     own = root / "bg" / split
     return Art(
-        tuple(
-            FigureFile(path, *(row.get(name, "") for name in ("cut_sides", "style", "category")))
-            for path, row in zip(figures, known, strict=True)
-        ),
+        tuple(figures),
         tuple(
             path
             for path in _pictures(own if own.is_dir() else root / "bg")
             if rows.get(path.relative_to(root).as_posix(), {}).get("split", split) == split
         ),
+        tuple(one for one in everything if one.category == _PROP and _PROP in leave_out),
     )
+
+
+def _figure_file(path: Path, row: Mapping[str, str]) -> FigureFile:
+    return FigureFile(path, *(row.get(name, "") for name in ("cut_sides", "style", "category")))
 
 
 def read_library(root: Path, split: str, longest_px: int = 640) -> Library:

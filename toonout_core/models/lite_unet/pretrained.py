@@ -25,11 +25,7 @@ LITE_SIZES: dict[str, tuple[int, tuple[Stage, ...]]] = {
     "lite1": (32, _stages((16, 24, 40, 80, 112, 192, 320), (1, 3, 3, 4, 4, 5, 1))),
     "lite2": (32, _stages((16, 24, 48, 88, 120, 208, 352), (1, 3, 3, 4, 4, 5, 1))),
 }
-_PARTS = {
-    "expand": ("expand_conv", 0),
-    "depthwise": ("depthwise_conv", 1),
-    "project": ("project_conv", 2),
-}
+_PARTS = (("expand", "expand_conv"), ("depthwise", "depthwise_conv"), ("project", "project_conv"))
 _NORM = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
 
 

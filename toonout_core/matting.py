@@ -16,6 +16,7 @@ from .imaging import Picture, PixelSource, read
 from .loading import LoadedNetwork, Precision, load_network
 from .ops.compositing import over
 from .ops.foreground import estimate_foreground
+from .ops.resizing import Fitted
 from .ops.resizing import fit as fit_to
 from .results import Matte
 from .weights import PatchOrder
@@ -98,7 +99,7 @@ class Matting:
         with self.host.progress(frames, label) as report:
             while done < frames:
                 try:
-                    memory = self._working_memory(size_hw, min(step, frames - done))
+                    memory = self.working_memory(size_hw, min(step, frames - done))
                     with self.host.on_device(self.loaded.network, memory) as device:
                         while done < frames:
                             part = image[done : done + step].to(torch.float32)
@@ -108,7 +109,7 @@ class Matting:
                             report(len(part), preview=part[-1] * result[-1])
                 except torch.cuda.OutOfMemoryError as error:
                     if step == 1:
-                        gib = self._working_memory(size_hw, 1) / 2**30
+                        gib = self.working_memory(size_hw, 1) / 2**30
                         raise ToonOutError(
                             f"{self.name} at {size_hw[1]}×{size_hw[0]} needs about {gib:.1f} GiB "
                             "beside its weights, but the device has less. Lower the resolution or "
@@ -118,7 +119,7 @@ class Matting:
                     log.info("out of device memory: %d frames per step", step)
         return alpha
 
-    def _working_memory(self, size_hw: tuple[int, int], frames: int) -> int:
+    def working_memory(self, size_hw: tuple[int, int], frames: int) -> int:
         """Bytes beside the weights."""
         share = self.loaded.dtype.itemsize / 4
         pixels = size_hw[0] * size_hw[1] * frames
@@ -128,14 +129,21 @@ class Matting:
     def _step(
         self, image: Tensor, size_hw: tuple[int, int], fit: Fit, device: torch.device
     ) -> Tensor:
+        seen, fitted = self.prepare(image, size_hw, fit)
+        logits = self.loaded.network(seen.to(device, self.loaded.dtype))
+        return fitted.undo(logits.to(torch.float32).sigmoid().to(image.device))
+
+    def prepare(
+        self, image: Tensor, size_hw: tuple[int, int], fit: Fit = "auto"
+    ) -> tuple[Tensor, Fitted]:
+        """B×3×H×W in [0, 1] → what the network takes, at that size, and the way back."""
         trained = self.loaded
         mode = trained.fit if fit == "auto" else fit
         fill = trained.fill if mode == trained.fit else None
         small, fitted = fit_to(image, size_hw, mode, fill)
         mean = small.new_tensor(self.loaded.mean).view(1, 3, 1, 1)
         std = small.new_tensor(self.loaded.std).view(1, 3, 1, 1)
-        logits = self.loaded.network(((small - mean) / std).to(device, self.loaded.dtype))
-        return fitted.undo(logits.to(torch.float32).sigmoid().to(image.device))
+        return (small - mean) / std, fitted
 
     def matte(
         self,

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..models.lite_unet.characters import Centres
+from ..models.lite_unet.characters import Centres, Certainty
 from ..ops.regions import label_regions
 
 Array = npt.NDArray[Any]
@@ -31,24 +31,6 @@ _APART_CELLS = (4.0, 16.0)
 _SOFTNESS_CELLS = 2.0  # how much nearer another way ends where two are equally sure
 _LEAST_AREA = 0.002  # of the picture
 _PIECE = 0.1  # of its largest piece: smaller ones are of who is around them
-
-
-@dataclass(frozen=True)
-class Certainty:
-    """What makes probabilities of scores: σ(`slope`·logit + `offset`), fitted after training.
-
-    `alone`: that of a region that no centre explains.
-    """
-
-    slope: float = 1.0
-    offset: float = 0.0
-    alone: float = 0.5
-
-    def of(self, score: float) -> float:
-        """A raw score in [0, 1] → how often such a character is one."""
-        inner = min(max(score, 1e-4), 1 - 1e-4)
-        logit = self.slope * math.log(inner / (1 - inner)) + self.offset
-        return 1 / (1 + math.exp(-logit))
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from ..ops.resizing import Fitted
 from ..weights import find as find_row
 from .asking import (
     DEFAULTS,
+    REGIONS,
     InstanceSegmenter,
     SegmentOptions,
     boxes_as_masks,
@@ -32,6 +33,7 @@ from .asking import (
     prompted,
     seen,
 )
+from .centred import CentreSegmenter, has_centres
 from .finding import Found, find, is_centred, mask_on_picture, tested_side_px
 from .refining import Refiner, load_refiner, refine_instances, segment_frames
 from .regional import RegionSegmenter
@@ -49,13 +51,15 @@ def load_segmenter(
 ) -> InstanceSegmenter:
     """A segmentation pipeline from names of the weights table or any weight files.
 
-    `detector`: a matting model, such as the embedded "toonout-mini", serves as well: its
-    characters are the connected regions of the matte (see `RegionSegmenter`).
+    `detector`: a matting model serves as well. The embedded "toonout-mini" tells characters apart
+    (see `CentreSegmenter`); those of others, and of "toonout-mini-regions", are the connected
+    regions of the matte (see `RegionSegmenter`).
     `refiner`: an IS-Net that sharpens masks, a matting model whose foreground they are cut to, or
     None for coarse masks; "auto" is "anime-refiner" behind a detector, None behind a matting model.
     Raises UnknownModel, CorruptWeights, DownloadFailed.
     """
     host = host if host is not None else LocalHost()
+    detector, regions = split_regions(detector)
     row = find_row(str(detector))
     task = None if row is None or row.task == "matting" else "instances"
     loaded = load_network(detector, host, task=task, precision=precision, download=download)
@@ -69,8 +73,21 @@ def load_segmenter(
         refiner = None if matting else "anime-refiner"
     second = load_refiner(refiner, host, precision=precision, download=download)
     if matting:
-        return RegionSegmenter(Matting(loaded, host), second)
+        kind = CentreSegmenter if has_centres(loaded) and not regions else RegionSegmenter
+        return kind(Matting(loaded, host), second)
+    if regions:
+        raise UnknownModel(
+            f"Only a matting model has regions, but {detector} is a detector. Give its bare name."
+        )
     return Segmenter(loaded, host, second)
+
+
+def split_regions(detector: str | Path) -> tuple[str | Path, bool]:
+    """A name and whether it asks for the connected regions of that model's matte."""
+    base = str(detector).removesuffix(REGIONS)
+    if base != str(detector) and find_row(base) is not None:
+        return base, True
+    return detector, False
 
 
 class Segmenter:

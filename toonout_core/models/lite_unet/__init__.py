@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from torch import Tensor
+from torch import nn
 
 from ..architecture import Architecture, StateDict, count_items
+from .characters import read_certainty
 from .encoder import STRIDES, Stage
 from .lite_unet import LEVELS, LiteUNet
 from .pretrained import LITE_SIZES, read_encoder
 
 __all__ = ["ARCHITECTURE", "LITE_SIZES", "LiteUNet", "build", "read_encoder"]
 
-# other parts of a file that the alpha does not need
-_BESIDE = ("characters.",)
+_HEAD = "characters"  # a part that a file may have or not: alpha does not need it
 
 
 def build(state: StateDict) -> LiteUNet:
@@ -23,6 +23,16 @@ def build(state: StateDict) -> LiteUNet:
         int(state["encoder.stem.conv.weight"].shape[0]),
         stages,
         (*widths, int(state["centre.weight"].shape[0])),
+        characters=_head_widths(state),
+    )
+
+
+def _head_widths(state: StateDict) -> tuple[int, ...] | None:
+    """Channels of the head for characters, finest first."""
+    if f"{_HEAD}.out.weight" not in state:
+        return None
+    return tuple(
+        int(state[f"{_HEAD}.{name}.conv.weight"].shape[0]) for name in ("join4", "join8", "join16")
     )
 
 
@@ -36,8 +46,11 @@ def _stage(state: StateDict, prefix: str) -> Stage:
     )
 
 
-def _alpha_alone(state: StateDict) -> dict[str, Tensor]:
-    return {key: value for key, value in state.items() if not key.startswith(_BESIDE)}
+def configure(network: nn.Module, text: str) -> None:
+    """How sure the head for characters is of what it finds, as the file says."""
+    assert isinstance(network, LiteUNet)
+    if network.characters is not None:
+        network.characters.certainty = read_certainty(text)
 
 
 ARCHITECTURE = Architecture(
@@ -56,5 +69,5 @@ ARCHITECTURE = Architecture(
     mean=(0.5, 0.5, 0.5),
     std=(0.5, 0.5, 0.5),
     bytes_per_pixel=400,
-    rename_keys=_alpha_alone,
+    configure=configure,
 )

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .characters import Centres, CharacterHead
 from .encoder import ConvNorm, Encoder, Stage
 
 LEVELS = 4
@@ -29,11 +30,19 @@ class LiteUNet(nn.Module):
     """B×3×H×W, normalised → logits of alpha, B×1×H×W. H and W are multiples of 32.
 
     `widths`: channels of the decoder at strides 2, 4, 8, 16, 32. Its last level sees the pixels
-    too, and logits leave as 2×2 blocks.
+    too, and logits leave as 2×2 blocks. `characters`: also makes a head for these (see `look`).
     """
 
-    def __init__(self, stem: int, stages: Sequence[Stage], widths: Sequence[int]) -> None:
+    def __init__(
+        self,
+        stem: int,
+        stages: Sequence[Stage],
+        widths: Sequence[int],
+        *,
+        characters: Sequence[int] | None = None,
+    ) -> None:
         super().__init__()
+        self.widths = tuple(widths)
         self.encoder = Encoder(stem, stages)
         channels = self.encoder.channels
         self.centre = nn.Conv2d(channels[-1], widths[-1], 1)
@@ -44,22 +53,42 @@ class LiteUNet(nn.Module):
             for level in range(LEVELS)
         )
         self.head = nn.Conv2d(widths[0], 4, 1)
+        self.characters = (
+            CharacterHead(channels[1:], widths[1:LEVELS], characters) if characters else None
+        )
 
     def forward(self, image: Tensor) -> Tensor:
-        return F.pixel_shuffle(self.head(self.features(image)[0]), 2)
+        _, made = self._features(image)
+        return F.pixel_shuffle(self.head(made[0]), 2)
+
+    def look(self, image: Tensor) -> tuple[Tensor, Centres]:
+        """What `forward` gives, and where characters are; it must have a head for them."""
+        assert self.characters is not None
+        skips, made = self._features(image)
+        return F.pixel_shuffle(self.head(made[0]), 2), self.characters(skips[1:], made[1:LEVELS])
 
     def features(self, image: Tensor) -> list[Tensor]:
         """What the decoder makes, at strides 2, 4, 8, 16 and 32."""
+        return self._features(image)[1]
+
+    def deep_features(self, image: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        """What the head for characters is made of: features at strides 4, 8, 16 and 32 of the
+        encoder, and 4, 8 and 16 of the decoder."""
+        skips, made = self._features(image, finest=1)
+        return skips[1:], made[: LEVELS - 1]
+
+    def _features(self, image: Tensor, finest: int = 0) -> tuple[list[Tensor], list[Tensor]]:
+        """Of encoder and decoder, finest first; the decoder's begin with level `finest`."""
         # on the CPU the convolutions are a third faster so
         image = image.contiguous(memory_format=torch.channels_last)
         skips = self.encoder(image)
         deep = skips[-1]
         x = F.relu(self.centre(deep) + self.context(deep.mean((2, 3), keepdim=True)))
         made = [x]
-        for level in reversed(range(LEVELS)):
+        for level in reversed(range(finest, LEVELS)):
             parts = [F.interpolate(x, scale_factor=2, mode="nearest"), skips[level]]
             if level == 0:
                 parts.append(F.pixel_unshuffle(image, 2))
             x = self.decoder[level](torch.cat(parts, 1))
             made.insert(0, x)
-        return made
+        return skips, made

@@ -85,9 +85,11 @@ def cut(sample: Owned, side: int, config: CharactersConfig) -> tuple[Array, Arra
     else:
         matrix = np.array([[scale[0], 0, shift[0]], [0, scale[1], shift[1]]])
     picture = cv2.warpAffine(
-        _softened(sample.picture, float(scale.min())), _at_centres(matrix), (side, side), flags=cv2.INTER_LINEAR,
+        _softened(sample.picture, float(scale.min())),
+        _at_centres(matrix),
+        (side, side),
         borderMode=cv2.BORDER_REPLICATE,
-    )  # fmt: skip
+    )
     cells = side // STRIDE
     owners = cv2.warpAffine(
         sample.owners, _at_centres(matrix / STRIDE), (cells, cells), flags=cv2.INTER_NEAREST

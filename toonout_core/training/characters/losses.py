@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ...models.lite_unet.characters import SIZE_UNIT, STRIDE, WAY_UNIT, Centres
+from ...models.lite_unet.characters import STRIDE, WAY_UNIT, Centres
 
 PARTS: tuple[str, ...] = ("heat", "way", "size")
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .results import Matte
     from .segmentation.anything import SegmentAnythingOptions, segment_anything
     from .segmentation.asking import InstanceSegmenter, SegmentOptions
+    from .segmentation.centred import CentreSegmenter
     from .segmentation.fusion import FusionOptions, fuse
     from .segmentation.regional import RegionSegmenter
     from .segmentation.segmenter import Segmenter, load_segmenter
@@ -40,6 +41,7 @@ __all__ = [
     "WEIGHTS",
     "BadInput",
     "Cancelled",
+    "CentreSegmenter",
     "CorruptWeights",
     "DownloadFailed",
     "Fit",
@@ -79,6 +81,7 @@ _HOMES = {
         "ToonOutError",
         "UnknownModel",
     ),
+    "segmentation.centred": ("CentreSegmenter",),
     "segmentation.fusion": ("FusionOptions", "fuse"),
     "host": ("Host", "LocalHost"),
     "instances": ("Instances",),

@@ -61,6 +61,10 @@ def load_segmenter(
     host = host if host is not None else LocalHost()
     detector, regions = split_regions(detector)
     row = find_row(str(detector))
+    if regions and (row is None or row.task != "matting"):
+        raise UnknownModel(
+            f"Only a matting model has regions, but {detector} is none. Give its bare name."
+        )
     task = None if row is None or row.task == "matting" else "instances"
     loaded = load_network(detector, host, task=task, precision=precision, download=download)
     matting = loaded.architecture.task == "matting"
@@ -75,10 +79,6 @@ def load_segmenter(
     if matting:
         kind = CentreSegmenter if has_centres(loaded) and not regions else RegionSegmenter
         return kind(Matting(loaded, host), second)
-    if regions:
-        raise UnknownModel(
-            f"Only a matting model has regions, but {detector} is a detector. Give its bare name."
-        )
     return Segmenter(loaded, host, second)
 
 

@@ -14,6 +14,7 @@ from tests.training.runs import Stopped, StoppingHost, assert_same_runs, curve
 from tests.training.scene_sets import write_scene_set
 from toonout_core import load_segmenter
 from toonout_core.errors import BadInput
+from toonout_core.evaluation.instance_metrics import calibration_error
 from toonout_core.host import LocalHost
 from toonout_core.models.lite_unet import ARCHITECTURE, LiteUNet
 from toonout_core.models.lite_unet.characters import STRIDE, Centres, Certainty
@@ -21,7 +22,7 @@ from toonout_core.training.characters.batches import CharacterScenes, Owned, cut
 from toonout_core.training.characters.loop import learning_rate, train_characters
 from toonout_core.training.characters.losses import PARTS, centre_losses, centre_truth
 from toonout_core.training.characters.network import start_network
-from toonout_core.training.characters.validating import calibration_error, fit_certainty
+from toonout_core.training.characters.validating import fit_certainty
 from toonout_core.training.checkpoints import save_weights
 from toonout_core.training.instance_config import CharactersConfig
 from toonout_core.training.labelled_scenes import read_scenes
@@ -163,8 +164,13 @@ def test_a_head_goes_on_from_its_file_or_begins_anew(scenes, matting, tmp_path):
     kept = start_network(again, HOST).characters.state_dict()
     saved, _ = read_state(best)
     assert torch.equal(kept["out.weight"], saved["characters.out.weight"])
-    anew = start_network(replace(again, anew=True), HOST).characters.state_dict()
+    anew = start_network(replace(again, head="new"), HOST).characters.state_dict()
     assert not torch.equal(kept["out.weight"], anew["out.weight"])
+    moved = replace(again, init=str(matting), head=str(best))
+    assert torch.equal(start_network(moved, HOST).characters.state_dict()["out.weight"],
+                       kept["out.weight"])  # fmt: skip
+    with pytest.raises(BadInput, match="--head must be"):
+        start_network(replace(again, head=str(matting)), HOST)
 
 
 @pytest.mark.parametrize(

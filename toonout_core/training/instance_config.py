@@ -105,7 +105,7 @@ class CharactersConfig(SceneTraining):
     warmup_steps: int = explained(50, "to reach it")
     weight_decay: float = explained(1e-2, "of AdamW, not of norms and biases")
     ema_decay: float = explained(0.998, "of averaged weights, which are the result")
-    anew: bool = explained(False, "a new head, even if the weights have one")
+    head: str = explained("", "weights whose head to go on with instead of init's; new: a new one")
     heat: float = explained(1.0, "weight of the focal loss of centres")
     way: float = explained(1.0, "weight of the error of ways to centres")
     size: float = explained(0.2, "weight of the error of sizes")

@@ -38,7 +38,9 @@ def start_network(config: CharactersConfig, host: Host) -> LiteUNet:
             "--init must be a matting model as `toonout train unet` makes it with an encoder", init
         )
     network = network.requires_grad_(False)
-    if network.characters is None or config.anew:
+    if config.head:
+        network.characters = _other_head(network, config, host)
+    elif network.characters is None:
         network.characters = new_head(network, config.seed)
     network.characters.requires_grad_(True)
     return network.to(memory_format=torch.channels_last)
@@ -48,6 +50,21 @@ def new_head(network: LiteUNet, seed: int) -> CharacterHead:
     """Random, the same for the same seed, for the features of `network`."""
     torch.manual_seed(seed)
     return CharacterHead(network.encoder.channels[1:], network.widths[1:LEVELS], _WIDTHS)
+
+
+def _other_head(network: LiteUNet, config: CharactersConfig, host: Host) -> CharacterHead:
+    head = new_head(network, config.seed)
+    if config.head == "new":
+        return head
+    other = load_network(config.head, host, precision="fp32").network
+    learnt = other.characters if isinstance(other, LiteUNet) else None
+    try:
+        head.load_state_dict((learnt or other).state_dict())
+    except RuntimeError as error:
+        raise BadInput(
+            "--head must be weights with a head for characters that fits --init", config.head
+        ) from error
+    return head
 
 
 def with_head(network: LiteUNet, head: CharacterHead) -> LiteUNet:

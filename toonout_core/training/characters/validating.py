@@ -5,7 +5,6 @@ Scores become probabilities by Platt's two numbers (1999), fitted to what was ri
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -87,17 +86,3 @@ def _logistic(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
         bend = (design * (seen * (1 - seen))[:, None]).T @ design + _RIDGE * np.eye(2)
         weights -= np.linalg.solve(bend, slope).clip(-1, 1)
     return float(weights[0]), float(weights[1])
-
-
-def calibration_error(scores: np.ndarray, right: np.ndarray, bins: int = 10) -> float:
-    """Mean distance of scores and shares of right ones, over bins of scores, weighted by their
-    number (Naeini et al. 2015); NaN without any."""
-    if not len(scores):
-        return math.nan
-    which = np.minimum((scores * bins).astype(int), bins - 1)
-    away = [
-        abs(float(scores[which == b].mean() - right[which == b].mean())) * int((which == b).sum())
-        for b in range(bins)
-        if (which == b).any()
-    ]
-    return sum(away) / len(scores)

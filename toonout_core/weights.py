@@ -15,6 +15,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
+DETECTOR = "toonout-mini"  # finds characters where nothing else is chosen
+REGIONS = "-regions"  # after a matting model: its connected regions, whatever else it knows
+
 Task = Literal["matting", "instances", "refine", "depth", "inpaint"]
 PatchOrder = Literal["channel_first", "channel_last"]
 Fit = Literal["squash", "pad"]
@@ -355,3 +358,9 @@ WEIGHTS: tuple[Weights, ...] = (
 def find(name: str) -> Weights | None:
     """The row of that name."""
     return next((row for row in WEIGHTS if row.name == name), None)
+
+
+def detectors() -> list[str]:
+    """Names that find characters, as menus list them: those that need no download first."""
+    found = [row.name for row in WEIGHTS if row.task == "instances"]
+    return [DETECTOR, DETECTOR + REGIONS, *found]

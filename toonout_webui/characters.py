@@ -30,13 +30,14 @@ from ..toonout_core.output.instance_files import (
     finding,
 )
 from ..toonout_core.output.publishing import Part
+from ..toonout_core.weights import DETECTOR, REGIONS, detectors
 from . import hosts, keeping_alpha
 from .cutting import SUBJECT
 from .host import WebUIHost
 from .options import CutoutOptions
 from .pipelines import PIPELINES, fetch
 
-DEFAULT_DETECTOR = "toonout-mini"
+DEFAULT_DETECTOR = DETECTOR
 REFINER = "anime-refiner"  # what the core puts behind a detector
 
 _lock = threading.RLock()
@@ -44,10 +45,9 @@ _kept: dict[str, Any] = {}
 
 
 def detector_names() -> list[str]:
-    """The embedded matting model first, as it needs no download; detectors; matting models."""
+    """What needs no download first; detectors; matting models."""
     return [
-        DEFAULT_DETECTOR,
-        *(row.name for row in WEIGHTS if row.task == "instances"),
+        *detectors(),
         *(row.name for row in WEIGHTS if row.task == "matting" and not row.embedded),
     ]
 
@@ -149,12 +149,12 @@ def forget() -> None:
 
 
 def _segmenter(detector: str, download: bool) -> Any:
-    row = next(row for row in WEIGHTS if row.name == detector)
+    row = next(row for row in WEIGHTS if row.name == detector.removesuffix(REGIONS))
     with _lock:
         if detector not in _kept:
             _kept.clear()
             host = WebUIHost()
-            for name in (detector, REFINER) if row.task == "instances" else (detector,):
+            for name in (row.name, REFINER) if row.task == "instances" else (row.name,):
                 fetch(name, host, download)
             with hosts.building_networks():
                 _kept[detector] = load_segmenter(detector, host=host, download=False)

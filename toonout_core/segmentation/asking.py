@@ -15,7 +15,6 @@ from ..ops.compositing import over
 
 Area = Literal["picture", "box"]
 
-REGIONS = "-regions"  # after a matting model's name: the regions of its matte, whatever it knows
 POINT_SIDE = 0.02  # of the picture's longer side: the box that stands for a point
 
 

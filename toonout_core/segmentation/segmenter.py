@@ -19,10 +19,10 @@ from ..loading import LoadedNetwork, Precision, load_network
 from ..matting import Matting
 from ..ops.letterbox import boxes_to_picture, letterbox
 from ..ops.resizing import Fitted
+from ..weights import DETECTOR, REGIONS
 from ..weights import find as find_row
 from .asking import (
     DEFAULTS,
-    REGIONS,
     InstanceSegmenter,
     SegmentOptions,
     boxes_as_masks,
@@ -42,7 +42,7 @@ _PROMPT_SCORE = 0.05  # score of the worst cells that prompts choose from
 
 
 def load_segmenter(
-    detector: str | Path = "anime-instances",
+    detector: str | Path = DETECTOR,
     refiner: str | Path | None = "auto",
     *,
     host: Host | None = None,

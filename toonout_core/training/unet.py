@@ -69,7 +69,10 @@ def train_unet(config: UNetConfig) -> Path:
     further = [Path(folder) for folder in config.more_data]
     training = read_library(Path(config.data), "train", more=further)
     validation = {"": read_library(Path(config.data), "val")}
-    validation |= {f"{folder.name}_": read_library(folder, "val") for folder in further}
+    for folder in further:
+        if (folder / "fg" / "val").is_dir():  # before the same scenes as the others
+            figures = read_library(folder, "val").cutouts
+            validation[f"{folder.name}_"] = Library(figures, validation[""].backgrounds)
     out = Path(config.out)
     out.mkdir(parents=True, exist_ok=True)
     network, architecture = start_network(config)

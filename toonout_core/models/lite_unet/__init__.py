@@ -57,4 +57,5 @@ ARCHITECTURE = Architecture(
     std=(0.5, 0.5, 0.5),
     bytes_per_pixel=400,
     rename_keys=_alpha_alone,
+    follows_picture=True,
 )

@@ -12,7 +12,9 @@ from safetensors.torch import load_file
 from tests.art import write_library
 from toonout_core.errors import BadInput
 from toonout_core.models import recognise
+from toonout_core.synthesis.cutouts import read_library
 from toonout_core.training.config import UNetConfig, read_config
+from toonout_core.training.data import CompositeBatches
 from toonout_core.training.small_networks import parameter_groups, set_training, start_network
 from toonout_core.training.unet import learning_rate, train_unet
 
@@ -130,6 +132,12 @@ def test_samples_do_not_depend_on_the_workers(art, tmp_path):
     runs = [train_unet(config(art, tmp_path / str(n), workers=n)) for n in (0, 1)]
     first, second = (load_file(run) for run in runs)
     assert all(torch.equal(first[key], second[key]) for key in first)
+
+
+def test_steps_of_even_pixels_have_more_of_smaller_samples(art):
+    library = read_library(art, "train")
+    data = CompositeBatches(library, (32, 64), 2, 0.5, 1, 0, 12, even_pixels=True)
+    assert {tuple(image.shape) for image, _ in data} == {(8, 3, 32, 32), (2, 3, 64, 64)}
 
 
 def test_the_schedules():

@@ -49,6 +49,9 @@ class UNetConfig:
     sizes_px: tuple[int, ...] = explained((160, 192, 224), "one is drawn for each batch")
     flat_share: float = explained(0.35, "share of samples on a plain colour")
     batch: int = explained(16, "samples per process and step")
+    even_pixels: bool = explained(
+        False, "batch is that of the largest size; smaller ones get more samples, as many pixels"
+    )
     workers: int = explained(1, "processes that make samples")
     # optimisation
     steps: int = explained(4500, "to train in all")

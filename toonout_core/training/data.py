@@ -101,12 +101,13 @@ class CompositeBatches(Dataset[tuple[Tensor, Tensor]]):
         first: int,
         last: int,
         *,
+        even_pixels: bool = False,
         hard_share: float = 0.0,
         style_shares: Mapping[str, float] | None = None,
     ) -> None:
         self.art, self.sizes_px, self.batch = library, sizes_px, batch
         self.flat_share, self.seed, self.first, self.last = flat_share, seed, first, last
-        self.hard_share = hard_share
+        self.even_pixels, self.hard_share = even_pixels, hard_share
         self.weights = library.weights(style_shares)
 
     def __len__(self) -> int:
@@ -117,7 +118,8 @@ class CompositeBatches(Dataset[tuple[Tensor, Tensor]]):
             raise IndexError(index)
         rng = np.random.default_rng((self.seed, self.first + index))
         size_px = int(rng.choice(self.sizes_px))
-        pairs = [self._sample(rng, size_px) for _ in range(self.batch)]
+        more = (max(self.sizes_px) / size_px) ** 2 if self.even_pixels else 1
+        pairs = [self._sample(rng, size_px) for _ in range(round(self.batch * more))]
         images = from_array(np.stack([rgb for rgb, _ in pairs]))
         alphas = from_array(np.stack([alpha for _, alpha in pairs]))
         return images, alphas

@@ -67,7 +67,8 @@ def train_unet(config: UNetConfig) -> Path:
     torch.manual_seed(config.seed)
 
     further = [Path(folder) for folder in config.more_data]
-    training = read_library(Path(config.data), "train", more=further)
+    longest_px = max(640, *config.sizes_px)
+    training = read_library(Path(config.data), "train", longest_px, more=further)
     validation = {"": read_library(Path(config.data), "val")}
     for folder in further:
         if (folder / "fg" / "val").is_dir():  # before the same scenes as the others
@@ -91,6 +92,7 @@ def train_unet(config: UNetConfig) -> Path:
         config.seed * here.world + here.rank,
         first,
         config.steps,
+        even_pixels=config.even_pixels,
         hard_share=config.hard_share,
         style_shares=read_shares(config.style_shares),
     )

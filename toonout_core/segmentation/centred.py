@@ -86,7 +86,7 @@ class CentreSegmenter(RegionSegmenter):
 
     def look(self, frame: Tensor) -> tuple[Tensor, Centres]:
         """1×3×H×W → its matte, and the maps of centres, on the CPU."""
-        size_hw = self.matting.size_hw()
+        size_hw = self.matting.size_hw(None, (int(frame.shape[-2]), int(frame.shape[-1])))
         if max(size_hw) <= _HEAD_PX:
             return self._look(frame, size_hw)
         # larger figures than it has learnt: the head sees the picture smaller than the matte does

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,6 +20,8 @@ from ..output.naming import IMAGE_SUFFIXES
 Array = npt.NDArray[Any]
 
 _PROP = "item"  # category of what figures may hold
+# what ATTRIBUTION.csv says of a figure
+FIELDS = ("cut_sides", "style", "category", "character")
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,7 @@ class Cutout:
     rgba: Array
     cut_sides: str = ""
     style: str = ""
+    character: str = ""
 
 
 @dataclass(frozen=True)
@@ -38,9 +42,13 @@ class Library:
     cutouts: Sequence[Cutout]
     backgrounds: Sequence[Array]  # H×W×3 uint8
 
-    def weights(self) -> Array:
-        """Sampling probability of each cutout, see `style_weights`."""
-        return style_weights([cutout.style for cutout in self.cutouts])
+    def weights(self, shares: Mapping[str, float] | None = None) -> Array:
+        """Sampling probability of each cutout, see `figure_weights`."""
+        return figure_weights(
+            [cutout.style for cutout in self.cutouts],
+            [cutout.character for cutout in self.cutouts],
+            shares,
+        )
 
 
 @dataclass(frozen=True)
@@ -51,11 +59,12 @@ class FigureFile:
     cut_sides: str = ""
     style: str = ""
     category: str = ""
+    character: str = ""
 
     def read(self, longest_px: int) -> Cutout:
         """Its pixels, at most that long."""
         rgba = np.concatenate(_read_figure(self.path, longest_px), -1)
-        return Cutout(self.path.stem, rgba, self.cut_sides, self.style)
+        return Cutout(self.path.stem, rgba, self.cut_sides, self.style, self.character)
 
 
 @dataclass(frozen=True)
@@ -92,6 +101,51 @@ def style_weights(styles: Sequence[str]) -> Array:
     return weights / weights.sum()
 
 
+def figure_weights(
+    styles: Sequence[str], characters: Sequence[str], shares: Mapping[str, float] | None = None
+) -> Array:
+    """`style_weights`, times the style's own factor in `shares`; within a style a character weighs
+    √(its pictures), but at most a tenth of the style, or its equal part where there are fewer.
+
+    A figure without a known character is one of its own.
+    """
+    names = [name or f"figure {index}" for index, name in enumerate(characters)]
+    result = np.zeros(len(styles))
+    for style, whole in _sums(style_weights(styles), styles).items():
+        own = [index for index, other in enumerate(styles) if other == style]
+        count = Counter(names[index] for index in own)
+        part = _capped({name: number**0.5 for name, number in count.items()}, 0.1)
+        factor = whole * (shares or {}).get(style, 1.0)
+        for index in own:
+            result[index] = factor * part[names[index]] / count[names[index]]
+    return result / result.sum()
+
+
+def _sums(values: Array, keys: Sequence[str]) -> dict[str, float]:
+    result: dict[str, float] = {}
+    for key, value in zip(keys, values, strict=True):
+        result[key] = result.get(key, 0.0) + float(value)
+    return result
+
+
+def _capped(weights: dict[str, float], most: float) -> dict[str, float]:
+    """Shares with the sum 1, none above `most`; all equal where that cannot be."""
+    if len(weights) * most <= 1:
+        return dict.fromkeys(weights, 1 / len(weights))
+    result = dict(weights)
+    while True:
+        total = sum(result.values())
+        above = [name for name, value in result.items() if value > most * total * (1 + 1e-9)]
+        if not above:
+            return {name: value / total for name, value in result.items()}
+        rest = sum(value for name, value in result.items() if name not in above)
+        if not rest:
+            return dict.fromkeys(weights, 1 / len(weights))
+        # each of them is `most` of a total that they themselves are in
+        share = most * rest / (1 - most * len(above)) if most * len(above) < 1 else rest
+        result |= dict.fromkeys(above, share)
+
+
 def find_art(root: Path, split: str, leave_out: Collection[str] = ()) -> Art:
     """List one split; `ATTRIBUTION.csv` (file, split, cut_sides, style, category) is used where
     it is. `leave_out`: categories that are no figures; items among them are props.
@@ -121,15 +175,17 @@ def find_art(root: Path, split: str, leave_out: Collection[str] = ()) -> Art:
 
 
 def _figure_file(path: Path, row: Mapping[str, str]) -> FigureFile:
-    return FigureFile(path, *(row.get(name, "") for name in ("cut_sides", "style", "category")))
+    return FigureFile(path, *(row.get(name, "") for name in FIELDS))
 
 
-def read_library(root: Path, split: str, longest_px: int = 640) -> Library:
-    """Read one split at once, see `find_art`."""
-    art = find_art(root, split)
+def read_library(
+    root: Path, split: str, longest_px: int = 640, more: Sequence[Path] = ()
+) -> Library:
+    """Read one split at once, see `find_art`; that of the folders `more` is added."""
+    found = [find_art(folder, split) for folder in (root, *more)]
     return Library(
-        [figure.read(longest_px) for figure in art.figures],
-        [_read_figure(path, longest_px)[0] for path in art.backgrounds],
+        [figure.read(longest_px) for art in found for figure in art.figures],
+        [_read_figure(path, longest_px)[0] for art in found for path in art.backgrounds],
     )
 
 

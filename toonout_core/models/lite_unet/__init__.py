@@ -70,4 +70,5 @@ ARCHITECTURE = Architecture(
     std=(0.5, 0.5, 0.5),
     bytes_per_pixel=400,
     configure=configure,
+    follows_picture=True,
 )

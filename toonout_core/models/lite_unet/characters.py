@@ -135,7 +135,7 @@ class CharacterHead(nn.Module):
         self.join16 = ConvNorm(coarse + encoded[2] + decoded[2], coarse, 1)
         # dilated: a figure that fills the picture is seen from everywhere in it
         self.blocks16 = nn.Sequential(*(WideBlock(coarse, 7, dilation) for dilation in (1, 2, 3)))
-        self.join8 = ConvNorm(coarse + encoded[1] + decoded[1], middle, 3)
+        self.join8 = ConvNorm(coarse + encoded[1] + decoded[1], middle, 1)
         self.blocks8 = nn.Sequential(WideBlock(middle, 7))
         self.join4 = ConvNorm(middle + encoded[0] + decoded[0], fine, 3)
         self.last = ConvNorm(fine, fine, 3)

@@ -11,7 +11,7 @@ def box(left, right):
     return mask
 
 
-TWO = torch.stack((box(20, 60), box(61, 100)))
+TWO = torch.stack((box(20, 60), box(60, 100)))
 THREE = torch.cat((TWO, box(120, 160)[None]))
 
 

@@ -46,8 +46,8 @@ def count_pairs(truth: Tensor, found: Sequence[Tensor]) -> Pairs:
     ]
     separated = merged = 0
     for first, second in touching:
-        # of two instances with an IoU of one half or more, each is another character's
-        separated += bool(matches[first]) and bool(matches[second])
+        one, other = matches[first], matches[second]
+        separated += bool(one) and bool(other) and len(one | other) > 1
         merged += any(
             all(_covered(truth[one], mask) > _SWALLOWED for one in (first, second))
             for mask in found

@@ -7,10 +7,10 @@ from torch import Tensor
 
 from ..toonout_core.imaging import mask_from_comfy, mask_to_comfy
 from ..toonout_core.ops.adjust import AdjustOptions, adjust
-from .types import CATEGORY, schema, widget
+from .types import CATEGORY, Node, schema, widget
 
 
-class AdjustMatte(io.ComfyNode):
+class AdjustMatte(Node):
     """MASK → MASK."""
 
     @classmethod

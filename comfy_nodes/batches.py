@@ -1,7 +1,9 @@
-"""One batch rule for every node: 1 frame goes with N, N with N, and sizes must be equal."""
+"""What every node asks of pictures and masks, and one batch rule: 1 frame goes with N, N with N,
+and sizes must be equal."""
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from ..toonout_core.errors import BadInput
@@ -43,3 +45,32 @@ def check_size(mask: Tensor, image: Tensor) -> None:
         f"{size_hw[1]}×{size_hw[0]}",
         advice,
     )
+
+
+def check_frames(name: str, frames: Tensor, *, takes_empty: bool) -> None:
+    """BadInput for an IMAGE or MASK of `name` that is none: whole numbers, no pixels, NaN."""
+    if not (frames.is_floating_point() or frames.dtype == torch.bool):
+        raise BadInput(
+            f"{name} must have values from 0 to 1", f"whole numbers ({_called(frames.dtype)})",
+            "Divide them by the largest one first.",
+        )  # fmt: skip
+    if takes_empty and frames.ndim and not frames.shape[0]:
+        return
+    if not frames.numel():
+        what = "a batch without pictures" if 0 in frames.shape[:1] else "a picture without pixels"
+        raise BadInput(
+            f"{name} must hold a picture of at least one pixel",
+            f"{what}, shape {tuple(frames.shape)}",
+            "Look at the node before this one.",
+        )
+    # a sum is as finite as what it is made of, and needs no memory
+    if not all(bool(part.sum(dtype=torch.float64).isfinite()) for part in frames.split(1)):
+        raise BadInput(
+            f"{name} must hold numbers",
+            "NaN or infinity in it",
+            "The node before this one computed nonsense: fp32 often helps there.",
+        )
+
+
+def _called(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")

@@ -9,10 +9,10 @@ from ..toonout_core.imaging import from_comfy, mask_from_comfy, to_comfy
 from ..toonout_core.ops.compositing import over, parse_colour
 from ..toonout_core.ops.placing import BackgroundFit, fit_background
 from .batches import check_size, matched
-from .types import CATEGORY, schema, widget
+from .types import CATEGORY, Node, schema, widget
 
 
-class Compose(io.ComfyNode):
+class Compose(Node):
     """Foreground and mask over a picture or a colour."""
 
     @classmethod
@@ -77,7 +77,10 @@ class Compose(io.ComfyNode):
         size_hw = (int(picture.shape[-2]), int(picture.shape[-1]))
         behind = parse_colour(colour).to(picture).expand(1, 3, *size_hw)
         if background is not None:
-            behind = fit_background(from_comfy(background)[0], size_hw, fit, behind)
+            back, own = from_comfy(background)
+            if own is not None:  # where it is transparent itself, its colours mean nothing
+                back = over(back, own, parse_colour(colour))
+            behind = fit_background(back, size_hw, fit, behind)
         top, alpha, behind = matched(foreground=picture, mask=alpha, background=behind)
         assert top is not None and behind is not None
         return io.NodeOutput(to_comfy(top if alpha is None else over(top, alpha, behind)))

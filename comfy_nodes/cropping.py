@@ -10,12 +10,12 @@ from torch import Tensor
 from ..toonout_core.characters.crops import CropOptions, crop_frames
 from ..toonout_core.imaging import from_comfy, mask_to_comfy, to_comfy
 from .found import as_frames, matched_frames
-from .types import CATEGORY, CropLink, InstancesLink, schema, widget
+from .types import CATEGORY, CropLink, InstancesLink, Node, schema, widget
 
 SCALES = {"keep": "none", "longer side": "longer side", "area": "area"}
 
 
-class CropInstances(io.ComfyNode):
+class CropInstances(Node):
     """Picture and characters → lists of crops, masks and regions."""
 
     @classmethod

@@ -15,7 +15,7 @@ import folder_paths
 import torch
 from torch import Tensor, nn
 
-from ..toonout_core.host import Step, cache_dir
+from ..toonout_core.host import Step, cache_dir, fast_half, is_out_of_memory
 from ..toonout_core.imaging import to_pil
 
 FOLDER = "background_removal"  # ComfyUI's own key since 0.21
@@ -90,36 +90,53 @@ class ComfyHost:
     @contextmanager
     def on_device(self, model: nn.Module, working_memory: int) -> Iterator[torch.device]:
         device = management.get_torch_device()
-        if next(model.parameters(), None) is not None:
-            patcher = self._patcher(model)
-            management.load_models_gpu(
-                [patcher], memory_required=working_memory, force_full_load=True
-            )
-            device = patcher.load_device
-            # with --novram ComfyUI leaves parameters of modules that have children behind
-            model.to(device)
-        try:
+        with self.making_room():
+            if next(model.parameters(), None) is not None:
+                patcher = self._patcher(model)
+                management.load_models_gpu(
+                    [patcher], memory_required=working_memory, force_full_load=True
+                )
+                device = patcher.load_device
+                # with --novram ComfyUI leaves parameters of modules that have children behind
+                model.to(device)
             yield device
-        except management.OOM_EXCEPTION:
-            management.soft_empty_cache()
-            raise
 
     @contextmanager
     def workspace(self, working_memory: int) -> Iterator[torch.device]:
-        """A CUDA device with that many bytes free, else the CPU, for work without a network."""
         device = management.get_torch_device()
-        if device.type == "cuda":
+        if device.type != "cuda":
+            yield torch.device("cpu")
+            return
+        with self.making_room():
             management.free_memory(working_memory, device)
             yield device
-        else:
-            yield torch.device("cpu")
+
+    @contextmanager
+    def making_room(self) -> Iterator[None]:
+        """When memory runs out inside, ComfyUI takes all models off its devices, as it does for
+        nodes that fail so: what tries again finds them empty."""
+        try:
+            yield
+        except Exception as error:
+            if self.out_of_memory(error):
+                management.unload_all_models()
+                management.soft_empty_cache()
+            raise
+
+    def out_of_memory(self, error: BaseException) -> bool:
+        known = management.OOM_EXCEPTION  # of a torch without one it is Exception
+        return is_out_of_memory(error) or (known is not Exception and isinstance(error, known))
+
+    def half(self, device: torch.device) -> torch.dtype | None:
+        return fast_half(device) if management.should_use_fp16(device) else None
 
     @contextmanager
     def progress(self, total: int, label: str) -> Iterator[Step]:
-        """Inside of another `progress` its units are counted there, so that one bar serves all."""
+        """Inside of another `progress` all of its units are one of that one, so that one bar serves
+        all, and ends full."""
         management.throw_exception_if_processing_interrupted()
         if self._bar is not None:
-            yield self._bar
+            yield self._bar.within(total)
             return
         self._bar = _Bar(total)
         try:
@@ -134,7 +151,10 @@ class ComfyHost:
                 load_device=management.get_torch_device(),
                 offload_device=management.unet_offload_device(),
             )
-        return self._patchers[model]
+        patcher = self._patchers[model]
+        # counted anew: a network that could not work in half precision has grown
+        patcher.size = 0
+        return patcher
 
 
 class _Bar:
@@ -144,16 +164,31 @@ class _Bar:
         self._bar = comfy.utils.ProgressBar(total)
         self._total = total
         self._done = 0
+        self._part = 0.0  # of the unit that is being worked on
         self._last_preview = 0.0
 
     def __call__(self, count: int = 1, *, preview: Tensor | None = None) -> None:
         self._done += count
+        self._part = 0.0
+        self._show(preview)
+
+    def within(self, total: int) -> Step:
+        """A `Step` of `total` parts of what is left of the unit that is being worked on."""
+        share = (1 - self._part) / max(total, 1)
+
+        def step(count: int = 1, *, preview: Tensor | None = None) -> None:
+            self._part = min(self._part + count * share, 1.0)
+            self._show(preview)
+
+        return step
+
+    def _show(self, preview: Tensor | None) -> None:
         shown = None
         now = time.monotonic()
         if preview is not None and now - self._last_preview > PREVIEW_SECONDS:
             self._last_preview = now
             shown = _preview(preview)
-        self._bar.update_absolute(self._done, self._total, shown)
+        self._bar.update_absolute(self._done + self._part, self._total, shown)
         management.throw_exception_if_processing_interrupted()
 
 

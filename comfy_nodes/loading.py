@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-import comfy.model_management as management
 import folder_paths
 from comfy_api.latest import io
 
-from ..toonout_core import WEIGHTS, Precision, load_matting
+from ..toonout_core import WEIGHTS, Precision, UnknownModel, load_matting
+from ..toonout_core.weights import find
 from .host import (
     FOLDER,
     FOREIGN_FOLDERS,
@@ -20,7 +20,7 @@ from .host import (
 )
 from .host import find_file as find_in
 from .models import OwnModel
-from .types import CATEGORY, MattingModel, schema, widget
+from .types import CATEGORY, MattingModel, Node, schema, widget
 
 PATCH_ORDERS: dict[str, Literal["channel_first", "channel_last"] | None] = {
     "auto": None,
@@ -70,13 +70,6 @@ def loading_widgets() -> list[Any]:
     ]
 
 
-def sound_precision(precision: Precision) -> Precision:
-    """auto as ComfyUI sees the device: fp32 where it would not use fp16."""
-    if precision == "auto" and not management.should_use_fp16(management.get_torch_device()):
-        return "fp32"
-    return precision
-
-
 def no_model(name: str, folder: str) -> str:
     """What is wrong with a menu entry whose file is gone; `folder`: where it should lie."""
     folders = ", ".join(str(path) for path in weight_dirs(folder))
@@ -86,7 +79,15 @@ def no_model(name: str, folder: str) -> str:
     )
 
 
-class LoadMatting(io.ComfyNode):
+def model_source(name: str, path: Path | None, folder: str) -> Path | str:
+    """What to load: the file of a menu entry, or a name of the weights table. A path is neither,
+    for a connected input could name any file of this machine."""
+    if path is not None or find(name) is not None:
+        return path or name
+    raise UnknownModel(no_model(name, folder))
+
+
+class LoadMatting(Node):
     """Name or file → BACKGROUND_REMOVAL."""
 
     @classmethod
@@ -120,8 +121,8 @@ class LoadMatting(io.ComfyNode):
                     advanced=True,
                     tooltip=(
                         "Only for BiRefNet files: the order in which the network was trained to "
-                        "see picture patches, which the file does not tell. auto knows published "
-                        "files and takes new for others. A wrong order spoils mattes silently."
+                        "see picture patches. auto takes what the file states, then what is known "
+                        "of published files, else new. A wrong order spoils mattes silently."
                     ),
                 ),
                 widget(
@@ -171,9 +172,9 @@ class LoadMatting(io.ComfyNode):
     ) -> io.NodeOutput:
         host = ComfyHost()
         matting = load_matting(
-            find_file(model) or model,
+            model_source(model, find_file(model), FOLDER),
             host=host,
-            precision=sound_precision(precision),
+            precision=precision,
             resolution=resolution or None,
             patch_order=PATCH_ORDERS[patch_order],
             download=allow_download,

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-import comfy.model_management as management
 import torch
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..toonout_core import Fit, Matte, estimate_foreground
-from ..toonout_core.host import Step
-from ..toonout_core.imaging import from_comfy, mask_from_comfy, mask_to_comfy, to_comfy
+from ..toonout_core import Fit, ForegroundOptions
+from ..toonout_core.imaging import from_comfy, mask_from_comfy, to_comfy, views_of_layers
+from ..toonout_core.matting import estimate_colours
+from ..toonout_core.ops.checking import unit_planes
 from .batches import check_size, matched
 from .host import ComfyHost
-from .models import as_model, flattened
-from .types import CATEGORY, MattingModel, schema, widget
+from .models import as_model
+from .remembering import LIMIT_BYTES, Remembering
+from .types import CATEGORY, MattingModel, Node, schema, widget
 
 MASK_TIP = "White = character, black = background. No Invert Mask needed anywhere in this pack."
 CUTOUT_TIP = (
@@ -23,8 +24,6 @@ CUTOUT_TIP = (
     "never the old background."
 )
 FOREGROUND_TIP = "RGB without the old background's colour in the edges; goes with the mask."
-# three blurred planes of four values and their sums, fp32
-FOREGROUND_BYTES_PER_PIXEL = 160
 
 
 def radius_widgets() -> list[Any]:
@@ -60,8 +59,10 @@ def matte_outputs() -> list[Any]:
     ]
 
 
-class MatteImage(io.ComfyNode):
+class MatteImage(Node):
     """Picture → cutout, foreground, mask."""
+
+    takes_empty = True
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -150,27 +151,28 @@ class MatteImage(io.ComfyNode):
         source_alpha: Literal["multiply", "ignore"],
     ) -> io.NodeOutput:
         remover = as_model(model)
-        radii_px = (radius_px, refine_radius_px) if clean_colours else None
-        frames = len(image)
-        outputs = _Outputs(image)
-        with remover.host.progress(frames * (2 if clean_colours else 1), "matting") as report:
-            for start in range(0, frames, frames_per_step):
+        if image.shape[:3].numel() * 4 <= LIMIT_BYTES:
+            remover = Remembering(remover, model)
+        foreground = ForegroundOptions(radius_px, refine_radius_px) if clean_colours else None
+        outputs = Outputs(image.shape[:3])
+        units = len(image) * (2 if clean_colours else 1)
+        with remover.host.progress(units, "matting") as report:
+            for start in range(0, len(image), frames_per_step):
                 picture, own_alpha = from_comfy(image[start : start + frames_per_step])
-                if source_alpha == "ignore":
-                    own_alpha = None
-                alpha = remover.predict(
-                    flattened(picture, own_alpha),
+                matte = remover.matte(
+                    picture,
+                    own_alpha if source_alpha == "multiply" else None,
+                    foreground=foreground,
                     resolution=resolution or None,
                     fit=fit,
                     frames_per_step=frames_per_step,
+                    report=report,
                 )
-                colours = foreground_of(remover.host, picture, alpha, radii_px, report)
-                visible = alpha if own_alpha is None else alpha * own_alpha
-                outputs.put(start, Matte(picture, visible, colours))
+                outputs.put(start, matte.colours, matte.alpha)
         return outputs.node_output()
 
 
-class EstimateForeground(io.ComfyNode):
+class EstimateForeground(Node):
     """Picture and matte → foreground colours."""
 
     @classmethod
@@ -208,61 +210,26 @@ class EstimateForeground(io.ComfyNode):
         check_size(alpha, picture)
         picture, alpha = matched(image=picture, mask=alpha)
         assert picture is not None and alpha is not None
-        outputs = _Outputs(to_comfy(picture))
+        options = ForegroundOptions(radius_px, refine_radius_px)
+        outputs = Outputs((len(picture), *picture.shape[-2:]))
         with host.progress(len(picture), "foreground") as report:
             for i in range(len(picture)):
-                part, part_alpha = picture[i : i + 1], alpha[i : i + 1]
-                radii_px = (radius_px, refine_radius_px)
-                colours = foreground_of(host, part, part_alpha, radii_px, report)
-                outputs.put(i, Matte(part, part_alpha, colours))
+                part, of_part = unit_planes(picture[i : i + 1], "image", 3), alpha[i : i + 1]
+                outputs.put(i, estimate_colours(host, part, of_part, options, report), of_part)
         return outputs.node_output()
 
 
-class _Outputs:
-    """The three results, filled step by step, so that no second copy of a long clip exists."""
+class Outputs:
+    """The three results are views of one RGBA, filled step by step: no second copy of a long clip
+    exists at any time."""
 
-    def __init__(self, image: Tensor) -> None:
-        shape = image.shape[:3]
-        self.cutout = image.new_empty((*shape, 4), dtype=torch.float32)
-        self.foreground = image.new_empty((*shape, 3), dtype=torch.float32)
-        self.mask = image.new_empty(shape, dtype=torch.float32)
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self.cutout = torch.empty((*shape, 4))
 
-    def put(self, start: int, matte: Matte) -> None:
-        stop = start + len(matte)
-        self.foreground[start:stop] = to_comfy(matte.colours)
-        self.mask[start:stop] = mask_to_comfy(matte.alpha)
-        self.cutout[start:stop] = to_comfy(torch.cat((matte.colours, matte.alpha), 1))
+    def put(self, start: int, colours: Tensor, alpha: Tensor) -> None:
+        """B×3×H×W and B×1×H×W, from frame `start` on."""
+        self.cutout[start : start + len(alpha)] = to_comfy(torch.cat((colours, alpha), 1))
 
     def node_output(self) -> io.NodeOutput:
-        return io.NodeOutput(self.cutout, self.foreground, self.mask)
-
-
-def foreground_of(
-    host: ComfyHost,
-    image: Tensor,
-    alpha: Tensor,
-    radii_px: tuple[int, int] | None,
-    report: Step,
-) -> Tensor | None:
-    """Foreground colours of B×3×H×W, one frame at a time on the device; None without radii."""
-    if radii_px is None:
-        return None
-    frames: list[Tensor] = []
-    for i in range(len(image)):
-        frames.append(_foreground_of_frame(host, image[i : i + 1], alpha[i : i + 1], radii_px))
-        report(1, preview=torch.cat((frames[-1][0], alpha[i])))
-    return torch.cat(frames)
-
-
-def _foreground_of_frame(
-    host: ComfyHost, image: Tensor, alpha: Tensor, radii_px: tuple[int, int]
-) -> Tensor:
-    memory = FOREGROUND_BYTES_PER_PIXEL * int(image.shape[-2] * image.shape[-1])
-    try:
-        with host.workspace(memory) as device:
-            return estimate_foreground(image.to(device), alpha.to(device), *radii_px).to(
-                image.device
-            )
-    except management.OOM_EXCEPTION:
-        management.soft_empty_cache()
-        return estimate_foreground(image.cpu(), alpha.cpu(), *radii_px).to(image.device)
+        """cutout, foreground, mask."""
+        return io.NodeOutput(self.cutout, *views_of_layers(self.cutout))

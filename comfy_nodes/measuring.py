@@ -16,7 +16,7 @@ from ..toonout_core.imaging import from_comfy, mask_from_comfy, to_comfy
 from ..toonout_core.ops.compositing import parse_colour
 from .batches import check_size, matched
 from .host import ComfyHost
-from .types import CATEGORY, schema, widget
+from .types import CATEGORY, Node, schema, widget
 
 if TYPE_CHECKING:  # imported where they are used: a node that nobody runs costs no time at start
     from ..toonout_core.evaluation.contact_sheet import Look
@@ -32,7 +32,7 @@ _PUBLISHED = ("PA", "BIoU", "WF", "E", "S", "MAE", "F", "MBA")
 _MOST_MATTES = 4
 
 
-class MeasureMatte(io.ComfyNode):
+class MeasureMatte(Node):
     """A matte and the truth → how far they are apart."""
 
     @classmethod
@@ -159,7 +159,7 @@ def _plain(scores: MatteScores) -> dict[str, float | None]:
     return {k: v if math.isfinite(v) else None for k, v in scores.values.items()}
 
 
-class CompareMattes(io.ComfyNode):
+class CompareMattes(Node):
     """A picture and up to four mattes → a sheet that shows them beside each other."""
 
     @classmethod

@@ -5,15 +5,17 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-import comfy.model_management as management
 import torch
 from torch import Tensor
 
 from ..toonout_core import Fit, Matting
-from ..toonout_core.errors import BadInput, ToonOutError
+from ..toonout_core.errors import BadInput
+from ..toonout_core.host import Step, reporting
 from ..toonout_core.imaging import from_comfy, mask_from_comfy, mask_to_comfy, to_comfy
-from ..toonout_core.ops.compositing import over
+from ..toonout_core.matting import MattingFlow, require_numbers
+from ..toonout_core.ops.checking import unit_planes
 from ..toonout_core.ops.resizing import fit as fit_to
+from ..toonout_core.portions import in_portions
 from .host import ComfyHost
 
 
@@ -24,36 +26,20 @@ class OwnModel:
         self.matting = matting
         self.host = host
 
-    @property
-    def name(self) -> str:
-        return self.matting.name
-
     def encode_image(self, image: Tensor, image_size: int | None = None) -> Tensor:
         """IMAGE B×H×W×C → MASK B×H×W, 1 = character; one frame at a time on the device."""
-        picture, alpha = from_comfy(image)
-        found = self.predict(flattened(picture, alpha), resolution=image_size)
-        return mask_to_comfy(found if alpha is None else found * alpha)
-
-    def predict(
-        self,
-        image: Tensor,
-        *,
-        resolution: int | None = None,
-        fit: Fit = "auto",
-        frames_per_step: int = 1,
-    ) -> Tensor:
-        """B×3×H×W → alpha B×1×H×W."""
-        return self.matting.predict(
-            image, resolution=resolution, fit=fit, frames_per_step=frames_per_step
-        )
+        picture, own_alpha = from_comfy(image)
+        found = self.matting.matte(picture, own_alpha, foreground=None, resolution=image_size)
+        return mask_to_comfy(found.alpha)
 
 
-class ForeignModel:
+class ForeignModel(MattingFlow):
     """A model of another loader, ComfyUI's own for one, run step by step."""
 
     def __init__(self, model: Any, host: ComfyHost) -> None:
         self.model = model
         self.host = host
+        self._making_room = host.making_room
 
     @property
     def name(self) -> str:
@@ -66,37 +52,32 @@ class ForeignModel:
         resolution: int | None = None,
         fit: Fit = "auto",
         frames_per_step: int = 1,
+        label: str = "matting",
+        report: Step | None = None,
     ) -> Tensor:
         """B×3×H×W → alpha B×1×H×W."""
+        image = unit_planes(image, "image", 3)
         side = max(int(image.shape[-2]), int(image.shape[-1]))
-        way = None
-        if fit == "pad":
-            image, way = fit_to(image, (side, side), "pad")
+        seen, way = (fit_to(image, (side, side), "pad")) if fit == "pad" else (image, None)
         options = self._size_option(resolution)
-        parts: list[Tensor] = []
-        done, step = 0, frames_per_step
-        with self.host.progress(int(image.shape[0]), "matting") as report:
-            while done < image.shape[0]:
-                part = image[done : done + step]
-                try:
-                    mask = self.model.encode_image(to_comfy(part), **options)
-                except management.OOM_EXCEPTION as error:
-                    step = self._halved(step, error)
-                    continue
-                parts.append(mask_from_comfy(mask).to(image.device))
-                done += len(part)
-                report(len(part), preview=part[-1] * parts[-1][-1])
-        alpha = torch.cat(parts)
-        return alpha if way is None else way.undo(alpha)
+        alpha = image.new_empty((len(image), 1, *image.shape[-2:]), dtype=torch.float32)
 
-    def _halved(self, step: int, error: Exception) -> int:
-        management.soft_empty_cache()
-        if step == 1:
-            raise ToonOutError(
-                f"{self.name} needs more memory than the device has for one picture. "
-                "Free memory, or run ComfyUI with --cpu."
-            ) from error
-        return step // 2
+        def work(part: slice, _: Any) -> None:
+            mask = mask_from_comfy(self.model.encode_image(to_comfy(seen[part]), **options))
+            mask = require_numbers(mask, self.name)
+            alpha[part] = mask if way is None else way.undo(mask)
+            step(len(mask), preview=image[part][-1] * alpha[part][-1])
+
+        with reporting(self.host, len(image), label, report) as step:
+            in_portions(
+                self.host, len(image), frames_per_step, lambda _: self._making_room(), work,
+                kind=(id(self.model), seen.shape[-2:], resolution),
+                sentence=(
+                    f"{self.name} needs more memory than the device has for one picture. "
+                    "Free memory, or run ComfyUI with --cpu."
+                ),
+            )  # fmt: skip
+        return alpha
 
     def _size_option(self, resolution: int | None) -> dict[str, int]:
         if resolution is None:
@@ -112,10 +93,10 @@ class ForeignModel:
         )
 
 
-def as_model(value: Any) -> OwnModel | ForeignModel:
+def as_model(value: Any) -> MattingFlow:
     """Whatever a loader gives, as something that cuts out."""
     if isinstance(value, OwnModel):
-        return value
+        return value.matting
     if callable(getattr(value, "encode_image", None)):
         return ForeignModel(value, ComfyHost())
     raise BadInput(
@@ -123,8 +104,3 @@ def as_model(value: Any) -> OwnModel | ForeignModel:
         f"a {type(value).__name__}",
         "Connect Load Matting Model (ToonOut).",
     )
-
-
-def flattened(image: Tensor, alpha: Tensor | None) -> Tensor:
-    """The picture that a network may see: white where the picture's own alpha hides the colours."""
-    return image if alpha is None else over(image, alpha, torch.ones_like(image))

@@ -10,10 +10,10 @@ from ..toonout_core.characters.crops import CropRegion
 from ..toonout_core.characters.pasting import paste_crops
 from ..toonout_core.errors import BadInput
 from ..toonout_core.imaging import from_comfy, mask_from_comfy, mask_to_comfy, to_comfy
-from .types import CATEGORY, CropLink, schema, widget
+from .types import CATEGORY, CropLink, Node, schema, widget
 
 
-class PasteInstances(io.ComfyNode):
+class PasteInstances(Node):
     """Lists of crops → one picture."""
 
     @classmethod

@@ -15,10 +15,10 @@ from ..toonout_core.characters.prompts import (
     split_prompts,
 )
 from .found import as_frames
-from .types import CATEGORY, CropLink, InstancesLink, schema, widget
+from .types import CATEGORY, CropLink, InstancesLink, Node, schema, widget
 
 
-class JoinPrompts(io.ComfyNode):
+class JoinPrompts(Node):
     """A style and what is said of each character → one prompt for each."""
 
     @classmethod

@@ -10,7 +10,6 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-import folder_paths
 import torch
 from comfy_api.latest import io
 
@@ -18,7 +17,8 @@ from ..toonout_core.errors import BadInput
 from ..toonout_core.imaging import read, to_comfy
 from ..toonout_core.output.naming import find_sources
 from .host import ComfyHost
-from .types import CATEGORY, schema, widget
+from .places import HERE, folder_names, folder_of, may_read, require_no_way_out
+from .types import CATEGORY, Node, schema, widget
 
 log = logging.getLogger("toonout")
 
@@ -35,23 +35,31 @@ class Choice:
 
     @property
     def path(self) -> Path:
-        """Relative folders are meant from ComfyUI's input folder on."""
-        return Path(folder_paths.get_input_directory()) / Path(self.folder).expanduser()
+        """Raises BadInput for a folder that may not be read."""
+        return folder_of(self.folder)
+
+    def _means(self, name: str) -> bool:
+        name, pattern = name.casefold(), self.pattern.casefold()
+        # brackets may belong to the name
+        return fnmatch(name, pattern) or fnmatch(name, pattern.replace("[", "[[]"))
 
     def files(self) -> list[tuple[Path, str]]:
         """Files and their names without ending, in natural order: frame_2 before frame_10."""
-        found = find_sources([self.path], recursive=self.recursive).sources
+        folder = self.path
+        if self.recursive:
+            require_no_way_out(folder)
+        found = find_sources([folder], recursive=self.recursive).sources
         chosen = [
             (source.path, source.target.as_posix())
             for source in found
-            if fnmatch(source.path.name.casefold(), self.pattern.casefold())
+            if self._means(source.path.name) and may_read(source.path)
         ]
         chosen.sort(key=lambda item: _natural(item[1]))
         stop = self.start + self.limit if self.limit else None
         return chosen[self.start : stop]
 
 
-class LoadFolder(io.ComfyNode):
+class LoadFolder(Node):
     """Folder → list of pictures and list of names."""
 
     @classmethod
@@ -67,10 +75,14 @@ class LoadFolder(io.ComfyNode):
             search_aliases=["batch", "directory", "image list", "load images"],
             inputs=[
                 widget(
-                    io.String,
+                    io.Combo,
                     "folder",
-                    default="",
-                    tooltip="A folder in ComfyUI's input folder (empty: itself), or a full path.",
+                    options=folder_names(),
+                    default=HERE,
+                    tooltip=(
+                        "A folder in ComfyUI's input or output folder (. is the folder itself; "
+                        "press R after adding one). Others: see the help page."
+                    ),
                 ),
                 widget(
                     io.String,
@@ -118,24 +130,13 @@ class LoadFolder(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(
-        cls,
-        folder: str | None,
-        pattern: str | None,
-        recursive: bool | None,
-        start: int | None,
-        limit: int | None,
-    ) -> bool | str:
-        if folder is None or pattern is None or recursive is None or start is None or limit is None:
-            return True  # connected: known only when the graph runs
-        choice = Choice(folder, pattern, recursive, start, limit)
-        if not choice.path.is_dir():
-            return f"folder must be a folder, but there is none at {choice.path}."
-        if not choice.files():
-            return (
-                f"{choice.path} must contain pictures that match {pattern!r} from number {start} "
-                "on, but has none. Change pattern or start, or switch recursive on."
-            )
+    def validate_inputs(cls, folder: str | None) -> bool | str:
+        """Whether the folder may be read; what is in it is seen when the graph runs."""
+        try:
+            if folder is not None:  # else connected
+                folder_of(folder)
+        except BadInput as error:
+            return str(error)
         return True
 
     @classmethod
@@ -145,7 +146,8 @@ class LoadFolder(io.ComfyNode):
         seen = hashlib.sha256()
         for path, name in Choice(**inputs).files():
             state = path.stat()
-            seen.update(f"{path} {name} {state.st_size} {state.st_mtime_ns}\n".encode())
+            line = f"{path} {name} {state.st_size} {state.st_mtime_ns}\n"
+            seen.update(line.encode("utf-8", "surrogatepass"))  # names may be no UTF-8
         return seen.hexdigest()
 
     @classmethod
@@ -160,6 +162,12 @@ class LoadFolder(io.ComfyNode):
     ) -> io.NodeOutput:
         choice = Choice(folder, pattern, recursive, start, limit)
         files = choice.files()
+        if not files:
+            raise BadInput(
+                f"{choice.path} must have pictures that match {pattern!r} from number {start} on",
+                "none",
+                "Change pattern or start, or switch recursive on.",
+            )
         images: list[torch.Tensor] = []
         names: list[str] = []
         with ComfyHost().progress(len(files), "reading") as report:
@@ -170,6 +178,8 @@ class LoadFolder(io.ComfyNode):
                     log.warning("left out: %s", error)
                     report(1)
                     continue
+                for note in picture.notes:
+                    log.warning("%s: %s", path, note)
                 planes = [picture.image]
                 if keep_alpha and picture.alpha is not None:
                     planes.append(picture.alpha)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -13,10 +14,12 @@ from comfy_api.latest import io, ui
 from torch import Tensor
 
 from ..toonout_core.imaging import Metadata, from_comfy, mask_from_comfy
-from ..toonout_core.output.writing import Format, encode, numbered, partial_file, publish_numbered
+from ..toonout_core.output.publishing import numbered, partial_file, publish_numbered
+from ..toonout_core.output.writing import Format, encode, write_checked
 from .batches import check_size, matched
 from .host import ComfyHost
-from .types import CATEGORY, schema, widget
+from .places import check_prefix
+from .types import CATEGORY, Node, schema, widget
 
 FORMATS: dict[str, tuple[Format, int]] = {
     "png": ("png", 8),
@@ -25,7 +28,7 @@ FORMATS: dict[str, tuple[Format, int]] = {
 }
 
 
-class SaveCutout(io.ComfyNode):
+class SaveCutout(Node):
     """Cutouts → files in ComfyUI's output folder."""
 
     @classmethod
@@ -112,16 +115,18 @@ class SaveCutout(io.ComfyNode):
         with ComfyHost().progress(len(top), "saving") as report:
             for i in range(len(top)):
                 with partial_file(place.folder) as partial:
-                    with partial.open("xb") as stream:
-                        encode(
-                            stream,
-                            top[i : i + 1],
-                            None if alpha is None else alpha[i : i + 1],
+                    write_checked(
+                        partial,
+                        functools.partial(
+                            encode,
+                            image=top[i : i + 1],
+                            alpha=None if alpha is None else alpha[i : i + 1],
                             format=kind,
                             bits=bits,
                             metadata=metadata,
                             quality=None if quality == 100 else quality,
-                        )
+                        ),
+                    )
                     path = publish_numbered([partial], place.names(i))[0]
                 results.append(ui.SavedResult(path.name, place.subfolder, io.FolderType.output))
                 report(1)
@@ -134,6 +139,7 @@ class Place:
     def __init__(self, prefix: str, name: str | None, suffix: str, image: Tensor) -> None:
         if name is not None:
             prefix = str(Path(prefix).parent / name)
+        check_prefix(prefix)
         folder, stem, counter, subfolder, _ = folder_paths.get_save_image_path(
             prefix, folder_paths.get_output_directory(), image.shape[-1], image.shape[-2]
         )

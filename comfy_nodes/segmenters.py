@@ -26,11 +26,11 @@ from .loading import (
     loading_widgets,
     matting_files,
     model_names,
+    model_source,
     no_model,
-    sound_precision,
     table_names,
 )
-from .types import CATEGORY, SegmenterModel, schema, widget
+from .types import CATEGORY, Node, SegmenterModel, schema, widget
 
 NO_REFINER = "none"
 AUTO_REFINER = "auto"
@@ -79,7 +79,13 @@ def model_file(name: str | None) -> Path | None:
     return find_file(name, (INSTANCE_FOLDER, FOLDER), foreign)
 
 
-class LoadSegmenter(io.ComfyNode):
+def _refiner(name: str) -> Path | str | None:
+    if name in (NO_REFINER, AUTO_REFINER):
+        return None if name == NO_REFINER else name
+    return model_source(name, model_file(name), INSTANCE_FOLDER)
+
+
+class LoadSegmenter(Node):
     """Names or files → TOON_SEGMENTER."""
 
     @classmethod
@@ -152,10 +158,10 @@ class LoadSegmenter(io.ComfyNode):
     ) -> io.NodeOutput:
         host = ComfyHost(INSTANCE_FOLDER)
         pipeline = load_segmenter(
-            model_file(detector) or detector,
-            None if refiner == NO_REFINER else model_file(refiner) or refiner,
+            model_source(detector, model_file(detector), INSTANCE_FOLDER),
+            _refiner(refiner),
             host=host,
-            precision=sound_precision(precision),
+            precision=precision,
             download=allow_download,
         )
         return io.NodeOutput(LoadedSegmenter(pipeline, host))

@@ -11,6 +11,7 @@ from ..toonout_core import SegmentOptions
 from ..toonout_core.characters.choosing import TidyOptions, tidy
 from ..toonout_core.imaging import from_comfy
 from ..toonout_core.ops.adjust import AdjustOptions
+from ..toonout_core.ops.compositing import on_white
 from .found import (
     IF_NONE,
     IF_NONE_TIP,
@@ -21,9 +22,8 @@ from .found import (
     found_result,
     when_none,
 )
-from .models import flattened
 from .segmenters import as_segmenter
-from .types import CATEGORY, SegmenterModel, schema, widget
+from .types import CATEGORY, Node, SegmenterModel, schema, widget
 
 
 def mask_widgets() -> list[Any]:
@@ -96,7 +96,7 @@ def speck_widgets() -> list[Any]:
     ]
 
 
-class SegmentInstances(io.ComfyNode):
+class SegmentInstances(Node):
     """Pictures → characters."""
 
     @classmethod
@@ -217,7 +217,7 @@ class SegmentInstances(io.ComfyNode):
         least = min_area_percent / 100
         tidying = TidyOptions(drop_duplicates, adjust, least, max_count, sort_by)
         picture, alpha = from_comfy(image)
-        found = loaded.pipeline.segment(flattened(picture, alpha), options)
+        found = loaded.pipeline.segment(on_white(picture, alpha), options)
         frames = when_none(tuple(tidy(instances, tidying) for instances in found), if_none)
         notes = [f"model: {loaded.pipeline.name}"]
         return io.NodeOutput(*found_result(picture, frames, notes))

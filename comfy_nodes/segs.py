@@ -12,7 +12,7 @@ from torch import Tensor
 from ..toonout_core import Instances
 from ..toonout_core.imaging import from_comfy, to_comfy
 from .found import as_frames, matched_frames
-from .types import CATEGORY, InstancesLink, Segs, schema, widget
+from .types import CATEGORY, InstancesLink, Node, Segs, schema, widget
 
 
 class SEG(NamedTuple):
@@ -27,7 +27,7 @@ class SEG(NamedTuple):
     control_net_wrapper: Any = None
 
 
-class InstancesToSegs(io.ComfyNode):
+class InstancesToSegs(Node):
     """Characters → SEGS."""
 
     @classmethod

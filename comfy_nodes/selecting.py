@@ -22,7 +22,7 @@ from ..toonout_core.errors import BadInput
 from ..toonout_core.imaging import from_comfy, mask_from_comfy
 from .batches import check_size
 from .found import ORDER_TIP, ORDERS, as_frames, found_outputs, found_result, matched_frames
-from .types import CATEGORY, SOCKET_ONLY, Boxes, InstancesLink, schema, widget
+from .types import CATEGORY, SOCKET_ONLY, Boxes, InstancesLink, Node, schema, widget
 
 AS_THEY_ARE = "as they are"
 
@@ -32,7 +32,7 @@ def percent_widget(name: str, default: float, tooltip: str) -> Any:
     return widget(io.Float, name, default=default, min=0.0, max=100.0, step=0.05, tooltip=tooltip)
 
 
-class SelectInstances(io.ComfyNode):
+class SelectInstances(Node):
     """Characters → those that are meant, and the rest."""
 
     @classmethod
@@ -172,7 +172,7 @@ class SelectInstances(io.ComfyNode):
         return io.NodeOutput(*found_result(picture, selected), rest)
 
 
-class InstancesFromMasks(io.ComfyNode):
+class InstancesFromMasks(Node):
     """Masks of any node → characters."""
 
     @classmethod

@@ -11,18 +11,18 @@ from torch import Tensor
 
 from ..toonout_core import FusionOptions, Instances, ShareOptions, fuse, share_matte
 from ..toonout_core import segment_anything as segments_of
-from ..toonout_core.errors import BadInput
+from ..toonout_core.errors import BadInput, plain
 from ..toonout_core.imaging import from_comfy, mask_from_comfy
 from .batches import check_size
 from .found import as_frames, found_outputs, found_result, matched_frames
 from .host import INSTANCE_FOLDER, SAM_FOLDER, ComfyHost
 from .selecting import canvas, joined_masks
-from .types import CATEGORY, InstancesLink, schema, widget
+from .types import CATEGORY, InstancesLink, Node, schema, widget
 
 NO_SAM = "none"
 
 
-class InstanceMattes(io.ComfyNode):
+class InstanceMattes(Node):
     """One matte of all, shared out among the characters."""
 
     @classmethod
@@ -105,9 +105,10 @@ class InstanceMattes(io.ComfyNode):
         picture, frames = matched_frames(picture, frames)
         shared: list[Instances] = []
         host = ComfyHost()
-        with host.progress(max(sum(map(len, frames)), 1), "mattes"):  # counted in characters
+        with host.progress(len(frames), "mattes") as report:
             for frame, plane, found in zip(picture.split(1), alpha.split(1), frames, strict=True):
                 shared.append(share_matte(plane, found, frame, options, host=host))
+                report(1)
         return io.NodeOutput(*found_result(picture, tuple(shared)))
 
 
@@ -116,7 +117,7 @@ def sam_checkpoints() -> list[str]:
     return [NO_SAM, *sorted(folder_paths.get_filename_list(SAM_FOLDER))]
 
 
-class FuseSegments(io.ComfyNode):
+class FuseSegments(Node):
     """Detector's masks and segments without names → better masks."""
 
     @classmethod
@@ -248,16 +249,22 @@ class FuseSegments(io.ComfyNode):
             )
         planes = None if segments is None else joined_masks([segments])
         fused: list[Instances] = []
-        for frame, found in zip(picture.split(1), frames, strict=True):
-            if not len(found):  # nobody to ask a slow network for
+        host = ComfyHost(INSTANCE_FOLDER)
+        with host.progress(len(frames), "fusing") as report:
+            for frame, found in zip(picture.split(1), frames, strict=True):
+                if len(found):  # else there is nobody to ask a slow network for
+                    of_frame = planes
+                    if of_frame is None:
+                        of_frame = _segments(frame, segment_anything, host)
+                    found = fuse(found, of_frame, options)
                 fused.append(found)
-                continue
-            of_frame = _segments(frame, segment_anything) if planes is None else planes
-            fused.append(fuse(found, of_frame, options))
+                report(1)
         return io.NodeOutput(*found_result(picture, tuple(fused)))
 
 
-def _segments(picture: Tensor, checkpoint: str) -> Tensor:
+def _segments(picture: Tensor, checkpoint: str, host: ComfyHost) -> Tensor:
     """M×H×W of Segment Anything."""
     path = folder_paths.get_full_path(SAM_FOLDER, checkpoint)
-    return segments_of(picture, path or checkpoint, ComfyHost(INSTANCE_FOLDER))
+    if path is None:  # a connected input could name any file of this machine
+        raise BadInput("segment_anything must be a file in models/sams", repr(plain(checkpoint)))
+    return segments_of(picture, path, host)

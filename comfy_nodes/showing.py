@@ -19,15 +19,15 @@ from ..toonout_core.characters.choosing import (
 from ..toonout_core.errors import BadInput
 from ..toonout_core.imaging import from_comfy, mask_from_comfy
 from ..toonout_core.ops.adjust import AdjustOptions
+from ..toonout_core.ops.compositing import on_white
 from .batches import check_size
 from .found import found_outputs, found_result
-from .models import flattened
 from .segmenters import LoadedSegmenter, as_segmenter
 from .segmenting import edge_widgets, mask_widgets
-from .types import CATEGORY, SOCKET_ONLY, Boxes, SegmenterModel, schema, widget
+from .types import CATEGORY, SOCKET_ONLY, Boxes, Node, SegmenterModel, schema, widget
 
 
-class InstancesFromPrompts(io.ComfyNode):
+class InstancesFromPrompts(Node):
     """Boxes, points and rough masks → characters."""
 
     @classmethod
@@ -116,7 +116,7 @@ class InstancesFromPrompts(io.ComfyNode):
     ) -> io.NodeOutput:
         loaded = as_segmenter(segmenter)
         picture, alpha = from_comfy(image)
-        seen = flattened(picture, alpha)
+        seen = on_white(picture, alpha)
         options = SegmentOptions(soft=soft, area=refine_area)
         edges = TidyOptions(adjust=AdjustOptions(grow_px=grow_px, feather_px=feather_px))
         frames: list[Instances] = []

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 from comfy_api.latest import ComfyExtension, io
+from torch import Tensor
+
+from .batches import check_frames
 
 CATEGORY = "toonout"
 # ComfyUI's own type since 0.21: its Load Background Removal Model and Remove Background fit to ours
@@ -28,6 +33,33 @@ class Extension(ComfyExtension):
 
     async def get_node_list(self) -> list[type[Any]]:
         return self._nodes
+
+
+class Node(io.ComfyNode):
+    """A node that looks at every picture and mask it is given before it runs."""
+
+    takes_empty = False  # a batch of no frames gives one of no frames; else it is a sentence
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        own = cls.__dict__.get("execute")
+        # ComfyUI runs copies of the class, which have it already and cannot be changed
+        if isinstance(own, classmethod) and not hasattr(own.__func__, "__wrapped__"):
+            cls.execute = classmethod(_looking_first(own.__func__))  # pyright: ignore
+
+
+def _looking_first(work: Callable[..., Any]) -> Callable[..., Any]:
+    names = list(inspect.signature(work).parameters)[1:]
+
+    @wraps(work)
+    def execute(cls: type[Node], *values: Any, **named: Any) -> Any:
+        for name, value in [*zip(names, values, strict=False), *named.items()]:
+            for tensor in value if isinstance(value, list) else [value]:
+                if isinstance(tensor, Tensor):
+                    check_frames(name, tensor, takes_empty=cls.takes_empty)
+        return work(cls, *values, **named)
+
+    return execute
 
 
 def schema(**options: Any) -> io.Schema:

@@ -18,7 +18,7 @@ settings.load_profile("toonout")
 torch.set_num_threads(1)
 
 OPTIONS = {
-    "weights": "published weight files, downloaded if they are not here",
+    "weights": "published weight files, as far as they are here",
     "gpu": "a CUDA device",
     "slow": "patience",
 }
@@ -27,6 +27,10 @@ OPTIONS = {
 def pytest_addoption(parser):
     for name, need in OPTIONS.items():
         parser.addoption(f"--{name}", action="store_true", help=f"also the tests that need {need}")
+    parser.addoption(
+        "--weights-dir", action="append", default=[], metavar="DIR",
+        help="where those weight files lie, beside the folder of downloads",
+    )  # fmt: skip
 
 
 def pytest_collection_modifyitems(config, items):
@@ -54,9 +58,7 @@ def _seed():
 
 
 @pytest.fixture(autouse=True)
-def _no_network(request, monkeypatch):
-    if request.node.get_closest_marker("weights"):
-        return
+def _no_network(monkeypatch):
     connect = socket.socket.connect
 
     def connect_locally(self, address):

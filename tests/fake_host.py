@@ -5,6 +5,8 @@ from pathlib import Path
 
 import torch
 
+from toonout_core.host import is_out_of_memory
+
 
 class FakeHost:
     """Counts steps, knows when a network may be touched, can stop or run out of memory."""
@@ -14,6 +16,7 @@ class FakeHost:
         self.cancel_at = cancel_at
         self.active = False
         self.visits = []  # working memory of each stay on the device
+        self.workspaces = []  # working memory without a network
         self.steps = []
         self.totals = []
         self.previews = []
@@ -29,6 +32,17 @@ class FakeHost:
             yield torch.device("cpu")
         finally:
             self.active = False
+
+    @contextmanager
+    def workspace(self, working_memory):
+        self.workspaces.append(working_memory)
+        yield torch.device("cpu")
+
+    def out_of_memory(self, error):
+        return is_out_of_memory(error)
+
+    def half(self, device):
+        return torch.float16 if device.type == "cuda" else None
 
     @contextmanager
     def progress(self, total, label):

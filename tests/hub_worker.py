@@ -11,8 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from unittest import mock
 
-import huggingface_hub.file_download  # noqa: F401 (long imports first, before any job)
-from huggingface_hub import constants, utils
+from huggingface_hub import constants, file_download
 
 from toonout_core import weights
 from toonout_core.errors import ToonOutError
@@ -51,9 +50,9 @@ def work(job: dict) -> dict:
     constants.DOWNLOAD_CHUNK_SIZE = 100_000  # 10 MB otherwise: too much for a fast test
     row = weights.Weights(**job["row"])
     host = Host(Path(job["folder"]), job.get("stop_after_mb"))
-    headers = utils.build_hf_headers
+    http_get = file_download.http_get
     if job.get("without_parts"):  # a client of some later day
-        del utils.build_hf_headers
+        del file_download.http_get
     try:
         with mock.patch.object(locating, "WEIGHTS", (row,)):
             path = downloading.download(row, host)
@@ -63,7 +62,7 @@ def work(job: dict) -> dict:
     except Stop:
         answer = {"error": "Stop"}
     finally:
-        utils.build_hf_headers = headers
+        file_download.http_get = http_get
     return answer | {"done": host.done, "calls": host.calls, "labels": host.labels}
 
 

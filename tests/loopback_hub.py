@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -13,7 +15,9 @@ COMMIT = "c" * 40
 @dataclass
 class Served:
     """One file. `cuts`: after how many bytes each answer in turn breaks off; `sha256` is what the
-    hub says about it; `pace`: bytes per piece and seconds between the pieces."""
+    hub says about it; `pace`: bytes per piece and seconds between the pieces. A hostile hub:
+    `says` and `sends` are headers of its two answers in place of the right ones, `always_cuts` is
+    after how many bytes every answer breaks off, `endless` sends the content again and again."""
 
     content: bytes
     sha256: str = ""
@@ -21,6 +25,11 @@ class Served:
     pace: tuple[int, float] | None = None
     gate: threading.Event | None = None  # held after the first piece until it is set
     ranges: bool = True
+    says: dict[str, str] = field(default_factory=dict)
+    sends: dict[str, str | None] = field(default_factory=dict)
+    always_cuts: int | None = None
+    endless: bool = False
+    sent: int = 0
 
 
 class LoopbackHub:
@@ -84,21 +93,29 @@ class _Handler(BaseHTTPRequestHandler):
         served = self.hub.files[self.path.removeprefix("/cdn/")]
         first = int(span.removeprefix("bytes=").split("-")[0]) if span and served.ranges else 0
         rest = served.content[first:]
-        headers = {"Content-Length": str(len(rest)), "Accept-Ranges": "bytes"}
+        headers: dict[str, str | None] = {
+            "Content-Length": str(len(rest)),
+            "Accept-Ranges": "bytes",
+        }
         if span and served.ranges:
             total = len(served.content)
             headers["Content-Range"] = f"bytes {first}-{total - 1}/{total}"
+        headers |= served.sends
+        self.close_connection = "Content-Length" in served.sends
         self._answer(206 if span and served.ranges else 200, headers)
         self._write(served, rest)
 
     def _write(self, served: Served, rest: bytes) -> None:
-        cut = served.cuts.pop(0) if served.cuts else None
+        cut = served.cuts.pop(0) if served.cuts else served.always_cuts
         rest = rest[:cut] if cut is not None else rest
         piece, pause = served.pace or (len(rest) or 1, 0)
         try:
-            for start in range(0, len(rest), piece):
-                self.wfile.write(rest[start : start + piece])
+            for start in (
+                itertools.count(0, piece) if served.endless else range(0, len(rest), piece)
+            ):
+                self.wfile.write(rest[:piece] if served.endless else rest[start : start + piece])
                 self.wfile.flush()
+                served.sent += piece
                 if served.gate is not None:
                     served.gate.wait(20)
                 elif pause:
@@ -123,13 +140,15 @@ class _Handler(BaseHTTPRequestHandler):
             "X-Linked-Size": str(len(served.content)),
             "ETag": '"of the redirect, not of the file"',
             "Location": f"{storage}/{'/'.join((*parts[:2], *parts[4:]))}",
+            **served.says,
         }
 
     def _missing(self) -> None:
         self._answer(404, {"X-Error-Code": "EntryNotFound", "X-Error-Message": "Entry not found"})
 
-    def _answer(self, status: int, headers: dict[str, str] | None = None) -> None:
+    def _answer(self, status: int, headers: Mapping[str, str | None] | None = None) -> None:
         self.send_response(status)
-        for name, value in ({"Content-Length": "0"} | (headers or {})).items():
-            self.send_header(name, value)
+        for name, value in ({"Content-Length": "0", **(headers or {})}).items():
+            if value is not None:
+                self.send_header(name, value)
         self.end_headers()

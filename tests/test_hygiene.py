@@ -11,6 +11,7 @@ import sys
 import tokenize
 from pathlib import Path
 
+import pathspec
 import pytest
 
 from toonout_core.weights import WEIGHTS
@@ -75,10 +76,13 @@ def git(*arguments: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def archive() -> list[Path]:
-    """Tracked files without those that .comfyignore (of gitignore's syntax) keeps out."""
+    """Tracked files without those that .comfyignore keeps out, by the registry client's rules."""
+    rules = (ROOT / ".comfyignore").read_text("utf-8").splitlines()
+    left_out = pathspec.GitIgnoreSpec.from_lines(rules)
     tracked = git("ls-files", "--cached")
-    left_out = set(git("ls-files", "--cached", "--ignored", "--exclude-from=.comfyignore"))
-    return [ROOT / name for name in tracked if name not in left_out and (ROOT / name).is_file()]
+    return [
+        ROOT / name for name in tracked if not left_out.match_file(name) and (ROOT / name).is_file()
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +110,16 @@ def test_the_archive_has_what_comfyui_needs(archive):
         "requirements.txt",
         "toonout_core/assets/toonout-mini.safetensors",
     }
+
+
+@pytest.mark.parametrize(
+    "folder", ["web", "locales", "example_workflows", "comfy_nodes", "toonout_core"]
+)
+def test_whole_folders_are_in_the_archive(archive, folder):
+    """Help pages, their pictures, languages, examples and thumbnails: nothing of them stays out."""
+    tracked = {name for name in git("ls-files", "--cached", folder) if (ROOT / name).is_file()}
+    assert tracked
+    assert tracked <= {relative(path) for path in archive}
 
 
 def test_the_archive_has_nothing_else(archive):

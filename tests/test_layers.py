@@ -11,6 +11,7 @@ ROOT = Path(__file__).resolve().parents[1]
 CORE = ROOT / "toonout_core"
 
 PIPELINE = {"errors", "host", "imaging", "results", "weights", "loading", "ops"}
+PIPELINE |= {"portions", "inference"}
 APPLICATION = PIPELINE | {"matting", "instances", "output"}
 
 # part of the core -> the parts that it may import
@@ -18,21 +19,26 @@ MAY_IMPORT = {
     "errors": set(),
     "weights": set(),
     "host": {"errors"},
+    "remembering": set(),
+    "locking": set(),
     "imaging": {"errors"},
     "models": {"errors", "ops"},
     "ops": {"errors", "imaging"},
     "results": {"errors", "imaging", "ops"},
     "instances": {"errors", "imaging", "ops"},
     # from a name to a network
-    "weight_files": {"errors", "host", "weights", "models"},
-    "loading": {"errors", "host", "weights", "models", "weight_files"},
+    "weight_files": {"errors", "host", "locking", "weights", "models"},
+    "loading": {"errors", "host", "weights", "models", "weight_files", "remembering"},
     "converting": {"errors", "host", "weights", "models", "weight_files", "loading"},
+    # a network at work
+    "portions": {"errors", "host"},
+    "inference": {"errors", "host", "loading", "portions"},
     # pipelines
     "matting": PIPELINE,
     "segmentation": PIPELINE | {"matting", "instances", "models", "weight_files"},
     "characters": {"errors", "imaging", "instances", "ops", "segmentation"},
     # pictures to files
-    "output": PIPELINE | {"matting", "instances", "segmentation", "characters"},
+    "output": PIPELINE | {"locking", "matting", "instances", "segmentation", "characters"},
     # what one does with the pipelines
     "synthesis": APPLICATION,
     "evaluation": APPLICATION | {"segmentation", "synthesis"},
@@ -51,8 +57,10 @@ FOR_HOSTS = {
     "evaluation",
     "host",
     "imaging",
+    "matting",
     "ops",
     "output",
+    "portions",
     "weights",
 }
 # the WebUI also lists and fetches weight files
@@ -239,7 +247,7 @@ def _channel_slice(axes: list[ast.expr]) -> str:
 LAYOUT_FREE = [
     path
     for path in [*CORE_FILES, *sorted((ROOT / "comfy_nodes").rglob("*.py")), *webui_files()]
-    if path != CORE / "imaging.py" and (CORE not in path.parents or part_of(path) != "models")
+    if CORE not in path.parents or part_of(path) not in ("imaging", "models")
 ]
 
 

@@ -29,6 +29,7 @@ PUBLIC_NAMES = [
     "LocalHost",
     "Matte",
     "Matting",
+    "OutOfMemory",
     "Precision",
     "RegionSegmenter",
     "SegmentAnythingOptions",

@@ -15,7 +15,6 @@ import ctypes
 import json
 import multiprocessing
 import os
-import resource
 import sys
 import time
 import zlib
@@ -133,6 +132,8 @@ def resident_bytes(key: str) -> int:
         for line in Path("/proc/self/status").read_text("ascii").splitlines():
             if line.startswith(key):
                 return int(line.split()[1]) * 1024
+    import resource  # Windows has none
+
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 

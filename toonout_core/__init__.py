@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         Cancelled,
         CorruptWeights,
         DownloadFailed,
+        OutOfMemory,
         ToonOutError,
         UnknownModel,
     )
@@ -53,6 +54,7 @@ __all__ = [
     "LocalHost",
     "Matte",
     "Matting",
+    "OutOfMemory",
     "Precision",
     "RegionSegmenter",
     "SegmentAnythingOptions",
@@ -78,6 +80,7 @@ _HOMES = {
         "Cancelled",
         "CorruptWeights",
         "DownloadFailed",
+        "OutOfMemory",
         "ToonOutError",
         "UnknownModel",
     ),

@@ -9,10 +9,11 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from .errors import BadInput
+from .errors import BadInput, CorruptWeights
 from .host import Host
-from .loading import DTYPES, cast_floats
+from .loading import DTYPES, cast_floats, stated_feeding
 from .models import recognise
+from .weight_files.feeding import KEYS, NOTHING_STATED, Feeding
 from .weight_files.fingerprints import Fingerprints
 from .weight_files.locating import WEIGHTS_KEY, identify
 from .weight_files.reading import CONFIG_KEY, read_state
@@ -22,15 +23,22 @@ Dtype = Literal["fp32", "fp16", "bf16"]
 
 
 def convert(
-    source: Path, target: Path, host: Host, *, dtype: Dtype | None = None, force: bool = False
+    source: Path,
+    target: Path,
+    host: Host,
+    *,
+    dtype: Dtype | None = None,
+    feeding: Feeding = NOTHING_STATED,
+    force: bool = False,
 ) -> None:
     """Write all tensors of the network, those that `source` left out too; integers as they are.
 
-    `dtype` None keeps the floats as stored. `force` replaces an existing file.
+    `dtype` None keeps the floats as stored. `feeding`: what the new file states of itself, beside
+    what `source` states already. `force` replaces an existing file.
     """
     _check_target(target, force)
     row = identify(source, host)
-    state, notes = _complete(source, dtype)
+    state, notes = _complete(source, dtype, feeding)
     if row is not None:
         notes[WEIGHTS_KEY] = row.name
     _write(state, notes, target, host, f"converted from {source.name}")
@@ -58,9 +66,12 @@ def average(
             f"{len(sources)} files with the shares {weights}",
         )
     total: dict[str, Tensor] = {}
+    told: dict[str, str] = {}
     for source, weight in zip(sources, weights, strict=True):
-        state = _complete(source, None)[0]
+        state, stated = _complete(source, None)
         _check_alike(state, total, source)
+        told = told or stated
+        _check_told_alike(told, stated, source)
         for key, value in state.items():
             if value.is_floating_point():
                 part = value.to(torch.float64) * (weight / sum(weights))
@@ -82,6 +93,15 @@ def _check_alike(state: dict[str, Tensor], total: dict[str, Tensor], source: Pat
         )
 
 
+def _check_told_alike(told: dict[str, str], stated: dict[str, str], source: Path) -> None:
+    for key in KEYS:
+        if told.get(key) != stated.get(key):
+            raise BadInput(
+                f"the files must state the same {key}, which is {told.get(key, 'not stated')}",
+                f"{source.name} with {stated.get(key, 'none')}",
+            )
+
+
 def _check_target(target: Path, force: bool) -> None:
     if target.suffix != ".safetensors":
         raise BadInput("the converted file's name must end in .safetensors", str(target))
@@ -100,16 +120,24 @@ def _write(
     fingerprints.remember(target, fingerprints.of(target, again=True).sha256, origin)
 
 
-def _complete(source: Path, dtype: Dtype | None) -> tuple[dict[str, Tensor], dict[str, str]]:
+def _complete(
+    source: Path, dtype: Dtype | None, feeding: Feeding = NOTHING_STATED
+) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Copies of all tensors, for the file that they are mapped from may be about to be replaced,
-    and what is known of them.
+    and what is known of them, `feeding` included.
     """
     state, metadata = read_state(source)
-    complete = recognise(state).load(state).state_dict()
+    architecture = recognise(state)
+    feeding.check(architecture)
+    try:
+        stated = stated_feeding({**metadata, **feeding.stated()}, architecture).stated()
+    except CorruptWeights as error:
+        raise CorruptWeights(f"{source}: {error}") from error
+    complete = architecture.load(state).state_dict()
     if dtype is not None:
         complete = cast_floats(complete, DTYPES[dtype])
     owned = {
         key: value.clone(memory_format=torch.contiguous_format) for key, value in complete.items()
     }
     kept = {key: metadata[key] for key in (WEIGHTS_KEY, CONFIG_KEY) if metadata.get(key)}
-    return owned, {"format": "pt", **kept}
+    return owned, {"format": "pt", **kept, **stated}

@@ -5,6 +5,8 @@ ToonOutError
 ├── CorruptWeights   a weight file that is truncated, foreign, half-matching or altered
 ├── DownloadFailed   a file that could not be fetched, or must not be
 ├── BadInput         a picture, mask or parameter outside of what is accepted
+├── OutOfMemory      the device has too little memory, however little is done at a time
+├── CannotWrite      a folder that takes no more files: full, read-only, in use
 └── Cancelled        the user pressed stop
 
 A message says three things: what must be, what was, what to do.
@@ -29,6 +31,14 @@ class DownloadFailed(ToonOutError):
     """A weight file that is not here and could not be fetched."""
 
 
+class OutOfMemory(ToonOutError):
+    """The device has too little memory for the least that can be done at a time."""
+
+
+class CannotWrite(ToonOutError):
+    """A folder that takes no more files; no further picture can be written there either."""
+
+
 class Cancelled(ToonOutError):
     """Stopped by the user."""
 
@@ -40,3 +50,10 @@ class BadInput(ToonOutError):
         self.expected = expected
         self.got = got
         super().__init__(f"{expected}, but got {got}." + (f" {advice}" if advice else ""))
+
+
+def plain(text: object, limit: int = 300) -> str:
+    """What a file, a server or a library says, fit for a sentence: one line, short, printable."""
+    shown = "".join(c if c.isprintable() else " " for c in str(text)[: 4 * limit])
+    line = " ".join(shown.split())
+    return line if len(line) <= limit else f"{line[: limit - 1]}…"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -36,9 +37,67 @@ class Host(Protocol):
         """Hold `model` on its compute device, with `working_memory` bytes free beside it."""
         ...
 
+    def workspace(self, working_memory: int) -> AbstractContextManager[torch.device]:
+        """A CUDA device with that many bytes free, else the CPU, for work without a network."""
+        ...
+
+    def out_of_memory(self, error: BaseException) -> bool:
+        """Whether `error` says that a device's memory, or the machine's, was not enough."""
+        ...
+
+    def half(self, device: torch.device) -> torch.dtype | None:
+        """The half precision that is sound and fast on `device`; None: stay in float32."""
+        ...
+
     def progress(self, total: int, label: str) -> AbstractContextManager[Step]:
         """Progress of `total` units."""
         ...
+
+
+@contextmanager
+def reporting(host: Host, total: int, label: str, report: Step | None = None) -> Iterator[Step]:
+    """`report` itself where a caller counts already, else progress of the host."""
+    if report is not None:
+        yield report
+        return
+    with host.progress(total, label) as step:
+        yield step
+
+
+# what allocators say, in small letters; torch has classes of its own for few of them
+_NO_MEMORY = (
+    "out of memory",  # CUDA, HIP, XPU, MPS ("MPS backend out of memory")
+    "cudnn_status_alloc_failed",
+    "cublas_status_alloc_failed",
+    "[enforce fail at alloc_cpu.cpp",  # torch's allocator of the CPU
+    "defaultcpuallocator: ",
+    "could not create a memory object",  # oneDNN
+    "bad_alloc",
+    "insufficient memory",  # OpenCV
+)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether any of the allocators that torch, numpy and OpenCV use has failed."""
+    if isinstance(error, MemoryError | torch.cuda.OutOfMemoryError):
+        return True
+    foreign = isinstance(error, RuntimeError) or type(error).__module__.startswith("cv2")
+    return foreign and any(sign in str(error).lower() for sign in _NO_MEMORY)
+
+
+# Turing without tensor cores: fp16 gives black pictures there, or none
+_UNSOUND = re.compile(r"\b(GTX 16\d\d|T(400|500|550|600|1000|1200|2000)|MX(450|550)|CMP 30HX)\b")
+
+
+def fast_half(device: torch.device) -> torch.dtype | None:
+    """fp16 on cards that compute it faster than fp32, and rightly (tensor cores, since Volta)."""
+    if device.type != "cuda":
+        return None
+    if torch.version.hip is None:
+        major, _ = torch.cuda.get_device_capability(device)
+        if major < 7 or _UNSOUND.search(torch.cuda.get_device_name(device)):
+            return None
+    return torch.float16
 
 
 def choose_device(name: str) -> torch.device:
@@ -82,6 +141,16 @@ class LocalHost:
     def on_device(self, model: nn.Module, working_memory: int) -> Iterator[torch.device]:
         model.to(self.device)
         yield self.device
+
+    @contextmanager
+    def workspace(self, working_memory: int) -> Iterator[torch.device]:
+        yield self.device if self.device.type == "cuda" else torch.device("cpu")
+
+    def out_of_memory(self, error: BaseException) -> bool:
+        return is_out_of_memory(error)
+
+    def half(self, device: torch.device) -> torch.dtype | None:
+        return fast_half(device)
 
     @contextmanager
     def progress(self, total: int, label: str) -> Iterator[Step]:

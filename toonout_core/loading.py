@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
-from dataclasses import dataclass
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
 
-from .errors import BadInput, CorruptWeights, DownloadFailed, UnknownModel
+from .errors import BadInput, CorruptWeights, DownloadFailed, ToonOutError, UnknownModel
 from .host import Host
 from .models import Architecture, recognise
+from .models.architecture import StateDict
+from .models.norms import fold_norms_
+from .remembering import LastMattes
 from .weight_files.downloading import download as fetch
 from .weight_files.downloading import refuse
+from .weight_files.feeding import NOTHING_STATED, Feeding, read_feeding
 from .weight_files.fingerprints import Fingerprints
 from .weight_files.locating import WEIGHTS_KEY, find_file, find_path, identify
 from .weight_files.reading import CONFIG_KEY, read_state
@@ -36,6 +43,8 @@ class LoadedNetwork:
     weights: Weights | None  # None: a file that the table does not know
     path: Path
     dtype: torch.dtype
+    stated: Feeding = NOTHING_STATED  # by the file itself: wins over all that is usual
+    mattes: LastMattes = field(default_factory=LastMattes, compare=False, repr=False)
 
     @property
     def name(self) -> str:
@@ -43,20 +52,20 @@ class LoadedNetwork:
 
     @property
     def input_size_hw(self) -> tuple[int, int]:
-        return self.weights.input_size_hw if self.weights else self.architecture.input_size_hw
+        return self.stated.size or (self.weights or self.architecture).input_size_hw
 
     @property
     def mean(self) -> tuple[float, float, float]:
-        return self.weights.mean if self.weights else self.architecture.mean
+        return self.stated.mean or (self.weights or self.architecture).mean
 
     @property
     def std(self) -> tuple[float, float, float]:
-        return self.weights.std if self.weights else self.architecture.std
+        return self.stated.std or (self.weights or self.architecture).std
 
     @property
     def fit(self) -> Fit:
         """How the network was trained to see pictures that are no squares."""
-        return self.weights.fit if self.weights else self.architecture.fit
+        return self.stated.fit or (self.weights or self.architecture).fit
 
     @property
     def fill(self) -> float | None:
@@ -79,8 +88,8 @@ def load_network(
 ) -> LoadedNetwork:
     """The network of a name in the table, of a file in the host's folders, or of any file.
 
-    `task` None: any. `patch_order` overrides the table's. `download=False` forbids any use of the
-    network.
+    `task` None: any. `patch_order` overrides the file's and the table's. `download=False` forbids
+    any use of the internet.
     `verify` computes the file's sha256 again and compares it with what is known.
     Raises UnknownModel, CorruptWeights, DownloadFailed.
     """
@@ -94,19 +103,54 @@ def load_network(
         architecture = recognise(state)
         _check_row(row, architecture)
         _check_task(architecture.id, architecture.task, task)
+        stated = stated_feeding(metadata, architecture)
         dtype = choose_dtype(precision, architecture, host)
-        network = architecture.load(cast_floats(state, dtype))
+        network = _load_as(dtype, architecture, state)
         if architecture.configure is not None and CONFIG_KEY in metadata:
             architecture.configure(network, metadata[CONFIG_KEY])
     except CorruptWeights as error:
         raise CorruptWeights(f"{path}: {error}") from error
     if architecture.patch_order is not None:
-        order = patch_order or (row.patch_order if row else architecture.patch_order)
+        usual = row.patch_order if row else architecture.patch_order
+        order = patch_order or stated.patch_order or usual
         setattr(network, "patch_order", order)  # noqa: B010
-    loaded = LoadedNetwork(network, architecture, row, path, dtype)
+    loaded = LoadedNetwork(network, architecture, row, path, dtype, stated)
     seconds = time.perf_counter() - started
     log.info("%s: %s, %s, loaded in %.1f s", loaded.name, architecture.id, dtype, seconds)
     return loaded
+
+
+_in_use: WeakKeyDictionary[LoadedNetwork, Hashable] = WeakKeyDictionary()
+_one_at_a_time = threading.RLock()
+
+
+def share_network(
+    name_or_path: str | Path,
+    host: Host,
+    *,
+    task: Task | None = "matting",
+    precision: Precision = "auto",
+    patch_order: PatchOrder | None = None,
+    download: bool = True,
+) -> LoadedNetwork:
+    """`load_network`, or the same network if it is in use: of one file, unchanged, as precise.
+
+    So whoever asks twice holds one copy in memory. For inference: nobody may change its weights.
+    """
+    with _one_at_a_time:
+        path, row = locate(name_or_path, host, task=task, download=download)
+        status = path.stat()
+        origin = (path.resolve(), status.st_size, status.st_mtime_ns, row, patch_order)
+        for loaded in [used for used, its_origin in _in_use.items() if its_origin == origin]:
+            if loaded.dtype == choose_dtype(precision, loaded.architecture, host):
+                _check_task(loaded.architecture.id, loaded.architecture.task, task)
+                return loaded
+        loaded = load_network(
+            name_or_path, host,
+            task=task, precision=precision, patch_order=patch_order, download=download,
+        )  # fmt: skip
+        _in_use[loaded] = origin
+        return loaded
 
 
 def locate(
@@ -166,20 +210,72 @@ def _check_row(row: Weights | None, architecture: Architecture) -> None:
         )
 
 
+def stated_feeding(metadata: Mapping[str, str], architecture: Architecture) -> Feeding:
+    """What a file of this kind states. CorruptWeights for what makes no sense."""
+    try:
+        stated = read_feeding(metadata)
+        stated.check(architecture)
+    except BadInput as error:
+        raise CorruptWeights(
+            f"what the file states of itself is wrong: {error} Correct it with "
+            "'toonout weights convert'."
+        ) from error
+    return stated
+
+
+def _load_as(dtype: torch.dtype, architecture: Architecture, state: StateDict) -> nn.Module:
+    """A network that computes in `dtype`."""
+    if dtype == torch.float32:
+        return architecture.load(cast_floats(state, dtype))
+    network = architecture.load(state)
+    fold_norms_(network)
+    return network.to(dtype)
+
+
+def in_fp32(loaded: LoadedNetwork) -> LoadedNetwork:
+    """The same network object with fp32 values, on the CPU.
+
+    They come from the file again, as half precision may have made infinities of some; if that is
+    gone, from what is loaded.
+    """
+    try:
+        state, _ = read_state(loaded.path)
+        fresh = _load_as(torch.float32, loaded.architecture, state)
+        loaded.network.load_state_dict(fresh.state_dict(), assign=True)
+    except (OSError, ToonOutError):
+        loaded.network.to(torch.float32)
+    return replace(loaded, dtype=torch.float32)
+
+
 def choose_dtype(precision: Precision, architecture: Architecture, host: Host) -> torch.dtype:
-    """What "auto" means: fp16 on cuda if the architecture is sound in it, else fp32."""
-    if precision == "auto":
-        with host.on_device(nn.Identity(), 0) as device:
-            return torch.float16 if device.type == "cuda" and architecture.half else torch.float32
-    if precision not in DTYPES:
+    """What "auto" means: half precision if the host has a sound and fast one for its device and
+    the architecture is sound in it, else fp32."""
+    if precision not in ("auto", *DTYPES):
         raise BadInput("precision must be auto, fp32, fp16 or bf16", repr(precision))
-    if precision != "fp32" and not architecture.half:
+    if precision not in ("auto", "fp32") and not architecture.half:
         raise BadInput(f"the precision of {architecture.id} must be fp32", precision)
+    with host.on_device(nn.Identity(), 0) as device:
+        if precision == "auto":
+            return (host.half(device) if architecture.half else None) or torch.float32
+    if precision == "fp16" and device.type == "cpu":
+        raise BadInput(
+            "precision must be auto or fp32 on a processor",
+            "fp16, which is about 7 times slower there",
+            "Or run on a GPU.",
+        )
     return DTYPES[precision]
 
 
-def cast_floats(state: dict[str, Tensor], dtype: torch.dtype) -> dict[str, Tensor]:
-    """Floating point tensors as `dtype`; integers as they are."""
+def cast_floats(state: StateDict, dtype: torch.dtype) -> dict[str, Tensor]:
+    """Floating point tensors as `dtype`, but for those with values beyond its range (variances
+    above 65504 in fp16); these and integers stay as they are."""
     return {
-        key: value.to(dtype) if value.is_floating_point() else value for key, value in state.items()
+        key: value.to(dtype) if value.is_floating_point() and _holds(dtype, value) else value
+        for key, value in state.items()
     }
+
+
+def _holds(dtype: torch.dtype, value: Tensor) -> bool:
+    if dtype != torch.float16 or value.dtype == dtype or not value.numel():
+        return True
+    return float(value.abs().amax()) <= torch.finfo(dtype).max

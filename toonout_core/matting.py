@@ -1,30 +1,43 @@
-"""Pictures in, mattes out: resize, network, resize back, foreground colours."""
+"""Pictures in, mattes out: alpha, the picture's own alpha, adjustments, foreground colours."""
 
 from __future__ import annotations
 
-import logging
+from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from .errors import BadInput, ToonOutError
-from .host import Host, LocalHost
+from .errors import BadInput
+from .host import Host, LocalHost, Step, reporting
 from .imaging import Picture, PixelSource, read
-from .loading import LoadedNetwork, Precision, load_network
-from .ops.compositing import over
+from .inference import Inference
+from .loading import LoadedNetwork, Precision, share_network
+from .ops.adjust import AdjustOptions
+from .ops.adjust import adjust as adjusted
+from .ops.checking import unit_planes
+from .ops.compositing import on_white
 from .ops.foreground import estimate_foreground
 from .ops.resizing import Fitted
 from .ops.resizing import fit as fit_to
+from .portions import Work, in_portions, memory_for
 from .results import Matte
 from .weights import PatchOrder
 
-log = logging.getLogger("toonout")
-
+T = TypeVar("T")
 Fit = Literal["auto", "squash", "pad"]
+# "multiply" is the name that graphs and scripts know: the smaller one of the two alphas counts
 SourceAlpha = Literal["multiply", "ignore"]
+
+# networks see a picture's soft edges more opaque than they are (0.5 as 0.92), else they take part
+# of them away, and more each time: of the example's soft pixels, whose mean alpha is 0.480, cutting
+# out its cutout leaves 0.443 with exponent 1, then 0.423; with 1/8 0.480 both times
+_SEEN_ALPHA = 1 / 8
+# three blurred planes of four values and their sums, fp32
+_FOREGROUND_BYTES_PER_PIXEL = 160
 
 
 @dataclass(frozen=True)
@@ -51,7 +64,7 @@ def load_matting(
     Raises UnknownModel, CorruptWeights, DownloadFailed.
     """
     host = host if host is not None else LocalHost()
-    loaded = load_network(
+    loaded = share_network(
         name_or_path, host, precision=precision, patch_order=patch_order, download=download
     )
     return Matting(loaded, host, resolution=resolution)
@@ -68,13 +81,104 @@ def grown(side_px: int, longest_px: int) -> int:
     return side_px + side_px // 16 * min(max(steps, 0), 16)
 
 
-class Matting:
-    """Calls a network on pictures of any size; holds no picture between calls."""
+class MattingFlow(ABC):
+    """The way of a picture to its matte, whatever predicts alpha: the same in every host."""
+
+    host: Host
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """Of the model."""
+
+    @abstractmethod
+    def predict(
+        self,
+        image: Tensor,
+        *,
+        resolution: int | None = None,
+        fit: Fit = "auto",
+        frames_per_step: int = 1,
+        label: str = "matting",
+        report: Step | None = None,
+    ) -> Tensor:
+        """B×3×H×W in [0, 1] → alpha B×1×H×W in [0, 1] on the image's device; 0 frames give 0.
+
+        `fit`: "squash" to the network's square, "pad" to keep the aspect, or "auto": as trained.
+        Only `frames_per_step` frames are on the device at a time; halved when memory runs out.
+        `report` is told of every frame, in place of the host's progress.
+        Raises BadInput for other shapes, types, ranges and NaN, OutOfMemory.
+        """
+
+    def matte(
+        self,
+        image: Tensor,
+        own_alpha: Tensor | None = None,
+        adjust: AdjustOptions | None = None,
+        foreground: ForegroundOptions | None = ForegroundOptions(),
+        *,
+        resolution: int | None = None,
+        fit: Fit = "auto",
+        frames_per_step: int = 1,
+        label: str = "matting",
+        report: Step | None = None,
+    ) -> Matte:
+        """B×3×H×W (and the alpha B×1×H×W that it has already) → Matte; options as in `predict`.
+
+        The smaller one of both alphas counts, so that cutting out a cutout gives it back. Then it
+        is adjusted, and colours are estimated for what it has become; `foreground` None leaves them
+        as they are. `report` is told of every frame, once more for its colours.
+        """
+        image = unit_planes(image, "image", 3)
+        if own_alpha is not None:
+            own_alpha = unit_planes(own_alpha, "alpha", 1).to(image)
+        with (
+            memory_for(self.host, "the matte"),
+            reporting(self.host, len(image) * (2 if foreground else 1), label, report) as step,
+        ):
+            found = self.predict(
+                on_white(image, None if own_alpha is None else own_alpha**_SEEN_ALPHA),
+                resolution=resolution, fit=fit, frames_per_step=frames_per_step, report=step,
+            )  # fmt: skip
+            alpha = found if own_alpha is None else torch.minimum(found, own_alpha)
+            shown = alpha if adjust is None else adjusted(alpha, adjust)
+            if foreground is None:
+                return Matte(image, shown)
+            mixed = shown if own_alpha is None else mixture(shown, alpha, own_alpha)
+            colours = estimate_colours(self.host, image, mixed, foreground, step)
+        return Matte(image, shown, colours)
+
+    def __call__(
+        self,
+        source: PixelSource | Picture,
+        *,
+        source_alpha: SourceAlpha = "multiply",
+        adjust: AdjustOptions | None = None,
+        foreground: ForegroundOptions | None = ForegroundOptions(),
+        resolution: int | None = None,
+        fit: Fit = "auto",
+    ) -> Matte:
+        """A path, open file, PIL picture or Picture → Matte of that one picture.
+
+        `source_alpha` "ignore": as if the picture had no alpha of its own.
+        """
+        picture = source if isinstance(source, Picture) else read(source)
+        own = picture.alpha if source_alpha == "multiply" else None
+        return self.matte(picture.image, own, adjust, foreground, resolution=resolution, fit=fit)
+
+
+class Matting(MattingFlow):
+    """Calls a network on pictures of any size; the mattes asked for last are remembered."""
 
     def __init__(self, loaded: LoadedNetwork, host: Host, *, resolution: int | None = None) -> None:
-        self.loaded = loaded
+        self.inference = Inference(loaded, host)
         self.host = host
         self.resolution = resolution
+
+    @property
+    def loaded(self) -> LoadedNetwork:
+        """The network and what it wants to be fed."""
+        return self.inference.loaded
 
     @property
     def name(self) -> str:
@@ -99,120 +203,137 @@ class Matting:
         fit: Fit = "auto",
         frames_per_step: int = 1,
         label: str = "matting",
+        report: Step | None = None,
     ) -> Tensor:
-        """B×3×H×W in [0, 1] → alpha B×1×H×W in [0, 1] on the image's device.
-
-        `fit`: "squash" to the network's square, "pad" to keep the aspect, or "auto": as trained.
-        Only `frames_per_step` frames are on the device at a time; halved when memory runs out.
-        """
-        if image.ndim != 4 or image.shape[1] != 3:
-            raise BadInput("image must be B×3×H×W", f"shape {tuple(image.shape)}")
+        image = unit_planes(image, "image", 3)
         if frames_per_step < 1:
             raise BadInput("frames_per_step must be at least 1", str(frames_per_step))
         size_hw = self.size_hw(resolution, (int(image.shape[-2]), int(image.shape[-1])))
-        frames, step, done = int(image.shape[0]), frames_per_step, 0
-        alpha = image.new_empty((frames, 1, *image.shape[-2:]), dtype=torch.float32)
-        with self.host.progress(frames, label) as report:
-            while done < frames:
-                try:
-                    memory = self.working_memory(size_hw, min(step, frames - done))
-                    with self.host.on_device(self.loaded.network, memory) as device:
-                        while done < frames:
-                            part = image[done : done + step].to(torch.float32)
-                            result = self._step(part, size_hw, fit, device)
-                            alpha[done : done + len(part)] = result
-                            done += len(part)
-                            report(len(part), preview=part[-1] * result[-1])
-                except torch.cuda.OutOfMemoryError as error:
-                    if step == 1:
-                        gib = self.working_memory(size_hw, 1) / 2**30
-                        raise ToonOutError(
-                            f"{self.name} at {size_hw[1]}×{size_hw[0]} needs about {gib:.1f} GiB "
-                            "beside its weights, but the device has less. Lower the resolution or "
-                            "run on the CPU."
-                        ) from error
-                    step //= 2
-                    log.info("out of device memory: %d frames per step", step)
+        mattes = self.loaded.mattes
+        keys = self._keys(image, size_hw, fit)
+        known = mattes.recall(keys) if keys else None
+        if known is not None:
+            with reporting(self.host, len(image), label, report) as step:
+                step(len(image), preview=image[-1] * known[-1].to(image))
+            return known.to(image.device)
+        alpha = image.new_empty((len(image), 1, *image.shape[-2:]), dtype=torch.float32)
+
+        def work(part: slice, device: torch.device) -> None:
+            frames = image[part].to(torch.float32)
+            alpha[part] = require_numbers(self._alpha(frames, size_hw, fit, device), self.name)
+            step(len(frames), preview=frames[-1] * alpha[part][-1])
+
+        with reporting(self.host, len(image), label, report) as step:
+            self._run(len(image), frames_per_step, work, size_hw)
+        if keys:
+            mattes.keep(keys, alpha)
         return alpha
 
-    def working_memory(self, size_hw: tuple[int, int], frames: int) -> int:
-        """Bytes beside the weights."""
-        share = self.loaded.dtype.itemsize / 4
-        pixels = size_hw[0] * size_hw[1] * frames
-        return int(pixels * self.loaded.architecture.bytes_per_pixel * share)
+    def look(
+        self,
+        frame: Tensor,
+        size_hw: tuple[int, int],
+        question: Callable[[nn.Module, Tensor], tuple[Tensor, T]],
+    ) -> tuple[Tensor, T]:
+        """1×3×H×W → its alpha, as `predict` gives it, and what else `question` has for an answer.
+
+        `question`: of the network and what it sees in `size_hw` → logits, and anything.
+        """
+        frame = unit_planes(frame, "image", 3).to(torch.float32)
+        seen, fitted = self._prepared(frame, size_hw, "auto")
+        found: list[tuple[Tensor, T]] = []
+
+        def work(_: slice, device: torch.device) -> None:
+            logits, more = self.inference.ask(
+                lambda network, dtype: question(network, seen.to(device, dtype)), device
+            )
+            alpha = fitted.undo(logits.to(torch.float32).sigmoid().to(frame.device))
+            found.append((require_numbers(alpha, self.name), more))
+
+        self._run(1, 1, work, size_hw)
+        alpha, more = found[-1]
+        if keys := self._keys(frame, size_hw, "auto"):
+            self.loaded.mattes.keep(keys, alpha)
+        return alpha, more
+
+    def _keys(self, image: Tensor, size_hw: tuple[int, int], fit: Fit) -> list[str] | None:
+        """Under which alphas are remembered; None: too much for that."""
+        return self.loaded.mattes.keys(image, f"{size_hw} {fit} {self.loaded.stated}")
+
+    def _run(self, frames: int, at_once: int, work: Work, size_hw: tuple[int, int]) -> None:
+        bytes_per_frame = size_hw[0] * size_hw[1] * self.loaded.architecture.bytes_per_pixel
+        self.inference.run(
+            frames, at_once, work, lambda count: count * bytes_per_frame,
+            of=size_hw, advice="Lower the resolution or run on the CPU.",
+        )  # fmt: skip
 
     @torch.inference_mode()
-    def _step(
+    def _alpha(
         self, image: Tensor, size_hw: tuple[int, int], fit: Fit, device: torch.device
     ) -> Tensor:
-        seen, fitted = self.prepare(image, size_hw, fit)
-        logits = self.loaded.network(seen.to(device, self.loaded.dtype))
+        seen, fitted = self._prepared(image, size_hw, fit)
+        logits = self.inference.ask(lambda network, dtype: network(seen.to(device, dtype)), device)
         return fitted.undo(logits.to(torch.float32).sigmoid().to(image.device))
 
-    def prepare(
-        self, image: Tensor, size_hw: tuple[int, int], fit: Fit = "auto"
-    ) -> tuple[Tensor, Fitted]:
-        """B×3×H×W in [0, 1] → what the network takes, at that size, and the way back."""
+    def _prepared(self, image: Tensor, size_hw: tuple[int, int], fit: Fit) -> tuple[Tensor, Fitted]:
+        """B×3×H×W in [0, 1] → what the network takes, and the way back."""
         trained = self.loaded
         mode = trained.fit if fit == "auto" else fit
         fill = trained.fill if mode == trained.fit else None
         small, fitted = fit_to(image, size_hw, mode, fill)
-        mean = small.new_tensor(self.loaded.mean).view(1, 3, 1, 1)
-        std = small.new_tensor(self.loaded.std).view(1, 3, 1, 1)
+        mean = small.new_tensor(trained.mean).view(1, 3, 1, 1)
+        std = small.new_tensor(trained.std).view(1, 3, 1, 1)
         return (small - mean) / std, fitted
 
-    def matte(
-        self,
-        image: Tensor,
-        source_alpha: Tensor | None = None,
-        *,
-        foreground: ForegroundOptions | None = ForegroundOptions(),
-        resolution: int | None = None,
-        fit: Fit = "auto",
-        frames_per_step: int = 1,
-        label: str = "matting",
-    ) -> Matte:
-        """B×3×H×W (and its own alpha B×1×H×W, which is multiplied in) → Matte.
 
-        `foreground` None: leave the colours as they are.
-        """
-        seen = image
-        if source_alpha is not None:
-            # the colours under transparency are undefined: the network sees white there
-            seen = over(image, source_alpha, torch.ones_like(image))
-        alpha = self.predict(
-            seen, resolution=resolution, fit=fit, frames_per_step=frames_per_step, label=label
-        )
-        final = alpha if source_alpha is None else alpha * source_alpha
-        colours = None
-        if foreground is not None:
-            # straight colours are already free of what is behind the picture's own alpha
-            colours = torch.cat(
-                [
-                    estimate_foreground(
-                        image[i : i + 1],
-                        alpha[i : i + 1],
-                        foreground.radius_px,
-                        foreground.refine_radius_px,
-                    )
-                    for i in range(image.shape[0])
-                ]
-            )
-        return Matte(image, final, colours)
+# ---------------------------------------------------------------- steps of the flow
 
-    def __call__(
-        self,
-        source: PixelSource | Picture,
-        *,
-        source_alpha: SourceAlpha = "multiply",
-        foreground: ForegroundOptions | None = ForegroundOptions(),
-        resolution: int | None = None,
-        fit: Fit = "auto",
-    ) -> Matte:
-        """A path, open file, PIL picture or Picture → Matte of that one picture.
 
-        Alpha that the picture already has is multiplied in, or ignored.
-        """
-        picture = source if isinstance(source, Picture) else read(source)
-        own = picture.alpha if source_alpha == "multiply" else None
-        return self.matte(picture.image, own, foreground=foreground, resolution=resolution, fit=fit)
+def require_numbers(alpha: Tensor, name: str) -> Tensor:
+    """`alpha`; BadInput if a model answered with NaN."""
+    if alpha.numel() and not bool(torch.isfinite(alpha.aminmax().max)):
+        raise BadInput(
+            f"{name} must answer with a number everywhere", "NaN or infinity",
+            "Use another precision; if it was fp32, get the weights again.",
+        )  # fmt: skip
+    return alpha
+
+
+def mixture(shown: Tensor, alpha: Tensor, own_alpha: Tensor) -> Tensor:
+    """How much of a pixel's colour is foreground, for a picture with alpha of its own; B×1×H×W.
+
+    Straight colours are free of what is behind the picture. So they hold `alpha` / `own_alpha` of
+    foreground, which is all where the picture's own alpha is the smaller one: adjustments, which
+    made `shown` of `alpha`, add to that share but never take from it. Where a picture is wholly
+    opaque `shown` counts; where it is wholly transparent its colours mean nothing.
+    """
+    own = own_alpha.clamp(min=torch.finfo(own_alpha.dtype).tiny)
+    share = torch.maximum(shown, alpha).div(own).clamp(max=1)
+    mixed = torch.where(own_alpha < 1, share, shown)
+    return mixed * ((shown > 0) & (own_alpha > 0)).to(mixed)
+
+
+def estimate_colours(
+    host: Host, image: Tensor, alpha: Tensor, options: ForegroundOptions, report: Step
+) -> Tensor:
+    """`estimate_foreground` of B×3×H×W, a frame at a time on the host's device; on the CPU where
+    that has too little memory. `report` is told of every frame."""
+    colours = torch.empty_like(image, dtype=torch.float32)
+    needed = _FOREGROUND_BYTES_PER_PIXEL * int(image.shape[-2] * image.shape[-1])
+
+    def work(part: slice, device: torch.device) -> None:
+        colours[part] = estimate_foreground(
+            image[part].to(device), alpha[part].to(device),
+            options.radius_px, options.refine_radius_px,
+        )  # fmt: skip
+        report(1, preview=torch.cat((colours[part][0], alpha[part][0])))
+
+    in_portions(
+        host, len(image), 1, lambda _: host.workspace(needed), work,
+        kind=("foreground", image.shape[-2:]), or_on_cpu=True,
+        sentence=(
+            f"The machine must have about {needed / 2**30:.1f} GiB of memory to clean the colours "
+            "of this picture, but has less. Make it smaller, or leave its colours as they are."
+        ),
+    )  # fmt: skip
+    return colours

@@ -16,6 +16,7 @@ from fastapi.security import HTTPBasic, HTTPBasicCredentials
 from . import hosts
 
 THROWN_AWAY = 2_000_000_000  # bytes
+DEFAULT_MEGAPIXELS = 25
 
 
 class LimitedRoute(APIRoute):
@@ -28,7 +29,7 @@ class LimitedRoute(APIRoute):
         async def limited(request: Request) -> Any:
             length = request.headers.get("content-length", "0")
             try:
-                require_size(int(length) if length.isdigit() else 0)
+                require_size(_whole(length))
             except HTTPException:
                 await _throw_away(request)
                 raise
@@ -68,6 +69,22 @@ def require_size(length: int) -> None:
         raise HTTPException(
             413, f"A request must have at most {limit_mb} MB, but has {length / 1e6:.1f} MB."
         )
+
+
+def require_pixels(size_hw: tuple[int, int], name: str) -> None:
+    """413 for a picture above the limit of the settings, before it is decoded."""
+    limit = int(hosts.option("toonout_api_megapixels", DEFAULT_MEGAPIXELS))
+    height, width = size_hw
+    if height * width > limit * 1_000_000:
+        raise HTTPException(
+            413, f"{name} must have at most {limit} megapixels, but has {width}×{height}. "
+            "Make it smaller, or raise the limit in the settings."
+        )  # fmt: skip
+
+
+def _whole(text: str) -> int:
+    """A length that a client tells; 0 for what is none."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else 0
 
 
 def credentials() -> dict[str, str]:

@@ -30,18 +30,19 @@ from ..toonout_core.output.instance_files import (
     finding,
 )
 from ..toonout_core.output.publishing import Part
+from ..toonout_core.portions import memory_for
 from ..toonout_core.weights import DETECTOR, REGIONS, detectors
 from . import hosts, keeping_alpha
 from .cutting import SUBJECT
 from .host import WebUIHost
 from .options import CutoutOptions
-from .pipelines import PIPELINES, fetch
+from .pipelines import PIPELINES, fetch, precision_of
 
 DEFAULT_DETECTOR = DETECTOR
 REFINER = "anime-refiner"  # what the core puts behind a detector
 
 _lock = threading.RLock()
-_kept: dict[str, Any] = {}
+_kept: dict[tuple[str, str], Any] = {}  # one: the detector that was used last
 
 
 def detector_names() -> list[str]:
@@ -134,11 +135,11 @@ def find(
     if options.clean_colours:
         colours = ForegroundOptions(options.radius_px, options.refine_radius_px)
     wanted = FindOptions(
-        segment=SegmentOptions(min_score=min_score), limit=limit, foreground=colours
+        segment=SegmentOptions(min_score=min_score, limit=limit), limit=limit, foreground=colours
     )
-    with PIPELINES.keeping():
+    with PIPELINES.keeping(), memory_for(WebUIHost(), "this picture"):
         matting = PIPELINES.get(options)
-        work = finding(_segmenter(detector, options.allow_download), matting, wanted)
+        work = finding(_segmenter(detector, options), matting, wanted)
         return Found(picture, work(picture), detector)
 
 
@@ -148,17 +149,22 @@ def forget() -> None:
         _kept.clear()
 
 
-def _segmenter(detector: str, download: bool) -> Any:
+def _segmenter(detector: str, options: CutoutOptions) -> Any:
+    """Shares its network with the model of the edges, if that is the same."""
     row = next(row for row in WEIGHTS if row.name == detector.removesuffix(REGIONS))
+    precision = precision_of(options)
+    key = (detector, precision)
     with _lock:
-        if detector not in _kept:
+        if key not in _kept:
             _kept.clear()
             host = WebUIHost()
             for name in (row.name, REFINER) if row.task == "instances" else (row.name,):
-                fetch(name, host, download)
+                fetch(name, host, options.allow_download)
             with hosts.building_networks():
-                _kept[detector] = load_segmenter(detector, host=host, download=False)
-        return _kept[detector]
+                _kept[key] = load_segmenter(
+                    detector, host=host, precision=precision, download=False
+                )
+        return _kept[key]
 
 
 PIPELINES.also_forget(forget)

@@ -8,19 +8,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-import torch
 from PIL.Image import Image
 from torch import Tensor
 
-from ..toonout_core import BadInput, ForegroundOptions, Matte, ToonOutError
+from ..toonout_core import BadInput, ForegroundOptions, Matte, OutOfMemory
 from ..toonout_core.imaging import Picture, read, to_pil
 from ..toonout_core.ops.adjust import AdjustOptions
-from ..toonout_core.ops.compositing import parse_colour
+from ..toonout_core.ops.compositing import over, parse_colour
 from ..toonout_core.ops.placing import fit_background
 from ..toonout_core.ops.regions import boxes_from_masks, crop, expand_box
-from ..toonout_core.output.cutouts import adjusting, observations
+from ..toonout_core.output.cutouts import observations
 from ..toonout_core.output.writing import encode
+from ..toonout_core.portions import memory_for
 from . import keeping_alpha
+from .host import WebUIHost
+from .memory import require_room
 from .options import CutoutOptions
 from .pipelines import PIPELINES, default_model
 
@@ -74,21 +76,21 @@ def wish(values: Mapping[str, Any]) -> CutoutOptions:
 
 def cut(source: Any, options: CutoutOptions, background: Any = None) -> Cut:
     """A picture (PIL, stream or Picture) → its cut. Raises ToonOutError."""
-    picture = source if isinstance(source, Picture) else read(source)
-    matte, device, notes = cut_to_matte(picture, options)
-    if options.crop:
-        matte, missed = cropped(matte, options.margin_px)
-        notes += missed
-    return Cut(matte, options, device, tuple(notes), _behind(matte, options, background))
+    with memory_for(WebUIHost(), "this picture"):
+        picture = source if isinstance(source, Picture) else read(source)
+        matte, device, notes = cut_to_matte(picture, options)
+        notes = [*picture.notes, *notes]
+        if options.crop:
+            matte, missed = cropped(matte, options.margin_px)
+            notes += missed
+        return Cut(matte, options, device, tuple(notes), _behind(matte, options, background))
 
 
 def cut_to_matte(picture: Picture, options: CutoutOptions) -> tuple[Matte, str, list[str]]:
     """Matte, device, and what is worth knowing; on the CPU where the device has no room for it."""
     try:
         return _run(picture, options, on_cpu=False)
-    except ToonOutError as error:
-        if not isinstance(error.__cause__, torch.cuda.OutOfMemoryError):
-            raise
+    except OutOfMemory as error:
         log.warning("%s", error)
     matte, device, notes = _run(picture, options, on_cpu=True)
     return matte, device, [*notes, "the device had too little memory"]
@@ -98,21 +100,17 @@ def _run(picture: Picture, options: CutoutOptions, *, on_cpu: bool) -> tuple[Mat
     colours = None
     if options.clean_colours:
         colours = ForegroundOptions(options.radius_px, options.refine_radius_px)
-    adjustments = _adjustments(options)
     with PIPELINES.keeping():
         matting = PIPELINES.get(options, on_cpu=on_cpu)
-
-        def straight(given: Picture) -> Matte:
-            return matting(
-                given,
-                source_alpha=options.source_alpha,
-                foreground=None if adjustments else colours,
-                resolution=options.resolution or None,
-                fit=options.fit,
-            )
-
-        run = adjusting(straight, adjustments, colours) if adjustments else straight
-        matte = run(picture)
+        require_room(matting, options.resolution, matting.host.device())  # pyright: ignore
+        matte = matting(
+            picture,
+            source_alpha=options.source_alpha,
+            adjust=_adjustments(options),
+            foreground=colours,
+            resolution=options.resolution or None,
+            fit=options.fit,
+        )
         device = str(matting.host.device())  # pyright: ignore
     return matte, device, observations(matte)
 
@@ -151,7 +149,11 @@ def _behind(matte: Matte, options: CutoutOptions, background: Any) -> Tensor | N
     if background is None:
         raise BadInput("background must come with a picture", "none", "Choose one, or a colour.")
     picture = background if isinstance(background, Picture) else read(background)
-    return fit_background(picture.image, matte.size_hw, options.background_fit, plain)
+    # where it is transparent itself, its colours mean nothing
+    shown = picture.image
+    if picture.alpha is not None:
+        shown = over(shown, picture.alpha, parse_colour(options.colour))
+    return fit_background(shown, matte.size_hw, options.background_fit, plain)
 
 
 def png(image: Tensor, alpha: Tensor | None = None) -> bytes:

@@ -11,7 +11,7 @@ from modules import shared
 from torch import Tensor, nn
 
 from ..toonout_core import Cancelled
-from ..toonout_core.host import Step, cache_dir
+from ..toonout_core.host import Step, cache_dir, fast_half, is_out_of_memory
 from . import hosts
 
 OWN_FOLDER = "toonout"
@@ -60,6 +60,25 @@ class WebUIHost:
             if not hosts.option("toonout_keep_in_vram", False):
                 model.to("cpu")
                 hosts.collect_garbage()
+
+    @contextmanager
+    def workspace(self, working_memory: int) -> Iterator[torch.device]:
+        device = self.device()
+        if device.type != "cuda":
+            yield torch.device("cpu")
+            return
+        hosts.free_memory(working_memory, device)
+        try:
+            yield device
+        finally:
+            if not hosts.option("toonout_keep_in_vram", False):
+                hosts.collect_garbage()
+
+    def out_of_memory(self, error: BaseException) -> bool:
+        return is_out_of_memory(error)
+
+    def half(self, device: torch.device) -> torch.dtype | None:
+        return fast_half(device) if hosts.allows_half(device) else None
 
     @contextmanager
     def progress(self, total: int, label: str) -> Iterator[Step]:

@@ -310,6 +310,16 @@ def device() -> torch.device:
     return torch.device(devices.device)
 
 
+def allows_half(target: torch.device) -> bool:
+    """Whether the user lets the host compute in half precision: --no-half and its relatives."""
+    if flag("no_half") or flag("precision") == "full":
+        return False
+    memory = _memory_management()
+    if memory is not None:
+        return bool(memory.should_use_fp16(target))
+    return getattr(devices, "dtype", None) is not torch.float32
+
+
 def free_memory(size_bytes: int, target: torch.device) -> None:
     """Let the host make room on its device, if it manages memory."""
     memory = _memory_management()

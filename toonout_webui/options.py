@@ -198,7 +198,7 @@ def _checked_number(name: str, value: Any, limits: Shown, *, whole: bool) -> flo
         raise BadInput(expected, repr(value))
     try:
         number = float(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise BadInput(expected, repr(value)) from None
     if not limits.least <= number <= limits.most:
         raise BadInput(expected, f"{value}")

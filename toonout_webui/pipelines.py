@@ -36,6 +36,15 @@ def default_model() -> str:
     return str(hosts.option("toonout_model", DEFAULT_MODEL)) or DEFAULT_MODEL
 
 
+def precision_of(options: CutoutOptions, *, on_cpu: bool = False) -> Precision:
+    """What the options or, if they leave it open, the settings say."""
+    if on_cpu:
+        return "fp32"
+    if options.precision != "auto":
+        return options.precision
+    return hosts.option("toonout_precision", "auto")
+
+
 def fetch(name: str, host: WebUIHost, download: bool) -> None:
     """Have the file of a model, if it may be downloaded. Raises DownloadFailed."""
     allowed = download and bool(hosts.option("toonout_allow_download", True))
@@ -43,11 +52,15 @@ def fetch(name: str, host: WebUIHost, download: bool) -> None:
 
 
 class Pipelines:
-    """Keeps the models that were used last, as many as the settings allow."""
+    """Keeps the models that were used last, as many as the settings allow.
+
+    Of a model there is one copy, and a second one for the processor where the device has too
+    little memory: the two never push each other out.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
-        self._kept: OrderedDict[Key, Matting] = OrderedDict()
+        self._kept: OrderedDict[str, dict[bool, tuple[Key, Matting]]] = OrderedDict()
         self._others: list[Callable[[], None]] = []
         self._told: set[str] = set()
 
@@ -57,17 +70,21 @@ class Pipelines:
 
     def get(self, options: CutoutOptions, *, on_cpu: bool = False) -> Matting:
         """The model of these options, loaded if it is not there. Only names that are offered."""
-        precision: Precision = options.precision
-        if precision == "auto":
-            precision = "fp32" if on_cpu else hosts.option("toonout_precision", "auto")
-        key = (options.model, "fp32" if on_cpu else precision, options.patch_order, on_cpu)
+        precision = precision_of(options, on_cpu=on_cpu)
+        key = (options.model, precision, options.patch_order, on_cpu)
         with self._lock:
-            if key not in self._kept:
-                self._kept[key] = self._load(key, options.allow_download)
-            self._kept.move_to_end(key)
+            copies = self._kept.setdefault(options.model, {})
+            try:
+                if copies.get(on_cpu, (None, None))[0] != key:
+                    copies.pop(on_cpu, None)  # before the next one takes memory
+                    copies[on_cpu] = (key, self._load(key, options.allow_download))
+            finally:
+                if not copies:
+                    del self._kept[options.model]
+            self._kept.move_to_end(options.model)
             while len(self._kept) > max(1, int(hosts.option("toonout_kept_models", 1))):
                 self._kept.popitem(last=False)
-            return self._kept[key]
+            return copies[on_cpu][1]
 
     def _load(self, key: Key, download: bool) -> Matting:
         name, precision, patch_order, on_cpu = key
@@ -97,14 +114,15 @@ class Pipelines:
     def names(self) -> list[str]:
         """Models in memory, the last one used at the end."""
         with self._lock:
-            return [matting.name for matting in self._kept.values()]
+            return [next(iter(copies.values()))[1].name for copies in self._kept.values()]
 
     def unload(self) -> list[str]:
         """Forget all models and give their memory back; their names."""
         with self._lock:
             names = self.names()
-            for matting in self._kept.values():
-                matting.loaded.network.to("cpu")
+            for copies in self._kept.values():
+                for _, matting in copies.values():
+                    matting.loaded.network.to("cpu")
             self._kept.clear()
         for forget in self._others:
             forget()

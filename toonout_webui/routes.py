@@ -6,15 +6,13 @@ Pictures go in and out as base64. No route takes a path or a URL of anything.
 from __future__ import annotations
 
 import base64
-import binascii
-import io
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable
 from dataclasses import fields
-from functools import wraps
 from typing import Any
 
-from fastapi import APIRouter, Body, FastAPI, HTTPException
+from fastapi import APIRouter, FastAPI, HTTPException, Request
+from fastapi.concurrency import run_in_threadpool
 
 from ..toonout_core import (
     WEIGHTS,
@@ -26,25 +24,31 @@ from ..toonout_core import (
     UnknownModel,
     __version__,
 )
+from ..toonout_core.errors import plain
+from ..toonout_core.host import is_out_of_memory
 from ..toonout_core.weight_files.locating import find_file
 from . import characters, hosts
-from .admission import LimitedRoute, dependencies, require_size
+from .admission import LimitedRoute, dependencies
+from .bodies import (
+    FOUND_OPTIONS,
+    INSTANCE_OPTIONS,
+    PICTURES,
+    Json,
+    body_schema,
+    decoded,
+    most_masks,
+    number,
+    parsed,
+    require_known,
+)
 from .cutting import Cut, cut, cutout_png, png, wish
 from .host import WebUIHost
-from .options import CutoutOptions, shown
+from .options import CutoutOptions
 from .pipelines import PIPELINES, default_model, model_names
 
 log = logging.getLogger("toonout")
 
 PREFIX = "/toonout/v1"
-PICTURES = ("image", "background_image")
-INSTANCE_OPTIONS = ("detector", "min_score", "limit")
-# of CutoutOptions, for characters
-FOUND_OPTIONS = (
-    "clean_colours", "radius_px", "refine_radius_px", "precision", "patch_order", "allow_download",
-)  # fmt: skip
-
-Json = dict[str, Any]
 
 
 def on_app_started(_demo: Any, app: FastAPI) -> None:
@@ -64,7 +68,7 @@ def on_app_started(_demo: Any, app: FastAPI) -> None:
             ("/instances", instances, "Every character by itself",
              ["image", *INSTANCE_OPTIONS, "model", *FOUND_OPTIONS]),
         ):  # fmt: skip
-            add(path, work, methods=["POST"], summary=summary, openapi_extra=_body_schema(names))
+            add(path, work, methods=["POST"], summary=summary, openapi_extra=body_schema(names))
     app.include_router(router)
 
 
@@ -77,22 +81,45 @@ def serves() -> bool:
 # ---------------------------------------------------------------- routes
 
 
-def _answering(work: Callable[[Json], Json]) -> Callable[[Json], Json]:
-    """Errors as sentences with a fitting status."""
+def _answering(work: Callable[[Json], Json]) -> Callable[[Request], Awaitable[Json]]:
+    """A route with a body: `work` runs in a thread."""
 
-    @wraps(work)
-    def answer(body: Json = Body(...)) -> Json:  # noqa: B008
-        try:
-            return work(body)
-        except (BadInput, UnknownModel) as error:
-            raise HTTPException(422, str(error)) from error
-        except (DownloadFailed, CorruptWeights, Cancelled) as error:
-            raise HTTPException(503, str(error)) from error
-        except ToonOutError as error:
-            raise HTTPException(507, str(error)) from error
+    async def answer(request: Request) -> Json:
+        body = await request.body()
+        return await run_in_threadpool(_guarded, lambda: work(parsed(body)))
 
-    del answer.__wrapped__  # pyright: ignore (FastAPI would read the inner function's signature)
+    answer.__name__, answer.__doc__ = work.__name__, work.__doc__
     return answer
+
+
+def _guarded(work: Callable[[], Json]) -> Json:
+    """Errors as sentences with a fitting status; nothing that a client sends is a 500."""
+    try:
+        return work()
+    except HTTPException:
+        raise
+    except Exception as error:
+        status = _status(error)
+        if not isinstance(error, ToonOutError):
+            log.exception("a request failed")
+        raise HTTPException(status, _sentence(error, status)) from error
+
+
+def _status(error: Exception) -> int:
+    if isinstance(error, BadInput | UnknownModel):
+        return 422
+    if isinstance(error, DownloadFailed | CorruptWeights | Cancelled):
+        return 503
+    return 507 if isinstance(error, ToonOutError) or is_out_of_memory(error) else 422
+
+
+def _sentence(error: Exception, status: int) -> str:
+    if isinstance(error, ToonOutError):
+        return plain(error, 1000)
+    if status == 507:
+        return "There is too little memory for this request. Send a smaller picture, or wait."
+    reason = plain(error) or type(error).__name__
+    return f"The request cannot be fulfilled ({type(error).__name__}: {reason})."
 
 
 @_answering
@@ -120,14 +147,20 @@ def instances(body: Json) -> Json:
     them, and a numbered overlay."""
     given = dict(body)
     asked = {name: given.pop(name, None) for name in INSTANCE_OPTIONS}
-    _require_known(given, (*PICTURES[:1], "model", *FOUND_OPTIONS))
+    require_known(given, (*PICTURES[:1], "model", *FOUND_OPTIONS))
     if "image" not in given:
         raise BadInput("image must be there", "no image", "Send it as base64.")
     options = wish({name: value for name, value in given.items() if name != "image"})
-    picture = decoded(given["image"], "image")
+    picture, size_hw = decoded(given["image"], "image")
     detector = characters.DEFAULT_DETECTOR if asked["detector"] is None else asked["detector"]
     min_score = number(asked["min_score"], "min_score", 0.3, 0, 1)
-    limit = int(number(asked["limit"], "limit", 100, 1, 1000))
+    most = most_masks(size_hw)
+    limit = int(number(asked["limit"], "limit", most, 1, 1000))
+    if limit > most:
+        raise BadInput(
+            f"limit must be at most {most} for a picture of {size_hw[1]}×{size_hw[0]}", f"{limit}",
+            "Send a smaller picture, or ask for fewer.",
+        )  # fmt: skip
     with hosts.job("ToonOut"):
         found = characters.find(picture, detector, options, min_score=min_score, limit=limit)
     return {
@@ -136,15 +169,6 @@ def instances(body: Json) -> Json:
         "overlay": base64.b64encode(png(found.overlay())).decode(),
         "info": {"detector": detector, "model": options.model, "origin": found.instances.origin},
     }
-
-
-def number(value: Any, name: str, default: float, least: float, most: float) -> float:
-    """A number of a request. Raises BadInput."""
-    if value is None:
-        return default
-    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
-        raise BadInput(f"{name} must be {least:g} … {most:g}", repr(value))
-    return value
 
 
 def _instance(found: characters.Found, index: int) -> Json:
@@ -159,6 +183,17 @@ def _instance(found: characters.Found, index: int) -> Json:
     }
 
 
+def _plain_answer(work: Callable[[], Json]) -> Callable[[], Json]:
+    """A route without a body."""
+
+    def answer() -> Json:
+        return _guarded(work)
+
+    answer.__name__, answer.__doc__ = work.__name__, work.__doc__
+    return answer
+
+
+@_plain_answer
 def health() -> Json:
     """Whether ToonOut is ready, and where it computes."""
     return {
@@ -170,6 +205,7 @@ def health() -> Json:
     }
 
 
+@_plain_answer
 def models() -> Json:
     """What `model` may be. `here`: no download is needed."""
     host = WebUIHost()
@@ -188,6 +224,7 @@ def models() -> Json:
     }
 
 
+@_plain_answer
 def unload() -> Json:
     """Forget loaded models and give their memory back."""
     with hosts.job("ToonOut"):
@@ -198,43 +235,19 @@ def unload() -> Json:
 
 
 def _cut(body: Json) -> Cut:
-    _require_known(body, (*PICTURES, *(option.name for option in fields(CutoutOptions))))
+    require_known(body, (*PICTURES, *(option.name for option in fields(CutoutOptions))))
     if "image" not in body:
         raise BadInput("image must be there", "no image", "Send it as base64.")
     values = {name: value for name, value in body.items() if name not in PICTURES}
     if body.get("background_image") is not None:
         values.setdefault("background", "picture")
     options = wish(values)
-    picture = decoded(body["image"], "image")
+    picture, _ = decoded(body["image"], "image")
     background = None
     if body.get("background_image") is not None:
-        background = decoded(body["background_image"], "background_image")
+        background, _ = decoded(body["background_image"], "background_image")
     with hosts.job("ToonOut"):
         return cut(picture, options, background)
-
-
-def _require_known(body: Json, known: Iterable[str]) -> None:
-    if unknown := sorted(set(body) - set(known)):
-        raise BadInput(f"a request must only have {', '.join(sorted(known))}", ", ".join(unknown))
-
-
-def decoded(text: Any, name: str) -> io.BytesIO:
-    """Base64, or a data URI of it → a stream. Raises BadInput."""
-    if not isinstance(text, str):
-        raise BadInput(f"{name} must be a text of base64", type(text).__name__)
-    if text.startswith("data:"):
-        text = text.partition(",")[2]
-    require_size(len(text))
-    try:
-        content = base64.b64decode("".join(text.split()), validate=True)
-    except (binascii.Error, ValueError):
-        content = b""
-    if not content:
-        raise BadInput(
-            f"{name} must be a picture as base64 or as a data URI", "something else",
-            "Paths and URLs are not accepted.",
-        )  # fmt: skip
-    return io.BytesIO(content)
 
 
 def _reply(result: Cut, files: list[bytes]) -> Json:
@@ -250,27 +263,3 @@ def _reply(result: Cut, files: list[bytes]) -> Json:
             "notes": list(result.notes),
         },
     }
-
-
-def _body_schema(names: list[str]) -> Json:
-    """What /docs shows. A plain description: hosts have pydantic 1 or 2."""
-    properties: Json = {
-        "image": {"type": "string", "description": "base64 or data URI"},
-        "background_image": {"type": "string", "description": "base64 or data URI"},
-        "detector": {"type": "string", "enum": characters.detector_names()},
-        "min_score": {"type": "number", "minimum": 0, "maximum": 1, "default": 0.3},
-        "limit": {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100},
-    }
-    kinds: dict[Any, str] = {bool: "boolean", int: "integer", float: "number", str: "string"}
-    for option in fields(CutoutOptions):
-        show = shown(option)
-        entry: Json = {"type": kinds[type(option.default)], "default": option.default}
-        entry["description"] = show.info
-        if show.choices:
-            entry["enum"] = list(show.choices)
-        if show.most:
-            entry |= {"minimum": show.least, "maximum": show.most}
-        properties[option.name] = entry
-    shown_here = {name: entry for name, entry in properties.items() if name in names}
-    schema = {"type": "object", "required": ["image"], "properties": shown_here}
-    return {"requestBody": {"content": {"application/json": {"schema": schema}}}}

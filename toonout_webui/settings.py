@@ -8,6 +8,7 @@ from typing import Any, Literal
 import gradio as gr
 from modules import shared
 
+from .admission import DEFAULT_MEGAPIXELS
 from .options import DEFAULT_MODEL
 from .pipelines import table_names
 
@@ -64,6 +65,11 @@ def settings() -> list[Setting]:
         Setting(
             "toonout_api_megabytes", 64, "Largest request to the API (MB)",
             "", "count", {"minimum": 1, "maximum": 1024, "step": 1},
+        ),
+        Setting(
+            "toonout_api_megapixels", DEFAULT_MEGAPIXELS, "Largest picture of the API (megapixels)",
+            "a request takes about 100 MB of memory for each", "count",
+            {"minimum": 1, "maximum": 100, "step": 1},
         ),
     ]  # fmt: skip
 

@@ -10,7 +10,7 @@ from typing import Any
 import gradio as gr
 
 from ..toonout_core import BadInput, ToonOutError
-from ..toonout_core.output.publishing import publish_parts
+from ..toonout_core.output.writing import publish_parts
 from . import characters, hosts, previews, sending
 from .cutting import wish
 from .pipelines import PIPELINES, default_model, model_names

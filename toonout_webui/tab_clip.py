@@ -14,6 +14,7 @@ from torch import Tensor
 from ..toonout_core import BadInput, Cancelled, ToonOutError
 from ..toonout_core.output.clip_writers import Add, has_pyav, mp4_writer, webm_writer
 from ..toonout_core.output.clips import pictures_of, timing
+from ..toonout_core.output.destination import sentence_of
 from ..toonout_core.output.publishing import partial_file, publish_numbered
 from ..toonout_core.output.writing import write
 from . import hosts, previews, widgets
@@ -86,7 +87,7 @@ def work(files: list[Any] | None, kind: str, values: dict[str, Any]) -> Iterator
                 break
         yield previews.sentence("\n".join(done), "good")
     except (ToonOutError, OSError) as error:
-        yield previews.sentence("\n".join([*done, str(error)]), "bad")
+        yield previews.sentence("\n".join([*done, sentence_of(error)]), "bad")
 
 
 def require_possible(

@@ -18,8 +18,8 @@ from ..toonout_core.imaging import Picture, read
 from ..toonout_core.ops.compositing import parse_colour
 from ..toonout_core.output.batch import Batch
 from ..toonout_core.output.cutouts import Output
-from ..toonout_core.output.destination import Destination
-from ..toonout_core.output.manifest import Manifest
+from ..toonout_core.output.destination import Destination, sentence_of
+from ..toonout_core.output.manifest import Manifest, claim
 from ..toonout_core.output.naming import Found, Source, find_sources
 from ..toonout_core.output.publishing import Part
 from ..toonout_core.output.report import Report, Result
@@ -101,20 +101,24 @@ def work(
         options = wish(chosen)
         output = output_of(options, kind, background)
         target = output_folder(out)
-        sources = search(files, folder, target, recursive)
-        destination = Destination(
-            target, sources.sources, settings=settings_of(options, kind, background), resume=resume,
-            manifest=Manifest(target),
-        )  # fmt: skip
-        batch = Batch(destination, lambda: lambda picture: matte_of(picture, options), output)
-        yield from progress(batch, sources)
-    except ToonOutError as error:
-        yield previews.sentence(str(error), "bad")
+        with claim(target, wait=False) as manifest:
+            sources = search(files, folder, manifest, recursive)
+            destination = Destination(
+                target, sources.sources, settings=settings_of(options, kind, background),
+                resume=resume, manifest=manifest,
+            )  # fmt: skip
+            batch = Batch(destination, lambda: lambda picture: matte_of(picture, options), output)
+            yield from progress(batch, sources)
+    except (ToonOutError, OSError) as error:
+        yield previews.sentence(sentence_of(error), "bad")
 
 
 def progress(batch: Batch[Matte], found: Found) -> Iterator[str]:
     """One picture at a time in the host's queue, so that others get their turn between two."""
-    report = Report([Result(Path(name), "failed", message=text) for name, text in found.problems])
+    report = Report(
+        [Result(Path(name), "failed", message=text) for name, text in found.problems],
+        not_read=found.not_pictures,
+    )
     results = batch.run()
     yield previews.sentence(f"0/{len(batch)}")
     try:
@@ -148,7 +152,7 @@ def conclusion(report: Report, out: Path) -> str:
 # ---------------------------------------------------------------- from components to parts
 
 
-def search(files: list[Any] | None, folder: str, out: Path, recursive: bool) -> Found:
+def search(files: list[Any] | None, folder: str, manifest: Manifest, recursive: bool) -> Found:
     """The pictures that are meant; those that were uploaded come first, under their own names."""
     if files:
         return uploaded(files)
@@ -157,7 +161,7 @@ def search(files: list[Any] | None, folder: str, out: Path, recursive: bool) -> 
     if not folder.strip():
         raise BadInput("there must be pictures or a folder", "none", "Choose some.")
     return find_sources(
-        [folder.strip()], recursive=recursive, out=out, results=Manifest(out).outputs()
+        [folder.strip()], recursive=recursive, out=manifest.folder, results=manifest.outputs()
     )
 
 
@@ -227,8 +231,8 @@ class Files:
         return [part for output in self.outputs for part in output.parts(made, picture)]
 
     def notes(self, made: Matte) -> list[str]:
-        """Encoding tells them."""
-        return []
+        """The same for all outputs."""
+        return self.outputs[0].notes(made)
 
     def details(self, made: Matte) -> dict[str, Any]:
         """None."""

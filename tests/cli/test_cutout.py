@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ import pytest
 from PIL import Image
 
 from tests.torture import BROKEN, EXPECTED, drawing, plant_torture
+from toonout_core.output.manifest import claim
 from toonout_core.results import Matte
 
 Call = Callable[..., object]
@@ -93,6 +95,23 @@ def test_an_input_is_not_overwritten(cutout, girl):
     assert shell.code == 0
     assert girl.read_bytes() == before
     assert (girl.parent / "girl_2.png").is_file()
+
+
+def test_hidden_colours_of_a_background_do_not_show(cutout, tmp_path, girl):
+    """Red that is wholly transparent is white behind the character, as a viewer shows it."""
+    scene, plain = tmp_path / "bg.png", tmp_path / "white.png"
+    Image.new("RGBA", (40, 30), (255, 0, 0, 0)).save(scene)
+    assert cutout(girl, "-o", tmp_path / "a.png", "--background", scene).code == 0
+    assert cutout(girl, "-o", plain, "--background", "white").code == 0
+    assert np.array_equal(Image.open(tmp_path / "a.png"), Image.open(plain))
+
+
+def test_fp16_on_a_processor_is_refused(toonout, tmp_path, girl, model):
+    given = ("--model", model, "--device", "cpu", "--precision", "fp16")
+    shell = toonout("cutout", girl, "-o", tmp_path / "a.png", *given)
+    assert shell.code == 2
+    assert "about 7 times slower" in shell.stderr
+    assert not (tmp_path / "a.png").exists()
 
 
 def test_background_mask_and_no_foreground(cutout, tmp_path, girl):
@@ -235,6 +254,7 @@ def test_every_verb_shows_examples(toonout, verb):
 SLOW = """
 import sys, time
 import toonout_core.cli.cutout as cutout
+from toonout_core.output.manifest import claim
 from toonout_core.results import Matte
 
 def load(arguments):
@@ -255,8 +275,9 @@ def half_transparent(picture, **_):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="no such signals for a child process")
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("how", ["SIGINT", "SIGTERM", "SIGHUP", "SIGKILL"])
 def test_a_stop_leaves_whole_files_only(tmp_path, how, toonout, monkeypatch):
+    how = getattr(signal, how)
     root, out = tmp_path / "in", tmp_path / "out"
     root.mkdir()
     for index in range(9):
@@ -266,7 +287,7 @@ def test_a_stop_leaves_whole_files_only(tmp_path, how, toonout, monkeypatch):
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         working = (line for line in process.stderr if line == "working\n")
-        for _ in range(3 if how == signal.SIGINT else 4):
+        for _ in range(4 if how == signal.SIGKILL else 3):
             next(working)
         time.sleep(0.1)
         process.send_signal(how)
@@ -278,8 +299,8 @@ def test_a_stop_leaves_whole_files_only(tmp_path, how, toonout, monkeypatch):
     for name in done:
         with Image.open(out / name) as picture:
             picture.load()
-    if how == signal.SIGINT:
-        assert process.returncode == 130
+    if how != signal.SIGKILL:
+        assert process.returncode == {signal.SIGTERM: 143, signal.SIGHUP: 129}.get(how, 130)
         assert "then interrupted" in said
         assert names(out) == [".toonout.jsonl", *done]
         report = json.loads((tmp_path / "report.json").read_text())
@@ -288,7 +309,7 @@ def test_a_stop_leaves_whole_files_only(tmp_path, how, toonout, monkeypatch):
     finished = toonout(*arguments)
     assert finished.code == 0
     assert f"{9 - len(done)} done, {len(done)} done before" in finished.stderr
-    assert [n for n in names(out) if n.endswith(".png")] == [f"{i}.png" for i in range(9)]
+    assert names(out) == [".toonout.jsonl", *(f"{i}.png" for i in range(9))]
 
 
 def test_large_pictures_can_be_reduced(cutout, tmp_path):
@@ -329,3 +350,60 @@ def test_a_folder_that_cannot_be_made(cutout, tmp_path, girl):
     shell = cutout(girl, "-o", girl / "out")
     assert shell.code == 2
     assert "Traceback" not in shell.stderr
+
+
+# ---------------------------------------------------------------- one run at a time
+
+
+def test_the_second_run_waits_and_says_for_whom(tmp_path, girl):
+    out = tmp_path / "out"
+    command = [sys.executable, "-c", SLOW, "cutout", str(girl), "-o", str(out)]
+    with ExitStack() as first:
+        first.enter_context(claim(out, wait=False))
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+            assert process.stderr is not None
+            said = process.stderr.readline()
+            assert said.startswith(f"waiting, as another run writes to {out}: process ")
+            assert f" {os.getpid()} on " in said
+            assert names(out) == [".toonout.lock"]
+            first.close()
+            assert "1 done" in process.stderr.read()
+    assert process.returncode == 0
+    assert names(out) == [".toonout.jsonl", "girl.png"]
+
+
+def test_two_runs_at_once_make_each_result_once(tmp_path):
+    root, out = tmp_path / "in", tmp_path / "out"
+    root.mkdir()
+    for index in range(3):
+        drawing().save(root / f"{index}.png")
+    command = [sys.executable, "-c", SLOW, "cutout", str(root), "-o", str(out), "--resume"]
+    with ExitStack() as both:
+        runs = [
+            both.enter_context(subprocess.Popen(command, stderr=subprocess.PIPE, text=True))
+            for _ in range(2)
+        ]
+        said = "".join(run.communicate()[1] for run in runs)
+    assert [run.returncode for run in runs] == [0, 0]
+    assert said.count("working\n") == 3
+    assert "3 done before" in said
+    assert names(out) == [".toonout.jsonl", "0.png", "1.png", "2.png"]
+
+
+def test_a_report_takes_the_place_of_reports_only(cutout, tmp_path, girl):
+    report = tmp_path / "report.json"
+    assert f"Report: {report}\n" in cutout(girl, "-o", tmp_path / "out", "--report", report).stderr
+    again = cutout(girl, "-o", tmp_path / "out", "--report", report)
+    assert f"Report: {report}, in the place of an older one" in again.stderr
+    before = girl.read_bytes()
+    third = cutout(girl, "-o", tmp_path / "out", "--report", girl)
+    assert f"Report: {tmp_path / 'girl_2.png'}\n" in third.stderr
+    assert girl.read_bytes() == before
+
+
+def test_where_results_are_is_said(cutout, tmp_path, girl):
+    drawing().save(tmp_path / "boy.png")
+    out = tmp_path / "out"
+    assert f"1 done. Result: {out / 'girl.png'}" in cutout(girl, "-o", out).stderr
+    said = cutout(girl, tmp_path / "boy.png", "-o", out).stderr
+    assert f"2 done, 1 under a numbered name, as theirs was taken. Results: {out}" in said

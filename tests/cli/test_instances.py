@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
+from tests.counting import count_work
 from tests.torture import BROKEN, EXPECTED, plant_torture
 from toonout_core.models.unet import UNet
 from toonout_core.output.coco import decode_mask, pictures_of
@@ -379,3 +380,14 @@ def test_whom_to_trust(instances, model, tmp_path, monkeypatch):
         sums[trust] = int(matte.sum())
     assert sums["auto"] == sums["matte"] == pytest.approx(light.sum(), rel=0.02)
     assert sums["masks"] < light.sum() / 2
+
+
+@pytest.mark.parametrize("matte", [False, True], ids=["left open", "named"])
+def test_one_model_for_both_is_loaded_once_and_run_once(
+    instances, model, pair, tmp_path, monkeypatch, matte
+):
+    work = count_work(monkeypatch)
+    named = ("--matte", model) if matte else ()
+    assert instances(pair, "-o", tmp_path / "out", *named).code == 0
+    assert (work.loads, work.inferences) == (1, 1)
+    assert "pair.instance01.cutout.png" in names(tmp_path / "out")

@@ -9,12 +9,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 pytest.importorskip("aiohttp")
 
 from tests.cli.fake_comfy_server import WORKFLOW, fake_server
+from toonout_core.output.manifest import claim
 
 # with what would make it start slowly out of reach
 CODE_OF_MAIN = """
@@ -152,6 +154,45 @@ def test_several_files_and_nodes_have_names_of_their_own(queue, pictures, tmp_pa
     with fake_server(files_of=files) as server:
         assert queue(server, pictures / "a.jpg", "--output", 7).code == 0
         assert "a.jpg.mp4" in results(tmp_path / "out")
+
+
+def test_what_is_not_ours_stays(queue, pictures, tmp_path):
+    """By a manifest that lies, and by a person who has worked on a result."""
+    out = tmp_path / "out"
+    out.mkdir()
+    (tmp_path / "thesis.txt").write_text("words")
+    record = {
+        "source": str(pictures / "a.png"), "size": 1, "mtime_ns": 1, "settings": "",
+        "status": "done", "outputs": ["a.png.png", "../thesis.txt"],
+    }  # fmt: skip
+    (out / ".toonout.jsonl").write_text(json.dumps(record) + "\n[1]\n")
+    with fake_server() as server:
+        assert queue(server, pictures / "a.png", "--resume").code == 0
+        assert (tmp_path / "thesis.txt").read_text() == "words"
+        assert set(results(out)) == {"a.png.png"}
+        (out / "a.png.png").write_text("retouched")
+        arguments = (pictures / "a.png", "--resume", "--input", "1.image")
+        assert queue(server, *arguments).code == 0
+        assert queue(server, *arguments, "--overwrite").code == 0
+    assert results(out) == {
+        "a.png.png": "retouched",
+        "a.png_2.png": "result x_00001_.png of picture a.png",
+    }
+
+
+def test_a_folder_in_use_is_waited_for(queue, pictures, tmp_path, monkeypatch, caplog):
+    class Waited(Exception):
+        pass
+
+    def stop_waiting(_):
+        raise Waited
+
+    with fake_server() as server, claim(tmp_path / "out", wait=False):
+        monkeypatch.setattr("toonout_core.locking.time", SimpleNamespace(sleep=stop_waiting))
+        with pytest.raises(Waited):
+            queue(server, pictures / "a.png")
+        assert server.prompts == []
+    assert "waiting, as another run writes to" in caplog.text
 
 
 def test_previews_are_taken_where_nothing_is_saved(queue, pictures, tmp_path):

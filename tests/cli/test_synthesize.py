@@ -98,6 +98,46 @@ def test_nobody_elses_file_is_overwritten(toonout, art, tmp_path):
     assert (tmp_path / "out" / "one_2.png").is_file()
 
 
+def test_a_retouched_cutout_and_a_lying_manifest(toonout, art, tmp_path):
+    out, thesis = tmp_path / "out", tmp_path / "thesis.txt"
+    source = tmp_path / "frames" / "one.png"
+    write_screen(source, art, 0)
+    thesis.write_text("words")
+    record = {
+        "source": str(source), "size": 1, "mtime_ns": 1, "settings": "", "status": "done",
+        "outputs": ["one.png", "../thesis.txt"],
+    }  # fmt: skip
+    out.mkdir()
+    (out / ".toonout.jsonl").write_text(json.dumps(record) + "\n[1]\n")
+    command = ("synthesize", "keyed", tmp_path / "frames", "-o", out)
+    assert toonout(*command).code == 0
+    ours = (out / "one.png").read_bytes()
+    assert toonout(*command, "--edge-px", 6).code == 0
+    assert not (out / "one_2.png").exists()
+    assert (out / "one.png").read_bytes() != ours
+    (out / "one.png").write_bytes(ours)  # somebody liked it better
+    for edge in (4, 5):
+        assert toonout(*command, "--edge-px", edge).code == 0
+    assert (out / "one.png").read_bytes() == ours
+    names = sorted(path.name for path in out.iterdir())
+    assert names == [".toonout.jsonl", "keyed.json", "one.png", "one_2.png"]
+    assert thesis.read_text() == "words"
+
+
+def test_frames_of_a_clip_share_a_number(toonout, art, tmp_path):
+    frames = [to_pil(screen_frame(find_art(art, "train"), 0, i, 96, "green").image) for i in (0, 1)]
+    (tmp_path / "frames").mkdir()
+    clip = tmp_path / "frames" / "dance.gif"
+    frames[0].save(clip, save_all=True, append_images=frames[1:])
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "dance_0002.png").write_bytes(b"mine")
+    shell = toonout("synthesize", "keyed", tmp_path / "frames", "-o", tmp_path / "out")
+    assert shell.code == 0
+    there = sorted(path.name for path in (tmp_path / "out").glob("*.png"))
+    assert there == ["dance_0002.png", "dance_2_0001.png", "dance_2_0002.png"]
+    assert (tmp_path / "out" / "dance_0002.png").read_bytes() == b"mine"
+
+
 def test_keyed_mistakes_get_a_sentence(toonout, tmp_path):
     shell = toonout("synthesize", "keyed", tmp_path, "-o", tmp_path / "out")
     assert shell.code == 2 and "there must be pictures or videos" in shell.stderr

@@ -83,3 +83,17 @@ def test_an_action_is_needed():
     with pytest.raises(SystemExit) as caught:
         main(["weights"])
     assert caught.value.code == 2
+
+
+def test_convert_writes_what_the_file_states_of_itself(capsys, tmp_path, mine):
+    target = tmp_path / "told.safetensors"
+    order = ["weights", "convert", str(mine), "-o", str(target)]
+    assert main([*order, "--mean", "0.5,0.5,0.5", "--fit", "pad", "--size", "512x256"]) == 0
+    assert main(["weights", "verify", str(target)]) == 0
+    told = capsys.readouterr().out
+    assert "mean 0.5,0.5,0.5, fit pad, size 512x256" in told
+    for wrong in (["--mean", "127"], ["--size", "big"], ["--patch-order", "channel_last"]):
+        assert main([*order, "--force", *wrong]) == 2
+        assert "must be" in (said := capsys.readouterr().err) or "may state" in said
+    assert main(["weights", "verify", str(target)]) == 0
+    assert capsys.readouterr().out == told.removeprefix(f"{target}\n")

@@ -28,6 +28,7 @@ CALLED = {
         "should_use_fp16",
         "soft_empty_cache",
         "throw_exception_if_processing_interrupted",
+        "unload_all_models",
         "unet_offload_device",
     ],
     "comfy.model_patcher": ["ModelPatcher"],

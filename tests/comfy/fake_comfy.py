@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
+import os
 import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -35,7 +36,7 @@ class FakeComfy:
         self.loaded: list[tuple[Any, int]] = []
         self.progress: list[tuple[int, int]] = []
         self.previews: list[Any] = []
-        self.emptied = 0
+        self.emptied = self.unloaded = 0
 
     def modules(self) -> dict[str, ModuleType]:
         """By the names under which the pack imports them."""
@@ -95,6 +96,9 @@ def _management(host: FakeComfy) -> ModuleType:
     def soft_empty_cache():
         host.emptied += 1
 
+    def unload_all_models():
+        host.unloaded += 1
+
     return _module(
         "comfy.model_management",
         OOM_EXCEPTION=torch.cuda.OutOfMemoryError,
@@ -104,6 +108,7 @@ def _management(host: FakeComfy) -> ModuleType:
         load_models_gpu=load_models_gpu,
         should_use_fp16=lambda device=None: False,
         soft_empty_cache=soft_empty_cache,
+        unload_all_models=unload_all_models,
         throw_exception_if_processing_interrupted=throw_exception_if_processing_interrupted,
     )
 
@@ -137,6 +142,7 @@ def _folder_paths(host: FakeComfy) -> ModuleType:
         )
 
     def get_full_path(folder_name, filename):
+        filename = os.path.relpath(os.path.join("/", filename), "/")
         candidates = (Path(folder) / filename for folder in host.folders[folder_name][0])
         return next((str(path) for path in candidates if path.is_file()), None)
 

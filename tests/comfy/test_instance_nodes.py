@@ -18,10 +18,28 @@ from tests.comfy.characters import (
     pack,
     rectangle,
 )
-from tests.comfy.fake_comfy import Interrupted
+from tests.comfy.fake_comfy import PACK, Interrupted
 from tests.comfy.luma import write_luma_model
+from tests.counting import count_work
 
 # ---------------------------------------------------------------- Load Character Segmenter
+
+
+def test_one_model_as_segmenter_and_for_the_matte_is_loaded_and_run_once(run, host, monkeypatch):
+    work = count_work(monkeypatch, f"{PACK}.toonout_core")
+    write_luma_model(host.models / "background_removal" / "luma.safetensors")
+    segmenter = run("LoadSegmenter", detector="luma.safetensors")["segmenter"]
+    model = run("LoadMatting", model="luma.safetensors")["model"]
+    image = drawn(LEFT, RIGHT)
+    found = run("SegmentInstances", segmenter=segmenter, image=image)
+    for radius_px in (20, 90):
+        cut = run("Matte", model=model, image=image, radius_px=radius_px)
+    mattes = run(
+        "InstanceMattes", image=image, mask=cut["mask (white = character)"],
+        instances=found["instances"],
+    )  # fmt: skip
+    assert len(mattes["instances"][0]) == 2
+    assert (work.loads, work.inferences) == (1, 1)
 
 
 def test_loader_lists_what_needs_no_download_first(nodes, host):
@@ -328,7 +346,7 @@ def test_one_picture_can_be_stopped_between_its_characters(run, host):
     instances = instances_of(run, LEFT, RIGHT)
     host.progress.clear()
     run("InstanceMattes", **given, instances=instances)
-    assert host.progress == [(1, 2), (2, 2)]
+    assert host.progress == [(0.5, 1), (1, 1), (1, 1)]  # each a part of the one frame
     host.progress.clear()
     host.interrupt_after = 1
     with pytest.raises(Interrupted):

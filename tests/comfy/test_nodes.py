@@ -188,7 +188,7 @@ def test_mask_has_the_pictures_size(nodes, luma, fit, size_hw):
 
 def test_foreign_models_run_step_by_step(nodes, host):
     model = Threshold()
-    matte(nodes, model, squares(5), frames_per_step=2, clean_colours=False)
+    matte(nodes, model, torch.rand(5, 64, 64, 3), frames_per_step=2, clean_colours=False)
     assert model.steps == [2, 2, 1]
     assert host.progress[-1] == (5, 5)
 

@@ -38,7 +38,7 @@ NODE_IDS = [
 ]
 
 # menus that list what is on a machine or in the weights table
-MENUS = {"model", "detector", "refiner", "segment_anything"}
+MENUS = {"folder", "model", "detector", "refiner", "segment_anything"}
 
 
 def described(node: Any) -> dict[str, Any]:

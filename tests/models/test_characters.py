@@ -26,11 +26,11 @@ def with_head():
 def test_alpha_is_the_same_bit_by_bit():
     network, bare = with_head(), small()
     assert torch.equal(network(IMAGE), bare(IMAGE))
-    assert torch.equal(network.look(IMAGE)[0], bare(IMAGE))
+    assert torch.equal(network(IMAGE, characters=True)[0], bare(IMAGE))
 
 
 def test_maps_lie_at_a_quarter_of_the_size():
-    _, centres = with_head().look(IMAGE)
+    _, centres = with_head()(IMAGE, characters=True)
     assert centres.logits.shape == centres.sizes.shape == (1, 1, 64 // STRIDE, 96 // STRIDE)
     assert centres.ways.shape == (1, 2, 64 // STRIDE, 96 // STRIDE)
     assert float(centres.sizes.min()) > 0
@@ -45,14 +45,14 @@ def test_the_head_runs_only_when_asked_for():
     network.characters.register_forward_hook(refuse)
     network(IMAGE)
     with pytest.raises(AssertionError, match="nobody asked"):
-        network.look(IMAGE)
+        network(IMAGE, characters=True)
 
 
 def test_what_the_head_is_made_of_needs_no_finest_level():
     network = with_head()
     encoded, decoded = network.deep_features(IMAGE)
     centres = network.characters(encoded, decoded)
-    wanted = network.look(IMAGE)[1]
+    wanted = network(IMAGE, characters=True)[1]
     for name, ours in vars(centres).items():
         theirs = getattr(wanted, name)
         torch.testing.assert_close(ours, theirs, rtol=0, atol=0)

@@ -15,13 +15,20 @@ import torch
 from PIL import Image
 
 from tests.torture import BROKEN, EXPECTED, SRGB, drawing, plant_torture
-from toonout_core.errors import BadInput, Cancelled, CorruptWeights, ToonOutError
+from toonout_core.errors import (
+    BadInput,
+    Cancelled,
+    CannotWrite,
+    CorruptWeights,
+    ToonOutError,
+)
 from toonout_core.imaging import Picture, read, to_array
 from toonout_core.output.batch import Batch
 from toonout_core.output.cutouts import Output
-from toonout_core.output.destination import Destination, frame_name
+from toonout_core.output.destination import Destination
 from toonout_core.output.manifest import Manifest
 from toonout_core.output.naming import find_sources
+from toonout_core.output.records import content_of
 from toonout_core.output.report import Report
 from toonout_core.results import Matte
 
@@ -219,6 +226,120 @@ def test_resume_never_replaces_what_is_not_ours(tmp_path: Path) -> None:
     assert set(files_in(out)) == {"a.png", "a_2.png"}
 
 
+def retouch(path: Path) -> bytes:
+    """A person's work on a result, which is still a picture."""
+    with Image.open(path) as picture:
+        picture.convert("RGBA").rotate(180).save(path)
+    return path.read_bytes()
+
+
+def test_a_retouched_result_is_nobodys_but_theirs(tmp_path: Path) -> None:
+    root, out = small(tmp_path / "in", "a.png", "b.png"), tmp_path / "out"
+    Run(root, out)
+    mine = retouch(out / "a.png")
+    same = Run(root, out, resume=True)
+    assert same.report.count("resumed") == 2
+    for settings in ({"grow": 1}, {"grow": 2}):
+        run = Run(root, out, settings=dict(settings), resume=True)
+        assert set(files_in(out)) == {"a.png", "a_2.png", "b.png"}
+        assert (out / "a.png").read_bytes() == mine
+    assert "2 in the place of older results" in run.report.sentence()  # b.png and a_2.png
+
+
+def test_a_retouched_frame_keeps_its_whole_animation(torture: Path, tmp_path: Path) -> None:
+    root, out = tmp_path / "gif", tmp_path / "out"
+    root.mkdir()
+    (torture / "run.gif").rename(root / "run.gif")
+    Run(root, out)
+    mine = retouch(out / "run_0002.png")
+    Run(root, out, settings={"grow": 1}, resume=True)
+    frames = [f"run_{i:04d}.png" for i in (1, 2, 3)]
+    assert set(files_in(out)) == {*frames, *(f"run_2_{i:04d}.png" for i in (1, 2, 3))}
+    assert (out / "run_0002.png").read_bytes() == mine
+
+
+def test_a_failure_in_between_does_not_double(tmp_path: Path) -> None:
+    def fail(_: Picture) -> Matte:
+        raise RuntimeError("out of luck")
+
+    root, out = small(tmp_path / "in", "a.png"), tmp_path / "out"
+    Run(root, out)
+    assert Run(root, out, cut=fail, settings={"grow": 1}, resume=True).report.count("failed") == 1
+    Run(root, out, settings={"grow": 1}, resume=True)
+    assert set(files_in(out)) == {"a.png"}
+
+
+def test_overwriting_among_the_inputs_replaces_our_own(tmp_path: Path) -> None:
+    root = small(tmp_path / "in", "a.png")
+    before = (root / "a.png").read_bytes()
+    for grow in range(3):
+        run = Run(root, root, settings={"grow": grow}, existing="overwrite")
+        assert run.report.count("done") == 1
+        assert set(files_in(root)) == {"a.png", "a_2.png"}
+    mine = retouch(root / "a_2.png")
+    Run(root, root, existing="overwrite")
+    assert set(files_in(root)) == {"a.png", "a_2.png", "a_3.png"}
+    assert (root / "a.png").read_bytes() == before
+    assert (root / "a_2.png").read_bytes() == mine
+
+
+@pytest.mark.parametrize("options", [{"resume": True}, {"existing": "overwrite"}])
+def test_a_manifest_never_reaches_out_of_its_folder(
+    tmp_path: Path, options: dict[str, object]
+) -> None:
+    root, out = small(tmp_path / "in", "a.png"), tmp_path / "out"
+    out.mkdir()
+    thesis, notes, ours = tmp_path / "thesis.txt", tmp_path / "notes.txt", out / "a.png"
+    for path in (thesis, notes, ours):
+        path.write_bytes(b"words")
+    state = (root / "a.png").stat()
+    names = ["a.png", "../notes.txt", str(thesis)]
+    lines = [
+        {
+            "source": str(root / "a.png"), "size": state.st_size, "mtime_ns": state.st_mtime_ns,
+            "settings": "", "status": status, "outputs": outputs, "replaces": True,
+            "contents": [content_of(thesis)] * len(outputs), "seconds": 1.0, "message": "",
+        }
+        for status in ("done", "begun")
+        for outputs in ([*names], names[1:2], names[2:], [1])
+    ]  # fmt: skip
+    (out / ".toonout.jsonl").write_text("\n".join(map(json.dumps, [*lines, [1], {}])))
+    run = Run(root, out, **options)
+    assert run.report.count("done") == 1
+    assert thesis.read_bytes() == notes.read_bytes() == b"words"
+    if "resume" in options:  # what was there is not ours: no record is left that says so
+        assert ours.read_bytes() == b"words"
+
+
+@pytest.mark.parametrize("stem", ["n" * 251, "猫" * 83], ids=["one byte", "three bytes"])
+def test_a_result_fits_a_name_that_just_fitted(tmp_path: Path, stem: str) -> None:
+    root, out = tmp_path / "in", tmp_path / "out"
+    root.mkdir()
+    frames = [Image.new("RGB", (8, 8), (80 * i, 0, 0)) for i in range(2)]
+    frames[0].save(root / f"{stem}.gif", save_all=True, append_images=frames[1:])
+    run = Run(root, out)
+    assert run.report.count("done") == 1
+    assert Run(root, out, resume=True).report.count("resumed") == 1
+    assert Run(root, out, existing="skip").report.count("skipped") == 1
+    assert len(files_in(out)) == 2
+    assert all(name.startswith(stem[:40]) for name in files_in(out))
+
+
+def test_a_name_that_the_system_refuses_is_the_results(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """File systems exist that take less than 255 bytes."""
+
+    def too_long(source: Path, target: Path) -> None:
+        raise OSError(36, "File name too long", str(source), None, str(target))
+
+    monkeypatch.setattr("os.link", too_long)
+    monkeypatch.setattr("os.replace", too_long)
+    out = tmp_path / "out"
+    run = Run(small(tmp_path / "in", "a.png"), out)
+    assert run.report.results[0].message == f"File name too long: {out / 'a.png'}."
+
+
 def test_stopping_keeps_what_is_done_and_leaves_nothing_half(tmp_path: Path) -> None:
     root, out = small(tmp_path / "in", "a.png", "b.png", "c.png"), tmp_path / "out"
     seen: list[Picture] = []
@@ -296,8 +417,33 @@ def test_a_full_disk_ends_the_run(tmp_path: Path) -> None:
     def full(_: Picture) -> Matte:
         raise OSError(28, "No space left on device")
 
-    with pytest.raises(ToonOutError, match="room left"):
+    with pytest.raises(ToonOutError, match="is full"):
         Run(small(tmp_path / "in", "a.png", "b.png"), tmp_path / "out", cut=full)
+
+
+@pytest.mark.parametrize(
+    ("number", "words"), [(28, "is full"), (30, "read-only"), (122, "is full")]
+)
+def test_where_nothing_can_be_written_is_said_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, words: str
+) -> None:
+    root, out = small(tmp_path / "in", "a.png", "b.png"), tmp_path / "out"
+    Run(root, out)
+
+    def refuse(descriptor: int) -> None:
+        raise OSError(number, os.strerror(number), str(out / ".1.toonout-part"))
+
+    monkeypatch.setattr("os.fsync", refuse)
+    held = files_in(out)
+    with pytest.raises(CannotWrite, match=words) as caught:
+        Run(root, out, settings={"grow": 1}, resume=True)
+    assert "part" not in str(caught.value)
+    assert {path.name for path in out.iterdir()} == {".toonout.jsonl", "a.png", "b.png"}
+    assert files_in(out) == held
+    monkeypatch.undo()
+    run = Run(root, out, settings={"grow": 1}, resume=True)
+    assert run.report.count("done") == 2
+    assert set(files_in(out)) == {"a.png", "b.png"}
 
 
 def test_no_number_is_no_result(tmp_path: Path) -> None:
@@ -346,14 +492,12 @@ def test_report_as_json(torture: Path, tmp_path: Path) -> None:
 def test_abandoned_files_go_after_a_day(tmp_path: Path) -> None:
     root, out = small(tmp_path / "in", "a.png"), tmp_path / "out"
     out.mkdir()
-    old, fresh = out / ".0.toonout-part", out / ".1.toonout-part"
-    for path in (old, fresh):
+    old, fresh = out / ".0.toonout-part.mp4", out / ".1.toonout-part"
+    of_a_killed_run = out / ".2.locked.toonout-part"
+    for path in (old, fresh, of_a_killed_run):
         path.touch()
     os.utime(old, (time.time() - 90_000,) * 2)
     Run(root, out)
     assert not old.exists()
+    assert not of_a_killed_run.exists()  # we hold the lock, so its run has ended
     assert fresh.exists()
-
-
-def test_frame_names() -> None:
-    assert frame_name(Path("x/run.png"), 12) == Path("x/run_0012.png")

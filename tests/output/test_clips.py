@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 from toonout_core.errors import BadInput
-from toonout_core.output.clip_writers import mp4_writer, webm_writer
+from toonout_core.output.clip_writers import _OpenCV, mp4_writer, webm_writer
 from toonout_core.output.clips import frames_of, pictures_of, timing
 
 SIZE_HW = (48, 65)  # odd on purpose
@@ -123,3 +125,16 @@ def test_what_cannot_be_is_a_sentence(tmp_path, monkeypatch):
     monkeypatch.setattr("toonout_core.output.clip_writers.has_pyav", lambda: False)
     with pytest.raises(BadInput, match="package av"), webm_writer(tmp_path / "a.webm", 5):
         pass
+
+
+def test_a_clip_that_opencv_could_not_write_whole_is_an_error(tmp_path):
+    """Its writer reports nothing, whatever the disk says."""
+    path = tmp_path / "a.mp4"
+    with pytest.raises(BadInput, match="must hold 3 frames"):
+        sink = _OpenCV(path, 10, (32, 32))
+        for _ in range(3):
+            sink.add(torch.rand(1, 3, 32, 32), None)
+        sink._writer.release()
+        path.write_bytes(path.read_bytes()[:1000])
+        sink._writer = SimpleNamespace(release=lambda: None)
+        sink.close()

@@ -14,6 +14,7 @@ from tests.fake_host import FakeHost, StopFromHost
 from toonout_core import SegmentAnythingOptions, segment_anything
 from toonout_core.errors import BadInput, CorruptWeights, ToonOutError, UnknownModel
 from toonout_core.imaging import to_array
+from toonout_core.segmentation import anything
 from toonout_core.segmentation.anything import _build, _generator, _layer_norm, _reduced
 
 EVERYTHING = SegmentAnythingOptions(min_iou=-99, min_stability=0, points=4)
@@ -110,14 +111,39 @@ def test_batches_of_points_are_steps_and_can_be_stopped(host, image):
 
 
 def test_options_reach_the_generator(network):
-    generator = _generator(network, (50, 80), SegmentAnythingOptions())
+    generator = _generator(network, 64, SegmentAnythingOptions())
     assert len(generator.point_grids) == 2
     assert [len(grid) for grid in generator.point_grids] == [32 * 32, 32 * 32]
     assert (generator.pred_iou_thresh, generator.stability_score_thresh) == (0.6, 0.8)
     assert generator.points_per_batch == 64
-    large = _generator(network, (1280, 1920), SegmentAnythingOptions(crop_layers=0, points=8))
-    assert 1 <= large.points_per_batch < 32
-    assert [len(grid) for grid in large.point_grids] == [64]
+    few = _generator(network, 7, SegmentAnythingOptions(crop_layers=0, points=8))
+    assert few.points_per_batch == 7
+    assert [len(grid) for grid in few.point_grids] == [64]
+
+
+def test_points_at_a_time_are_halved_when_memory_runs_out(host, image, monkeypatch):
+    expected = segment_anything(image, "sam_vit_b", host, EVERYTHING)
+    tried, load = [], anything._load
+
+    def limited(path):
+        def check(decoder, args, given):
+            tried.append(len(given["sparse_prompt_embeddings"]))
+            if tried[-1] > 4:
+                raise RuntimeError("[enforce fail at alloc_cpu.cpp:121] err == 0.")
+
+        network = load(path)
+        network.mask_decoder.register_forward_pre_hook(check, with_kwargs=True)
+        return network
+
+    monkeypatch.setattr(anything, "_load", limited)
+    # the picture has 4×4 points: up to 64, 32, 16, 8 and 4 at a time; then what fits is known
+    for begin in ([16, 16, 16, 8, 4, 4, 4, 4], [4, 4, 4, 4]):
+        tried.clear()
+        found = segment_anything(image, "sam_vit_b", host, EVERYTHING)
+        assert tried[: len(begin)] == begin
+        assert max(tried[len(begin) :]) == 4
+        assert found.shape == expected.shape
+        assert (found != expected).float().mean() < 1e-3
 
 
 def test_nothing_good_enough(host, image):

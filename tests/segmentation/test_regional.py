@@ -186,8 +186,10 @@ def test_masks_are_cut_to_the_matte(segmenter, picture):
 
 def test_stopping_leaves_nothing_behind(segmenter, picture, network, host):
     frames = picture.repeat(3, 1, 1, 1)
+    frames[:, 2, 0, 0] = torch.tensor([0.0, 0.1, 0.2])  # no two alike: those are run once
     assert len(segmenter.segment(frames)) == network.calls == 3
     assert host.totals[0] == 3
+    frames[:, 2, 0, 1] = 0.5
     host.cancel_at = len(host.steps) + 3
     with pytest.raises(StopFromHost):
         segmenter.segment(frames)

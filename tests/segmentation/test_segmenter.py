@@ -23,7 +23,7 @@ from tests.goldens import (
     unpack,
 )
 from toonout_core import Segmenter, SegmentOptions, load_segmenter
-from toonout_core.errors import BadInput, UnknownModel
+from toonout_core.errors import BadInput, OutOfMemory, UnknownModel
 from toonout_core.loading import LoadedNetwork
 from toonout_core.models import isnet, recognise, rtmdet_ins, unet, yolov8_seg
 from toonout_core.models.rtmdet_ins.head import RawDetections
@@ -316,7 +316,64 @@ def test_a_refiner_that_agrees_changes_nothing(
     assert torch.equal(refined.masks, coarse.masks)
     assert torch.equal(refined.scores, coarse.scores)
     assert {len(batch) for batch in thoughtless.seen[:-1]} == {at_a_time}
-    assert sum(host.steps[:-1]) == len(coarse)
+    assert sum(host.steps[1:-1]) == len(coarse)  # between the picture's two stages
+    assert host.totals[-2:] == [2, len(coarse)]
+
+
+def test_a_refiner_without_enough_memory_gets_half_as_many(
+    segmenter, thoughtless, picture, monkeypatch
+):
+    """As a GPU has them, four at a time, until somebody has no room for more than two."""
+    monkeypatch.setattr(refining, "per_step", lambda _: 4)
+    answer, tried = thoughtless.forward, []
+
+    def forward(image):
+        tried.append(len(image))
+        if len(image) > 2:
+            raise RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED")
+        return answer(image)
+
+    thoughtless.forward = forward
+    coarse = segmenter.segment(picture, OURS)[0]
+    refined = with_refiner(segmenter, thoughtless, 256)
+    for expected in ([4, 2], [2, 2]):
+        tried.clear()
+        assert torch.equal(refined.segment(picture, OURS)[0].masks, coarse.masks)
+        assert tried[:2] == expected
+        assert max(tried[1:]) == 2
+
+
+def test_a_detector_without_enough_memory_is_asked_once_more(segmenter, picture):
+    network, times = segmenter.loaded.network, []
+
+    def change(raw):
+        times.append(1)
+        if len(times) <= fails:
+            raise RuntimeError("MPS backend out of memory")
+        return raw
+
+    network.change, fails = change, 1
+    assert len(segmenter.segment(picture, OURS)[0]) == 24
+    times.clear()
+    fails = 2
+    with pytest.raises(OutOfMemory, match="Make the picture smaller"):
+        segmenter.segment(picture, OURS)
+
+
+def test_a_detector_without_numbers_in_half_precision_goes_on_in_fp32(segmenter, picture, caplog):
+    network = segmenter.loaded.network
+    network.change = lambda raw: raw if is_wide() else raw._replace(prototypes=raw.prototypes / 0)
+
+    def is_wide():
+        return next(network.parameters()).dtype == torch.float32
+
+    expected = segmenter.segment(picture, OURS)[0]
+    half = replace(segmenter.loaded, network=network.half(), dtype=torch.float16)
+    tool = Segmenter(half, segmenter.host)
+    for _ in range(2):
+        assert torch.equal(tool.segment(picture, OURS)[0].masks, expected.masks)
+    assert tool.loaded.dtype == torch.float32
+    assert caplog.text.count("gave no numbers") == 1
 
 
 @pytest.mark.parametrize("soft", [False, True])

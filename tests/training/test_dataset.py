@@ -185,7 +185,7 @@ def test_soft_alpha_is_kept_and_the_published_rule_is_an_option(tmp_path):
     ramp[..., 3] = np.arange(256)
     ramp[..., 0] = 200
     save(Image.fromarray(ramp), tmp_path / "in" / "pose" / "ramp.png")
-    assert write_mattes(tmp_path / "in", tmp_path / "soft", background="#00ff00") == []
+    assert write_mattes(tmp_path / "in", tmp_path / "soft", background="#00ff00")[-1] == []
     write_mattes(tmp_path / "in", tmp_path / "hard", threshold=PUBLISHED_THRESHOLD)
     place = "pose/gt/ramp.png"
     with (
@@ -214,7 +214,7 @@ def test_the_annotated_picture_goes_with_its_original(tmp_path):
     save(figure, tmp_path / "in" / "an" / "a.png")
     save(original, tmp_path / "in" / "im" / "a.png")
     save(Image.new("RGB", (5, 5)), tmp_path / "in" / "opaque.png")
-    faults = write_mattes(tmp_path / "in", tmp_path / "out")
+    *_, faults = write_mattes(tmp_path / "in", tmp_path / "out")
     assert [name for name, _ in faults] == ["opaque"]
     image = read(tmp_path / "out" / "im" / "a.png").image
     assert torch.equal(image[0, :, 0, 0] * 255, torch.tensor([1.0, 2.0, 3.0]))

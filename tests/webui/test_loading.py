@@ -91,7 +91,7 @@ def test_a_core_that_does_not_start_is_one_line_and_no_callbacks(tmp_path, clone
 
 def test_reload_brings_new_code_and_forgets_models(host):
     pipelines = fake_host.part("pipelines")
-    pipelines.PIPELINES._kept["key"] = _Loaded()
+    pipelines.PIPELINES._kept["a model"] = {False: ("key", _Loaded())}
     before = fake_host.part("extras")
     host.call("script_unloaded")
     assert not [name for name in sys.modules if name.startswith("toonout_extension")]

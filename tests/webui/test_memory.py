@@ -11,10 +11,12 @@ from types import ModuleType, SimpleNamespace
 import pytest
 import torch
 
+from tests.counting import count_work
 from tests.webui.fake_host import PostprocessedImage, part
-from tests.webui.pictures import QUICK, girl
+from tests.webui.pictures import QUICK, encoded, girl
 
 CUDA = torch.device("cuda")
+CORE = "toonout_extension.toonout_core"
 
 
 class Model:
@@ -84,8 +86,8 @@ def test_too_little_memory_is_another_try_on_the_cpu_and_told(host, monkeypatch)
         return matting
 
     def refusing(*arguments, **options):
-        error = pipelines.UnknownModel.__mro__[1]("needs more memory than there is")
-        raise error from torch.cuda.OutOfMemoryError("out of memory")
+        errors = sys.modules["toonout_extension.toonout_core.errors"]
+        raise errors.OutOfMemory("needs more memory than there is")
 
     monkeypatch.setattr(pipelines, "load_matting", loading)
     monkeypatch.setattr(hosts, "device", lambda: torch.device("cpu"))
@@ -105,12 +107,122 @@ def test_the_device_is_told_once(host, capsys):
 def test_nothing_holds_a_model_that_was_unloaded(host):
     host.script.ToonOutExtras().process(PostprocessedImage(girl()), enable=True, **QUICK)
     pipelines = part("pipelines").PIPELINES
-    (matting,) = pipelines._kept.values()
+    matting = pipelines.get(part("options").CutoutOptions())
     network = weakref.ref(matting.loaded.network)
     del matting
     pipelines.unload()
     gc.collect()
     assert network() is None
+
+
+def wish(**values):
+    return part("options").CutoutOptions.of(values)
+
+
+def test_two_copies_of_a_model_never_push_each_other_out(host, monkeypatch):
+    """Each picture that has no room on the device is tried there first, then on the processor."""
+    host.opts.data["toonout_precision"] = "bf16"
+    pipelines, work = part("pipelines").PIPELINES, count_work(monkeypatch, CORE)
+    copies = {pipelines.get(wish(), on_cpu=on_cpu) for on_cpu in (False, True) * 3}
+    assert len(copies) == work.loads == 2
+    assert pipelines.names() == ["toonout-mini"]
+    assert pipelines.unload() == ["toonout-mini"]
+    assert not pipelines.names()
+
+
+def test_on_the_processor_alone_both_are_one(host, monkeypatch):
+    pipelines, work = part("pipelines").PIPELINES, count_work(monkeypatch, CORE)
+    first, second = (pipelines.get(wish(), on_cpu=on_cpu) for on_cpu in (False, True))
+    assert first.loaded is second.loaded
+    assert work.loads == 1
+
+
+def test_a_model_in_another_precision_takes_the_place_of_the_first(host):
+    pipelines = part("pipelines").PIPELINES
+    first = weakref.ref(pipelines.get(wish()))
+    assert pipelines.get(wish(precision="bf16")).loaded.dtype == torch.bfloat16
+    gc.collect()
+    assert first() is None
+    assert pipelines.names() == ["toonout-mini"]
+
+
+def test_a_model_that_cannot_be_loaded_leaves_nothing(host):
+    pipelines = part("pipelines")
+    with pytest.raises(pipelines.UnknownModel):
+        pipelines.PIPELINES.get(wish(model="gone.safetensors"))
+    assert not pipelines.PIPELINES.names()
+
+
+@pytest.mark.parametrize("precision", ["auto", "bf16"])
+def test_characters_of_one_model_load_once_and_run_once(host, monkeypatch, precision):
+    host.opts.data["toonout_precision"] = precision
+    work, characters = count_work(monkeypatch, CORE), part("characters")
+    for _ in range(2):
+        found = characters.find(girl(), "toonout-mini", wish())
+        assert len(found) == 1
+    assert (work.loads, work.inferences) == (1, 1)
+    part("pipelines").PIPELINES.unload()
+    characters.find(girl(), "toonout-mini", wish())
+    assert (work.loads, work.inferences) == (2, 2)
+
+
+OUT_OF_MEMORY = {
+    "cuda": torch.cuda.OutOfMemoryError("CUDA out of memory."),
+    "mps": RuntimeError("MPS backend out of memory"),
+    "cudnn": RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
+    "cpu": RuntimeError("[enforce fail at alloc_cpu.cpp:121] err == 0."),
+    "numpy": MemoryError("Unable to allocate 9 GiB"),
+}
+
+
+@pytest.mark.parametrize("step", ["predict", "adjust", "colours", "crop"])
+@pytest.mark.parametrize("error", OUT_OF_MEMORY.values(), ids=OUT_OF_MEMORY)
+def test_routes_answer_507_with_a_sentence_wherever_memory_ends(client, monkeypatch, step, error):
+    def fail(*arguments, **options):
+        raise error
+
+    core = "toonout_extension.toonout_core"
+    place, name = {
+        "predict": (sys.modules[f"{core}.matting"].Matting, "_alpha"),
+        "adjust": (sys.modules[f"{core}.matting"], "adjusted"),
+        "colours": (sys.modules[f"{core}.matting"], "estimate_foreground"),
+        "crop": (part("cutting"), "cropped"),
+    }[step]
+    monkeypatch.setattr(place, name, fail)
+    options = {"drop_specks_px": 1, "crop": True, **QUICK}
+    reply = client.post("/toonout/v1/cutout", json={"image": encoded(girl()), **options})
+    assert reply.status_code == 507
+    assert "memory" in reply.json()["detail"]
+
+
+def test_work_without_a_network_has_room_made_too(host, events):
+    with part("host").WebUIHost().workspace(100) as device:
+        events.append("work")
+    assert device == CUDA
+    assert events == ["free 100", "work", "collect"]
+    with part("host").WebUIHost(on_cpu=True).workspace(100) as device:
+        assert device.type == "cpu"
+    assert len(events) == 3
+
+
+@pytest.mark.parametrize(
+    ("flags", "allowed"),
+    [({}, True), ({"no_half": True}, False), ({"precision": "full"}, False)],
+)
+def test_half_precision_unless_the_host_was_told_otherwise(start, monkeypatch, flags, allowed):
+    with start(**flags):
+        monkeypatch.setattr(part("host"), "fast_half", lambda device: torch.float16)
+        assert part("host").WebUIHost().half(CUDA) is (torch.float16 if allowed else None)
+
+
+def test_half_precision_where_the_host_computes_in_it(host, monkeypatch):
+    """SD.Next has no flag for it: what it computes in tells."""
+    from modules import devices
+
+    monkeypatch.setattr(part("host"), "fast_half", lambda device: torch.float16)
+    for dtype, expected in ((torch.float32, None), (torch.float16, torch.float16)):
+        monkeypatch.setattr(devices, "dtype", dtype, raising=False)
+        assert part("host").WebUIHost().half(CUDA) is expected
 
 
 # ---------------------------------------------------------------- the hosts' own managers
@@ -129,6 +241,7 @@ def test_hosts_that_manage_memory_are_asked(host, monkeypatch, name, module):
     management = ModuleType(module)
     management.get_torch_device = lambda: CUDA
     management.free_memory = lambda size, device: asked.append((size, device))
+    management.should_use_fp16 = lambda device: device == torch.device("cuda:1")
     monkeypatch.setitem(sys.modules, module, management)
     monkeypatch.setattr("importlib.import_module", lambda wanted: sys.modules[wanted])
     hosts = part("hosts")
@@ -137,6 +250,7 @@ def test_hosts_that_manage_memory_are_asked(host, monkeypatch, name, module):
     hosts.free_memory(7, CUDA)
     hosts.free_memory(7, torch.device("cpu"))
     assert asked == [(7, CUDA)]
+    assert [hosts.allows_half(torch.device(name)) for name in ("cuda:0", "cuda:1")] == [False, True]
 
 
 def test_sdnext_tells_its_device_and_a_relative_folder(host, monkeypatch, tmp_path):

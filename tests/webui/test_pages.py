@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,6 +12,7 @@ from PIL import Image
 from tests.webui import fake_host
 from tests.webui.fake_host import part
 from tests.webui.pictures import girl
+from toonout_core.output.manifest import LOCK_NAME, claim
 
 VERSIONS = ["3.41.2", "4.40.0"]
 
@@ -223,6 +225,52 @@ def test_stop_between_two_pictures(page, folder, tmp_path):
     assert "then interrupted" in list(running)[-1]
 
 
+def test_a_folder_that_is_in_use_says_by_whom(page, folder, tmp_path):
+    out = tmp_path / "out"
+    with claim(out, wait=False):
+        lines = run_folder(page, folder / "sub", out)
+    assert "another run writes to it: process" in lines[-1]
+    assert list(out.iterdir()) == []
+    assert "1 done" in run_folder(page, folder / "sub", out)[-1]
+    assert not (out / LOCK_NAME).exists()
+
+
+def test_a_stopped_run_gives_the_folder_back(page, folder, tmp_path):
+    given = {
+        "toonout_folder_input": str(folder), "toonout_folder_results": str(tmp_path / "out"),
+        "toonout_folder_resolution": 64,
+    }  # fmt: skip
+    running = press(page, "toonout_folder_start", **given)
+    next(running)
+    next(running)
+    running.close()  # somebody has closed the page
+    assert "then interrupted" not in run_folder(page, folder, tmp_path / "out")[-1]
+
+
+def test_what_a_manifest_says_costs_nobody_a_file(page, folder, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (tmp_path / "thesis.txt").write_text("words")
+    record = {
+        "source": str(folder / "sub" / "a.png"), "size": 1, "mtime_ns": 1, "settings": "",
+        "status": "done", "outputs": ["a.png", "../thesis.txt"],
+    }  # fmt: skip
+    (out / ".toonout.jsonl").write_text(json.dumps(record) + "\n[1]\n")
+    assert "1 done" in run_folder(page, folder / "sub", out)[-1]
+    assert (tmp_path / "thesis.txt").read_text() == "words"
+
+
+def test_a_retouched_result_stays(page, folder, tmp_path):
+    out = tmp_path / "out"
+    run_folder(page, folder / "sub", out)
+    girl().save(out / "a.png")
+    mine = (out / "a.png").read_bytes()
+    run_folder(page, folder / "sub", out, toonout_folder_output="mask")
+    run_folder(page, folder / "sub", out, toonout_folder_resolution=96)
+    assert (out / "a.png").read_bytes() == mine
+    assert (out / "a_2.png").is_file()
+
+
 def test_masks_beside_cutouts(page, folder, tmp_path):
     out = tmp_path / "out"
     run_folder(page, folder / "sub", out, toonout_folder_output="cutout + mask")
@@ -377,9 +425,9 @@ def test_characters_become_files_under_their_numbers(host, page, monkeypatch, tm
 
     asked = []
 
-    def counted(detector, download):
+    def counted(detector, options):
         asked.append(detector)
-        return halves(detector, download)
+        return halves(detector, options)
 
     monkeypatch.setattr(part("characters"), "_segmenter", counted)
     host.opts.data["outdir_samples"] = str(tmp_path)

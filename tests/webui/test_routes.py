@@ -7,6 +7,7 @@ import asyncio
 import numpy as np
 import pytest
 
+from tests.counting import count_work
 from tests.webui.conftest import served
 from tests.webui.fake_host import part
 from tests.webui.pictures import QUICK, encoded, girl, opened
@@ -209,7 +210,7 @@ def two():
     return picture
 
 
-def halves(detector, download):
+def halves(detector, options):
     """Stands for a detector that finds one character on the left and one on the right."""
     import torch
 
@@ -237,11 +238,13 @@ def test_instances(client, monkeypatch):
     assert client.post("/toonout/v1/unload").json()["unloaded"] == ["toonout-mini"]
 
 
-def test_the_embedded_model_serves_as_detector(client):
+def test_the_embedded_model_serves_as_detector(client, monkeypatch):
+    work = count_work(monkeypatch, "toonout_extension.toonout_core")
     body = {"image": encoded(two()), "detector": "toonout-mini", "limit": 1}
     found = client.post("/toonout/v1/instances", json=body).json()
     assert len(found["instances"]) == 1
     assert found["info"]["origin"] == "connected regions of the matte"
+    assert (work.loads, work.inferences) == (1, 1)  # not one for the detector, one for the matte
 
 
 @pytest.mark.parametrize(

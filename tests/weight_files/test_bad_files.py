@@ -165,11 +165,7 @@ def test_code_in_a_pickle_never_runs(host, tmp_path, zipped):
     network = unet()
     content = {"state_dict": network.state_dict(), "extra": Code(victim)}
     torch.save(content, path, _use_new_zipfile_serialization=zipped)
-    if zipped:
-        assert torch.equal(logits(load_network(path, host).network), logits(network))
-    else:
-        with pytest.raises(CorruptWeights, match="program code"):
-            load_network(path, host)
+    assert torch.equal(logits(load_network(path, host).network), logits(network))
     assert not victim.exists()
     with path.open("wb") as file:
         pickle.dump(content, file)

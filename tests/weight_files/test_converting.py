@@ -6,7 +6,7 @@ import json
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from tests.small_weight_files import (
     TINY_BIREFNET,
@@ -20,6 +20,7 @@ from toonout_core.converting import average, convert
 from toonout_core.errors import BadInput, CorruptWeights, ToonOutError
 from toonout_core.loading import load_network
 from toonout_core.models.birefnet import BiRefNet
+from toonout_core.models.unet import UNet
 from toonout_core.weight_files.locating import WEIGHTS_KEY
 
 
@@ -128,3 +129,16 @@ def test_a_full_disk_is_a_sentence_and_leaves_nothing(host, tmp_path, monkeypatc
     with pytest.raises(ToonOutError, match="room left, but: I/O error: No space left on device"):
         convert(source, tmp_path / "new" / "x.safetensors", host)
     assert list((tmp_path / "new").iterdir()) == []
+
+
+def test_what_fp16_cannot_hold_stays_as_it_is(tmp_path, host):
+    """A variance of 1e5 would become infinity, and its channel a constant."""
+    wide = "encoder.0.conv1.1.running_var"
+    state = UNet(widths=(4, 6)).state_dict()
+    state[wide][0] = 1e5
+    save_file(state, tmp_path / "a.safetensors")
+    convert(tmp_path / "a.safetensors", tmp_path / "b.safetensors", host, dtype="fp16")
+    written = load_file(tmp_path / "b.safetensors")
+    assert torch.equal(written[wide], state[wide])
+    floats = {key for key, value in written.items() if value.dtype == torch.float32}
+    assert floats == {wide}

@@ -237,7 +237,9 @@ def test_server_without_checksum(hub, worker, tmp_path):
 def test_client_without_the_parts(hub, worker, tmp_path):
     hub.serve("o/future", "model.safetensors", CONTENT)
     answer = worker.download(row("o/future"), tmp_path, without_parts=True)
-    assert path_of(answer).read_bytes() == CONTENT
+    assert answer["error"] == "DownloadFailed"
+    assert "By hand: download https://" in answer["text"]
+    assert loadable(tmp_path) == []
 
 
 def test_two_processes_share_one_download(hub, worker, second_worker, tmp_path):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections import OrderedDict
 
 import pytest
 import torch
 from safetensors.torch import save_file
 
+from tests.counting import count_work
 from tests.fake_host import FakeHost
 from tests.small_weight_files import (
     TINY_BIREFNET,
@@ -16,8 +19,8 @@ from tests.small_weight_files import (
     unet,
     write,
 )
-from toonout_core.errors import BadInput
-from toonout_core.loading import load_network
+from toonout_core.errors import BadInput, UnknownModel
+from toonout_core.loading import load_network, share_network
 from toonout_core.models import recognise
 from toonout_core.models.birefnet import BiRefNet
 
@@ -130,7 +133,7 @@ class CudaHost(FakeHost):
         ("auto", FakeHost, torch.float32),
         ("auto", CudaHost, torch.float16),
         ("fp32", CudaHost, torch.float32),
-        ("fp16", FakeHost, torch.float16),
+        ("fp16", CudaHost, torch.float16),
         ("bf16", FakeHost, torch.bfloat16),
     ],
 )
@@ -148,3 +151,53 @@ def test_precision(tmp_path, precision, kind, dtype, stored):
 def test_unknown_precision_is_refused(host, tmp_path):
     with pytest.raises(BadInput, match="precision must be auto, fp32, fp16 or bf16"):
         load_network(write(unet(), tmp_path / "a.safetensors"), host, precision="fp8")
+
+
+# ---------------------------------------------------------------- one copy for all
+
+
+def test_a_network_in_use_is_shared(host, tmp_path, monkeypatch):
+    path = write(unet(), tmp_path / "a.safetensors")
+    work = count_work(monkeypatch)
+    first = share_network(path, host)
+    assert share_network(str(path), FakeHost([])) is first
+    assert share_network(path, host, precision="fp32", task=None) is first
+    assert work.loads == 1
+    assert share_network(path, host, precision="bf16").dtype == torch.bfloat16
+    assert load_network(path, host).network is not first.network  # to be trained, perhaps
+    assert work.loads == 3
+
+
+def test_a_changed_file_is_not_what_is_in_use(host, tmp_path):
+    path = write(unet(), tmp_path / "a.safetensors")
+    first = share_network(path, host)
+    write(unet(), tmp_path / "b.safetensors").replace(path)
+    second = share_network(path, host)
+    assert second is not first
+    assert not torch.equal(logits(second.network), logits(first.network))
+
+
+def test_another_patch_order_is_another_network(host, tmp_path):
+    path = write(BiRefNet(**TINY_BIREFNET).train(False), tmp_path / "a.safetensors")
+    first = share_network(path, host)
+    other = share_network(path, host, patch_order="channel_last")
+    assert (first.network.patch_order, other.network.patch_order) == (
+        "channel_first",
+        "channel_last",
+    )
+
+
+def test_what_is_shared_still_must_be_of_the_task(host, tmp_path):
+    path = write(unet(), tmp_path / "a.safetensors")
+    kept = share_network(path, host)
+    with pytest.raises(UnknownModel, match="one for refine"):
+        share_network(path, host, task="refine")
+    assert kept.architecture.task == "matting"
+
+
+def test_nothing_keeps_what_nobody_uses(host, tmp_path):
+    loaded = share_network(write(unet(), tmp_path / "a.safetensors"), host)
+    network = weakref.ref(loaded.network)
+    del loaded
+    gc.collect()
+    assert network() is None

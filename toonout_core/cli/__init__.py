@@ -1,6 +1,7 @@
 """The shell: one module a verb with `add_parser` and `run`; none imports torch before it runs.
 
-Exit codes: 0 all done · 1 some inputs failed · 2 nothing could be done · 130 interrupted.
+Exit codes: 0 all done · 1 some inputs failed · 2 nothing could be done · 130 interrupted, and by
+another signal 128 and its number: 143 for SIGTERM.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from . import (
     train,
     weights,
 )
-from .terminal import say, show_log
+from .terminal import INTERRUPTED, Signals, say, show_log
 
 # the table of contents, in the order of the help: a verb is called as its module
 VERBS = {
@@ -52,18 +53,33 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb and return the exit code."""
     arguments = build_parser().parse_args(argv)
     quiet = bool(getattr(arguments, "quiet", False))
+    signals = Signals()
     with show_log(logging.WARNING if quiet else logging.INFO):
-        try:
-            return VERBS[arguments.verb].run(arguments)
-        except (KeyboardInterrupt, Cancelled):
-            say("Interrupted.")
-            return 130
-        except ToonOutError as error:
-            say(f"toonout {arguments.verb}: {error}")
-            return 2
-        except BrokenPipeError:  # whoever read our output has gone
-            sys.stderr.close()
-            return 1
-        except OSError as error:
-            say(f"toonout {arguments.verb}: {error}")
-            return 2
+        # torchrun ends trainings by SIGTERM, whose other processes then answer no more
+        if arguments.verb == "train":
+            return _run(arguments)
+        with signals.end_as_ctrl_c():
+            return signals.exit_code(_run(arguments))
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    try:
+        return VERBS[arguments.verb].run(arguments)
+    except (KeyboardInterrupt, Cancelled):
+        say("Interrupted.")
+        return INTERRUPTED
+    except ToonOutError as error:
+        say(f"toonout {arguments.verb}: {error}")
+        return 2
+    except BrokenPipeError:  # whoever read our output has gone
+        sys.stderr.close()
+        return 1
+    except OSError as error:
+        say(f"toonout {arguments.verb}: {_sentence(error)}")
+        return 2
+
+
+def _sentence(error: OSError) -> str:
+    from ..output.destination import sentence_of
+
+    return sentence_of(error)

@@ -12,9 +12,10 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, cast
 
 from ..errors import BadInput
-from .evaluate_mattes import spare_inputs, told_apart, write_text
+from .evaluate_mattes import spare_inputs, told_apart
 from .fields import Verbs
 from .options import add_model_options, load_model, open_host, require_models
+from .reports import replace_report
 from .terminal import say, say_failure
 
 if TYPE_CHECKING:
@@ -92,7 +93,9 @@ def run(arguments: argparse.Namespace) -> int:
         say("There is no picture to compare.")
         return 2
     print(comparison_table(variants).markdown())
-    write_text(out / "compare.json", json.dumps(_described(variants), indent=1) + "\n")
+    text = json.dumps(_described(variants), indent=1) + "\n"
+    say(f"Sheets and mattes: {out}")
+    say(f"Figures: {replace_report(out / 'compare.json', text)}")
     return 1 if problems else 0
 
 

@@ -41,7 +41,8 @@ names:
   The frames of an animation become girl_0001.png, girl_0002.png, ...
   Nothing is overwritten unless you say so: girl_2.png is next.
 
-exit codes: 0 all done, 1 some pictures failed, 2 nothing could be done, 130 interrupted
+exit codes: 0 all done, 1 some pictures failed, 2 nothing could be done, 130 interrupted,
+  143 ended by SIGTERM
 """
 
 
@@ -87,10 +88,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _is_file_name(out: Path) -> bool:
-    from ..output.naming import IMAGE_SUFFIXES
+    from ..imaging import picture_suffixes
     from ..output.writing import FORMATS, format_of
 
-    if out.is_dir() or out.suffix.lower() not in IMAGE_SUFFIXES:
+    if out.is_dir() or out.suffix.lower() not in picture_suffixes():
         return False
     if format_of(out) is None:
         raise BadInput(f"a result must be one of {', '.join(FORMATS)}", f"the file name {out}")
@@ -146,9 +147,10 @@ def _to_folder(arguments: argparse.Namespace, out: Path) -> int:
     from ..output.batch import Batch
 
     output = _output(arguments)
-    destination, found = open_folder(arguments, out, _settings(arguments))
-    batch = Batch(destination, lambda: _make_cut(arguments), output, shrink_to=shrink_to(arguments))
-    return finish(arguments, batch, found, label="cutout")
+    pixels = shrink_to(arguments)
+    with open_folder(arguments, out, _settings(arguments)) as (destination, found):
+        batch = Batch(destination, lambda: _make_cut(arguments), output, shrink_to=pixels)
+        return finish(arguments, batch, found, label="cutout")
 
 
 # ---------------------------------------------------------------- from options to parts
@@ -159,21 +161,23 @@ def _make_cut(arguments: argparse.Namespace) -> Cut:
 
     from ..matting import ForegroundOptions
     from ..ops.adjust import AdjustOptions, adjust
-    from ..output.cutouts import adjusting
 
     given = given_adjustments(arguments)
-    if given:
-        adjust(
-            torch.zeros(1, 1, 1, 1), AdjustOptions(**given)
-        )  # before any picture, if they are wrong
+    adjustments = AdjustOptions(**given) if given else None
+    if adjustments is not None:
+        adjust(torch.zeros(1, 1, 1, 1), adjustments)  # before any picture, if they are wrong
     matting = load_model(arguments)
     colours = ForegroundOptions() if arguments.foreground and not arguments.mask_only else None
 
     def cut(picture: Picture) -> Matte:
-        early = None if given else colours
-        return matting(picture, source_alpha=arguments.source_alpha, foreground=early)
+        return matting(
+            picture,
+            source_alpha=arguments.source_alpha,
+            adjust=adjustments,
+            foreground=colours,
+        )
 
-    return adjusting(cut, AdjustOptions(**given), colours) if given else cut
+    return cut
 
 
 def _output(arguments: argparse.Namespace, out: Path | None = None) -> Output:
@@ -197,10 +201,10 @@ def _output(arguments: argparse.Namespace, out: Path | None = None) -> Output:
 
 
 def _background(text: str) -> Any:
-    from ..imaging import read
     from ..ops.compositing import parse_colour
+    from ..segmentation.asking import seen
 
-    return read(text).image if Path(text).is_file() else parse_colour(text)
+    return seen(text) if Path(text).is_file() else parse_colour(text)
 
 
 def _settings(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import BadInput
 from .fields import Verbs
+from .reports import save_json
 from .terminal import say
 
 if TYPE_CHECKING:
@@ -110,6 +111,7 @@ def _split(folder: Path, arguments: argparse.Namespace) -> int:
         by_looks=not arguments.no_looks,
     )
     print(table(counts))
+    say(f"Copies, and split.csv: {arguments.out}")
     for split in (split for split, row in counts.items() if not row):
         say(f"There is no picture in {split}: too few characters, or --shares leave it out.")
     kept, *others = counts.values()
@@ -127,15 +129,18 @@ def _mattes(folder: Path, arguments: argparse.Namespace) -> int:
     from ..training.dataset.truths import Threshold, write_mattes
 
     threshold = Threshold(*arguments.threshold) if arguments.threshold else Threshold()
-    faults = write_mattes(
+    out = Path(arguments.out)
+    written, replaced, faults = write_mattes(
         folder,
-        Path(arguments.out),
+        out,
         threshold=threshold,
         background=arguments.background,
         seed=arguments.seed,
     )
     for name, text in faults:
         say(f"{name}: {text}")
+    older = f", {replaced} of them in the place of older ones" if replaced else ""
+    say(f"{written} cutouts in folders im, gt and an{older}: {out}")
     return 1 if faults else 0
 
 
@@ -154,7 +159,8 @@ def _check(folder: Path, arguments: argparse.Namespace) -> int:
             "counts": result.counts,
             "findings": [asdict(finding) for finding in result.findings],
         }
-        Path(arguments.json).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        text = json.dumps(content, indent=2) + "\n"
+        say(f"Findings: {save_json(Path(arguments.json), text)}")
     say("Nothing stands in the way of training." if result.sound else "Not ready for training.")
     return 0 if result.sound else 1
 

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import BadInput
-from .evaluate_mattes import add_matte_options, evaluate_mattes, write_text
+from .evaluate_mattes import add_matte_options, evaluate_mattes
 from .fields import Verbs
 from .options import add_model_options, load_model
+from .reports import save_json
+from .terminal import say
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -113,7 +115,7 @@ def _run_composites(arguments: argparse.Namespace) -> int:
     print(markdown_table(rows))
     if arguments.json:
         text = json.dumps([asdict(row) for row in rows], indent=2) + "\n"
-        write_text(Path(arguments.json), text)
+        say(f"Figures: {save_json(Path(arguments.json), text)}")
     return 0
 
 

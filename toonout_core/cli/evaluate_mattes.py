@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ..errors import BadInput
 from .options import load_model, require_models
+from .reports import replace_report, save_json
 from .terminal import say
 
 if TYPE_CHECKING:
@@ -216,12 +217,14 @@ def _conclude(
     print("\n\n".join(table.markdown() for table in tables(methods, categories)))
     figures = as_json(methods, categories, problems, _about(arguments, metrics))
     if arguments.json:
-        write_text(Path(arguments.json), figures)
+        say(f"Figures: {save_json(Path(arguments.json), figures)}")
     if out is not None:
-        write_text(out / "scores.json", figures)
-        write_text(out / "scores.csv", as_csv(methods))
-        write_text(out / "report.html", _page(arguments, methods, categories, problems))
-        say(f"The report is {out / 'report.html'}.")
+        if arguments.model or arguments.grabcut:
+            say(f"Mattes: {out / 'mattes'}")
+        page = _page(arguments, methods, categories, problems)
+        say(f"Scores: {replace_report(out / 'scores.json', figures)}")
+        say(f"Scores: {replace_report(out / 'scores.csv', as_csv(methods))}")
+        say(f"Report: {replace_report(out / 'report.html', page)}")
     return 1 if problems else 0
 
 
@@ -267,12 +270,3 @@ def _page(
     facts = [f"{pictures} pictures, truth from {arguments.paths[-1]}. toonout {__version__}."]
     title = "Mattes compared" if len(methods) > 1 else f"Mattes of {methods[0].name}"
     return html_report(Page(title, facts, methods, categories, problems), arguments.gallery)
-
-
-def write_text(path: Path, text: str) -> None:
-    """The whole file or nothing, over what was there."""
-    from ..output.publishing import partial_file, publish
-
-    with partial_file(path.parent) as partial:
-        partial.write_text(text, encoding="utf-8")
-        publish(partial, path, overwrite=True)

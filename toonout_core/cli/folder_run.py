@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import BadInput
+from .reports import save_json
 from .terminal import ProgressBar, say, say_failure
 
 if TYPE_CHECKING:
@@ -18,30 +20,39 @@ if TYPE_CHECKING:
     from ..output.report import Report
 
 
+@contextmanager
 def open_folder(
     arguments: argparse.Namespace, out: Path, settings: Mapping[str, Any]
-) -> tuple[Destination, Found]:
-    """OUT with what earlier runs left there, and the pictures that are named."""
+) -> Iterator[tuple[Destination, Found]]:
+    """OUT with what earlier runs left there, and the pictures that are named.
+
+    No other run writes to OUT meanwhile: it waits, or this one does.
+    """
     from ..output.destination import Destination
-    from ..output.manifest import Manifest
+    from ..output.manifest import claim
     from ..output.naming import find_sources
 
+    require_folder(out)
+    with claim(out, wait=True) as manifest:
+        found = find_sources(
+            arguments.paths, recursive=arguments.recursive, out=out, results=manifest.outputs()
+        )
+        destination = Destination(
+            out,
+            found.sources,
+            settings=settings,
+            existing=arguments.on_exists,
+            resume=arguments.resume,
+            manifest=manifest,
+        )
+        yield destination, found
+
+
+def require_folder(out: Path) -> None:
+    """Raises BadInput where OUT, or a folder above it, is a file."""
     there = next((path for path in (out, *out.parents) if path.exists()), Path())
     if not there.is_dir():
         raise BadInput(f"{out} must be a folder", f"the file {there}", "Name another folder.")
-    manifest = Manifest(out)
-    found = find_sources(
-        arguments.paths, recursive=arguments.recursive, out=out, results=manifest.outputs()
-    )
-    destination = Destination(
-        out,
-        found.sources,
-        settings=settings,
-        existing=arguments.on_exists,
-        resume=arguments.resume,
-        manifest=manifest,
-    )
-    return destination, found
 
 
 def finish(
@@ -58,7 +69,10 @@ def finish(
     """
     from ..output.report import Report, Result
 
-    report = Report([Result(Path(name), "failed", message=text) for name, text in found.problems])
+    report = Report(
+        [Result(Path(name), "failed", message=text) for name, text in found.problems],
+        not_read=found.not_pictures,
+    )
     try:
         with ProgressBar(len(batch), label, quiet=arguments.quiet) as bar:
             for result in batch.run():
@@ -70,7 +84,7 @@ def finish(
         if summarise is not None and report.results:
             summarise(report)
         if report.results or report.interrupted or not found.sources:
-            conclude(arguments, report, found)
+            conclude(arguments, report, found, batch.destination.out)
     return exit_code(report, found)
 
 
@@ -79,39 +93,31 @@ def exit_code(report: Report, found: Found) -> int:
     return report.exit_code if found.sources else 2
 
 
-def conclude(arguments: argparse.Namespace, report: Report, found: Found) -> None:
-    """Say what failed, what is worth knowing, how many of each there were; write the report."""
-    if arguments.report:
-        write_report(report, Path(arguments.report))
+def conclude(
+    arguments: argparse.Namespace, report: Report, found: Found, out: Path | None = None
+) -> None:
+    """Say what failed, what is worth knowing, how many of each there were and where; write the
+    report."""
     for result in report.results:
         if result.status == "failed":
             say_failure(result.source, result.message)
         for remark in result.notes:
             note(arguments, f"{result.source}: {remark}")
-    if not found.sources:
+    if found.sources:
+        note(arguments, report.sentence() + _where(report, out) + _left_out(found))
+    else:
         where = "" if found.problems else f" in {', '.join(arguments.paths)}"
-        say(f"There is no picture{where}." + _left_out(found))
-        return
+        say(f"There is no picture{where}." + report.not_read_sentence() + _left_out(found))
+    if arguments.report:
+        text = json.dumps(report.as_json(), indent=2) + "\n"
+        note(arguments, f"Report: {save_json(Path(arguments.report), text)}")
+
+
+def _where(report: Report, out: Path | None) -> str:
     written = [path for result in report.results for path in result.outputs]
-    where = f" Result: {written[0]}" if len(written) == 1 else ""
-    note(arguments, report.sentence() + where + _left_out(found))
-
-
-def write_report(report: Report, path: Path) -> None:
-    """As JSON, whole or not at all."""
-    write_json(report.as_json(), path, overwrite=True)
-
-
-def write_json(document: Any, path: Path, *, overwrite: bool, indent: int | None = 2) -> Path:
-    """Whole or not at all, under that name or, unless it may `overwrite`, with a free number."""
-    from ..output.publishing import numbered, partial_file, publish, publish_numbered
-
-    with partial_file(path.parent) as partial:
-        partial.write_text(json.dumps(document, indent=indent) + "\n", encoding="utf-8")
-        if not overwrite:
-            return publish_numbered([partial], lambda number: [numbered(path, number)])[0]
-        publish(partial, path, overwrite=True)
-    return path
+    if len(written) == 1:
+        return f" Result: {written[0]}"
+    return f" Results: {out}" if written and out is not None else ""
 
 
 def note(arguments: argparse.Namespace, text: str) -> None:

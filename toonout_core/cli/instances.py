@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from ..errors import BadInput, DownloadFailed, UnknownModel
 from ..weights import DETECTOR, detectors
 from .fields import Verbs
-from .folder_run import file_state, finish, note, open_folder, shrink_to, write_json
+from .folder_run import file_state, finish, note, open_folder, shrink_to
 from .options import add_device_options, add_file_options, add_shrink_option, open_host
 
 if TYPE_CHECKING:
@@ -55,7 +55,8 @@ results:
   its category is "character". Folders under a folder appear again under OUT. Nothing is overwritten
   unless you say so: girl_2.instance00.mask.png is next.
 
-exit codes: 0 all done, 1 some pictures failed, 2 nothing could be done, 130 interrupted
+exit codes: 0 all done, 1 some pictures failed, 2 nothing could be done, 130 interrupted,
+  143 ended by SIGTERM
 """
 
 
@@ -165,17 +166,17 @@ def run(arguments: argparse.Namespace) -> int:
     from ..output.instance_files import InstanceFiles
 
     files = InstanceFiles(arguments.save, arguments.crop, arguments.metadata)
-    destination, found = open_folder(arguments, Path(arguments.out), _settings(arguments))
     pixels = shrink_to(arguments)
-    batch: Batch[Characters] = Batch(
-        destination, lambda: _make_find(arguments, files), files, shrink_to=pixels
-    )
+    with open_folder(arguments, Path(arguments.out), _settings(arguments)) as (destination, found):
+        batch: Batch[Characters] = Batch(
+            destination, lambda: _make_find(arguments, files), files, shrink_to=pixels
+        )
 
-    def write_coco(report: Report) -> None:
-        if "coco" in arguments.save:
-            _write_coco(arguments, destination, report)
+        def write_coco(report: Report) -> None:
+            if "coco" in arguments.save:
+                _write_coco(arguments, destination, report)
 
-    return finish(arguments, batch, found, label="instances", summarise=write_coco)
+        return finish(arguments, batch, found, label="instances", summarise=write_coco)
 
 
 def _make_find(arguments: argparse.Namespace, files: InstanceFiles) -> Any:
@@ -252,6 +253,7 @@ def _settings(arguments: argparse.Namespace) -> dict[str, Any]:
 def _write_coco(arguments: argparse.Namespace, destination: Destination, report: Report) -> None:
     """Annotations of this run's pictures; with --resume also of others that the file had."""
     from ..output.coco import dataset
+    from ..output.publishing import write_text
 
     path = destination.out / COCO_NAME
     pictures = _annotated(destination, report)
@@ -261,7 +263,7 @@ def _write_coco(arguments: argparse.Namespace, destination: Destination, report:
         pictures += [kept for kept in earlier if kept[0] not in named]
     overwrite = arguments.on_exists == "overwrite" or earlier is not None
     document = dataset(pictures, description=DESCRIPTION)
-    written = write_json(document, path, overwrite=overwrite, indent=None)
+    written = write_text(path, json.dumps(document) + "\n", overwrite=overwrite)
     count = sum(len(annotations) for _, _, annotations in pictures)
     note(arguments, f"{written}: pictures: {len(pictures)}, characters: {count}")
 
@@ -275,12 +277,23 @@ def _annotated(destination: Destination, report: Report) -> list[Annotated]:
         if result.status == "skipped" and destination.manifest is not None:
             record = destination.manifest.last(result.source)
             details = record.details if record is not None else ()
-        for frame, own in enumerate(details, 1):
+        for frame, own in enumerate(filter(_is_annotated, details), 1):
             name = (places[result.source] / result.source.name).as_posix()
             name += f"#{frame}" if len(details) > 1 else ""
             height, width = own["size_hw"]
             pictures.append((name, (height, width), own["annotations"]))
     return pictures
+
+
+def _is_annotated(details: dict[str, Any]) -> bool:
+    """Whether they are what `InstanceFiles.details` tells: a manifest may hold anything."""
+    size, annotations = details.get("size_hw"), details.get("annotations")
+    return (
+        isinstance(size, list)
+        and [type(side) for side in size] == [int, int]
+        and isinstance(annotations, list)
+        and all(isinstance(annotation, dict) for annotation in annotations)
+    )
 
 
 def _earlier(path: Path) -> list[Annotated] | None:

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import asdict
-from pathlib import Path
+import json
+from contextlib import ExitStack
+from dataclasses import asdict, replace
+from functools import partial
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from ..errors import BadInput
 from ..synthesis.options import ClipOptions, KeyOptions
 from .fields import Verbs, add_fields, given_fields
-from .folder_run import note, write_json
+from .folder_run import note, require_folder
+from .reports import save_json
 from .terminal import ProgressBar, say_failure
 
 if TYPE_CHECKING:
-    from ..output.manifest import Manifest, Record
+    from ..output.destination import Destination
+    from ..output.naming import Source
+    from ..output.report import Result
 
 EXAMPLES = """\
 examples:
@@ -27,7 +33,8 @@ without a screen or a figure, and frames that are nearly the same as the one bef
 and listed in OUT/keyed.json. girl.png becomes girl.png, clip.mp4 becomes clip_0001.png and so on.
 Sources that are done already are not done again.
 
-exit codes: 0 all done, 1 some sources gave nothing, 2 nothing could be done, 130 interrupted
+exit codes: 0 all done, 1 some sources gave nothing, 2 nothing could be done, 130 interrupted,
+  143 ended by SIGTERM
 """
 
 
@@ -49,24 +56,31 @@ def add_keyed(kinds: Verbs) -> None:
 
 def run_keyed(arguments: argparse.Namespace) -> int:
     """Cut out every frame of every source."""
-    from ..output.manifest import Manifest, settings_hash
+    from ..output.destination import Destination
+    from ..output.manifest import claim
+    from ..output.naming import Source
 
     options = KeyOptions(**given_fields(arguments, KeyOptions))
     clip = ClipOptions(**given_fields(arguments, ClipOptions))
     out = Path(arguments.out)
     sources = _sources([Path(path) for path in arguments.paths], out)
-    manifest = Manifest(out)
-    settings = settings_hash({"what": "keyed", **asdict(options), **asdict(clip)})
-    records: list[Record] = []
-    with ProgressBar(len(sources), "clips", quiet=arguments.quiet) as bar:
-        for source in sources:
-            record = manifest.finished(source, settings)
-            if record is None:
-                record = _key_source(source, manifest, settings, options, clip)
-                manifest.append(record)
-            records.append(record)
-            bar.advance()
-    return _conclude(arguments, out, records)
+    settings = {"what": "keyed", **asdict(options), **asdict(clip)}
+    named = [Source(path, PurePath(path.stem)) for path in sources]
+    require_folder(out)
+    results: list[Result] = []
+    with claim(out, wait=True) as manifest:
+        destination = Destination(out, named, settings=settings, resume=True, manifest=manifest)
+        destination.prepare()
+        try:
+            with ProgressBar(len(named), "clips", quiet=arguments.quiet) as bar:
+                for source in named:
+                    before = destination.done_before(source, [])
+                    results.append(before or _key_source(source, destination, options, clip))
+                    bar.advance()
+        finally:
+            _write_down(arguments, out, results)
+    failed = sum(result.status == "failed" for result in results)
+    return 0 if not failed else 1 if failed < len(results) else 2
 
 
 def _sources(paths: list[Path], out: Path) -> list[Path]:
@@ -93,51 +107,79 @@ def _sources(paths: list[Path], out: Path) -> list[Path]:
 
 
 def _key_source(
-    source: Path, manifest: Manifest, settings: str, options: KeyOptions, clip: ClipOptions
-) -> Record:
-    from ..output.manifest import Record
-    from ..output.writing import write
+    source: Source, destination: Destination, options: KeyOptions, clip: ClipOptions
+) -> Result:
+    """All frames of a source, or none."""
+    from ..output.destination import raise_if_disk_is_full, sentence_of
+    from ..output.publishing import named
+    from ..output.report import Result
+
+    record = destination.begin(source)
+    endings: list[str] = []
+
+    def names(number: int) -> list[Path]:
+        counted = f"_{number}" if number > 1 else ""
+        return [named(destination.out / source.target, counted + ending) for ending in endings]
+
+    message, outputs, details = "no frame with a figure", (), ()
+    try:
+        with ExitStack() as stack:
+            endings, partials, details = _cut_frames(source, destination, options, clip, stack)
+            if partials:
+                complete = replace(record, details=details)
+                outputs, _ = destination.publish(source, partials, names, complete)
+    except (BadInput, OSError) as error:
+        raise_if_disk_is_full(error, destination.out)
+        message, details = sentence_of(error), ()
+    if outputs:
+        return Result(source.path, "done", outputs, details=details)
+    result = Result(source.path, "failed", message=message, details=details)
+    destination.remember_failure(record, result)
+    return result
+
+
+def _cut_frames(
+    source: Source,
+    destination: Destination,
+    options: KeyOptions,
+    clip: ClipOptions,
+    stack: ExitStack,
+) -> tuple[list[str], list[Path], tuple[dict[str, Any], ...]]:
+    """What follows the name of each cutout, the cutouts, and what is to be said of all frames."""
+    from ..output.writing import check_picture, encode
     from ..synthesis.keyed_clips import key_frames
 
-    outputs: list[str] = []
+    endings: list[str] = []
+    partials: list[Path] = []
     details: list[dict[str, Any]] = []
-    message = ""
-    earlier = manifest.outputs()
-    state = source.stat()
-    try:
-        for frame in key_frames(source, options, clip):
-            if frame.keyed is None:
-                details.append({"frame": frame.number, "left_out": frame.left_out})
-                continue
-            name = f"{source.stem}{'' if frame.still else f'_{frame.number:04d}'}.png"
-            path = manifest.folder / name
-            ours = path.absolute() in earlier
-            written = write(path, frame.keyed.image, frame.keyed.alpha, overwrite=ours)
-            outputs.append(written.name)
-            hue = round(frame.keyed.key.hue_deg, 1)
-            details.append(
-                {"frame": frame.number, "key_hue_deg": hue, "cut_sides": frame.cut_sides}
-            )
-    except (BadInput, OSError) as error:
-        message = str(error)
-        details = []
-    status = "done" if outputs else "failed"
-    return Record(
-        str(source), state.st_size, state.st_mtime_ns, settings, status, tuple(outputs),
-        message=message or ("" if outputs else "no frame with a figure"), details=tuple(details),
-    )  # fmt: skip
+    for frame in key_frames(source.path, options, clip):
+        if (keyed := frame.keyed) is None:
+            details.append({"frame": frame.number, "left_out": frame.left_out})
+            continue
+        partials.append(stack.enter_context(destination.partial(source)))
+        write = partial(encode, image=keyed.image, alpha=keyed.alpha)
+        destination.write(partials[-1], write)
+        check_picture(partials[-1])
+        endings.append(".png" if frame.still else f"_{frame.number:04d}.png")
+        hue = round(keyed.key.hue_deg, 1)
+        details.append({"frame": frame.number, "key_hue_deg": hue, "cut_sides": frame.cut_sides})
+    return endings, partials, tuple(details)
 
 
-def _conclude(arguments: argparse.Namespace, out: Path, records: list[Record]) -> int:
+def _write_down(arguments: argparse.Namespace, out: Path, results: list[Result]) -> None:
     document = [
-        {"source": r.source, "status": r.status, "message": r.message, "frames": r.details}
-        for r in records
+        {
+            "source": str(result.source),
+            "status": "failed" if result.status == "failed" else "done",
+            "message": result.message,
+            "frames": result.details,
+        }
+        for result in results
     ]
-    write_json(document, out / "keyed.json", overwrite=True)
-    failed = [record for record in records if record.status == "failed"]
-    for record in failed:
-        say_failure(record.source, record.message)
-    cutouts = sum(len(record.outputs) for record in records)
-    left = sum("left_out" in frame for record in records for frame in record.details)
+    for result in results:
+        if result.status == "failed":
+            say_failure(result.source, result.message)
+    cutouts = sum(len(result.outputs) for result in results)
+    left = sum("left_out" in frame for result in results for frame in result.details)
     note(arguments, f"{out}: {cutouts} cutouts, {left} frames left out.")
-    return 0 if not failed else 1 if cutouts else 2
+    save_json(out / "keyed.json", json.dumps(document, indent=2) + "\n")

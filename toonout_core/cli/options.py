@@ -37,7 +37,7 @@ def add_device_options(group: Group) -> None:
     """Where networks run, and where their files come from."""
     group.add_argument(
         "--precision", choices=("auto", "fp32", "fp16", "bf16"), default="auto",
-        help="auto: fp16 on a GPU, else fp32",
+        help="auto: fp16 on a GPU that is good at it, else fp32",
     )  # fmt: skip
     group.add_argument(
         "--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default: %(default)s)"
@@ -134,7 +134,8 @@ def add_file_options(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     group.add_argument(
         "--resume", action="store_true",
-        help="leave out what OUT/.toonout.jsonl holds as done with the same settings",
+        help="leave out what OUT/.toonout.jsonl holds as done with the same settings, and replace "
+        "results of other settings, unless somebody has changed them",
     )  # fmt: skip
     group.add_argument("--report", metavar="FILE", help="write what became of each picture as JSON")
     group.add_argument("-q", "--quiet", action="store_true", help="say nothing but errors")

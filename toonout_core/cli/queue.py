@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import re
 import time
 import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from operator import methodcaller
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,14 +24,15 @@ from .comfy_server import (
     output_files,
 )
 from .fields import Verbs
-from .folder_run import conclude, exit_code
+from .folder_run import conclude, exit_code, open_folder
 from .options import add_file_options
 from .terminal import ProgressBar, say
 from .workflow import Workflow, read_workflow
 
 if TYPE_CHECKING:
     from ..output.destination import Destination
-    from ..output.naming import Source
+    from ..output.naming import Found, Source
+    from ..output.records import Record
     from ..output.report import Report, Result
 
 EXAMPLES = """\
@@ -45,7 +48,8 @@ fetched (those of Preview nodes if there is no Save node) and called like the pi
 girl.png, with several files girl_0001.png, girl_0002.png, with several nodes girl_9.png, ...
 Ctrl-C takes what is left out of the queue; other people's prompts stay.
 
-exit codes: 0 all done, 1 some pictures failed, 2 nothing could be done, 130 interrupted
+exit codes: 0 all done, 1 some pictures failed, 2 nothing could be done, 130 interrupted,
+  143 ended by SIGTERM
 """
 
 _PATIENCE_S = 30.0  # for a connection
@@ -95,25 +99,17 @@ def run(arguments: argparse.Namespace) -> int:
             "toonout queue needs the package aiohttp, which is not installed. "
             "Install it with pip, by its name or as `.[queue]` of this package."
         ) from None
-    from ..output.destination import Destination
-    from ..output.manifest import Manifest
-    from ..output.naming import find_sources
+    workflow = read_workflow(Path(arguments.workflow), arguments.input)
+    settings = {"workflow": workflow.graph, "input": arguments.input, "out": arguments.output}
+    with open_folder(arguments, Path(arguments.out), settings) as (destination, found):
+        return _queue_all(arguments, workflow, destination, found)
+
+
+def _queue_all(
+    arguments: argparse.Namespace, workflow: Workflow, destination: Destination, found: Found
+) -> int:
     from ..output.report import Report, Result
 
-    workflow = read_workflow(Path(arguments.workflow), arguments.input)
-    out = Path(arguments.out)
-    manifest = Manifest(out)
-    found = find_sources(
-        arguments.paths, recursive=arguments.recursive, out=out, results=manifest.outputs()
-    )
-    destination = Destination(
-        out,
-        found.sources,
-        settings={"workflow": workflow.graph, "input": arguments.input, "out": arguments.output},
-        existing=arguments.on_exists,
-        resume=arguments.resume,
-        manifest=manifest,
-    )
     report = Report([Result(Path(name), "failed", message=text) for name, text in found.problems])
     try:
         with ProgressBar(len(found.sources), "queue", quiet=arguments.quiet) as bar:
@@ -123,7 +119,7 @@ def run(arguments: argparse.Namespace) -> int:
         report.interrupted = True
     finally:
         if report.results or report.interrupted or not found.sources:
-            conclude(arguments, report, found)
+            conclude(arguments, report, found, destination.out)
     return exit_code(report, found)
 
 
@@ -213,7 +209,7 @@ class QueueRun:
         except OSError as error:
             return Result(source.path, "failed", message=sentence_of(error))
         try:
-            result = await self._process(source)
+            result = await self._process(source, record)
         except Refused as error:
             if error.nodes != {self.workflow.node}:  # no other picture would fare better
                 raise
@@ -226,10 +222,11 @@ class QueueRun:
             raise_if_disk_is_full(error, self.destination.out)
             result = Result(source.path, "failed", message=sentence_of(error))
         result = replace(result, seconds=round(time.monotonic() - started, 3))
-        self.destination.remember(record, result)
+        if result.status == "failed":
+            self.destination.remember_failure(record, result)
         return result
 
-    async def _process(self, source: Source) -> Result:
+    async def _process(self, source: Source, record: Record) -> Result:
         from ..output.report import Result
 
         self.destination.folder_of(source)
@@ -247,7 +244,7 @@ class QueueRun:
         history = await self._history(accepted)
         if message := failure(history):
             return Result(source.path, "failed", message=message)
-        return await self._collect(source, history)
+        return await self._collect(source, record, history)
 
     async def _history(self, prompt_id: str) -> Mapping[str, Any]:
         """Raises BadInput if the prompt has gone without one."""
@@ -260,8 +257,7 @@ class QueueRun:
             await asyncio.sleep(_GLANCE_S)
         raise BadInput("the prompt must stay in ComfyUI's queue until it is done", "it taken out")
 
-    async def _collect(self, source: Source, history: Mapping[str, Any]) -> Result:
-        from ..output.publishing import partial_file
+    async def _collect(self, source: Source, record: Record, history: Mapping[str, Any]) -> Result:
         from ..output.report import Result
 
         files = self._chosen(history)
@@ -270,12 +266,11 @@ class QueueRun:
         with ExitStack() as partials:
             written: list[Path] = []
             for file in files:
-                folder = self.destination.folder_of(source)
-                partial = partials.enter_context(partial_file(folder))
-                partial.write_bytes(await self.server.download(file))
-                written.append(partial)
+                write = methodcaller("write", await self.server.download(file))
+                written.append(partials.enter_context(self.destination.partial(source)))
+                self.destination.write(written[-1], write)
             outputs, taken = self.destination.publish(
-                source, written, lambda number: self._result_names(source, files, number)
+                source, written, lambda number: self._result_names(source, files, number), record
             )
         return Result(source.path, "done", outputs, taken=taken)
 
@@ -286,20 +281,19 @@ class QueueRun:
         return [file for file in files if file.type == "output"] or files
 
     def _result_names(self, source: Source, files: Sequence[OutputFile], number: int) -> list[Path]:
-        from ..output.destination import frame_name
-        from ..output.publishing import numbered
+        from ..output.publishing import named
 
+        counted = f"_{number}" if number > 1 else ""
         several_nodes = len({file.node for file in files}) > 1
         counts: dict[str, int] = {}
         names: list[Path] = []
         for file in files:
             counts[file.node] = counts.get(file.node, 0) + 1
-            tag = f"_{file.node.replace(':', '-')}" if several_nodes else ""
-            suffix = Path(file.filename).suffix
-            target = source.target.with_name(source.target.name + tag + suffix)
-            path = numbered(self.destination.out / target, number)
+            tag = "_" + re.sub(r"[^\w.]", "-", file.node) if several_nodes else ""
             several_files = sum(other.node == file.node for other in files) > 1
-            names.append(frame_name(path, counts[file.node]) if several_files else path)
+            framed = f"_{counts[file.node]:04d}" if several_files else ""
+            ending = tag + counted + framed + Path(file.filename).suffix
+            names.append(named(self.destination.out / source.target, ending))
         return names
 
     # ------------------------------------------------------------ what the server tells

@@ -33,7 +33,8 @@ gets images/ and labels/ (YOLO-seg), instances_train.json (COCO) and data.yaml. 
 interrupted goes on where it stopped; a larger --count adds to what is there. The same seed makes
 the same pictures, with any number of --workers.
 
-exit codes: 0 all done, 2 nothing could be done, 130 interrupted
+exit codes: 0 all done, 2 nothing could be done, 130 interrupted,
+  143 ended by SIGTERM
 """
 
 _NO_CHARACTERS = ("item", "building")  # categories of ATTRIBUTION.csv

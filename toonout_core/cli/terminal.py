@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import logging
+import re
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
+from typing import Any
 
 from ..errors import BadInput
 
+# control characters but tab and line feed, and bytes of names that are no UTF-8
+_STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+INTERRUPTED = 130  # what a verb returns after Ctrl-C
+
 
 def say(text: str) -> None:
-    """One line that does not break a progress bar."""
+    """One line that does not break a progress bar; what a file's name holds cannot steer the
+    terminal."""
+    text = _STEERING.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
     if "tqdm" in sys.modules:
         from tqdm import tqdm
 
@@ -44,6 +54,39 @@ def show_log(level: int) -> Iterator[None]:
     finally:
         log.removeHandler(handler)
         log.setLevel(before)
+
+
+class Signals:
+    """SIGTERM and SIGHUP end what runs under it as Ctrl-C does: with a summary, nothing half.
+
+    A second signal ends it at once.
+    """
+
+    def __init__(self) -> None:
+        self.received = 0
+
+    def exit_code(self, code: int) -> int:
+        """Of a verb that was interrupted, by shell custom: 128 and the signal's number."""
+        return 128 + self.received if code == INTERRUPTED and self.received else code
+
+    @contextmanager
+    def end_as_ctrl_c(self) -> Iterator[None]:
+        """In the main thread only: others get no signals. What `nohup` ignores stays so."""
+        before: dict[int, Any] = {}
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
+                if number not in before and signal.getsignal(number) == signal.SIG_DFL:
+                    before[number] = signal.signal(number, self._stop)
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _stop(self, number: int, _: object) -> None:
+        self.received = number
+        signal.signal(number, signal.SIG_DFL)
+        raise KeyboardInterrupt
 
 
 class ProgressBar:

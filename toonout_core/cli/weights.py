@@ -22,6 +22,7 @@ examples:
   toonout weights download toonout
   toonout weights verify ~/ComfyUI/models/background_removal/*.safetensors
   toonout weights convert birefnet_finetuned_toonout.pth -o toonout-fp16.safetensors --dtype fp16
+  toonout weights convert isnet-general.pth -o isnet.safetensors --mean 0.5,0.5,0.5 --fit squash
   toonout weights average runs/1/best.safetensors runs/2/best.safetensors -o mean.safetensors
 
 A converted file also loads in ComfyUI's own background removal node. That node feeds ToonOut its
@@ -48,6 +49,7 @@ def add_parser(verbs: Verbs) -> None:
     verify.add_argument("files", nargs="+", metavar="FILE", help="a file, or a name of the list")
     convert = actions.add_parser("convert", help="write a weight file as safetensors")
     convert.add_argument("file", metavar="FILE", help="a file, or a name of the list")
+    _add_feeding(convert)
     average = actions.add_parser("average", help="write the mean of several states of one network")
     average.add_argument("files", nargs="+", metavar="FILE", help="two or more")
     average.add_argument(
@@ -63,6 +65,24 @@ def add_parser(verbs: Verbs) -> None:
             help="folder with weight files, searched first and downloaded to",
         )  # fmt: skip
         action.add_argument("-q", "--quiet", action="store_true", help="say nothing but errors")
+
+
+def _add_feeding(convert: argparse.ArgumentParser) -> None:
+    group = convert.add_argument_group(
+        "what OUT states of itself",
+        "How the network was trained to see pictures. It is read when OUT is loaded, and wins over "
+        "what is usual for the architecture. What FILE states is kept.",
+    )
+    group.add_argument("--mean", metavar="R,G,B", help="taken off a picture from 0 to 1")
+    group.add_argument("--std", metavar="R,G,B", help="what the rest is divided by")
+    group.add_argument(
+        "--fit", metavar="squash|pad", help="stretch to the size, or keep the aspect"
+    )
+    group.add_argument("--size", metavar="N|WxH", help="pixels that the network sees")
+    group.add_argument(
+        "--patch-order", metavar="channel_first|channel_last", help="BiRefNet after or before "
+        "November 2024",
+    )  # fmt: skip
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -148,16 +168,20 @@ def _verify(name: str, host: LocalHost) -> None:
     loaded = load_network(path, host, task=None, precision="fp32", download=False)
     count = len(loaded.network.state_dict())
     checksum = "sha256 as recorded" if known else "no checksum known"
-    print(f"{path}: {loaded.name}, {loaded.architecture.id}, {count} tensors, {checksum}")
+    stated = "".join(f", {key} {text}" for key, text in loaded.stated.stated().items())
+    print(f"{path}: {loaded.name}, {loaded.architecture.id}, {count} tensors, {checksum}{stated}")
 
 
 def _convert(arguments: argparse.Namespace, host: LocalHost) -> int:
     from ..converting import convert
     from ..loading import find_here
+    from ..weight_files.feeding import KEYS, read_feeding
 
+    given = {key: getattr(arguments, key) for key in KEYS}
+    feeding = read_feeding({key: text for key, text in given.items() if text is not None})
     source, _ = find_here(arguments.file, host)
     target = Path(arguments.output).expanduser()
-    convert(source, target, host, dtype=arguments.dtype, force=arguments.force)
+    convert(source, target, host, dtype=arguments.dtype, feeding=feeding, force=arguments.force)
     print(target)
     return 0
 

@@ -15,10 +15,9 @@ from torch import Tensor
 from ..errors import Cancelled, ToonOutError
 from ..host import Step
 from ..imaging import from_levels, read, to_levels
-from ..ops.compositing import over
+from ..ops.compositing import on_white
 from ..ops.eight_bit import resize_eight_bit
-from ..output.publishing import partial_file, publish
-from ..output.writing import encode
+from ..output.writing import write
 from .matting_metrics import MatteScores, mean_matte_scores, score_matte
 from .pairing import Pair, read_matte
 from .peak_memory import peak_memory
@@ -132,9 +131,7 @@ def _run(
 def read_seen(path: Path) -> Tensor:
     """A picture 1×3×H×W, white where it is transparent."""
     picture = read(path)
-    if picture.alpha is None:
-        return picture.image
-    return over(picture.image, picture.alpha, torch.ones_like(picture.image))
+    return on_white(picture.image, picture.alpha)
 
 
 def predict_timed(predict: Predict, image: Tensor, device: torch.device) -> tuple[Tensor, float]:
@@ -148,11 +145,7 @@ def predict_timed(predict: Predict, image: Tensor, device: torch.device) -> tupl
 
 def write_picture(image: Tensor, path: Path) -> Path:
     """Alpha 1×1×H×W or a picture 1×3×H×W as PNG, whole or not at all, over what was there."""
-    with partial_file(path.parent) as partial:
-        with partial.open("xb") as stream:
-            encode(stream, image)
-        publish(partial, path, overwrite=True)
-    return path
+    return write(path, image, format="png", overwrite=True)
 
 
 def typical_seconds(seconds: Sequence[float]) -> float | None:

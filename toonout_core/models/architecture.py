@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from ..errors import CorruptWeights
+from ..errors import CorruptWeights, plain
 
 StateDict = Mapping[str, Tensor]
 PatchOrder = Literal["channel_first", "channel_last"]
@@ -62,10 +62,13 @@ class Architecture:
         Strict: CorruptWeights names what is missing, unknown or of another shape.
         """
         state = self.rename_keys(state) if self.rename_keys is not None else dict(state)
+        _check_numbers(state)
         network = self._build(state)
         expected = network.state_dict()
+        held = sum(value.numel() for value in state.values())
         for key in expected.keys() - state.keys():
-            value = self.default_value(key, state)
+            # what follows from the rest is small: else a few numbers could ask for any memory
+            value = self.default_value(key, state) if expected[key].numel() <= held else None
             if value is not None:
                 state[key] = value
         _check_fit(self.id, state, expected)
@@ -81,11 +84,11 @@ class Architecture:
         try:
             with torch.device("meta"):
                 return self.build(state)
-        except (LookupError, ValueError, TypeError, RuntimeError, ArithmeticError) as error:
+        except Exception as error:
             raise CorruptWeights(
                 f"The weights must fit {self.id}, whose marks they bear, but its sizes cannot be "
-                f"read from them ({type(error).__name__}: {error}). The file is incomplete or of "
-                "another network: get it again."
+                f"read from them ({type(error).__name__}: {plain(error)}). The file is not whole, "
+                "or of another network: get it again."
             ) from error
 
 
@@ -109,12 +112,14 @@ def count_items(state: StateDict, prefix: str) -> int:
         for key in state
         if key.startswith(f"{prefix}.") and key[len(prefix) + 1 :].split(".", 1)[0].isdigit()
     ]
+    if indices and max(indices) >= len(state):
+        raise ValueError(f"{prefix} has a part {max(indices)} in a file of {len(state)} tensors")
     return max(indices) + 1 if indices else 0
 
 
 def examples(keys: Iterable[str], limit: int = 3) -> str:
     """`a, b, c, …` of sorted keys."""
-    listed = sorted(keys)
+    listed = [plain(key, 100) for key in sorted(keys)]
     return ", ".join(listed[:limit]) + (", …" if len(listed) > limit else "")
 
 
@@ -126,6 +131,16 @@ def _bare(key: str) -> str:
 
 def _all_tensors(network: nn.Module) -> list[tuple[str, Tensor]]:
     return [*network.named_parameters(), *network.named_buffers()]
+
+
+def _check_numbers(state: StateDict) -> None:
+    """A tensor of no numbers may say of any size that it is one."""
+    empty = [key for key, value in state.items() if not value.numel()]
+    if empty:
+        raise CorruptWeights(
+            f"The weights must hold numbers, but {len(empty)} of their {len(state)} tensors are "
+            f"empty ({examples(empty)}). Get the file again."
+        )
 
 
 def _check_fit(name: str, state: StateDict, expected: StateDict) -> None:

@@ -35,6 +35,11 @@ def over(foreground: Tensor, alpha: Tensor, background: Tensor) -> Tensor:
     return alpha * foreground + (1 - alpha) * background.to(foreground)
 
 
+def on_white(image: Tensor, alpha: Tensor | None) -> Tensor:
+    """What is seen of a picture that is itself transparent; None: all of it."""
+    return image if alpha is None else over(image, alpha, image.new_ones((1, 3, 1, 1)))
+
+
 def premultiply(image: Tensor, alpha: Tensor) -> Tensor:
     """Colours times alpha."""
     _check_fits(image, alpha, "alpha")

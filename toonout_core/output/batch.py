@@ -7,17 +7,26 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
-from ..errors import Cancelled, CorruptWeights, DownloadFailed, ToonOutError, UnknownModel
+from ..errors import (
+    BadInput,
+    Cancelled,
+    CannotWrite,
+    CorruptWeights,
+    DownloadFailed,
+    ToonOutError,
+    UnknownModel,
+)
 from ..imaging import Picture, read_frames
 from .destination import Destination, raise_if_disk_is_full, sentence_of
-from .manifest import Record
 from .naming import Source
-from .publishing import Part, partial_file
+from .publishing import Part, named
+from .records import Record
 from .report import Result
+from .writing import check_picture
 
 log = logging.getLogger("toonout")
 
@@ -88,7 +97,8 @@ class Batch(Generic[Made]):
                 if pending is not None:
                     previous, pending = pending, None
                     yield self._finish(previous)
-            except (KeyboardInterrupt, Cancelled):
+            # whatever ends the run, what was finished before it stays
+            except (KeyboardInterrupt, Exception):
                 if pending is not None:
                     previous, pending = pending, None
                     yield self._finish(previous)
@@ -98,6 +108,7 @@ class Batch(Generic[Made]):
                     pending.drop()
 
     def _begin(self, source: Source, encoder: Executor) -> _Work | Result:
+        self._require_out()
         target = self.destination.out / source.target
         suffixes = self.output.suffixes()
         taken = [_name(target, suffix, frame=frame) for frame in (0, 1) for suffix in suffixes]
@@ -111,7 +122,7 @@ class Batch(Generic[Made]):
         try:
             self._cut_frames(work, encoder)
             whole = True
-        except _FAILURES as error:
+        except Exception as error:  # noqa: BLE001 (one picture's failure, whatever it is)
             return self._failed(work, error)
         finally:
             if not whole:
@@ -119,19 +130,20 @@ class Batch(Generic[Made]):
         return work
 
     def _cut_frames(self, work: _Work, encoder: Executor) -> None:
-        folder = self.destination.folder_of(work.source)
         for picture in read_frames(work.source.path, shrink_to=self.shrink_to):
             made = self._make(picture)
             if work.encodings:  # no more than one frame waits
                 work.encodings[-1].result()
-            work.notes += self.output.notes(made)
+            work.notes += [*picture.notes, *self.output.notes(made)]
             work.details.append(self.output.details(made))
             parts = self.output.parts(made, picture)
             work.suffixes.append([part.suffix for part in parts])
             for part in parts:
-                partial = work.stack.enter_context(partial_file(folder))
+                partial = work.stack.enter_context(self.destination.partial(work.source))
                 work.partials.append(partial)
-                work.encodings.append(encoder.submit(_encode, partial, part))
+                work.encodings.append(encoder.submit(self.destination.write, partial, part.encode))
+        if not work.suffixes:
+            raise BadInput(f"{work.source.path} must hold a picture", "none")
 
     def _make(self, picture: Picture) -> Made:
         if self._cut is None:
@@ -144,39 +156,49 @@ class Batch(Generic[Made]):
     def _finish(self, work: _Work) -> Result:
         try:
             notes = work.notes + [note for done in work.encodings for note in done.result()]
-            outputs, taken = self.destination.publish(work.source, work.partials, work.names)
-        except _FAILURES as error:
+            for partial in work.partials:
+                check_picture(partial)
+            details = tuple(details for details in work.details if details)
+            record = replace(work.record, seconds=work.seconds, details=details)
+            outputs, taken = self.destination.publish(
+                work.source, work.partials, work.names, record
+            )
+        except Exception as error:  # noqa: BLE001 (one picture's failure, whatever it is)
             return self._failed(work, error)
         finally:
             work.drop()
         if len(work.suffixes) > 1:
             notes.append(f"{len(work.suffixes)} frames")
-        result = Result(
+        return Result(
             work.source.path,
             "done",
             outputs,
-            seconds=work.seconds,
+            seconds=record.seconds,
             notes=tuple(dict.fromkeys(notes)),
             taken=taken,
-            details=tuple(details for details in work.details if details),
+            details=details,
         )
-        self.destination.remember(work.record, result)
-        return result
+
+    def _require_out(self) -> None:
+        if not self.destination.out.is_dir():
+            raise ToonOutError(f"{self.destination.out} must stay a folder, but has gone.")
 
     def _failed(self, work: _Work, error: Exception) -> Result:
-        """Raises again what concerns all pictures: the model, a full disk, a stop."""
-        fatal = isinstance(error, UnknownModel | CorruptWeights | DownloadFailed | Cancelled)
-        if fatal or self._loading:
+        """Raises again what concerns all pictures: the model, the folder, memory, a stop."""
+        if isinstance(error, _CONCERNS_ALL) or self._loading:
             raise error
+        if isinstance(error, MemoryError):
+            raise ToonOutError(f"{work.source.path}: {sentence_of(error)}") from error
         raise_if_disk_is_full(error, self.destination.out)
+        self._require_out()
         log.debug("%s", work.source.path, exc_info=error)
         message = sentence_of(error)
         result = Result(work.source.path, "failed", seconds=work.seconds, message=message)
-        self.destination.remember(work.record, result)
+        self.destination.remember_failure(work.record, result)
         return result
 
 
-_FAILURES = (ToonOutError, OSError, RuntimeError, ValueError, MemoryError)
+_CONCERNS_ALL = (CannotWrite, UnknownModel, CorruptWeights, DownloadFailed, Cancelled)
 
 
 @dataclass
@@ -217,9 +239,4 @@ def _name(target: Path, suffix: str, *, number: int = 1, frame: int = 0) -> Path
     """`OUT/girl` → `OUT/girl.png`, `OUT/girl_2.png`, of a frame `OUT/girl_2_0001.png`."""
     counted = f"_{number}" if number > 1 else ""
     framed = f"_{frame:04d}" if frame else ""
-    return target.with_name(target.name + counted + framed + suffix)
-
-
-def _encode(partial: Path, part: Part) -> list[str]:
-    with partial.open("xb") as stream:
-        return part.encode(stream)
+    return named(target, counted + framed + suffix)

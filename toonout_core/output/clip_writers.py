@@ -162,9 +162,20 @@ class _OpenCV:
         self._writer: Any = cv2.VideoWriter(str(path), code, rate, size_hw[::-1])
         if not self._writer.isOpened():
             raise BadInput("OpenCV must be able to write mp4", "a refusal", "Save png instead.")
+        self._path, self._count = path, 0
 
     def add(self, image: Tensor, alpha: Tensor | None) -> None:
         self._writer.write(to_array(reverse_colours(image))[0])
+        self._count += 1
 
     def close(self) -> None:
+        import cv2
+
         self._writer.release()
+        written = cv2.VideoCapture(str(self._path))  # no error is reported by the writer
+        frames = int(written.get(cv2.CAP_PROP_FRAME_COUNT))
+        written.release()
+        if frames != self._count:
+            raise BadInput(
+                f"the clip must hold {self._count} frames", f"{frames}", "Is the disk full?"
+            )

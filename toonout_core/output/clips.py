@@ -16,7 +16,7 @@ from ..imaging import Picture, from_array, read_frames, reverse_colours
 
 VIDEO_SUFFIXES = frozenset({".mp4", ".webm", ".mov", ".mkv", ".avi", ".m4v"})
 
-_RATE_OF_PICTURES = 10.0  # frames a second of an animated picture
+_RATE_OF_PICTURES = 10.0  # frames a second of pictures that do not say it
 
 
 def frames_of(path: Path) -> Iterator[Tensor]:
@@ -41,9 +41,14 @@ def pictures_of(path: Path) -> Iterator[Picture]:
 
 
 def timing(path: Path) -> tuple[float, int]:
-    """Frames a second, and how many frames a video says that it has: 0 where nothing says it."""
+    """Frames a second, and how many frames a video says that it has: 0 where nothing says it.
+
+    Of an animated picture, whose frames may be shown for different times, the mean.
+    """
     if path.suffix.lower() not in VIDEO_SUFFIXES:
-        return _RATE_OF_PICTURES, 0
+        seconds = [picture.seconds for picture in read_frames(path)]
+        known = len(seconds) > 1 and min(seconds) > 0
+        return len(seconds) / sum(seconds) if known else _RATE_OF_PICTURES, 0
     import cv2
 
     with _video(path) as video:

@@ -8,18 +8,15 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
-import torch
 from torch import Tensor
 
 from ..errors import BadInput
-from ..imaging import Picture
-from ..matting import ForegroundOptions
-from ..ops.adjust import AdjustOptions, adjust
-from ..ops.foreground import estimate_foreground
+from ..imaging import Metadata, Picture
+from ..matting import require_numbers
 from ..ops.placing import BackgroundFit, fit_background
 from ..results import Matte
-from .publishing import Part, numbered, partial_file, publish, publish_numbered
-from .writing import FORMATS, NO_METADATA, Format, encode
+from .publishing import Part, partial_file, publish_as
+from .writing import FORMATS, NO_METADATA, Format, encode, write_checked
 
 Cut = Callable[[Picture], Matte]
 
@@ -63,15 +60,17 @@ class Output:
         return (self.suffix or FORMATS[self.format].suffixes[0],)
 
     def parts(self, made: Matte, picture: Picture) -> list[Part]:
-        """One file."""
-        return [
-            Part(suffix, partial(encode_matte, matte=made, picture=picture, output=self))
-            for suffix in self.suffixes()
-        ]
+        """One file. Nothing of the picture that it does not show is kept until it is written."""
+        image, alpha = layers(made, self)
+        write = partial(
+            _encode_layers, image=image, alpha=alpha, bits=picture.bits, metadata=picture.metadata,
+            output=self,
+        )  # fmt: skip
+        return [Part(suffix, write) for suffix in self.suffixes()]
 
     def notes(self, made: Matte) -> list[str]:
-        """Nothing: encoding tells it."""
-        return []
+        """See `observations`."""
+        return observations(made)
 
     def details(self, made: Matte) -> dict[str, Any]:
         """Nothing that the file does not say."""
@@ -89,17 +88,26 @@ def layers(matte: Matte, output: Output) -> tuple[Tensor, Tensor | None]:
 
 def encode_matte(stream: IO[bytes], matte: Matte, picture: Picture, output: Output) -> list[str]:
     """Write one result to a binary stream and return what is worth knowing about it."""
-    notes = observations(matte)
+    notes = [*picture.notes, *observations(matte)]
     image, alpha = layers(matte, output)
-    deep = picture.bits > 8
+    return notes + _encode_layers(stream, image, alpha, picture.bits, picture.metadata, output)
+
+
+def _encode_layers(
+    stream: IO[bytes],
+    image: Tensor,
+    alpha: Tensor | None,
+    bits: int,
+    metadata: Metadata,
+    output: Output,
+) -> list[str]:
+    deep = bits > 8
     bits = output.bits or (16 if deep and 16 in FORMATS[output.format].bits else 8)
     encode(
         stream, image, alpha, format=output.format, bits=bits, quality=output.quality,
-        metadata=picture.metadata if output.keep_metadata else NO_METADATA,
+        metadata=metadata if output.keep_metadata else NO_METADATA,
     )  # fmt: skip
-    if deep and bits == 8:
-        notes.append("16 bits a channel were written as 8")
-    return notes
+    return ["16 bits a channel were written as 8"] if deep and bits == 8 else []
 
 
 def _behind(output: Output, size_hw: tuple[int, int]) -> Tensor:
@@ -114,11 +122,8 @@ def _behind(output: Output, size_hw: tuple[int, int]) -> Tensor:
 
 
 def observations(matte: Matte) -> list[str]:
-    """What a person should look at. Raises BadInput if the network answered with no number."""
-    if not bool(torch.isfinite(matte.alpha).all()):
-        raise BadInput(
-            "alpha must be a number everywhere", "NaN or infinity", "Use --precision fp32."
-        )
+    """What a person should look at. Raises BadInput if alpha is no number somewhere."""
+    require_numbers(matte.alpha, "the model")
     notes: list[str] = []
     flat = matte.image.flatten(2)
     if bool((flat.amax(-1) == flat.amin(-1)).all()):
@@ -128,33 +133,11 @@ def observations(matte: Matte) -> list[str]:
     return notes
 
 
-def adjusting(cut: Cut, options: AdjustOptions, colours: ForegroundOptions | None) -> Cut:
-    """`cut`, then adjust its alpha, then estimate colours for what it has become.
-
-    `cut` itself should estimate none.
-    """
-
-    def adjusted(picture: Picture) -> Matte:
-        matte = cut(picture)
-        alpha = adjust(matte.alpha, options)
-        if colours is None:
-            return Matte(matte.image, alpha)
-        foreground = estimate_foreground(
-            matte.image, alpha, colours.radius_px, colours.refine_radius_px
-        )
-        return Matte(matte.image, alpha, foreground)
-
-    return adjusted
-
-
 def cut_picture(
     picture: Picture, cut: Cut, path: Path, output: Output, *, overwrite: bool = False
 ) -> tuple[Path, list[str]]:
     """One picture that is no file into one file: its path, and what is worth knowing."""
     with partial_file(path.parent) as partial:
-        with partial.open("xb") as stream:
-            notes = encode_matte(stream, cut(picture), picture, output)
-        if overwrite:
-            publish(partial, path, overwrite=True)
-            return path, notes
-        return publish_numbered([partial], lambda number: [numbered(path, number)])[0], notes
+        matte = cut(picture)
+        notes = write_checked(partial, lambda stream: encode_matte(stream, matte, picture, output))
+        return publish_as(partial, path, overwrite=overwrite), notes

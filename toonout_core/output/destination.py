@@ -6,28 +6,42 @@ import errno
 import logging
 import os
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from ..errors import BadInput, ToonOutError
-from .manifest import Manifest, Record, settings_hash
+from ..errors import BadInput
+from .manifest import Manifest
 from .naming import Source
-from .publishing import PARTIAL_SUFFIX, Existing, publish, publish_numbered
+from .publishing import (
+    LOCKED_SUFFIX,
+    PARTIAL_SUFFIX,
+    Existing,
+    Told,
+    cannot_write,
+    partial_file,
+    publish,
+    publish_numbered,
+    write_whole,
+)
+from .records import Record, content_of, relative_names, settings_hash
 from .report import NameTaken, Result
 
 log = logging.getLogger("toonout")
 
 _ABANDONED_AFTER_S = 24 * 3600
+_CONCERNS_ALL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EROFS}
 
 
 class Destination:
     """Takes finished files in under the names of their sources.
 
     `resume` leaves out what the manifest holds as done with the same `settings`, and replaces what
-    was done with others. An input is never overwritten, whatever `existing` says. Without a
-    `manifest` nothing is remembered.
+    was done with others, unless somebody has changed it since. An input is never overwritten,
+    whatever `existing` says. Without a `manifest` nothing is remembered; with one, its folder must
+    be claimed (see `manifest.claim`).
     """
 
     def __init__(
@@ -48,19 +62,23 @@ class Destination:
         self._inputs = {_identity(source.path) for source in sources}
 
     def prepare(self) -> None:
-        """Make the folder, and remove what runs left there that were killed more than a day ago.
+        """Make the folder, and clear up after runs that were killed: finish or undo what they had
+        begun, and remove their partial files; those of others only after a day.
 
-        Raises ToonOutError if it cannot be made.
+        Raises CannotWrite.
         """
         try:
             self.out.mkdir(parents=True, exist_ok=True)
+            if self.manifest is not None:
+                self.manifest.recover()
         except OSError as error:
-            raise ToonOutError(f"{self.out} must be a folder to write to, but: {error}.") from error
+            raise cannot_write(self.out, error) from error
         oldest = time.time() - _ABANDONED_AFTER_S
         for folder in {self.out / source.target.parent for source in self.sources}:
-            for path in folder.glob(f".*{PARTIAL_SUFFIX}"):
+            for path in folder.glob(f".*{PARTIAL_SUFFIX}*"):
+                ours = self.manifest is not None and path.name.endswith(LOCKED_SUFFIX)
                 try:
-                    if path.stat().st_mtime < oldest:
+                    if ours or path.lstat().st_mtime < oldest:
                         path.unlink()
                 except OSError:
                     log.debug("%s", path, exc_info=True)
@@ -93,58 +111,75 @@ class Destination:
         state = source.path.stat()
         return Record(str(source.path), state.st_size, state.st_mtime_ns, self.settings, "failed")
 
+    def partial(self, source: Source) -> AbstractContextManager[Path]:
+        """See `partial_file`. Raises BadInput as `folder_of` does."""
+        return partial_file(self.folder_of(source), locked=self.manifest is not None)
+
+    def write(self, partial: Path, encode: Callable[[IO[bytes]], Told]) -> Told:
+        """See `write_whole`. What is remembered must outlive a loss of power."""
+        return write_whole(partial, encode, durable=self.manifest is not None)
+
     def publish(
         self,
         source: Source,
         partials: Sequence[Path],
         names: Callable[[int], Sequence[Path]],
+        record: Record,
     ) -> tuple[tuple[Path, ...], NameTaken]:
         """Give finished files their names: those of `names(1)`, or with the next free number.
 
         Where names that an earlier run gave are taken over, its further files of that picture go.
-        Returns the names, and what was done if they were taken.
+        `record`: what is to be remembered, see `begin`. Returns the names, and what was done if
+        they were taken. Raises OSError.
         """
         plain = names(1)
         own = self._own_results(source)
-        before = self._own_names(own, names)
-        if before or (self.existing == "overwrite" and not self._holds_input(plain)):
-            chosen = tuple(before or plain)
-            replaced = any(path.exists() for path in chosen)
+        chosen = tuple(self._own_names(own, names))
+        if not chosen and self.existing == "overwrite" and not self._holds_input(plain):
+            chosen = tuple(plain)
+        contents = tuple(map(content_of, partials))
+        begun = replace(record, status="begun", contents=contents, replaces=bool(own & {*chosen}))
+
+        def announce(outputs: Sequence[Path]) -> None:
+            nonlocal begun
+            begun = replace(begun, outputs=relative_names(outputs, self.out))
+            if self.manifest is not None:
+                self.manifest.append(begun)
+
+        if chosen:
+            replaced = any(map(os.path.lexists, chosen))
+            announce(chosen)
             for partial, path in zip(partials, chosen, strict=True):
                 publish(partial, path, overwrite=True)
-            if own & set(chosen):
-                self._remove(own - set(chosen))
-            return chosen, "replaced" if replaced else ""
-        outputs = publish_numbered(partials, names)
-        return tuple(outputs), "numbered" if outputs != list(plain) else ""
+            taken: NameTaken = "replaced" if replaced else ""
+        else:
+            chosen = tuple(publish_numbered(partials, names, announce))
+            taken = "numbered" if chosen != tuple(plain) else ""
+        if self.manifest is not None:
+            self.manifest.complete(begun)
+        return chosen, taken
 
-    def remember(self, record: Record, result: Result) -> None:
-        """Write down what became of a source. Raises ToonOutError if that cannot be written."""
+    def remember_failure(self, record: Record, result: Result) -> None:
+        """Write down why there is no result. Raises CannotWrite."""
         if self.manifest is None:
             return
-        complete = replace(
-            record,
-            status="done" if result.status == "done" else "failed",
-            outputs=tuple(path.relative_to(self.out).as_posix() for path in result.outputs),
-            seconds=result.seconds,
-            message=result.message,
-            details=result.details,
-        )
+        failed = replace(record, status="failed", seconds=result.seconds, message=result.message)
         try:
-            self.manifest.append(complete)
+            self.manifest.append(failed)
         except OSError as error:
-            raise ToonOutError(f"{self.manifest.path} must be writable, but: {error}.") from error
+            raise cannot_write(self.out, error) from error
 
     def _own_results(self, source: Source) -> set[Path]:
-        """What an earlier run made of the same picture, where that is to be replaced."""
+        """What an earlier run made of the same picture and nobody has changed, where that is to be
+        replaced."""
         replacing = self._resume or self.existing == "overwrite"
         record = self.manifest.last(source.path) if replacing and self.manifest else None
-        return {self.out / output for output in record.outputs} if record else set()
+        return self.manifest.unchanged(record) if record and self.manifest else set()
 
     def _own_names(self, own: set[Path], names: Callable[[int], Sequence[Path]]) -> Sequence[Path]:
         """The numbered names that our own results have, unless others have some of them too."""
         number = 1
-        while self._resume and own:
+        while own and (self._resume or self._holds_input(names(1))):
             chosen = names(number)
             there = {path for path in chosen if os.path.lexists(path)}
             if own & there and there <= own and not self._holds_input(chosen):
@@ -154,26 +189,14 @@ class Destination:
             number += 1
         return []
 
-    def _remove(self, paths: Collection[Path]) -> None:
-        for path in paths:
-            if not self._holds_input([path]):
-                path.unlink(missing_ok=True)
-
     def _holds_input(self, paths: Sequence[Path]) -> bool:
         return any(_identity(path) in self._inputs for path in paths if path.exists())
 
 
-def frame_name(path: Path, number: int) -> Path:
-    """`girl.png` → `girl_0001.png`."""
-    return path.with_name(f"{path.stem}_{number:04d}{path.suffix}")
-
-
 def raise_if_disk_is_full(error: BaseException, out: Path) -> None:
-    """ToonOutError where no further picture could be written either."""
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EROFS):
-        raise ToonOutError(
-            f"{out} must be writable and have room left, but: {error.strerror}."
-        ) from error
+    """CannotWrite where no further picture could be written either."""
+    if isinstance(error, OSError) and error.errno in _CONCERNS_ALL:
+        raise cannot_write(out, error) from error
 
 
 def sentence_of(error: BaseException) -> str:
@@ -181,7 +204,10 @@ def sentence_of(error: BaseException) -> str:
     if isinstance(error, MemoryError):
         return "The picture needs more memory than there is. Make it smaller first."
     if isinstance(error, OSError) and error.strerror:
-        return f"{error.strerror}: {error.filename}." if error.filename else f"{error.strerror}."
+        name = error.filename2 or error.filename
+        if name and PARTIAL_SUFFIX in str(name):  # a name that means nothing to anybody
+            name = Path(name).parent
+        return f"{error.strerror}: {name}." if name else f"{error.strerror}."
     return str(error) or type(error).__name__
 
 

@@ -15,10 +15,9 @@ from ..errors import BadInput
 from ..imaging import Picture
 from ..instances import Instances, Order
 from ..matting import ForegroundOptions, Matting
-from ..ops.compositing import over
+from ..ops.compositing import on_white
 from ..ops.morphology import dilate
 from ..ops.regions import connected_components, crop, expand_box
-from ..results import Matte
 from ..segmentation.asking import DEFAULTS, InstanceSegmenter, SegmentOptions
 from ..segmentation.sharing import ShareOptions, share_matte
 from .coco import to_annotations
@@ -72,7 +71,7 @@ def finding(
 ) -> Callable[[Picture], Characters]:
     """A function from picture to characters; without `matting` they get masks only.
 
-    Colours are estimated once, on the whole picture, whose own alpha is multiplied into mattes.
+    Colours are estimated once, on the whole picture, whose own alpha bounds the mattes.
     """
 
     def find(picture: Picture) -> Characters:
@@ -81,22 +80,11 @@ def finding(
         if matting is None or not len(found):
             return Characters(found[numbered])
         matte = matting(picture, foreground=options.foreground)
-        if not bool(torch.isfinite(matte.alpha).all()):
-            raise BadInput(
-                "alpha must be a number everywhere", "NaN or infinity", "Use --precision fp32."
-            )
         sharing = trusting_masks(found.size_hw) if options.trust_masks else ShareOptions()
-        mattes = share_matte(matte.alpha, found, _seen(matte, picture), sharing)
+        mattes = share_matte(matte.alpha, found, on_white(matte.image, picture.alpha), sharing)
         return Characters(found[numbered], mattes[numbered], matte.colours)
 
     return find
-
-
-def _seen(matte: Matte, picture: Picture) -> Tensor:
-    """The picture as the networks saw it: white where it is itself transparent."""
-    if picture.alpha is None:
-        return matte.image
-    return over(matte.image, picture.alpha, torch.ones_like(matte.image))
 
 
 @dataclass(frozen=True)
@@ -215,8 +203,5 @@ def _write_background(made: Characters, bits: int, stream: IO[bytes]) -> list[st
 
 
 def _write_overlay(made: Characters, picture: Picture, stream: IO[bytes]) -> list[str]:
-    shown = picture.image
-    if picture.alpha is not None:
-        shown = over(shown, picture.alpha, torch.ones_like(shown))
-    encode(stream, draw_instances(shown, made.instances))
+    encode(stream, draw_instances(on_white(picture.image, picture.alpha), made.instances))
     return []

@@ -1,72 +1,70 @@
-"""What has been done already: one JSON line a picture, in the folder of the results."""
+"""What has been done already: one JSON line a picture, in the folder of the results.
+
+A result is announced (a record "begun", with size and hash of every file) before its files get
+their names, and confirmed ("done") after it. So a run that was killed between the two can be
+finished or undone, and a file that somebody has changed since is told from a result of ours.
+
+The file is data: what it says never makes anybody touch a file outside of its folder.
+"""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import os
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+import stat
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Literal
+
+from ..errors import CannotWrite
+from ..locking import holder, locked
+from .publishing import cannot_write, through_to_disk
+from .records import Record, content_of, parse_record
 
 log = logging.getLogger("toonout")
 
 FILE_NAME = ".toonout.jsonl"
-
-
-@dataclass(frozen=True)
-class Record:
-    """`outputs`: POSIX paths relative to the folder; `settings`: see `settings_hash`; `details`:
-    what a run says of each frame beside its files, as JSON."""
-
-    source: str
-    size: int
-    mtime_ns: int
-    settings: str
-    status: Literal["done", "failed"]
-    outputs: tuple[str, ...] = ()
-    seconds: float = 0.0
-    message: str = ""
-    details: tuple[dict[str, Any], ...] = ()
-
-
-def settings_hash(settings: Mapping[str, Any]) -> str:
-    """Equal for equal values, whatever their order; 16 hex digits."""
-    text = json.dumps(settings, sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+LOCK_NAME = ".toonout.lock"
 
 
 class Manifest:
-    """The records of one folder; a line that a crash has cut short counts for nothing."""
+    """The records of one folder; a line that is damaged counts for nothing."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.path = folder / FILE_NAME
-        self._last: dict[str, Record] = {}
+        self._done: dict[str, Record] = {}  # the newest of each picture
+        self._begun: dict[str, Record] = {}  # and what was announced after it
         self._outputs: set[str] = set()
         for record in self._read():
             self._keep(record)
 
-    def _read(self) -> list[Record]:
+    def _read(self) -> Iterator[Record]:
         try:
+            if not stat.S_ISREG(self.path.lstat().st_mode):
+                log.warning("%s is no file and is left out", self.path)
+                return
             lines = self.path.read_bytes().splitlines()
         except FileNotFoundError:
-            return []
-        records: list[Record] = []
+            return
         for number, line in enumerate(lines, 1):
             try:
-                values = json.loads(line)
-                listed = {name: tuple(values.get(name, ())) for name in ("outputs", "details")}
-                records.append(Record(**values | listed))
-            except (ValueError, TypeError, KeyError):
+                yield parse_record(json.loads(line))
+            except (ValueError, RecursionError):
                 log.warning("%s: line %d is damaged and left out", self.path, number)
-        return records
 
     def _keep(self, record: Record) -> None:
-        self._last[record.source] = record
+        if record.status == "done":
+            self._done[record.source] = record
+        if record.status == "begun":
+            self._begun[record.source] = record
+        else:
+            self._begun.pop(record.source, None)
         self._outputs.update(record.outputs)
+
+    # ------------------------------------------------------------ what it knows
 
     def outputs(self) -> set[Path]:
         """Every result of every run, absolute."""
@@ -74,14 +72,14 @@ class Manifest:
         return {folder / output for output in self._outputs}
 
     def last(self, source: Path) -> Record | None:
-        """The newest record of that picture."""
-        return self._last.get(str(source))
+        """What was done last of that picture."""
+        return self._done.get(str(source))
 
     def finished(self, source: Path, settings: str) -> Record | None:
         """The record of a picture that need not be done again: same file, same settings, and all
         its results still there."""
         record = self.last(source)
-        if record is None or record.status != "done" or record.settings != settings:
+        if record is None or record.settings != settings:
             return None
         state = source.stat()
         if (record.size, record.mtime_ns) != (state.st_size, state.st_mtime_ns):
@@ -89,13 +87,96 @@ class Manifest:
         there = all((self.folder / output).is_file() for output in record.outputs)
         return record if there and (record.outputs or record.details) else None
 
+    def unchanged(self, record: Record) -> set[Path]:
+        """Those results that are what we wrote: nobody's work is lost with them."""
+        named = zip(record.outputs, record.contents, strict=False)
+        return {self.folder / output for output, content in named if self._holds(output, content)}
+
+    def _holds(self, output: str, content: str) -> bool:
+        path = self.folder / output
+        try:
+            if not path.parent.resolve().is_relative_to(self.folder.resolve()):
+                return False  # by a link
+            state = path.lstat()
+            if not stat.S_ISREG(state.st_mode) or content.split(":")[0] != str(state.st_size):
+                return False
+            return content_of(path) == content
+        except OSError:
+            return False
+
+    # ------------------------------------------------------------ what is written down
+
     def append(self, record: Record) -> None:
-        """Written through to the disk's cache at once, so that a crash loses nothing finished."""
-        self._keep(record)
+        """At once, so that a crash loses nothing finished; what is begun, through to the disk, as
+        all the rest can be told from it. Raises OSError."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        line = json.dumps(asdict(record)) + "\n"
-        with self.path.open("a+b") as file:
-            if file.tell():
-                file.seek(-1, os.SEEK_END)
-                line = line if file.read(1) == b"\n" else "\n" + line
-            file.write(line.encode())
+        line = json.dumps(asdict(record)).encode() + b"\n"
+        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+        with os.fdopen(os.open(self.path, flags, 0o666), "r+b") as file:
+            end = file.seek(0, os.SEEK_END)
+            if end:
+                file.seek(end - 1)
+                line = line if file.read(1) == b"\n" else b"\n" + line
+            try:
+                file.write(line)
+                file.flush()
+                if record.status == "begun":
+                    through_to_disk(file)
+            except OSError:
+                os.ftruncate(file.fileno(), end)  # the disk is full: no half line stays
+                raise
+        self._keep(record)
+
+    def complete(self, record: Record) -> None:
+        """Confirm a result that is there now, and remove what it replaces. Raises OSError."""
+        before = self._done.get(record.source)
+        if before is not None and record.replaces:
+            kept = {self.folder / output for output in record.outputs}
+            for path in self.unchanged(before) - kept:
+                path.unlink()
+        self.append(replace(record, status="done"))
+
+    def recover(self) -> None:
+        """Finish what a run had announced that was killed, or undo it where files are missing.
+
+        Nobody else may write to the folder meanwhile. Raises OSError.
+        """
+        for record in list(self._begun.values()):
+            there = self.unchanged(record)
+            if record.outputs and len(there) == len(record.outputs):
+                self.complete(record)
+                continue
+            for path in there:
+                path.unlink()
+            message = "The run was stopped before its files had their names."
+            self.append(replace(record, status="failed", outputs=(), contents=(), message=message))
+
+
+@contextmanager
+def claim(folder: Path, *, wait: bool) -> Iterator[Manifest]:
+    """The manifest of a folder that no other run writes to meanwhile.
+
+    If one does: wait until it ends, and say so once in the log; or, unless `wait`, raise
+    CannotWrite. Raises CannotWrite also where the folder cannot be made or written to.
+    """
+    path = folder / LOCK_NAME
+    told = False
+
+    def waiting() -> None:
+        nonlocal told
+        if not wait:
+            raise CannotWrite(
+                f"{folder} must be free, but another run writes to it: {holder(path)}. "
+                "Wait until it has ended, or choose another folder."
+            )
+        if not told:
+            log.warning("waiting, as another run writes to %s: %s", folder, holder(path))
+        told = True
+
+    with ExitStack() as stack:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(locked(path, waiting))
+        except OSError as error:
+            raise cannot_write(folder, error) from error
+        yield Manifest(folder)

@@ -16,12 +16,9 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
-IMAGE_SUFFIXES = frozenset(
-    {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".tga", ".avif", ".apng"}
-)
+from ..imaging import animated_suffixes, picture_suffixes
 
-# these may hold several frames, whose results are called girl_0001, girl_0002, …
-_ANIMATED_SUFFIXES = frozenset({".gif", ".apng", ".webp", ".avif", ".tif", ".tiff"})
+# results of a file that may hold several frames are called girl_0001, girl_0002, …
 _FRAME = re.compile(r"(.+)_\d{4,}")
 
 
@@ -35,12 +32,13 @@ class Source:
 
 @dataclass
 class Found:
-    """What a search came to."""
+    """What a search came to. `not_pictures`: files of the folders that are not read."""
 
     sources: list[Source] = field(default_factory=list[Source])
     problems: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     folders_left_out: int = 0  # subfolders, when not recursive
     results_left_out: int = 0  # results of ours that lie among the inputs
+    not_pictures: list[Path] = field(default_factory=list[Path])
 
 
 @dataclass(frozen=True)
@@ -96,13 +94,18 @@ class _Search:
             self.found.problems.append((str(argument), "There is no such file or folder."))
 
     def _glob(self, path: Path) -> Iterator[tuple[_Root, Path]]:
-        fixed = path
-        while glob.has_magic(str(fixed)):
-            fixed = fixed.parent
-        pattern = str(path.relative_to(fixed))
+        """What a pattern means; names that exist with their brackets are no part of it."""
+        fixed = Path(path.anchor)
+        inner = list(path.parts[1:])
+        while len(inner) > 1 and (fixed / inner[0]).is_dir():
+            fixed /= inner.pop(0)
+        pattern = os.path.join(*inner)
         # pathlib's ** follows no links, so that no circle of them traps it
-        matches = fixed.glob(pattern + os.sep + "*" if pattern.endswith("**") else pattern)
-        pictures = [match for match in matches if self._is_meant(match, fixed)]
+        patterns = [pattern + os.sep + "*" if pattern.endswith("**") else pattern]
+        patterns.append(patterns[0].replace("[", "[[]"))  # brackets may belong to names, too
+        pictures: list[Path] = []
+        for pattern in dict.fromkeys(patterns):
+            pictures = pictures or [p for p in fixed.glob(pattern) if self._is_meant(p, fixed)]
         if not pictures:
             self.found.problems.append((str(path), "No picture has such a name."))
         yield from ((_Root(fixed, mirrored=True), item) for item in self._own(pictures))
@@ -137,6 +140,8 @@ class _Search:
             if not os.path.isdir(path):
                 if _is_picture(path):
                     yield path
+                elif path not in self.results:
+                    self.found.not_pictures.append(path)
                 continue
             real = path.resolve()
             if real in seen or real == self.out:
@@ -148,7 +153,7 @@ class _Search:
 
 
 def _is_picture(path: Path) -> bool:
-    return path.suffix.lower() in IMAGE_SUFFIXES
+    return path.suffix.lower() in picture_suffixes()
 
 
 # ---------------------------------------------------------------- names
@@ -165,15 +170,27 @@ def _name(roots: dict[Path, _Root], results: Collection[Path]) -> list[Source]:
         inner = path.parent.relative_to(root.folder)
         return PurePath(*parents[len(parents) - depth[root] :], inner, leaves[path])
 
-    while clashing := _clashing({path: str(place(path)) for path in roots}):
-        deeper = {roots[path] for path in clashing}
-        deeper = {root for root in deeper if depth[root] < len(root.folder.parts) - 1}
-        if not deeper:
-            break  # they differ in upper and lower case alone; publishing numbers them
+    while deeper := _clashing_roots({path: str(place(path)) for path in roots}, roots, depth):
         for root in deeper:
             depth[root] += 1
     sources = [Source(path, place(path)) for path in roots]
     return sorted(sources, key=lambda source: (source.target.parts, str(source.path)))
+
+
+def _clashing_roots(
+    names: dict[Path, str], roots: dict[Path, _Root], depth: dict[_Root, int]
+) -> set[_Root]:
+    """Folders that need one more parent to tell their results apart. Where nothing but upper and
+    lower case does, none: publishing numbers what the file system takes for the same."""
+    groups: dict[str, set[_Root]] = {}
+    for path, name in names.items():
+        groups.setdefault(name.casefold(), set()).add(roots[path])
+    found: set[_Root] = set()
+    for group in groups.values():
+        folders = {str(root.folder).casefold() for root in group}
+        if len(folders) > 1:
+            found |= {root for root in group if depth[root] < len(root.folder.parts) - 1}
+    return found
 
 
 def _clashing(names: dict[Path, str]) -> list[Path]:
@@ -206,7 +223,7 @@ def _names_in_folder(siblings: set[Path]) -> dict[Path, str]:
     full = {
         path
         for path in siblings
-        if path.suffix.lower() in _ANIMATED_SUFFIXES and path.stem.casefold() in frames
+        if path.suffix.lower() in animated_suffixes() and path.stem.casefold() in frames
     }
     while True:
         names = {path: path.name if path in full else path.stem for path in siblings}

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import os
 import secrets
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO, Any, Literal, TypeVar, cast
+
+from ..errors import CannotWrite
 
 Existing = Literal["number", "skip", "overwrite"]
 
+Told = TypeVar("Told")
+
 PARTIAL_SUFFIX = ".toonout-part"
+LOCKED_SUFFIX = f".locked{PARTIAL_SUFFIX}"  # of runs that hold the folder's lock
+
+_LONGEST_NAME = 255  # bytes, of all common file systems
+_FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 
 @dataclass(frozen=True)
@@ -24,23 +34,82 @@ class Part:
     encode: Callable[[IO[bytes]], list[str]]
 
 
+# ---------------------------------------------------------------- what is not finished yet
+
+
 @contextmanager
-def partial_file(folder: Path, ending: str = "") -> Iterator[Path]:
+def partial_file(folder: Path, ending: str = "", *, locked: bool = False) -> Iterator[Path]:
     """A name in `folder` to write to before publishing; what is left there at the end goes.
 
-    `ending`: for writers that go by the file's name.
+    `ending`: for writers that go by the file's name. `locked`: the folder's lock is held, so that
+    the next one who holds it may remove what a killed run has left.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f".{secrets.token_hex(8)}{PARTIAL_SUFFIX}{ending}"
+    suffix = LOCKED_SUFFIX if locked else PARTIAL_SUFFIX
+    path = folder / f".{secrets.token_hex(8)}{suffix}{ending}"
     try:
         yield path
     finally:
-        path.unlink(missing_ok=True)
+        with suppress(OSError):  # a read-only disk says no even where there is nothing
+            path.unlink()
+
+
+class _ByPython:
+    """A file without its descriptor: encoders that write to it themselves miss a full disk."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "fileno":
+            raise AttributeError(name)
+        return getattr(self._file, name)
+
+
+def write_whole(path: Path, encode: Callable[[IO[bytes]], Told], *, durable: bool = False) -> Told:
+    """Make a file by `encode` and see that the disk holds all of it. Raises OSError if not.
+
+    `durable`: see `through_to_disk`.
+    """
+    with path.open("xb") as file:
+        told = encode(cast("IO[bytes]", _ByPython(file)))
+        size = file.seek(0, os.SEEK_END)
+        if durable:
+            through_to_disk(file)
+    if path.stat().st_size != size:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+    return told
+
+
+def through_to_disk(file: IO[bytes]) -> None:
+    """So that a loss of power leaves no file short that has its name already. Raises OSError."""
+    file.flush()
+    try:
+        os.fsync(file.fileno())
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # a file system that knows no fsync
+            raise
+
+
+# ---------------------------------------------------------------- names
+
+
+def named(path: Path, ending: str) -> Path:
+    """`girl` and `_2.png` → `girl_2.png`. Where that would be too long for a file system, the end
+    of the name gives way to a hash of it, so that different names stay different."""
+    room = _LONGEST_NAME - len(os.fsencode(ending))
+    name = os.fsencode(path.name)
+    if len(name) > room:
+        mark = "~" + hashlib.sha256(name).hexdigest()[:8]
+        kept = name[: max(0, room - len(mark))].decode(errors="ignore")
+        return path.with_name(f"{kept}{mark}{ending}")
+    return path.with_name(path.name + ending)
 
 
 def numbered(path: Path, number: int) -> Path:
     """`girl.png` → `girl_2.png`; number 1 is the plain name."""
-    return path if number == 1 else path.with_name(f"{path.stem}_{number}{path.suffix}")
+    counted = f"_{number}" if number > 1 else ""
+    return named(path.with_name(path.stem), counted + path.suffix)
 
 
 def publish(partial: Path, target: Path, *, overwrite: bool = False) -> None:
@@ -59,15 +128,21 @@ def publish(partial: Path, target: Path, *, overwrite: bool = False) -> None:
 
 
 def publish_numbered(
-    partials: Sequence[Path], names: Callable[[int], Sequence[Path]]
+    partials: Sequence[Path],
+    names: Callable[[int], Sequence[Path]],
+    announce: Callable[[Sequence[Path]], object] = lambda _: None,
 ) -> list[Path]:
-    """`publish` files that belong together as `names(1)`, or `names(2)` if one is taken, and on."""
+    """`publish` files that belong together as `names(1)`, or `names(2)` if one is taken, and on.
+
+    `announce` is called before each try. All files are there at the end, or none.
+    """
     number = 0
     while True:
         number += 1
         targets = names(number)
         if any(os.path.lexists(target) for target in targets):
             continue
+        announce(targets)
         done: list[Path] = []
         try:
             for partial, target in zip(partials, targets, strict=True):
@@ -77,22 +152,41 @@ def publish_numbered(
             for target in done:
                 target.unlink()
             continue
+        except OSError:
+            for target in done:
+                target.unlink()
+            raise
         return done
 
 
-def publish_parts(parts: Sequence[Part], folder: Path, name: str) -> tuple[list[Path], list[str]]:
-    """Write files that belong together as `name` or `name_2` and on, each with its suffix: their
-    paths, and what is worth knowing. All are there at the end, or none."""
-    notes: list[str] = []
-    with ExitStack() as stack:
-        partials: list[Path] = []
-        for part in parts:
-            partials.append(stack.enter_context(partial_file(folder)))
-            with partials[-1].open("xb") as stream:
-                notes += part.encode(stream)
+def publish_as(partial: Path, path: Path, *, overwrite: bool) -> Path:
+    """`publish` under that name or, unless it may `overwrite`, with a free number: which one."""
+    if overwrite:
+        publish(partial, numbered(path, 1), overwrite=True)
+        return numbered(path, 1)
+    return publish_numbered([partial], lambda number: [numbered(path, number)])[0]
 
-        def names(number: int) -> list[Path]:
-            counted = name if number == 1 else f"{name}_{number}"
-            return [folder / f"{counted}{part.suffix}" for part in parts]
 
-        return publish_numbered(partials, names), notes
+def write_text(path: Path, text: str, *, overwrite: bool) -> Path:
+    """UTF-8, whole or not at all; see `publish_as`."""
+    with partial_file(path.parent) as partial:
+        write_whole(partial, lambda stream: stream.write(text.encode()))
+        return publish_as(partial, path, overwrite=overwrite)
+
+
+# ---------------------------------------------------------------- what is said of errors
+
+
+def cannot_write(folder: Path, error: OSError) -> CannotWrite:
+    """What to say where a folder takes no files."""
+    if error.errno in _FULL:
+        return CannotWrite(f"The disk of {folder} is full. Make room, then go on.")
+    if error.errno == errno.EROFS:
+        got = "it lies on a read-only disk"
+    elif error.errno in (errno.EACCES, errno.EPERM):
+        got = "this user may not write there"
+    elif error.errno == errno.ELOOP:
+        got = f"{error.filename} is a link"
+    else:
+        got = error.strerror or str(error)
+    return CannotWrite(f"{folder} must be a folder to write to, but {got}. Choose another folder.")

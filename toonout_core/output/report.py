@@ -28,10 +28,11 @@ class Result:
 
 @dataclass
 class Report:
-    """All results of a run."""
+    """All results of a run. `not_read`: files among the inputs that are no pictures."""
 
     results: list[Result] = field(default_factory=list[Result])
     interrupted: bool = False
+    not_read: list[Path] = field(default_factory=list[Path])
 
     def count(self, status: Status) -> int:
         return Counter(result.status for result in self.results)[status]
@@ -52,7 +53,16 @@ class Report:
         ]
         parts += [f"{n} in the place of older results" for n in [taken["replaced"]] if n]
         parts += [f"{n} failed" for n in [self.count("failed")] if n]
-        return ", ".join(parts) + (", then interrupted." if self.interrupted else ".")
+        said = ", ".join(parts) + (", then interrupted." if self.interrupted else ".")
+        return said + self.not_read_sentence()
+
+    def not_read_sentence(self) -> str:
+        """How many files were no pictures, and the first of them; with a space before it."""
+        if not self.not_read:
+            return ""
+        named = ", ".join(path.name for path in self.not_read[:3])
+        more = ", …" if len(self.not_read) > 3 else ""
+        return f" Not read, as they are no pictures: {len(self.not_read)} ({named}{more})."
 
     def as_json(self) -> dict[str, Any]:
         statuses: tuple[Status, ...] = ("done", "failed", "skipped", "resumed")
@@ -60,6 +70,7 @@ class Report:
             "counts": {status: self.count(status) for status in statuses},
             "interrupted": self.interrupted,
             "pictures": [_as_json(result) for result in self.results],
+            "not_read": [str(path) for path in self.not_read],
         }
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import struct
+import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal
@@ -12,11 +14,11 @@ from typing import IO, Any, Literal
 import numpy as np
 from PIL.Image import Exif
 from PIL.PngImagePlugin import PngInfo
-from torch import Tensor, cat
+from torch import Tensor
 
 from ..errors import BadInput
-from ..imaging import Array, Metadata, to_array, to_pil
-from .publishing import numbered, partial_file, publish, publish_numbered
+from ..imaging import Array, Metadata, open_picture, to_array, to_pil
+from .publishing import Part, Told, named, partial_file, publish_as, publish_numbered, write_whole
 
 Format = Literal["png", "webp", "jpg", "tiff"]
 
@@ -65,16 +67,16 @@ def encode(
     """Write the first item of `image` B×3×H×W or B×1×H×W with straight `alpha` B×1×H×W.
 
     `bits` of a channel: 8, for PNG also 16 or, for a mask that is split at one half, 1.
-    `quality` 1 … 100 makes WebP lossy and sets JPEG's (95 otherwise). PNG keeps all text; WebP and
-    JPEG keep `parameters` in EXIF's user comment, WebP also ComfyUI's graphs. Raises BadInput for
-    what the format cannot hold.
+    `quality` 1 … 100 makes WebP lossy and sets JPEG's (95 otherwise). All formats keep artist and
+    copyright. PNG keeps all text; WebP and JPEG keep `parameters` in EXIF's user comment, WebP also
+    ComfyUI's graphs. Raises BadInput for what the format cannot hold.
     """
     kind = FORMATS[format]
     _require(kind, format, image, alpha, bits)
     colour = image.shape[1] == 3
     profile = metadata.icc_profile if colour and _is_rgb(metadata.icc_profile) else None
     if format == "png" and bits == 16:
-        _encode_png16(stream, to_array(_with_alpha(image, alpha), 16)[0], metadata, profile)
+        _encode_png16(stream, to_array(image[:1], 16, alpha)[0], metadata, profile)
         return
     picture = to_pil(image > 0.5).convert("1") if bits == 1 else to_pil(image, alpha)
     # Pillow takes an absent value for "none", and None for "as in the file that was read"
@@ -82,9 +84,13 @@ def encode(
     if format != "webp" and metadata.dpi:
         shared["dpi"] = metadata.dpi
     if format == "png":
-        picture.save(stream, "PNG", pnginfo=_png_text(metadata), **shared)
+        picture.save(
+            stream, "PNG", pnginfo=_png_text(metadata), exif=_exif(metadata, bare=True), **shared
+        )
     elif format == "tiff":
-        picture.save(stream, "TIFF", compression="tiff_adobe_deflate", **shared)
+        picture.save(
+            stream, "TIFF", compression="tiff_adobe_deflate", tiffinfo=_people(metadata), **shared
+        )
     elif format == "webp":
         picture.save(
             stream, "WEBP", lossless=quality is None, quality=quality or 80, exact=True,
@@ -121,10 +127,6 @@ def _require(
         )
 
 
-def _with_alpha(image: Tensor, alpha: Tensor | None) -> Tensor:
-    return image if alpha is None else cat((image, alpha.to(image)), 1)
-
-
 def _is_rgb(profile: bytes | None) -> bool:
     """Bytes 16–20 of an ICC header name its colour space; another one's would spoil the colours."""
     return profile is not None and profile[16:20] == b"RGB "
@@ -142,18 +144,27 @@ def _png_text(metadata: Metadata) -> PngInfo:
 _COMFY_TAGS = {"prompt": 0x0110, "workflow": 0x010F}
 
 
-def _exif(metadata: Metadata, *, graphs: bool = False) -> bytes:
-    """`parameters` as the WebUI writes them: UserComment (0x9286) of the EXIF folder (0x8769);
-    with `graphs`, ComfyUI's own as ComfyUI writes them."""
+def _people(metadata: Metadata) -> dict[int, bytes]:
+    """EXIF's and TIFF's tags of who made the picture and who owns it. UTF-8, as most programs take
+    it, though older readers expect ASCII."""
+    said = {0x13B: metadata.artist, 0x8298: metadata.copyright}
+    return {tag: text.encode() for tag, text in said.items() if text}
+
+
+def _exif(metadata: Metadata, *, graphs: bool = False, bare: bool = False) -> bytes:
+    """Artist and copyright and, unless `bare`, `parameters` as the WebUI writes them: UserComment
+    (0x9286) of the EXIF folder (0x8769); with `graphs`, ComfyUI's own as ComfyUI writes them."""
     exif = Exif()
-    if parameters := metadata.text.get("parameters"):
+    for tag, text in _people(metadata).items():
+        exif[tag] = text
+    if not bare and (parameters := metadata.text.get("parameters")):
         exif[0x8769] = {0x9286: b"UNICODE\0" + parameters.encode("utf-16-be", "replace")}
     for key, tag in _COMFY_TAGS.items() if graphs else ():
         if graph := metadata.text.get(key):
             exif[tag] = f"{key}:{graph}"
     encoded = exif.tobytes() if len(exif) else b""
-    # Pillow refuses a segment above 64 kB in JPEG; WebP has no such limit
-    return encoded if graphs or len(encoded) < 65500 else b""
+    # Pillow refuses a segment above 64 kB in JPEG; other formats have no such limit
+    return encoded if graphs or bare or len(encoded) < 65500 else b""
 
 
 # ---------------------------------------------------------------- 16-bit PNG (Pillow writes 8)
@@ -172,6 +183,8 @@ def _encode_png16(
     if metadata.dpi:
         per_metre = [round(dpi / 0.0254) for dpi in metadata.dpi]
         _chunk(stream, b"pHYs", struct.pack(">IIB", per_metre[0], per_metre[1], 1))
+    if exif := _exif(metadata, bare=True):
+        _chunk(stream, b"eXIf", exif.removeprefix(b"Exif\0\0"))
     for name, data, *_ in _png_text(metadata).chunks:
         _chunk(stream, name, data)
     packer = zlib.compressobj(6)
@@ -206,6 +219,43 @@ def _filtered_rows(rows: Array, channels: int, block: int = 64) -> Iterator[byte
 # ---------------------------------------------------------------- files
 
 
+def write_checked(path: Path, encode: Callable[[IO[bytes]], Told]) -> Told:
+    """Make the file `path` by `encode`, and see that it is all there and opens.
+
+    Raises OSError or BadInput if not.
+    """
+    told = write_whole(path, encode)
+    check_picture(path)
+    return told
+
+
+def check_picture(path: Path) -> None:
+    """Raises BadInput unless what was written opens, with the right checksums if it has any."""
+    with path.open("rb") as stream:
+        picture = open_picture(stream, name="what was written", pixel_limit=sys.maxsize)
+        try:
+            picture.verify()
+        except (OSError, SyntaxError, ValueError) as error:
+            raise BadInput("what was written must open again", str(error)) from error
+
+
+def publish_parts(parts: Sequence[Part], folder: Path, name: str) -> tuple[list[Path], list[str]]:
+    """Write pictures that belong together as `name` or `name_2` and on, each with its suffix:
+    their paths, and what is worth knowing. All are there at the end, or none."""
+    notes: list[str] = []
+    with ExitStack() as stack:
+        partials: list[Path] = []
+        for part in parts:
+            partials.append(stack.enter_context(partial_file(folder)))
+            notes += write_checked(partials[-1], part.encode)
+
+        def names(number: int) -> list[Path]:
+            counted = "" if number == 1 else f"_{number}"
+            return [named(folder / name, f"{counted}{part.suffix}") for part in parts]
+
+        return publish_numbered(partials, names), notes
+
+
 def write(
     path: Path | str,
     image: Tensor,
@@ -227,9 +277,10 @@ def write(
         endings = ", ".join(suffix for kind in FORMATS.values() for suffix in kind.suffixes)
         raise BadInput(f"a picture's name must end in {endings}", repr(path.suffix))
     with partial_file(path.parent) as partial:
-        with partial.open("xb") as stream:
-            encode(stream, image, alpha, format=kind, bits=bits, metadata=metadata, quality=quality)
-        if overwrite:
-            publish(partial, path, overwrite=True)
-            return path
-        return publish_numbered([partial], lambda number: [numbered(path, number)])[0]
+        write_checked(
+            partial,
+            lambda stream: encode(
+                stream, image, alpha, format=kind, bits=bits, metadata=metadata, quality=quality
+            ),
+        )
+        return publish_as(partial, path, overwrite=overwrite)

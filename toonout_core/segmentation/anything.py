@@ -21,6 +21,7 @@ from ..host import Host, Step
 from ..imaging import to_array
 from ..models.architecture import Architecture, StateDict, count_items
 from ..ops.resizing import resize
+from ..portions import in_halves
 from ..weight_files.locating import find_path
 from ..weight_files.reading import read_state
 
@@ -76,13 +77,23 @@ def segment_anything(
     network = _load(_find(str(checkpoint), host))
     reduced = _reduced(image.cpu(), options.max_side_px)
     size_hw = int(reduced.shape[-2]), int(reduced.shape[-1])
-    generator = _generator(network, size_hw, options)
-    with (
-        host.progress(_count_batches(generator), "segment anything") as report,
-        host.on_device(network, _working_memory(network, size_hw)),
-        _reporting(network, report),
-    ):
-        found = _generate(generator, reduced)
+    found: list[dict[str, Any]] = []
+
+    def generate(points: int, _: torch.device) -> None:
+        generator = _generator(network, points, options)
+        batches = _count_batches(generator)
+        with host.progress(batches, "segment anything") as report, _reporting(network, report):
+            found[:] = _generate(generator, reduced)
+
+    in_halves(
+        host, min(max(_MASK_BYTES // _bytes_per_point(size_hw), 1), _POINTS_AT_ONCE),
+        lambda points: host.on_device(network, _working_memory(network, size_hw, points)),
+        generate, kind=("segment anything", size_hw),
+        sentence=(
+            "Segment Anything must have more memory than the device has, even for one point at a "
+            "time. Make the picture smaller or run on the CPU."
+        ),
+    )  # fmt: skip
     segments = torch.zeros((len(found), *size_hw), dtype=torch.bool)
     for segment, record in zip(segments, found, strict=True):
         segment.copy_(torch.from_numpy(record["segmentation"]))
@@ -219,15 +230,11 @@ _ARCHITECTURE = Architecture(
 # ---------------------------------------------------------------- the generator
 
 
-def _generator(
-    network: nn.Module, size_hw: tuple[int, int], options: SegmentAnythingOptions
-) -> Any:
-    # a point gives three masks in float32, and one of their copies is about
-    points = _MASK_BYTES // (2 * 3 * 4 * size_hw[0] * size_hw[1])
+def _generator(network: nn.Module, at_once: int, options: SegmentAnythingOptions) -> Any:
     return _package().SamAutomaticMaskGenerator(
         network,
         points_per_side=options.points,
-        points_per_batch=min(max(points, 1), _POINTS_AT_ONCE),
+        points_per_batch=at_once,
         pred_iou_thresh=options.min_iou,
         stability_score_thresh=options.min_stability,
         crop_n_layers=options.crop_layers,
@@ -252,13 +259,18 @@ def _count_batches(generator: Any) -> int:
     )
 
 
-def _working_memory(network: Any, size_hw: tuple[int, int]) -> int:
+def _bytes_per_point(size_hw: tuple[int, int]) -> int:
+    """It gives three masks in float32, and one of their copies is about."""
+    return 2 * 3 * 4 * size_hw[0] * size_hw[1]
+
+
+def _working_memory(network: Any, size_hw: tuple[int, int], points: int) -> int:
     """Bytes beside the weights: attention of all cells to all (three maps), and masks."""
     blocks = network.image_encoder.blocks
     cells = (
         network.image_encoder.img_size // network.image_encoder.patch_embed.proj.stride[0]
     ) ** 2
-    return 3 * 4 * blocks[0].attn.num_heads * cells**2 + _MASK_BYTES
+    return 3 * 4 * blocks[0].attn.num_heads * cells**2 + points * _bytes_per_point(size_hw)
 
 
 @contextmanager

@@ -11,7 +11,8 @@ from torch import Tensor
 from ..errors import BadInput
 from ..imaging import Picture, PixelSource, read
 from ..instances import Instances
-from ..ops.compositing import over
+from ..ops.checking import unit_planes
+from ..ops.compositing import on_white
 
 Area = Literal["picture", "box"]
 
@@ -90,15 +91,12 @@ class InstanceSegmenter(Protocol):
 def seen(source: PixelSource | Picture) -> Tensor:
     """1×3×H×W that networks see: white behind a picture that is itself transparent."""
     picture = source if isinstance(source, Picture) else read(source)
-    if picture.alpha is None:
-        return picture.image
-    return over(picture.image, picture.alpha, torch.ones_like(picture.image))
+    return on_white(picture.image, picture.alpha)
 
 
 def check_frames(image: Tensor) -> None:
-    """B×3×H×W, or BadInput."""
-    if image.ndim != 4 or image.shape[1] != 3:
-        raise BadInput("image must be B×3×H×W", f"shape {tuple(image.shape)}")
+    """B×3×H×W of floats in [0, 1], or BadInput."""
+    unit_planes(image, "image", 3)
 
 
 def check_boxes(image: Tensor, boxes_xyxy: Tensor) -> None:

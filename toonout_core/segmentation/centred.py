@@ -13,7 +13,7 @@ from ..instances import Instances
 from ..loading import LoadedNetwork
 from ..matting import Matting
 from ..models.lite_unet import LiteUNet
-from ..models.lite_unet.characters import Centres, Certainty
+from ..models.lite_unet.characters import Centres, CharacterHead
 from .asking import SegmentOptions
 from .grouping import Groups, group
 from .refining import Refiner
@@ -38,9 +38,6 @@ class CentreSegmenter(RegionSegmenter):
     def __init__(self, matting: Matting, refiner: Refiner | Matting | None = None) -> None:
         super().__init__(matting, refiner)
         assert has_centres(matting.loaded)
-        network = matting.loaded.network
-        assert isinstance(network, LiteUNet)
-        self.network = network
 
     def _find(self, frame: Tensor, options: SegmentOptions) -> tuple[Tensor, Instances]:
         alpha, centres = self.look(frame)
@@ -56,13 +53,20 @@ class CentreSegmenter(RegionSegmenter):
             small = F.interpolate(alpha, size_hw, mode="area")
         solid = (small[0, 0] > options.mask_threshold).numpy()
         return group(
-            centres, solid, self._certainty, min_score=options.min_score, min_area=options.min_area
+            centres,
+            solid,
+            self.head.certainty,
+            min_score=options.min_score,
+            min_area=options.min_area,
         )
 
     @property
-    def _certainty(self) -> Certainty:
-        assert self.network.characters is not None
-        return self.network.characters.certainty
+    def head(self) -> CharacterHead:
+        """What knows characters."""
+        network = self.matting.loaded.network
+        assert isinstance(network, LiteUNet)
+        assert network.characters is not None
+        return network.characters
 
     def _characters(
         self, frame: Tensor, alpha: Tensor, centres: Centres, options: SegmentOptions
@@ -93,14 +97,11 @@ class CentreSegmenter(RegionSegmenter):
         _, centres = self._look(frame, (_HEAD_PX, _HEAD_PX))
         return self.matting.predict(frame).cpu(), centres
 
-    @torch.inference_mode()
     def _look(self, frame: Tensor, size_hw: tuple[int, int]) -> tuple[Tensor, Centres]:
-        matting = self.matting
-        memory = matting.working_memory(size_hw, 1)
-        with self.host.on_device(self.network, memory) as device:
-            seen, fitted = matting.prepare(frame.to(torch.float32), size_hw, "squash")
-            logits, centres = self.network.look(seen.to(device, matting.loaded.dtype))
-            return fitted.undo(logits.to(torch.float32).sigmoid().cpu()), centres.to("cpu")
+        alpha, centres = self.matting.look(
+            frame, size_hw, lambda network, seen: network(seen, characters=True)
+        )
+        return alpha.cpu(), centres.to("cpu")
 
 
 def has_centres(loaded: LoadedNetwork) -> bool:

@@ -13,8 +13,9 @@ from torch.nn import functional
 from ..errors import BadInput
 from ..host import Host
 from ..imaging import reverse_colours
+from ..inference import Inference
 from ..instances import Instances
-from ..loading import LoadedNetwork, Precision, load_network
+from ..loading import LoadedNetwork, Precision, share_network
 from ..matting import Matting
 from ..ops.eight_bit import resize_eight_bit
 from ..ops.regions import expand_box
@@ -28,8 +29,13 @@ class Refiner:
     """An IS-Net that sees a picture and a coarse mask (Instance-guided Cartoon Editing, 3.2)."""
 
     def __init__(self, loaded: LoadedNetwork, host: Host) -> None:
-        self.loaded = loaded
+        self.inference = Inference(loaded, host)
         self.host = host
+
+    @property
+    def loaded(self) -> LoadedNetwork:
+        """The network and what it wants to be fed."""
+        return self.inference.loaded
 
     def refine(
         self,
@@ -50,30 +56,36 @@ class Refiner:
             raise BadInput('area must be "picture" or "box"', repr(area))
         dtype = torch.float32 if threshold is None else torch.bool
         refined = torch.zeros((len(masks), *image.shape[-2:]), dtype=dtype)
-        views = _views(image, boxes_xyxy, area, self.loaded.input_size_hw[0])
-        with (
-            self.host.progress(len(masks), label) as report,
-            self.host.on_device(self.loaded.network, self._working_memory()) as device,
-        ):
-            at_a_time = per_step(device)
-            for start in range(0, len(masks), at_a_time):
-                part = views[start : start + at_a_time]
-                pieces = [view.join(mask) for view, mask in zip(part, masks[start:], strict=False)]
-                alphas = self._alphas(torch.cat(pieces), device)
-                for view, alpha, out in zip(part, alphas, refined[start:], strict=False):
-                    soft = view.enlarge(alpha)
-                    view.cut(out).copy_(soft if threshold is None else soft > threshold)
-                report(len(part))
+        side = self.loaded.input_size_hw[0]
+        views = _views(image, boxes_xyxy, area, side)
+
+        def group(part: slice, device: torch.device) -> None:
+            pieces = [view.join(mask) for view, mask in zip(views[part], masks[part], strict=True)]
+            alphas = self._alphas(torch.cat(pieces), device)
+            for view, alpha, out in zip(views[part], alphas, refined[part], strict=True):
+                soft = view.enlarge(alpha)
+                view.cut(out).copy_(soft if threshold is None else soft > threshold)
+            report(len(pieces))
+
+        def work(part: slice, device: torch.device) -> None:
+            for start in range(part.start, part.stop, per_step(device)):
+                group(slice(start, min(start + per_step(device), part.stop)), device)
+
+        with self.host.progress(len(masks), label) as report:
+            self.inference.run(
+                len(masks), _PER_STEP, work, self._working_memory,
+                of=side, advice="Run on the CPU.",
+            )  # fmt: skip
         return refined
 
-    def _working_memory(self) -> int:
+    def _working_memory(self, count: int) -> int:
         """Bytes beside the weights."""
         height, width = self.loaded.input_size_hw
-        return height * width * self.loaded.architecture.bytes_per_pixel * _PER_STEP
+        return height * width * self.loaded.architecture.bytes_per_pixel * count
 
     @torch.inference_mode()
     def _alphas(self, batch: Tensor, device: torch.device) -> Tensor:
-        logits = self.loaded.network(batch.to(device, self.loaded.dtype))
+        logits = self.inference.ask(lambda network, dtype: network(batch.to(device, dtype)), device)
         return logits.to(torch.float32).sigmoid().cpu()
 
 
@@ -88,7 +100,7 @@ def load_refiner(
     """An IS-Net that sharpens masks or a matting model that they are cut to; None for "none"."""
     if name_or_path is None or name_or_path == "none":
         return None
-    loaded = load_network(name_or_path, host, task=None, precision=precision, download=download)
+    loaded = share_network(name_or_path, host, task=None, precision=precision, download=download)
     if loaded.architecture.task == "refine":
         return Refiner(loaded, host)
     if loaded.architecture.task == "matting":
@@ -111,9 +123,12 @@ def segment_frames(
     """
     check_frames(image)
     results: list[Instances] = []
-    with host.progress(len(image), label) as report:
+    with host.progress(len(image) * (1 if refiner is None else 2), label) as report:
         for frame in image.split(1):
-            refined = refine_instances(frame, find(frame), options, refiner)
+            found = find(frame)
+            if refiner is not None:
+                report(1)
+            refined = refine_instances(frame, found, options, refiner)
             solid = refined.boxes_xyxy[:, 2] > 0
             results.append(refined if options.reference_quirks else refined[solid])
             report(1)

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
 from torch import Tensor
 from torchvision.ops import box_iou, nms
 
-from ..errors import ToonOutError, UnknownModel
+from ..errors import UnknownModel
 from ..host import Host, LocalHost
 from ..imaging import Picture, PixelSource, to_levels
+from ..inference import Inference
 from ..instances import Instances
-from ..loading import LoadedNetwork, Precision, load_network
+from ..loading import LoadedNetwork, Precision, share_network
 from ..matting import Matting
 from ..ops.letterbox import boxes_to_picture, letterbox
 from ..ops.resizing import Fitted
@@ -66,7 +67,7 @@ def load_segmenter(
             f"Only a matting model has regions, but {detector} is none. Give its bare name."
         )
     task = None if row is None or row.task == "matting" else "instances"
-    loaded = load_network(detector, host, task=task, precision=precision, download=download)
+    loaded = share_network(detector, host, task=task, precision=precision, download=download)
     matting = loaded.architecture.task == "matting"
     if not matting and loaded.architecture.task != "instances":
         raise UnknownModel(
@@ -96,9 +97,14 @@ class Segmenter:
     def __init__(
         self, loaded: LoadedNetwork, host: Host, refiner: Refiner | Matting | None = None
     ) -> None:
-        self.loaded = loaded
+        self.inference = Inference(loaded, host)
         self.host = host
         self.refiner = refiner
+
+    @property
+    def loaded(self) -> LoadedNetwork:
+        """The detector and what it wants to be fed."""
+        return self.inference.loaded
 
     @property
     def name(self) -> str:
@@ -145,10 +151,13 @@ class Segmenter:
         """
         check_boxes(image, boxes_xyxy)
         wanted = boxes_xyxy.detach().to("cpu", torch.float32)
-        with self._asked(image, options, prompted=True) as (found, fitted):
-            least = 0.0 if options.reference_quirks else min_iou
+        least = 0.0 if options.reference_quirks else min_iou
+
+        def choose(found: Found, fitted: Fitted) -> Instances:
             best = [_best_by_box(box, found, fitted, least) for box in wanted]
-            coarse = self._chosen(found, fitted, best, wanted, options)
+            return self._chosen(found, fitted, best, wanted, options)
+
+        coarse = self._ask(image, options, choose, prompted=True)
         return refine_instances(image, coarse, options, self.refiner)
 
     def segment_masks(
@@ -172,23 +181,24 @@ class Segmenter:
         check_points(image, points_xy)
         size_hw = (int(image.shape[-2]), int(image.shape[-1]))
         boxes = boxes_at_points(points_xy, size_hw)
-        with self._asked(image, options, prompted=True) as (found, fitted):
+
+        def choose(found: Found, fitted: Fitted) -> Instances:
             best = [_best_by_mask(xy, found, fitted, options) for xy in points_xy.tolist()]
-            coarse = self._chosen(found, fitted, best, boxes.to(torch.float32), options)
+            return self._chosen(found, fitted, best, boxes.to(torch.float32), options)
+
+        coarse = self._ask(image, options, choose, prompted=True)
         return refine_instances(image, replace(coarse, origin="point"), options, self.refiner)
 
     # ------------------------------------------------------------ the detector
 
-    def _canvas(
-        self, frame: Tensor, options: SegmentOptions, device: torch.device
-    ) -> tuple[Tensor, Fitted]:
+    def _canvas(self, frame: Tensor, options: SegmentOptions) -> tuple[Tensor, Fitted]:
         side = self._side_px(options)
         canvas, fitted = letterbox(frame, side, centre=is_centred(self.loaded.network))
         # in whole levels, as in training: not an ulp is lost
         levels = to_levels(canvas).to(torch.float32)
         mean = levels.new_tensor([255 * value for value in self.loaded.mean]).view(1, 3, 1, 1)
         std = levels.new_tensor([255 * value for value in self.loaded.std]).view(1, 3, 1, 1)
-        return ((levels - mean) / std).to(device, self.loaded.dtype), fitted
+        return (levels - mean) / std, fitted
 
     def _side_px(self, options: SegmentOptions) -> int:
         """As asked for, else as its file says, else as usual."""
@@ -202,45 +212,56 @@ class Segmenter:
         network = side * side * self.loaded.architecture.bytes_per_pixel
         return network + 3 * 4 * int(frame.shape[-2] * frame.shape[-1])
 
-    @contextmanager
-    def _asked(
-        self, frame: Tensor, options: SegmentOptions, *, prompted: bool = False
-    ) -> Iterator[tuple[Found, Fitted]]:
-        """What the detector finds, on its device."""
-        memory = self._working_memory(frame, options)
-        try:
-            with self.host.on_device(self.loaded.network, memory) as device:
-                canvas, fitted = self._canvas(frame, options, device)
-                found = find(
-                    self.loaded.network,
-                    canvas,
+    def _ask(
+        self,
+        frame: Tensor,
+        options: SegmentOptions,
+        use: Callable[[Found, Fitted], Instances],
+        *,
+        prompted: bool = False,
+    ) -> Instances:
+        """What `use` makes of what the detector finds, on its device."""
+        results: list[Instances] = []
+
+        def work(_: slice, device: torch.device) -> None:
+            canvas, fitted = self._canvas(frame, options)
+            found = self.inference.ask(
+                lambda network, dtype: find(
+                    network,
+                    canvas.to(device, dtype),
                     min_score=_PROMPT_SCORE if prompted else options.min_score,
                     max_iou=None if prompted else options.max_iou,
                     limit=None if prompted else options.limit,
-                )
-                yield found, fitted
-        except torch.cuda.OutOfMemoryError as error:
-            raise ToonOutError(
-                f"{self.name} needs about {memory / 2**30:.1f} GiB beside its weights, but the "
-                "device has less. Make the picture smaller or run on the CPU."
-            ) from error
+                ),
+                device,
+            )
+            results.append(use(found, fitted))
+
+        self.inference.run(
+            1, 1, work, lambda _: self._working_memory(frame, options),
+            of=(self._side_px(options), frame.shape[-2:]),
+            advice="Make the picture smaller or run on the CPU.",
+        )  # fmt: skip
+        return results[-1]
 
     def _find(self, frame: Tensor, options: SegmentOptions) -> Instances:
+        return self._ask(frame, options, partial(self._all, options))
+
+    def _all(self, options: SegmentOptions, found: Found, fitted: Fitted) -> Instances:
         quirks = options.reference_quirks
         kept: list[int] = []
         masks: Tensor | None = None
-        with self._asked(frame, options) as (found, fitted):
-            for index in range(len(found)):
-                alpha = mask_on_picture(found, index, fitted, as_published=quirks)
-                if alpha is None or not (quirks or bool((alpha > options.mask_threshold).any())):
-                    continue
-                if masks is None:
-                    masks = self._room(len(found), (len(alpha), len(alpha[0])), options)
-                masks[len(kept)] = self._coarse(alpha, options)
-                kept.append(index)
+        for index in range(len(found)):
+            alpha = mask_on_picture(found, index, fitted, as_published=quirks)
+            if alpha is None or not (quirks or bool((alpha > options.mask_threshold).any())):
+                continue
             if masks is None:
-                return Instances.none(fitted.source_hw, "detector")
-            scores, boxes = found.scores[kept].cpu(), found.boxes_xyxy[kept]
+                masks = self._room(len(found), (len(alpha), len(alpha[0])), options)
+            masks[len(kept)] = self._coarse(alpha, options)
+            kept.append(index)
+        if masks is None:
+            return Instances.none(fitted.source_hw, "detector")
+        scores, boxes = found.scores[kept].cpu(), found.boxes_xyxy[kept]
         if quirks:
             boxes = boxes_to_picture(boxes, fitted).to(torch.int64).cpu()
             return Instances(masks[: len(kept)], boxes, scores, origin="detector")

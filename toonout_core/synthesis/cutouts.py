@@ -14,8 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import BadInput
-from ..imaging import read, to_array
-from ..output.naming import IMAGE_SUFFIXES
+from ..imaging import picture_suffixes, read, to_array
 
 Array = npt.NDArray[Any]
 
@@ -211,7 +210,7 @@ def _attribution(root: Path) -> dict[str, dict[str, str]]:
 def _pictures(folder: Path) -> list[Path]:
     if not folder.is_dir():
         return []
-    return sorted(p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
+    return sorted(p for p in folder.iterdir() if p.suffix.lower() in picture_suffixes())
 
 
 def _read_figure(path: Path, longest_px: int) -> tuple[Array, Array]:

@@ -33,8 +33,9 @@ import numpy as np
 
 from ..errors import BadInput
 from ..output.coco import dataset, to_annotations
-from ..output.manifest import Manifest, Record, settings_hash
-from ..output.publishing import partial_file, publish
+from ..output.manifest import Manifest, claim
+from ..output.publishing import write_text
+from ..output.records import Record, settings_hash
 from ..output.writing import write
 from .instance_scenes import InstanceScene, whole_matte
 from .scenes import label
@@ -93,13 +94,13 @@ def write_scenes(
     """
     if count < 1 or workers < 1:
         raise BadInput("count and workers must be at least 1", f"{count} and {workers}")
-    _claim(data)
-    manifest = Manifest(data.out)
-    missing = [index for index in range(count) if not _is_done(data, manifest, index)]
-    for record in _made(data, make, missing, workers):
-        manifest.append(record)
-        step()
-    write_summaries(data, manifest, count)
+    with claim(data.out, wait=True) as manifest:
+        _require_settings(data)
+        missing = [index for index in range(count) if not _is_done(data, manifest, index)]
+        for record in _made(data, make, missing, workers):
+            manifest.append(record)
+            step()
+        write_summaries(data, manifest, count)
     return len(missing)
 
 
@@ -113,15 +114,18 @@ def write_summaries(data: DataSet, manifest: Manifest, count: int) -> None:
             name = data.place(index, "images").as_posix()
             pictures.append((name, (height, width), record.details[0]["annotations"]))
     if data.mattes:
-        _write_text(data.out / data.pairs / "ATTRIBUTION.csv", _attribution(pictures))
+        write_text(
+            data.out / data.pairs / "ATTRIBUTION.csv", _attribution(pictures), overwrite=True
+        )
     document = dataset(pictures, description="scenes made by toonout synthesize")
-    _write_text(data.out / f"instances_{data.split}.json", json.dumps(document) + "\n")
+    written = data.out / f"instances_{data.split}.json"
+    write_text(written, json.dumps(document) + "\n", overwrite=True)
     images = data.out / "images"
     splits = [name for name in (*_YOLO_SPLITS, data.split) if (images / name).is_dir()]
     folders = {name: f"images/{name}" for name in dict.fromkeys(splits)}
     # a trainer refuses a file without val
     folders.setdefault("val", f"images/{data.split}")
-    _write_text(data.out / "data.yaml", data_yaml(folders))
+    write_text(data.out / "data.yaml", data_yaml(folders), overwrite=True)
 
 
 def _attribution(pictures: Sequence[tuple[str, tuple[int, int], list[dict[str, Any]]]]) -> str:
@@ -135,7 +139,7 @@ def _attribution(pictures: Sequence[tuple[str, tuple[int, int], list[dict[str, A
     return stream.getvalue()
 
 
-def _claim(data: DataSet) -> None:
+def _require_settings(data: DataSet) -> None:
     path = data.out / f"settings_{data.split}.json"
     text = json.dumps(data.all_settings, indent=2, sort_keys=True) + "\n"
     try:
@@ -146,7 +150,7 @@ def _claim(data: DataSet) -> None:
             raise BadInput(
                 f"{images} must be empty", "pictures of unknown origin", "Name another folder."
             ) from None
-        _write_text(path, text)
+        write_text(path, text, overwrite=True)
         return
     if there != text:
         raise BadInput(
@@ -158,7 +162,9 @@ def _claim(data: DataSet) -> None:
 
 def _is_done(data: DataSet, manifest: Manifest, index: int) -> bool:
     record = manifest.last(_key(data, index))
-    if record is None or record.settings != data.hash:
+    if record is None or record.settings != data.hash or not record.details:
+        return False
+    if not {"size_hw", "annotations"} <= record.details[0].keys():
         return False
     return all((data.out / output).is_file() for output in record.outputs)
 
@@ -219,7 +225,7 @@ def _write_scene(data: DataSet, make: Make, index: int) -> Record:
     image, labels = data.place(index, "images"), data.place(index, "labels")
     quality = int(np.random.default_rng(index).choice(_QUALITIES)) if data.format == "jpg" else None
     write(data.out / image, scene.image, quality=quality, overwrite=True)
-    _write_text(data.out / labels, to_yolo(instances))
+    write_text(data.out / labels, to_yolo(instances), overwrite=True)
     details = {"size_hw": list(instances.size_hw), "annotations": to_annotations(instances)}
     outputs = [image, labels]
     if data.mattes:
@@ -228,9 +234,3 @@ def _write_scene(data: DataSet, make: Make, index: int) -> Record:
         write(data.out / outputs[-1], whole_matte(scene), overwrite=True)
     names = tuple(output.as_posix() for output in outputs)
     return Record(str(image), 0, 0, data.hash, "done", names, details=(details,))
-
-
-def _write_text(path: Path, text: str) -> None:
-    with partial_file(path.parent) as partial:
-        partial.write_text(text, encoding="utf-8")
-        publish(partial, path, overwrite=True)

@@ -11,9 +11,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..errors import BadInput
+from ..imaging import picture_suffixes
 from ..ops.regions import boxes_from_masks, crop, expand_box
 from ..output.clips import VIDEO_SUFFIXES, frames_of
-from ..output.naming import IMAGE_SUFFIXES
 from .key_colour import Key
 from .keying import Keyed, estimate_key, extract
 from .options import ClipOptions, KeyOptions
@@ -39,7 +39,7 @@ class KeyedFrame:
 
 def is_clip(path: Path) -> bool:
     """By its ending: a video, or a picture that may be one frame."""
-    return path.suffix.lower() in VIDEO_SUFFIXES | IMAGE_SUFFIXES
+    return path.suffix.lower() in VIDEO_SUFFIXES | picture_suffixes()
 
 
 def key_frames(path: Path, options: KeyOptions, clip: ClipOptions) -> Iterator[KeyedFrame]:

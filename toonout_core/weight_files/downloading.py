@@ -10,13 +10,13 @@ from concurrent.futures import Future, wait
 from pathlib import Path
 from typing import TypeVar
 
-from ..errors import CorruptWeights, DownloadFailed
+from ..errors import CorruptWeights, DownloadFailed, plain
 from ..host import Host, Step
+from ..locking import locked
 from ..weights import Weights
 from .fingerprints import STATE_FOLDER, Fingerprints
-from .hub import Offer, Sink, ask, fetch, quiet_client
-from .locating import find_file, source_of, weight_files
-from .locking import locked
+from .hub import NoEnd, Offer, Sink, TooMuch, ask, fetch, quiet_client
+from .locating import find_file, fits_size, source_of, weight_files
 
 log = logging.getLogger("toonout")
 
@@ -111,6 +111,11 @@ class _Download:
                 f"{self.row.file} at {self.row.repo} must have the sha256 {wanted}, but the "
                 f"server offers {offer.sha256}. Nothing was downloaded."
             )
+        if not fits_size(offer.size, self.row):
+            raise CorruptWeights(
+                f"{self.row.file} at {self.row.repo} must have {self.row.size_bytes} bytes, but "
+                f"the server offers {offer.size}. Nothing was downloaded."
+            )
         return wanted
 
     def _prepare(self, partial: Path, size: int) -> int:
@@ -129,19 +134,21 @@ class _Download:
 
     def _transfer(self, offer: Offer, partial: Path) -> None:
         """Until all is there; goes on after a break as long as each attempt brings something."""
-        have, overflowed = _size(partial), False
+        have, restarted = _size(partial), False
         while have != offer.size:
             before = have
             try:
                 self._continue(offer, partial)
             except DownloadFailed as error:
                 have = _size(partial)
-                if have > offer.size and not overflowed:  # a server that starts over instead
+                if isinstance(error.__cause__, TooMuch):
                     partial.unlink()
-                    have, overflowed = 0, True
-                elif not before < have <= offer.size:
+                    if restarted:
+                        raise
+                    have, restarted = 0, True  # perhaps it was to continue, and started over
+                elif have <= before or isinstance(error.__cause__, NoEnd):
                     raise
-                log.info("%s: %s; going on at %d", self.row.name, error.__cause__, have)
+                log.info("%s: %s; going on at %d", self.row.name, plain(error.__cause__), have)
                 continue
             have = _size(partial)
             if have != offer.size:
@@ -152,9 +159,9 @@ class _Download:
 
     def _continue(self, offer: Offer, partial: Path) -> None:
         with partial.open("ab") as file:
-            sink = Sink(file)
+            sink = Sink(file, offer.size)
             try:
-                self._run(lambda: fetch(self.row, offer, sink, partial), sink)
+                self._run(lambda: fetch(offer, sink), sink)
             finally:
                 sink.close()
 
@@ -213,7 +220,7 @@ def _size(path: Path) -> int:
 
 
 def _failure(row: Weights, folder: Path, error: BaseException) -> str:
-    reason = " ".join(str(error).split()) or type(error).__name__
+    reason = plain(error) or type(error).__name__
     return (
         f"{row.file} could not be downloaded from {row.repo} ({type(error).__name__}: {reason}). "
         f"Start again to continue. {_by_hand(row, folder)}"

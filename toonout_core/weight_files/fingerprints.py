@@ -83,7 +83,7 @@ class Fingerprints:
     def _record(self, path: Path) -> Path | None:
         if self.folder is None:
             return None
-        place = hashlib.sha256(str(path.absolute()).encode()).hexdigest()[:12]
+        place = hashlib.sha256(os.fsencode(path.absolute())).hexdigest()[:12]
         return self.folder / f"{path.name}.{place}.json"
 
     def _digest(self, path: Path, again: bool) -> str:

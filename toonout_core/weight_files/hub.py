@@ -4,13 +4,16 @@ The client does the talking, so HF_ENDPOINT, HF_HUB_OFFLINE, proxies and tokens 
 know them. `hf_hub_download` alone is not enough: from 1.x on it deletes what it has when a
 connection breaks, and it can neither report progress nor be stopped. So its parts are called:
 `hf_hub_url` and `get_hf_file_metadata` (public) and `http_get`, with nothing but arguments that
-exist from 0.26 to 2.4; where the parts are gone `hf_hub_download` is the way.
+exist from 0.26 to 2.4; where the parts are gone a sentence says so.
+
+What a server says is not trusted: a size must be a size, a sha256 a sha256, nothing of it becomes
+part of a path, and no more is written than the announced size.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +24,17 @@ from typing import IO, Any, cast
 from ..errors import DownloadFailed
 from ..weights import Weights
 
-_SHA256_DIGITS = 64
+_SHA256 = re.compile("[0-9a-f]{64}")
+_RESTARTS = 2  # by a server that sends from the beginning where it was asked to continue
+_UNPACKED = {"Accept-Encoding": "identity"}  # else a small answer could unpack to any size
+
+
+class TooMuch(OSError):
+    """The server sends more than it announced."""
+
+
+class NoEnd(OSError):
+    """The server starts over again and again instead of continuing."""
 
 
 @dataclass(frozen=True)
@@ -34,15 +47,22 @@ class Offer:
 
 
 class Sink:
-    """The file that the client writes to; once closed, a thread that is left over cannot."""
+    """The file that the client writes to; once closed, a thread that is left over cannot.
 
-    def __init__(self, file: IO[bytes]) -> None:
+    Never longer than `limit` bytes, and begun again a few times at most.
+    """
+
+    def __init__(self, file: IO[bytes], limit: int) -> None:
         self._file = file
+        self._limit = limit
+        self._restarts = 0
         self._lock = threading.Lock()
         self.size = file.tell()
 
     def write(self, data: bytes) -> int:
         with self._lock:
+            if self.size + len(data) > self._limit:
+                raise TooMuch(f"more than the announced {self._limit} bytes came")
             count = self._file.write(data)
             self._file.flush()
             self.size += count
@@ -56,6 +76,9 @@ class Sink:
 
     def truncate(self, size: int | None = None) -> int:
         with self._lock:
+            self._restarts += 1
+            if self._restarts > _RESTARTS:
+                raise NoEnd("it starts over again and again instead of continuing")
             self.size = self._file.truncate(size)
             return self.size
 
@@ -71,23 +94,19 @@ def ask(row: Weights) -> Offer:
     url = hf_hub_url(row.repo, row.file, revision=row.revision)
     remote = get_hf_file_metadata(url)
     etag = str(remote.etag or "")
-    return Offer(url, etag if len(etag) == _SHA256_DIGITS else "", int(remote.size or 0))
+    return Offer(url, etag if _SHA256.fullmatch(etag) else "", max(0, int(remote.size or 0)))
 
 
-def fetch(row: Weights, offer: Offer, sink: Sink, path: Path) -> None:
-    """Append to `sink`, which writes to `path`, what is missing in it."""
-    try:
-        from huggingface_hub.file_download import http_get
-        from huggingface_hub.utils import build_hf_headers
-    except ImportError:
-        sink.close()
-        _fetch_whole(row, path)
-        return
+def fetch(offer: Offer, sink: Sink) -> None:
+    """Append to `sink` what is missing in it."""
+    from huggingface_hub.file_download import http_get
+    from huggingface_hub.utils import build_hf_headers
+
     http_get(
         offer.url,
         cast("Any", sink),
         resume_size=sink.size,
-        headers=build_hf_headers(),
+        headers={**build_hf_headers(), **_UNPACKED},
         expected_size=offer.size,
     )
 
@@ -103,17 +122,6 @@ def cached(row: Weights) -> Path | None:
         if isinstance(path, str):
             return Path(path)
     return None
-
-
-def _fetch_whole(row: Weights, path: Path) -> None:
-    from huggingface_hub import hf_hub_download
-
-    folder = path.with_suffix(".hub")
-    whole = hf_hub_download(
-        repo_id=row.repo, filename=row.file, revision=row.revision, local_dir=folder
-    )
-    os.replace(whole, path)
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager

@@ -101,7 +101,10 @@ def _in_hub_cache(row: Weights, fingerprints: Fingerprints) -> Path | None:
         return None
     # the cache calls the bytes of a large file by their sha256
     wanted = row.sha256 or path.resolve().name
-    return path if fingerprints.of(path).sha256 == wanted else None
+    try:
+        return path if fingerprints.of(path).sha256 == wanted else None
+    except OSError:
+        return None
 
 
 def _find_by_name(
@@ -132,12 +135,17 @@ def _name(row: Weights) -> str:
 
 
 def _is_file_of(path: Path, row: Weights, fingerprints: Fingerprints) -> bool:
-    if row.embedded or not _may_be(path, row):
+    """False too for a file that cannot be read: others may serve."""
+    try:
+        if row.embedded or not _may_be(path, row):
+            return False
+        if row.sha256:
+            return fingerprints.of(path).sha256 == row.sha256
+        known = fingerprints.recall(path)
+        return known is not None and known.source == source_of(row) and known.is_current(path)
+    except OSError as error:
+        _warn_once(f"{path} is left out: it cannot be read ({error.strerror}).")
         return False
-    if row.sha256:
-        return fingerprints.of(path).sha256 == row.sha256
-    known = fingerprints.recall(path)
-    return known is not None and known.source == source_of(row) and known.is_current(path)
 
 
 def source_of(row: Weights) -> str:
@@ -148,8 +156,12 @@ def source_of(row: Weights) -> str:
 def _may_be(path: Path, row: Weights) -> bool:
     if (path.suffix.lower() in _PICKLES) != row.file.endswith(_PICKLES):
         return False
-    tolerance = 0 if row.size_is_exact else row.size_bytes * _INEXACT
-    return abs(path.stat().st_size - row.size_bytes) <= tolerance
+    return fits_size(path.stat().st_size, row)
+
+
+def fits_size(size: int, row: Weights) -> bool:
+    """Whether a file of so many bytes may be the one of `row`."""
+    return abs(size - row.size_bytes) <= (0 if row.size_is_exact else row.size_bytes * _INEXACT)
 
 
 def _walk(folder: Path) -> Iterator[Path]:

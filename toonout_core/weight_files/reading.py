@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import json
-import logging
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
-from zipfile import BadZipFile, ZipFile
 
-import torch
 from torch import Tensor
 
-from ..errors import CorruptWeights
+from ..errors import CorruptWeights, plain
 from ..models import strip_prefixes
 from .unpickling import read_objects
-
-log = logging.getLogger("toonout")
 
 SUFFIXES = (".safetensors", ".sft", ".pth", ".pt", ".ckpt", ".bin")
 
@@ -38,7 +32,10 @@ _BEGINNINGS = (
 )
 # none of them can be the length of a header, which safetensors begins with
 _PICTURES = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8")
-_HEADER_LIMIT = 100_000_000
+# published ones have 200 000 at most; parsed, a header may be thirty times as large
+_HEADER_LIMIT = 2_000_000
+# views of one storage may together be so many times as large as the file, but no larger
+_SHARING = 4
 
 
 def read_state(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -49,13 +46,15 @@ def read_state(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     try:
         with path.open("rb") as file:
             start = file.read(64)
-        if start.startswith(b"PK\x03\x04") or start.startswith(b"\x80\x02"):
-            content = _read_pickle(path, start)
+        if start.startswith((b"PK\x03\x04", b"\x80\x02")):
+            content = read_objects(path)
             return _bare_names(path, _unwrap(path, content)), _metadata(content)
         _refuse_others(path, start)
         return _read_safetensors(path)
-    except OSError as error:
-        raise CorruptWeights(f"{path} cannot be read ({error}).") from error
+    except CorruptWeights:
+        raise
+    except Exception as error:
+        raise CorruptWeights(f"{path} cannot be read ({plain(error)}).") from error
 
 
 def _bare_names(path: Path, state: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -70,13 +69,15 @@ def read_header(path: Path) -> dict[str, Any]:
     size = path.stat().st_size
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
-        if size < 10 or length > min(_HEADER_LIMIT, size - 8):
+        if size < 10 or length > size - 8:
             raise CorruptWeights(
                 _must_be_weights(path, "neither, or was cut off within its first bytes")
             )
+        if length > _HEADER_LIMIT:
+            raise CorruptWeights(_must_be_weights(path, f"one with a header of {length} bytes"))
         try:
             header: Any = json.loads(file.read(length))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise CorruptWeights(_must_be_weights(path, "neither")) from error
     if not isinstance(header, dict):
         raise CorruptWeights(_must_be_weights(path, "neither"))
@@ -92,12 +93,17 @@ def read_header(path: Path) -> dict[str, Any]:
 
 
 def _end(path: Path, key: str, entry: Any) -> int:
-    if key == "__metadata__":
-        return 0
-    try:
-        return int(entry["data_offsets"][1])
-    except (KeyError, IndexError, TypeError, ValueError) as error:
-        raise CorruptWeights(_must_be_weights(path, "a file with a damaged header")) from error
+    """Where the numbers of an entry end; 0 for the metadata, which are texts."""
+    if key == "__metadata__" and isinstance(entry, dict):
+        if all(isinstance(text, str) for text in cast("dict[str, Any]", entry).values()):
+            return 0
+    elif isinstance(entry, dict):
+        offsets = cast("dict[str, Any]", entry).get("data_offsets")
+        if isinstance(offsets, list) and len(cast("list[Any]", offsets)) == 2:
+            end: Any = offsets[1]
+            if isinstance(end, int) and not isinstance(end, bool):
+                return end
+    raise CorruptWeights(_must_be_weights(path, "a file with a damaged header"))
 
 
 def _must_be_weights(path: Path, what: str, advice: str = "Delete it and get it again.") -> str:
@@ -115,60 +121,15 @@ def _refuse_others(path: Path, start: bytes) -> None:
 
 
 def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    from safetensors import SafetensorError, safe_open
+    from safetensors import safe_open
 
     header = read_header(path)
     try:
         with safe_open(path, framework="pt", device="cpu") as file:
             state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    except (SafetensorError, ValueError, RuntimeError, TypeError, KeyError) as error:
-        raise CorruptWeights(_must_be_weights(path, f"damaged ({error})")) from error
-    metadata: Any = header.get("__metadata__") or {}
-    return _bare_names(path, state), {str(key): str(value) for key, value in metadata.items()}
-
-
-def _read_pickle(path: Path, start: bytes) -> Any:
-    try:
-        if start.startswith(b"PK"):
-            _refuse_program(path)
-        # mapping needs the zip format, which is torch.save's since 1.6, and a name that does not
-        # promise safetensors, which the newest torch.load goes by
-        if start.startswith(b"PK") and path.suffix not in (".safetensors", ".sft"):
-            return torch.load(str(path), map_location="cpu", weights_only=True, mmap=True)
-        with path.open("rb") as file:
-            return torch.load(file, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        if start.startswith(b"PK"):
-            log.info("%s holds more than tensors; the rest is left out", path)
-            return read_objects(path)
-        raise CorruptWeights(
-            f"{path} must hold tensors only, but also holds other objects, which may be program "
-            "code and are not loaded. Convert it to safetensors where you trust it, or get "
-            f"another file. ({str(error).splitlines()[0]})"
-        ) from error
-    except (
-        RuntimeError,
-        OSError,
-        EOFError,
-        ValueError,
-        LookupError,
-        AttributeError,
-        TypeError,
-        AssertionError,
-        BadZipFile,
-    ) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise CorruptWeights(
-            f"{path} must be a whole PyTorch checkpoint, but is damaged or cut off ({reason}). "
-            "Delete it and get it again."
-        ) from error
-
-
-def _refuse_program(path: Path) -> None:
-    # torch.load hands such a file to torch.jit.load, weights_only or not
-    with ZipFile(path) as archive:
-        if any(name.endswith("/constants.pkl") for name in archive.namelist()):
-            raise CorruptWeights(_must_be_weights(path, "a TorchScript program"))
+    except Exception as error:
+        raise CorruptWeights(_must_be_weights(path, f"damaged ({plain(error)})")) from error
+    return _bare_names(path, state), dict(header.get("__metadata__", {}))
 
 
 def _metadata(content: Any) -> dict[str, str]:
@@ -186,8 +147,12 @@ def _unwrap(path: Path, content: Any) -> dict[str, Tensor]:
     if not isinstance(content, Mapping):
         raise CorruptWeights(_must_be_weights(path, f"a pickled {type(content).__name__}"))
     entries = cast("Mapping[Any, Any]", content)
-    others = {str(k) for k, v in entries.items() if not isinstance(v, Tensor)}
+    others = [k for k, v in entries.items() if not isinstance(k, str) or not isinstance(v, Tensor)]
     if others or not entries:
-        found = f"a checkpoint with {', '.join(sorted(others)[:3])}" if others else "empty"
+        names = ", ".join(plain(name, 60) for name in others[:3] if isinstance(name, str))
+        found = f"a checkpoint with {names or 'numbers as names'}" if others else "empty"
         raise CorruptWeights(_must_be_weights(path, f"{found} and no state dict"))
-    return {str(key): value for key, value in entries.items()}
+    state: dict[str, Tensor] = dict(entries)
+    if sum(value.nbytes for value in state.values()) > _SHARING * path.stat().st_size:
+        raise CorruptWeights(_must_be_weights(path, "one whose tensors are larger than the file"))
+    return state

@@ -30,7 +30,7 @@ class LiteUNet(nn.Module):
     """B×3×H×W, normalised → logits of alpha, B×1×H×W. H and W are multiples of 32.
 
     `widths`: channels of the decoder at strides 2, 4, 8, 16, 32. Its last level sees the pixels
-    too, and logits leave as 2×2 blocks. `characters`: also makes a head for these (see `look`).
+    too, and logits leave as 2×2 blocks. `characters`: also makes a head for these.
     """
 
     def __init__(
@@ -57,15 +57,16 @@ class LiteUNet(nn.Module):
             CharacterHead(channels[1:], widths[1:LEVELS], characters) if characters else None
         )
 
-    def forward(self, image: Tensor) -> Tensor:
-        _, made = self._features(image)
-        return F.pixel_shuffle(self.head(made[0]), 2)
-
-    def look(self, image: Tensor) -> tuple[Tensor, Centres]:
-        """What `forward` gives, and where characters are; it must have a head for them."""
-        assert self.characters is not None
+    def forward(
+        self, image: Tensor, *, characters: bool = False
+    ) -> Tensor | tuple[Tensor, Centres]:
+        """`characters`: with what its head says of them; it must have one."""
         skips, made = self._features(image)
-        return F.pixel_shuffle(self.head(made[0]), 2), self.characters(skips[1:], made[1:LEVELS])
+        logits = F.pixel_shuffle(self.head(made[0]), 2)
+        if not characters:
+            return logits
+        assert self.characters is not None
+        return logits, self.characters(skips[1:], made[1:LEVELS])
 
     def features(self, image: Tensor) -> list[Tensor]:
         """What the decoder makes, at strides 2, 4, 8, 16 and 32."""

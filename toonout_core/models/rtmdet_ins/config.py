@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-_LENGTH_LIMIT = 1_000_000
+_LENGTH_LIMIT = 200_000  # published ones have 30 000
 _EPS_RANGE = (1e-8, 1e-1)
 _SIDE_RANGE = (32, 4096)
 
@@ -54,7 +54,7 @@ def read_assignments(text: str) -> dict[str, Any]:
             for target in statement.targets
             if isinstance(target, ast.Name)
         }
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    except Exception:  # noqa: BLE001 (nothing but the parser of Python runs here)
         return {}
 
 

@@ -6,6 +6,8 @@ with ReLU, over the prototypes and the coordinates relative to the instance's po
 
 from __future__ import annotations
 
+from math import isqrt
+
 import torch
 from torch import Tensor
 
@@ -18,7 +20,7 @@ _HALF_LIMIT = 8192.0
 
 def hidden_channels(kernel_length: int, prototypes: int) -> int:
     """Width c of the small network: (p + 2)·c + c² + c weights and c + c + 1 biases."""
-    for channels in range(1, kernel_length):
+    for channels in range(1, isqrt(kernel_length) + 1):
         if channels * (prototypes + 2 + channels + 3) + 1 == kernel_length:
             return channels
     raise ValueError(f"{kernel_length} weights per mask do not fit {prototypes} prototypes")

@@ -42,9 +42,7 @@ def validate(
 
 def calibrate(segmenter: CentreSegmenter, scenes: Sequence[LabelledScene]) -> Certainty:
     """Fitted to what is found in `scenes` while nothing is too weak."""
-    head = segmenter.network.characters
-    assert head is not None
-    head.certainty = Certainty()
+    segmenter.head.certainty = Certainty()
     scores: list[float] = []
     right: list[bool] = []
     options = replace(SegmentOptions(), min_score=0.0)

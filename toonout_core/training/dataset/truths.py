@@ -47,12 +47,14 @@ def write_mattes(
     threshold: Threshold = Threshold(),
     background: str = RANDOM,
     seed: int = 0,
-) -> list[tuple[str, str]]:
-    """OUT/…/im, gt and an of every cutout below `root`; returns (name, fault) of what cannot be.
+) -> tuple[int, int, list[tuple[str, str]]]:
+    """OUT/…/im, gt and an of every cutout below `root`; returns how many were written, how many of
+    these over older ones, and (name, fault) of what cannot be.
 
     A cutout in a folder `an` has its picture in `im` beside it. Another's picture is the cutout
     laid on `background`: a colour, or "random", which depends on `seed` and the name alone.
     """
+    written = replaced = 0
     faults: list[tuple[str, str]] = []
     items = find_items(root, "file", out=out)
     if not items:
@@ -64,13 +66,15 @@ def write_mattes(
             faults.append((item.name, str(error)))
             continue
         place = PurePath(item.name)
+        written += 1
+        replaced += (out / place.parent / "gt" / f"{place.name}.png").exists()
         for role, parts in {
             "im": (image, None),
             "gt": (threshold.apply(alpha), None),
             "an": (cutout, alpha),
         }.items():
             write(out / place.parent / role / f"{place.name}.png", *parts, overwrite=True)
-    return faults
+    return written, replaced, faults
 
 
 def _parts(item: Item, background: str, seed: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -10,6 +10,8 @@ from torch import Tensor
 
 from .objects import Damage, Storage
 
+Meaning = Callable[[tuple[Any, ...]], Any]
+
 _AXES = 16
 _COLLECTIONS = {"__builtin__ set", "builtins set", "__builtin__ frozenset", "builtins frozenset"}
 
@@ -47,7 +49,7 @@ def _collection(arguments: tuple[Any, ...]) -> list[Any]:
     return arguments[0] if arguments and isinstance(arguments[0], list) else []
 
 
-MEANINGS: dict[str, Callable[[tuple[Any, ...]], Any]] = {
+MEANINGS: dict[str, Meaning] = {
     "torch._utils _rebuild_tensor_v2": _rebuild_tensor,
     "torch._utils _rebuild_parameter": _rebuild_parameter,
     "torch._utils _rebuild_parameter_with_state": _rebuild_parameter,

@@ -12,6 +12,10 @@ class Damage(ValueError):
     """The pickle says something that cannot be followed."""
 
 
+class Foreign(ValueError):
+    """The file may be sound, but is of another kind."""
+
+
 @dataclass(frozen=True)
 class Name:
     """A function or class that the file names: `module name`."""

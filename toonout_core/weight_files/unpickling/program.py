@@ -3,25 +3,41 @@
 from __future__ import annotations
 
 import pickletools
-from collections.abc import Callable
-from typing import Any, cast
+from collections.abc import Callable, Mapping
+from itertools import islice
+from typing import IO, Any, cast
 
-from .archive import Records
-from .meanings import MEANINGS
+from .meanings import MEANINGS, Meaning
 from .objects import Damage, Name, StandIn
+
+# far above any real one: a short file must not become a long wait
+_INSTRUCTIONS = 500_000
 
 
 class Reader:
-    """Follows a pickle's instructions on a stack of plain Python objects."""
+    """Follows a pickle's instructions on a stack of plain Python objects.
 
-    def __init__(self, records: Records) -> None:
-        self._records = records
+    `find_storage` is asked for what the pickle says lies elsewhere in the file.
+    """
+
+    def __init__(
+        self,
+        program: IO[bytes],
+        find_storage: Callable[[Any], Any],
+        *,
+        meanings: Mapping[str, Meaning] = MEANINGS,
+    ) -> None:
+        self._program = program
+        self._find_storage = find_storage
+        self._meanings = meanings
         self._stack: list[Any] = []
         self._marks: list[int] = []
         self._memo: dict[int, Any] = {}
 
     def read(self) -> Any:
-        for operation, argument, _ in pickletools.genops(self._records.read("data.pkl")):
+        """The object that the program makes; the stream then stands behind it."""
+        operations = islice(pickletools.genops(self._program), _INSTRUCTIONS)
+        for operation, argument, _ in operations:
             if operation.name == "STOP":
                 return self._pop()
             if operation.name in _CONSTANTS:
@@ -32,7 +48,7 @@ class Reader:
                 _ACTIONS[operation.name](self, argument)
             elif operation.name not in ("PROTO", "FRAME"):
                 raise Damage(f"instruction {operation.name} is not known")
-        raise Damage("it has no end")
+        raise Damage("its pickle has no end")
 
     # stack
 
@@ -162,8 +178,8 @@ class Reader:
     def call(self, _: Any) -> None:
         function, arguments = self._pop_many(2)
         text = function.text if isinstance(function, Name) else ""
-        if isinstance(arguments, tuple) and text in MEANINGS:
-            self._stack.append(MEANINGS[text](cast("tuple[Any, ...]", arguments)))
+        if isinstance(arguments, tuple) and text in self._meanings:
+            self._stack.append(self._meanings[text](cast("tuple[Any, ...]", arguments)))
         else:
             self._stack.append(_stand_in(function))
 
@@ -176,7 +192,7 @@ class Reader:
             target.state = cast("dict[Any, Any]", first) if isinstance(first, dict) else {}
 
     def persistent(self, _: Any) -> None:
-        self._stack.append(self._records.storage(self._pop()))
+        self._stack.append(self._find_storage(self._pop()))
 
 
 def _stand_in(kind: Any) -> StandIn:

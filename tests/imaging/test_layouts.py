@@ -12,6 +12,7 @@ from PIL import Image
 
 from toonout_core import imaging
 from toonout_core.errors import BadInput
+from toonout_core.imaging import guard
 
 
 def saved(picture, **options):
@@ -159,7 +160,7 @@ def test_a_missing_file_and_a_text_file_get_a_sentence(tmp_path):
 
 
 def test_too_many_pixels_get_a_sentence(monkeypatch):
-    monkeypatch.setattr(imaging, "PIXEL_LIMIT", 100)
+    monkeypatch.setattr(guard, "PIXEL_LIMIT", 100)
     with pytest.raises(BadInput, match="megapixels"):
         imaging.read(saved(Image.new("L", (11, 10)), format="PNG"))
 

@@ -1,0 +1,59 @@
+"""The one room that knows layouts: PIL, numpy, ComfyUI, files, colour order, bit depth.
+
+Inside of the core an image is float32 RGB in [0, 1], B×3×H×W; alpha is B×1×H×W, straight. Pictures
+are read here and nowhere else: whatever their files hold, they are read, or BadInput says why not.
+"""
+
+from __future__ import annotations
+
+from .formats import animated_suffixes, picture_suffixes
+from .layouts import (
+    Array,
+    from_array,
+    from_comfy,
+    from_layer,
+    from_levels,
+    mask_from_comfy,
+    mask_to_comfy,
+    reverse_colours,
+    split_layer,
+    to_array,
+    to_comfy,
+    to_layer,
+    to_levels,
+    to_pil,
+    unit_levels,
+    views_of_layers,
+)
+from .opening import PixelSource
+from .picture import Metadata, Picture
+from .reading import from_pil, read, read_frames, size_hw_of, verify
+
+__all__ = [
+    "Array",
+    "Metadata",
+    "Picture",
+    "PixelSource",
+    "animated_suffixes",
+    "from_array",
+    "from_comfy",
+    "from_layer",
+    "from_levels",
+    "from_pil",
+    "mask_from_comfy",
+    "mask_to_comfy",
+    "picture_suffixes",
+    "read",
+    "read_frames",
+    "reverse_colours",
+    "size_hw_of",
+    "split_layer",
+    "to_array",
+    "to_comfy",
+    "to_layer",
+    "to_levels",
+    "to_pil",
+    "unit_levels",
+    "verify",
+    "views_of_layers",
+]

@@ -1,0 +1,89 @@
+"""The one guard around libraries that decode: whatever they throw becomes a sentence.
+
+What files hold makes them raise anything: OverflowError, struct.error, AssertionError. So no list
+of errors is complete, and this is the one file that catches all.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from PIL import Image, UnidentifiedImageError
+
+from ..errors import BadInput, ToonOutError
+
+_LONGEST = 200  # letters of a library's own message
+
+
+@contextmanager
+def decoding(name: str, must_be: str = "a whole picture") -> Iterator[None]:
+    """Raises BadInput that names the file, for every error of what is done inside.
+
+    Only calls of libraries belong inside: nothing that may raise a host's own "stop".
+    """
+    try:
+        with _unwarned():
+            yield
+    except ToonOutError:
+        raise
+    except Image.DecompressionBombError:
+        raise too_large(name, "more") from None
+    except UnidentifiedImageError:
+        raise BadInput(f"{name} must be a picture that Pillow reads", "something else") from None
+    except MemoryError as error:
+        raise BadInput(f"{name} must fit into memory", "more than there is") from error
+    except Exception as error:
+        raise BadInput(f"{name} must be {must_be}", _spell(error)) from error
+
+
+@contextmanager
+def attempting(failed: Callable[[str], object]) -> Iterator[None]:
+    """What a picture can do without: where it fails, `failed` is told why, and work goes on."""
+    try:
+        with _unwarned():
+            yield
+    except ToonOutError:
+        raise
+    except Exception as error:  # noqa: BLE001
+        failed(_spell(error))
+
+
+@contextmanager
+def _unwarned() -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+# 8192 × 8192 and a margin for panoramas; above it a picture is more likely a decompression bomb.
+PIXEL_LIMIT = 100_000_000
+# where it is made smaller while it is read; Pillow's own limit
+SHRINKING_LIMIT = 178_000_000
+
+
+def pixel_limit(*, shrinking: bool = False) -> int:
+    """How many a frame may have."""
+    return SHRINKING_LIMIT if shrinking else PIXEL_LIMIT
+
+
+def require_pixels(size: tuple[int, int], name: str, limit: int) -> None:
+    """Raises BadInput before anything of that size is decoded."""
+    if size[0] * size[1] > limit:
+        raise too_large(name, f"{size[0]}×{size[1]}", limit)
+    if min(size) < 1:
+        raise BadInput(f"{name} must have pixels", f"{size[0]}×{size[1]}")
+
+
+def too_large(name: str, got: str, limit: int | None = None) -> BadInput:
+    """The sentence about it."""
+    megapixels = (PIXEL_LIMIT if limit is None else limit) // 10**6
+    return BadInput(
+        f"{name} must have at most {megapixels} megapixels", got, "Make it smaller first."
+    )
+
+
+def _spell(error: Exception) -> str:
+    told = " ".join(str(error).split())[:_LONGEST].rstrip(". ")
+    return told or type(error).__name__

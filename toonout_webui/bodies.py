@@ -1,0 +1,118 @@
+"""What a request is made of: checked, and bounded before anything of it takes much memory."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import io
+import json
+from collections.abc import Iterable
+from dataclasses import fields
+from typing import Any, cast
+
+from ..toonout_core import BadInput
+from ..toonout_core.errors import plain
+from ..toonout_core.imaging import size_hw_of
+from . import characters
+from .admission import require_pixels, require_size
+from .options import CutoutOptions, shown
+
+Json = dict[str, Any]
+
+PICTURES = ("image", "background_image")
+WHITE = b" \t\r\n\v\f"  # what base64 may be broken into lines with
+INSTANCE_OPTIONS = ("detector", "min_score", "limit")
+# of CutoutOptions, for characters
+FOUND_OPTIONS = (
+    "clean_colours", "radius_px", "refine_radius_px", "precision", "patch_order", "allow_download",
+)  # fmt: skip
+
+MASK_PIXELS = 400_000_000  # of all masks of a picture together, 4 bytes each
+_MOST_MASKS = 100
+# signs of a body that would need many times its size once it is parsed: ours are flat
+_SIGNS = (b",", b":", b"[", b"{")
+_MOST_SIGNS = 10_000
+
+
+def most_masks(size_hw: tuple[int, int]) -> int:
+    """How many masks of a picture may be held at a time."""
+    return max(1, min(_MOST_MASKS, MASK_PIXELS // (size_hw[0] * size_hw[1])))
+
+
+def parsed(body: bytes) -> dict[str, Any]:
+    """The JSON object that a request is. Raises BadInput."""
+    expected = "a request must be one JSON object of plain values"
+    if any(body.count(sign) > _MOST_SIGNS for sign in _SIGNS):
+        raise BadInput(expected, "lists or more values than there are options")
+    try:
+        value: Any = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise BadInput(expected, plain(error) or "something else") from error
+    if not isinstance(value, dict):
+        raise BadInput(expected, f"a {type(value).__name__}")
+    return cast("dict[str, Any]", value)
+
+
+def decoded(text: Any, name: str) -> tuple[io.BytesIO, tuple[int, int]]:
+    """Base64, or a data URI of it → a file of a picture and its size; its pixels are not decoded.
+
+    Raises BadInput, and 413 for what is too large.
+    """
+    if not isinstance(text, str):
+        raise BadInput(f"{name} must be a text of base64", type(text).__name__)
+    if text.startswith("data:"):
+        text = text.partition(",")[2]
+    require_size(len(text))
+    try:
+        content = base64.b64decode(text.encode("ascii").translate(None, WHITE), validate=True)
+    except (binascii.Error, ValueError):
+        content = b""
+    if not content:
+        raise BadInput(
+            f"{name} must be a picture as base64 or as a data URI", "something else",
+            "Paths and URLs are not accepted.",
+        )  # fmt: skip
+    stream = io.BytesIO(content)
+    size_hw = size_hw_of(stream)
+    require_pixels(size_hw, name)
+    stream.seek(0)
+    return stream, size_hw
+
+
+def number(value: Any, name: str, default: float, least: float, most: float) -> float:
+    """A number of a request. Raises BadInput."""
+    if value is None:
+        return default
+    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
+        raise BadInput(f"{name} must be {least:g} … {most:g}", repr(value))
+    return value
+
+
+def require_known(body: Json, known: Iterable[str]) -> None:
+    """BadInput for what no request has."""
+    if unknown := sorted(set(body) - set(known)):
+        raise BadInput(f"a request must only have {', '.join(sorted(known))}", ", ".join(unknown))
+
+
+def body_schema(names: list[str]) -> Json:
+    """What /docs shows. A plain description: hosts have pydantic 1 or 2."""
+    properties: Json = {
+        "image": {"type": "string", "description": "base64 or data URI"},
+        "background_image": {"type": "string", "description": "base64 or data URI"},
+        "detector": {"type": "string", "enum": characters.detector_names()},
+        "min_score": {"type": "number", "minimum": 0, "maximum": 1, "default": 0.3},
+        "limit": {"type": "integer", "minimum": 1, "maximum": 100},
+    }
+    kinds: dict[Any, str] = {bool: "boolean", int: "integer", float: "number", str: "string"}
+    for option in fields(CutoutOptions):
+        show = shown(option)
+        entry: Json = {"type": kinds[type(option.default)], "default": option.default}
+        entry["description"] = show.info
+        if show.choices:
+            entry["enum"] = list(show.choices)
+        if show.most:
+            entry |= {"minimum": show.least, "maximum": show.most}
+        properties[option.name] = entry
+    shown_here = {name: entry for name, entry in properties.items() if name in names}
+    schema = {"type": "object", "required": ["image"], "properties": shown_here}
+    return {"requestBody": {"content": {"application/json": {"schema": schema}}}}

@@ -11,6 +11,7 @@ from comfy_api.latest import io
 
 from ..toonout_core import WEIGHTS, Precision, load_segmenter
 from ..toonout_core.errors import BadInput
+from ..toonout_core.weights import detectors
 from .host import (
     FOLDER,
     FOREIGN_FOLDERS,
@@ -53,8 +54,10 @@ def as_segmenter(value: Any) -> LoadedSegmenter:
 
 
 def detector_names() -> list[str]:
-    """Published detectors, files of the instance folders, then everything that makes mattes."""
-    return table_names("instances") + _instance_files() + model_names()
+    """What needs no download, published detectors, files of the instance folders, then
+    everything else that makes mattes."""
+    first = detectors()
+    return first + _instance_files() + [name for name in model_names() if name not in first]
 
 
 def refiner_names() -> list[str]:
@@ -92,9 +95,9 @@ class LoadSegmenter(Node):
             display_name="Load Character Segmenter (ToonOut)",
             category=f"{CATEGORY}/instances",
             description=(
-                "Loads what finds every character in a picture. anime-instances is made for anime "
-                "and is downloaded on first use, or read from models/anime_instance. toonout-mini "
-                "comes with this pack and tells characters apart that do not touch."
+                "Loads what finds every character in a picture. toonout-mini comes with this pack. "
+                "anime-instances is larger and made for anime: it is downloaded on first use, or "
+                "read from models/anime_instance."
             ),
             search_aliases=["instance segmentation", "rtmdet", "cartoon", "yolo", "detector"],
             inputs=[
@@ -103,9 +106,11 @@ class LoadSegmenter(Node):
                     "detector",
                     options=detector_names(),
                     tooltip=(
-                        "anime-instances, a detector's file in models/anime_instance (RTMDet-Ins "
-                        "or YOLOv8-seg; press R after adding one), or a matting model such as "
-                        "toonout-mini: then every connected region of its matte is a character."
+                        "toonout-mini needs no download and tells characters apart that touch. "
+                        "Or anime-instances, or a detector's file in models/anime_instance "
+                        "(RTMDet-Ins or YOLOv8-seg; press R after adding one). With "
+                        "toonout-mini-regions or another matting model every connected region of "
+                        "the matte is a character."
                     ),
                 ),
                 widget(
@@ -130,7 +135,7 @@ class LoadSegmenter(Node):
 
     @classmethod
     def validate_inputs(cls, detector: str | None, refiner: str | None) -> bool | str:
-        known = {row.name for row in WEIGHTS} | {AUTO_REFINER, NO_REFINER}
+        known = {row.name for row in WEIGHTS} | {AUTO_REFINER, NO_REFINER, *detectors()}
         missing = [
             name
             for name in (detector, refiner)

@@ -10,7 +10,7 @@ from tests.fake_host import FakeHost, StopFromHost
 from toonout_core.errors import BadInput, ToonOutError
 from toonout_core.imaging import Picture
 from toonout_core.loading import LoadedNetwork
-from toonout_core.matting import Matting
+from toonout_core.matting import Matting, grown
 from toonout_core.models.architecture import Architecture
 
 
@@ -31,7 +31,7 @@ class Redness(nn.Module):
         return (image[:, :1] - 0.5) * 200
 
 
-def matting(host=None, **options):
+def matting(host=None, *, follows_picture=False, **options):
     host = host or FakeHost()
     network = Redness()
     network.host = host
@@ -45,6 +45,7 @@ def matting(host=None, **options):
         mean=(0.0, 0.0, 0.0),
         std=(1.0, 1.0, 1.0),
         bytes_per_pixel=100,
+        follows_picture=follows_picture,
     )
     loaded = LoadedNetwork(network, architecture, None, Path("redness.safetensors"), torch.float32)
     return Matting(loaded, host, **options)
@@ -183,3 +184,26 @@ def test_a_path_a_stream_and_a_picture_give_the_same(tmp_path):
     with path.open("rb") as stream:
         mattes = [tool(path), tool(str(path)), tool(stream), tool(Image.open(path))]
     assert all(torch.equal(m.alpha, mattes[0].alpha) for m in mattes)
+
+
+@pytest.mark.parametrize(
+    ("longest_px", "side_px"),
+    [(1, 512), (1000, 512), (1024, 512), (1050, 544), (1400, 768), (1750, 992), (1800, 1024),
+     (9000, 1024)],
+)  # fmt: skip
+def test_what_the_built_in_network_sees_grows_with_the_picture(longest_px, side_px):
+    assert grown(512, longest_px) == side_px
+
+
+def test_only_networks_that_ask_for_it_follow_the_picture_and_a_given_size_wins():
+    image = torch.zeros(1, 3, 40, 1900)
+    seen = []
+    for tool in (
+        matting(),
+        matting(follows_picture=True),
+        matting(follows_picture=True, resolution=96),
+    ):
+        tool.predict(image)
+        tool.predict(image, resolution=160)
+        seen.append([size[-1] for size in tool.loaded.network.sizes])
+    assert seen == [[64, 160], [128, 160], [96, 160]]

@@ -83,8 +83,8 @@ def test_two_files_of_published_size_are_enough(tmp_path):
 
 
 def check(host: FakeHost, side_px: int) -> None:
-    """With nothing but defaults; a download would be an error, as in every test."""
-    segmenter = load_segmenter(host=host)
+    """By its name alone; a download would be an error, as in every test."""
+    segmenter = load_segmenter("anime-instances", host=host)
     assert segmenter.name == "anime-instances"
     assert segmenter.loaded.licence == "MIT"
     assert segmenter.loaded.network.side_px == side_px

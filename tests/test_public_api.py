@@ -17,6 +17,7 @@ PUBLIC_NAMES = [
     "WEIGHTS",
     "BadInput",
     "Cancelled",
+    "CentreSegmenter",
     "CorruptWeights",
     "DownloadFailed",
     "Fit",

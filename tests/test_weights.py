@@ -75,7 +75,7 @@ def test_embedded_weights_are_small_and_here():
     embedded = [row for row in WEIGHTS if row.embedded]
     assert [row.name for row in embedded] == ["toonout-mini"]
     path = ROOT / "toonout_core" / "assets" / embedded[0].file
-    assert path.stat().st_size <= 8_000_000
+    assert path.stat().st_size <= 12_000_000
 
 
 def test_toonout_is_read_in_the_order_it_was_trained_in():

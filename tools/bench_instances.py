@@ -2,7 +2,9 @@
 
     python tools/bench_instances.py --data ART                        the published weights
     python tools/bench_instances.py --data ART --detector toonout-mini --split val --scenes 20
+    python tools/bench_instances.py --masked DIR --detector toonout-mini
 
+DIR holds pictures of one character, NAME.webp with NAME_mask.png: how often it is found as one.
 ART is a folder of cutouts and backgrounds as in docs/training.md. Weights are looked for in
 --models-dir and downloaded otherwise. Prints Markdown; docs/measuring.md says what it means.
 """
@@ -29,9 +31,11 @@ from toonout_core.evaluation.instance_bench import (  # noqa: E402
     bench_instances,
     markdown,
 )
+from toonout_core.evaluation.single_characters import describe, find_singles  # noqa: E402
+from toonout_core.host import Host  # noqa: E402
 from toonout_core.instances import Instances  # noqa: E402
 from toonout_core.output.writing import write  # noqa: E402
-from toonout_core.segmentation.asking import SegmentOptions  # noqa: E402
+from toonout_core.segmentation.asking import InstanceSegmenter, SegmentOptions  # noqa: E402
 from toonout_core.segmentation.regional import RegionSegmenter  # noqa: E402
 from toonout_core.synthesis.cutouts import read_library  # noqa: E402
 from toonout_core.synthesis.instance_scenes import InstanceScene  # noqa: E402
@@ -41,7 +45,8 @@ def read_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="with fg/ and bg/")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="with fg/ and bg/")
+    parser.add_argument("--masked", type=Path, metavar="DIR", help="measure these pictures instead")
     parser.add_argument("--split", default="test", help="subfolder of fg/ (default: %(default)s)")
     parser.add_argument("--scenes", type=int, default=100, help="(default: %(default)s)")
     parser.add_argument("--size", type=int, default=720, help="of a scene (default: %(default)s)")
@@ -60,7 +65,17 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--pictures", type=Path, metavar="DIR", help="and overlays there")
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress")
     add_device_options(parser.add_argument_group("device"))
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    if (arguments.data is None) == (arguments.masked is None):
+        parser.error("one of --data and --masked must be given")
+    return arguments
+
+
+def open_segmenter(arguments: argparse.Namespace, host: Host) -> InstanceSegmenter:
+    return load_segmenter(
+        arguments.detector, arguments.refiner, host=host, precision=arguments.precision,
+        download=not arguments.no_download,
+    )  # fmt: skip
 
 
 def measure(arguments: argparse.Namespace) -> BenchReport:
@@ -68,10 +83,7 @@ def measure(arguments: argparse.Namespace) -> BenchReport:
     host, download = open_host(arguments), not arguments.no_download
     segmenter = None
     if arguments.detector != "truth":
-        segmenter = load_segmenter(
-            arguments.detector, arguments.refiner, host=host, precision=arguments.precision,
-            download=download,
-        )  # fmt: skip
+        segmenter = open_segmenter(arguments, host)
     matting = None
     if arguments.matte is None and isinstance(segmenter, RegionSegmenter):
         matting = segmenter.matting
@@ -100,6 +112,11 @@ def drawing(folder: Path) -> Looked:
 def main() -> int:
     arguments = read_arguments()
     try:
+        if arguments.masked is not None:
+            segmenter = open_segmenter(arguments, open_host(arguments))
+            options = SegmentOptions(arguments.min_score)
+            print(describe(find_singles(segmenter, arguments.masked, options)), end="")
+            return 0
         report = measure(arguments)
     except ToonOutError as error:
         print(f"bench_instances: {error}", file=sys.stderr)

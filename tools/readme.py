@@ -33,7 +33,8 @@ def readme_with_table(readme: str) -> str:
 def _cells(row: Weights) -> tuple[str, ...]:
     height, width = row.input_size_hw
     page = f"[{row.repo}](https://huggingface.co/{row.repo})" if row.repo else "part of this pack"
-    size = f"{row.size_bytes / 1_000_000:.0f} MB" if row.size_is_exact or row.repo else "≤ 8 MB"
+    size = f"{row.size_bytes / 1_000_000:.0f} MB"
+    size = size if row.size_is_exact or row.repo else f"≤ {size}"
     return (f"`{row.name}`", row.purpose, row.task, f"{width}×{height}", row.licence, size, page)
 
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from .results import Matte
     from .segmentation.anything import SegmentAnythingOptions, segment_anything
     from .segmentation.asking import InstanceSegmenter, SegmentOptions
+    from .segmentation.centred import CentreSegmenter
     from .segmentation.fusion import FusionOptions, fuse
     from .segmentation.regional import RegionSegmenter
     from .segmentation.segmenter import Segmenter, load_segmenter
@@ -41,6 +42,7 @@ __all__ = [
     "WEIGHTS",
     "BadInput",
     "Cancelled",
+    "CentreSegmenter",
     "CorruptWeights",
     "DownloadFailed",
     "Fit",
@@ -82,6 +84,7 @@ _HOMES = {
         "ToonOutError",
         "UnknownModel",
     ),
+    "segmentation.centred": ("CentreSegmenter",),
     "segmentation.fusion": ("FusionOptions", "fuse"),
     "host": ("Host", "LocalHost"),
     "instances": ("Instances",),

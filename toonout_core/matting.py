@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from .errors import BadInput
 from .host import Host, LocalHost, Step, reporting
@@ -20,11 +21,13 @@ from .ops.adjust import adjust as adjusted
 from .ops.checking import unit_planes
 from .ops.compositing import on_white
 from .ops.foreground import estimate_foreground
+from .ops.resizing import Fitted
 from .ops.resizing import fit as fit_to
-from .portions import in_portions, memory_for
+from .portions import Work, in_portions, memory_for
 from .results import Matte
 from .weights import PatchOrder
 
+T = TypeVar("T")
 Fit = Literal["auto", "squash", "pad"]
 # "multiply" is the name that graphs and scripts know: the smaller one of the two alphas counts
 SourceAlpha = Literal["multiply", "ignore"]
@@ -56,7 +59,8 @@ def load_matting(
 ) -> Matting:
     """A matting pipeline from a name of the weights table or any weight file.
 
-    `resolution`: side of the square that the network sees, instead of the model's own.
+    `resolution`: side of the square that the network sees, instead of the model's own, which may
+    grow with the picture (`grown`).
     Raises UnknownModel, CorruptWeights, DownloadFailed.
     """
     host = host if host is not None else LocalHost()
@@ -64,6 +68,17 @@ def load_matting(
         name_or_path, host, precision=precision, patch_order=patch_order, download=download
     )
     return Matting(loaded, host, resolution=resolution)
+
+
+def grown(side_px: int, longest_px: int) -> int:
+    """The side that a network of `side_px` sees of a picture whose longer side is `longest_px`.
+
+    Its own up to 1000 px, twice that from 1800 px on, in between another sixteenth for each 50 px:
+    fine parts of large pictures are lost at the network's own size, and small ones, enlarged, are
+    cut out worse.
+    """
+    steps = round((longest_px - 1000) / 50)
+    return side_px + side_px // 16 * min(max(steps, 0), 16)
 
 
 class MattingFlow(ABC):
@@ -169,10 +184,14 @@ class Matting(MattingFlow):
     def name(self) -> str:
         return self.loaded.name
 
-    def size_hw(self, resolution: int | None = None) -> tuple[int, int]:
-        """What the network sees, rounded up to what it can take."""
+    def size_hw(
+        self, resolution: int | None = None, image_hw: tuple[int, int] | None = None
+    ) -> tuple[int, int]:
+        """What the network sees (of a picture of `image_hw`), rounded up to what it can take."""
         side = resolution or self.resolution
         height, width = (side, side) if side else self.loaded.input_size_hw
+        if not side and image_hw is not None and self.loaded.architecture.follows_picture:
+            height, width = (grown(own, max(image_hw)) for own in (height, width))
         unit = self.loaded.architecture.multiple_of
         return -(-height // unit) * unit, -(-width // unit) * unit
 
@@ -189,15 +208,14 @@ class Matting(MattingFlow):
         image = unit_planes(image, "image", 3)
         if frames_per_step < 1:
             raise BadInput("frames_per_step must be at least 1", str(frames_per_step))
-        size_hw = self.size_hw(resolution)
+        size_hw = self.size_hw(resolution, (int(image.shape[-2]), int(image.shape[-1])))
         mattes = self.loaded.mattes
-        keys = mattes.keys(image, f"{size_hw} {fit} {self.loaded.stated}")
+        keys = self._keys(image, size_hw, fit)
         known = mattes.recall(keys) if keys else None
         if known is not None:
             with reporting(self.host, len(image), label, report) as step:
                 step(len(image), preview=image[-1] * known[-1].to(image))
             return known.to(image.device)
-        bytes_per_frame = size_hw[0] * size_hw[1] * self.loaded.architecture.bytes_per_pixel
         alpha = image.new_empty((len(image), 1, *image.shape[-2:]), dtype=torch.float32)
 
         def work(part: slice, device: torch.device) -> None:
@@ -206,27 +224,66 @@ class Matting(MattingFlow):
             step(len(frames), preview=frames[-1] * alpha[part][-1])
 
         with reporting(self.host, len(image), label, report) as step:
-            self.inference.run(
-                len(image), frames_per_step, work, lambda count: count * bytes_per_frame,
-                of=size_hw, advice="Lower the resolution or run on the CPU.",
-            )  # fmt: skip
+            self._run(len(image), frames_per_step, work, size_hw)
         if keys:
             mattes.keep(keys, alpha)
         return alpha
+
+    def look(
+        self,
+        frame: Tensor,
+        size_hw: tuple[int, int],
+        question: Callable[[nn.Module, Tensor], tuple[Tensor, T]],
+    ) -> tuple[Tensor, T]:
+        """1×3×H×W → its alpha, as `predict` gives it, and what else `question` has for an answer.
+
+        `question`: of the network and what it sees in `size_hw` → logits, and anything.
+        """
+        frame = unit_planes(frame, "image", 3).to(torch.float32)
+        seen, fitted = self._prepared(frame, size_hw, "auto")
+        found: list[tuple[Tensor, T]] = []
+
+        def work(_: slice, device: torch.device) -> None:
+            logits, more = self.inference.ask(
+                lambda network, dtype: question(network, seen.to(device, dtype)), device
+            )
+            alpha = fitted.undo(logits.to(torch.float32).sigmoid().to(frame.device))
+            found.append((require_numbers(alpha, self.name), more))
+
+        self._run(1, 1, work, size_hw)
+        alpha, more = found[-1]
+        if keys := self._keys(frame, size_hw, "auto"):
+            self.loaded.mattes.keep(keys, alpha)
+        return alpha, more
+
+    def _keys(self, image: Tensor, size_hw: tuple[int, int], fit: Fit) -> list[str] | None:
+        """Under which alphas are remembered; None: too much for that."""
+        return self.loaded.mattes.keys(image, f"{size_hw} {fit} {self.loaded.stated}")
+
+    def _run(self, frames: int, at_once: int, work: Work, size_hw: tuple[int, int]) -> None:
+        bytes_per_frame = size_hw[0] * size_hw[1] * self.loaded.architecture.bytes_per_pixel
+        self.inference.run(
+            frames, at_once, work, lambda count: count * bytes_per_frame,
+            of=size_hw, advice="Lower the resolution or run on the CPU.",
+        )  # fmt: skip
 
     @torch.inference_mode()
     def _alpha(
         self, image: Tensor, size_hw: tuple[int, int], fit: Fit, device: torch.device
     ) -> Tensor:
+        seen, fitted = self._prepared(image, size_hw, fit)
+        logits = self.inference.ask(lambda network, dtype: network(seen.to(device, dtype)), device)
+        return fitted.undo(logits.to(torch.float32).sigmoid().to(image.device))
+
+    def _prepared(self, image: Tensor, size_hw: tuple[int, int], fit: Fit) -> tuple[Tensor, Fitted]:
+        """B×3×H×W in [0, 1] → what the network takes, and the way back."""
         trained = self.loaded
         mode = trained.fit if fit == "auto" else fit
         fill = trained.fill if mode == trained.fit else None
         small, fitted = fit_to(image, size_hw, mode, fill)
         mean = small.new_tensor(trained.mean).view(1, 3, 1, 1)
         std = small.new_tensor(trained.std).view(1, 3, 1, 1)
-        seen = (small - mean) / std
-        logits = self.inference.ask(lambda network, dtype: network(seen.to(device, dtype)), device)
-        return fitted.undo(logits.to(torch.float32).sigmoid().to(image.device))
+        return (small - mean) / std, fitted
 
 
 # ---------------------------------------------------------------- steps of the flow

@@ -15,6 +15,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
+DETECTOR = "toonout-mini"  # finds characters where nothing else is chosen
+REGIONS = "-regions"  # after a matting model: its connected regions, whatever else it knows
+
 Task = Literal["matting", "instances", "refine", "depth", "inpaint"]
 PatchOrder = Literal["channel_first", "channel_last"]
 Fit = Literal["squash", "pad"]
@@ -131,10 +134,10 @@ WEIGHTS: tuple[Weights, ...] = (
         file="toonout-mini.safetensors",
         revision="",
         sha256="",
-        size_bytes=8_000_000,
+        size_bytes=12_000_000,
         size_is_exact=False,
         licence="CC-BY-SA-4.0",
-        source="this project; U-Net, arXiv:1505.04597",
+        source="this project; EfficientNet-Lite, arXiv:1905.11946",
         input_size_hw=(512, 512),
         mean=(0.5, 0.5, 0.5),
         std=(0.5, 0.5, 0.5),
@@ -355,3 +358,9 @@ WEIGHTS: tuple[Weights, ...] = (
 def find(name: str) -> Weights | None:
     """The row of that name."""
     return next((row for row in WEIGHTS if row.name == name), None)
+
+
+def detectors() -> list[str]:
+    """Names that find characters, as menus list them: those that need no download first."""
+    found = [row.name for row in WEIGHTS if row.task == "instances"]
+    return [DETECTOR, DETECTOR + REGIONS, *found]

@@ -31,13 +31,14 @@ from ..toonout_core.output.instance_files import (
 )
 from ..toonout_core.output.publishing import Part
 from ..toonout_core.portions import memory_for
+from ..toonout_core.weights import DETECTOR, REGIONS, detectors
 from . import hosts, keeping_alpha
 from .cutting import SUBJECT
 from .host import WebUIHost
 from .options import CutoutOptions
 from .pipelines import PIPELINES, fetch, precision_of
 
-DEFAULT_DETECTOR = "toonout-mini"
+DEFAULT_DETECTOR = DETECTOR
 REFINER = "anime-refiner"  # what the core puts behind a detector
 
 _lock = threading.RLock()
@@ -45,10 +46,9 @@ _kept: dict[tuple[str, str], Any] = {}  # one: the detector that was used last
 
 
 def detector_names() -> list[str]:
-    """The embedded matting model first, as it needs no download; detectors; matting models."""
+    """What needs no download first; detectors; matting models."""
     return [
-        DEFAULT_DETECTOR,
-        *(row.name for row in WEIGHTS if row.task == "instances"),
+        *detectors(),
         *(row.name for row in WEIGHTS if row.task == "matting" and not row.embedded),
     ]
 
@@ -151,14 +151,14 @@ def forget() -> None:
 
 def _segmenter(detector: str, options: CutoutOptions) -> Any:
     """Shares its network with the model of the edges, if that is the same."""
-    row = next(row for row in WEIGHTS if row.name == detector)
+    row = next(row for row in WEIGHTS if row.name == detector.removesuffix(REGIONS))
     precision = precision_of(options)
     key = (detector, precision)
     with _lock:
         if key not in _kept:
             _kept.clear()
             host = WebUIHost()
-            for name in (detector, REFINER) if row.task == "instances" else (detector,):
+            for name in (row.name, REFINER) if row.task == "instances" else (row.name,):
                 fetch(name, host, options.allow_download)
             with hosts.building_networks():
                 _kept[key] = load_segmenter(

@@ -61,7 +61,8 @@ def _inputs() -> list[Any]:
         detector = gr.Dropdown(
             choices=characters.detector_names(), value=characters.DEFAULT_DETECTOR,
             label="Detector", elem_id=elem_id("detector"),
-            info="A matting model finds characters that do not touch.",
+            info="toonout-mini tells characters apart that touch; other matting models, and "
+            "toonout-mini-regions, do not.",
         )  # fmt: skip
         model = gr.Dropdown(
             choices=model_names(), value=default_model(), label="Model of the edges",

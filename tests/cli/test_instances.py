@@ -285,7 +285,10 @@ def test_no_character(instances, tmp_path):
         (["--crop", "-4"], "must be 0 or more"),
         (["--shrink-to", "0"], "--shrink-to must be above 0"),
         (["--detector", "no-such-model"], "no-such-model"),
-        (["--no-download", "--models-dir", "."], "Or use --detector toonout-mini"),
+        (
+            ["--detector", "anime-instances", "--no-download", "--models-dir", "."],
+            "Or use --detector toonout-mini",
+        ),
     ],
 )
 def test_wrong_options(toonout, pair, tmp_path, monkeypatch, options, sentence):
@@ -306,7 +309,8 @@ def test_wrong_places(instances, pair, tmp_path):
 
 def test_the_help_tells_what_is_downloaded(toonout):
     text = " ".join(toonout("instances", "--help").stdout.split())
-    assert "--detector toonout-mini" in text
+    assert "toonout-mini (the default)" in text
+    assert "--detector anime-instances" in text
     assert "230 MB" in text
 
 

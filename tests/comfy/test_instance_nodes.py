@@ -42,15 +42,16 @@ def test_one_model_as_segmenter_and_for_the_matte_is_loaded_and_run_once(run, ho
     assert (work.loads, work.inferences) == (1, 1)
 
 
-def test_loader_lists_detectors_first_and_then_what_makes_mattes(nodes, host):
+def test_loader_lists_what_needs_no_download_first(nodes, host):
     write_luma_model(host.models / "anime_instance" / "mine.safetensors")
     write_luma_model(host.models / "ultralytics" / "segm" / "theirs.pth")
     write_luma_model(host.models / "background_removal" / "matte.safetensors")
     detector, refiner = nodes["ToonOut_LoadSegmenter"].define_schema().inputs[:2]
     names = detector.options
-    assert names[0] == "anime-instances"
-    order = ["anime-instances", "mine.safetensors", "ultralytics/segm/theirs.pth", "toonout-mini"]
+    assert names[:3] == ["toonout-mini", "toonout-mini-regions", "anime-instances"]
+    order = ["anime-instances", "mine.safetensors", "ultralytics/segm/theirs.pth", "toonout"]
     assert sorted(order, key=names.index) == order
+    assert len(set(names)) == len(names)
     assert names[-1] == "matte.safetensors"
     assert refiner.options[:3] == ["auto", "none", "anime-refiner"]
     assert "isnet-anime" in refiner.options
@@ -68,6 +69,7 @@ def test_missing_models_are_a_sentence_with_the_folders(nodes, host):
     check = nodes["ToonOut_LoadSegmenter"].validate_inputs
     assert check("anime-instances", "auto") is True
     assert check("toonout-mini", "none") is True
+    assert check("toonout-mini-regions", "none") is True
     assert check(None, None) is True
     answer = check("toonout-mini", "gone.ckpt")
     assert "'gone.ckpt'" in answer

@@ -38,3 +38,21 @@ def test_more_error_never_scores_better(seed):
 def test_the_mean_is_taken_metric_by_metric():
     scores = [score_alpha(torch.full((2, 2), v), torch.ones(2, 2)) for v in (1.0, 0.0)]
     assert mean_scores(scores).iou == 0.5
+
+
+def test_glass_and_haze_are_counted_far_from_the_edge_alone():
+    truth = torch.zeros(1, 1, 100, 100)
+    truth[..., :50] = 1
+    prediction = truth.clone()
+    prediction[..., 0, 0] = 0.97  # deep inside
+    prediction[..., 1, 40] = 0.5  # near the edge: no fault of this kind
+    prediction[..., 0:2, 99] = 0.03
+    score = score_alpha(prediction, truth)
+    # columns 0 to 29 are more than 20 px away from the nearest pixel outside, 70 to 99 likewise
+    assert score.glass == pytest.approx(1 / (30 * 100))
+    assert score.haze == pytest.approx(2 / (30 * 100))
+
+
+def test_a_picture_without_a_figure_is_all_outside():
+    score = score_alpha(torch.full((30, 30), 0.1), torch.zeros(30, 30))
+    assert (score.glass, score.haze) == (0.0, 1.0)

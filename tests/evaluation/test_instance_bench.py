@@ -9,9 +9,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image, ImageDraw
 
 from tests.art import write_library
+from toonout_core.errors import BadInput
 from toonout_core.evaluation.instance_bench import BenchOptions, bench_instances, markdown
+from toonout_core.evaluation.single_characters import describe, find_singles
 from toonout_core.host import LocalHost
 from toonout_core.instances import Instances
 from toonout_core.synthesis.cutouts import read_library
@@ -75,6 +78,9 @@ def test_perfect_masks_and_mattes(library, alphas):
     assert [figures[kind]["ap"] for kind in ("box", "mask", "boundary")] == [1, 1, 1]
     sad = figures["sad_thousands"]
     assert 0 <= sad["shared"] < sad["hard"]
+    assert figures["calibration_error"] == pytest.approx(0, abs=1e-6)  # scores are 1, all are right
+    pairs = figures["pairs"]
+    assert pairs["touching"] == pairs["separated"] > 0 == pairs["merged"]
     assert set(report.seconds) == {"segment", "matte", "share"}
 
 
@@ -83,6 +89,11 @@ def test_worn_masks_score_less_and_half_of_them_half(library, alphas):
         Told(alphas, lambda own: own.with_masks(coarse_masks(own.masks.float(), 1))), library
     )
     assert 0 < worn.figures["boundary"]["ap"] < 1
+    joined = run(
+        Told(alphas, lambda own: Instances.from_masks(own.masks.any(0, keepdim=True))), library
+    )
+    assert joined.figures["pairs"]["merged"] == joined.figures["pairs"]["touching"]
+    assert joined.figures["pairs"]["separated"] == 0
     few = run(Told(alphas, lambda own: own[:1]), library)
     assert few.figures["matched"] == len(alphas)
     assert few.figures["mask"]["precision"] == 1
@@ -108,6 +119,30 @@ def test_the_same_figures_again(library, alphas):
     assert exact["hard"] == wrong["hard"]
     assert exact["shared"] < wrong["trusting"] < wrong["shared"]
     assert exact["shared"] < exact["hard"]
+
+
+def test_single_characters_are_counted(tmp_path):
+    image = Image.new("RGB", (40, 30))
+    for name, mask in (("one", (5, 5, 25, 25)), ("two", (0, 0, 40, 15))):
+        image.save(tmp_path / f"{name}.webp", lossless=True)
+        drawn = Image.new("L", (40, 30))
+        ImageDraw.Draw(drawn).rectangle((mask[0], mask[1], mask[2] - 1, mask[3] - 1), fill=255)
+        drawn.save(tmp_path / f"{name}_mask.png")
+
+    class Fixed:
+        def segment(self, image, options):
+            masks = torch.zeros(2, 30, 40, dtype=torch.bool)
+            masks[0, 5:25, 5:25], masks[1, 0:5, 0:5] = True, True
+            return [Instances.from_masks(masks[: next(counts)])]
+
+    counts = iter((1, 2))
+    singles = find_singles(Fixed(), tmp_path)
+    assert [(single.name, single.found) for single in singles] == [("one", 1), ("two", 2)]
+    assert singles[0].best_iou == 1
+    assert singles[1].best_iou == pytest.approx(10 * 20 / (400 + 600 - 200))
+    assert "exactly one instance in 1, none in 0" in describe(singles)
+    with pytest.raises(BadInput, match="_mask"):
+        find_singles(Fixed(), tmp_path / "nothing")
 
 
 def test_the_command(tmp_path, monkeypatch, capsys):

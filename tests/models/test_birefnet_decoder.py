@@ -9,8 +9,8 @@ from torch.nn import functional as F
 
 from toonout_core.models.birefnet.aspp import ASPPDeformable, DeformableConv
 from toonout_core.models.birefnet.decoder import DecoderBlock, ImageBlock, Lateral, Widths
-from toonout_core.models.birefnet.folding import fold_norm
 from toonout_core.models.birefnet.patches import resize
+from toonout_core.models.folding import fold_norm
 
 from .birefnet_recipe import filled, recorded, tiny_network, uniform
 

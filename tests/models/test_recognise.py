@@ -13,6 +13,8 @@ from toonout_core.loading import load_network
 from toonout_core.models import ARCHITECTURES, recognise
 from toonout_core.models.birefnet import BiRefNet
 from toonout_core.models.isnet import ISNet
+from toonout_core.models.lite_unet import LiteUNet
+from toonout_core.models.lite_unet.encoder import Stage
 from toonout_core.models.rtmdet_ins import RTMDetIns
 from toonout_core.models.unet import UNet
 from toonout_core.models.yolov8_seg import YoloV8Seg
@@ -26,6 +28,9 @@ NETWORKS = {
     "isnet_refiner": lambda: ISNet(channels_in=4, width=8),
     "rtmdet_ins": lambda: RTMDetIns(widths=(8, 16, 32, 64, 128), depths=(1, 1, 1, 1)),
     "yolov8_seg": lambda: YoloV8Seg(widths=(4, 8, 8, 12, 16)),
+    "lite-unet": lambda: LiteUNet(
+        4, [Stage(4, 1, 3, 1)] + [Stage(4, 2, 3, 2)] * 6, (4, 4, 4, 4, 4)
+    ),
     "unet": lambda: UNet(widths=(4, 8), patch=2, separable=True),
 }
 # ep480 has nothing that its successor lacks: the order of ARCHITECTURES tells them apart

@@ -8,12 +8,14 @@ import torch
 
 from tests.art import write_library
 from toonout_core.errors import BadInput
+from toonout_core.ops.regions import connected_components
+from toonout_core.synthesis.attaching import attach
 from toonout_core.synthesis.colouring import count_levels, match_histogram, quantise
 from toonout_core.synthesis.cutouts import find_art, read_library
 from toonout_core.synthesis.distorting import distort
 from toonout_core.synthesis.options import PairOptions, SceneOptions
 from toonout_core.synthesis.pairs import make_pair, vary_colours
-from toonout_core.synthesis.scenes import assemble, draw_count, label, make_scene
+from toonout_core.synthesis.scenes import assemble, draw_count, embrace, label, make_scene
 
 OPTIONS = SceneOptions(size_px=160)
 
@@ -164,3 +166,77 @@ def test_categories_can_be_left_out(tmp_path):
 def test_impossible_options_get_a_sentence(wrong):
     with pytest.raises(BadInput, match="must be"):
         SceneOptions(**wrong)
+
+
+# ---------------------------------------------------------------- one, none, close together
+
+
+def test_shares_decide_how_many_there_are(art):
+    single = SceneOptions(size_px=96, single_share=1.0)
+    assert all(len(make_scene(art, 0, index, single).names) <= 1 for index in range(5))
+    empty = make_scene(art, 0, 0, SceneOptions(size_px=96, empty_share=1.0))
+    assert empty.names == () and empty.alphas.shape == (0, 96, 96)
+    assert float(empty.alpha.abs().max()) == 0
+    assert len(label(empty)) == 0
+    close = [make_scene(art, 0, i, SceneOptions(size_px=96, close_share=1.0)) for i in range(6)]
+    assert all(len(scene.names) >= 1 for scene in close)
+    assert sum(len(scene.names) >= 2 for scene in close) >= 4
+    # large ones, and some that touch
+    assert np.mean([float(scene.alpha.mean()) for scene in close]) > 0.2
+    with pytest.raises(BadInput, match="at most 1"):
+        SceneOptions(single_share=0.6, close_share=0.6)
+
+
+def test_shares_of_nothing_leave_scenes_as_they_were(art):
+    plain, spelled = (
+        make_scene(art, 3, 1, options)
+        for options in (OPTIONS, SceneOptions(size_px=160, single_share=0.0, flat_share=0.0))
+    )
+    assert torch.equal(plain.image, spelled.image)
+
+
+def test_plain_colours_are_behind_a_share_of_scenes(art):
+    flat = SceneOptions(size_px=96, empty_share=1.0, flat_share=1.0, quantised_share=0.0)
+    image = make_scene(art, 0, 4, flat).image
+    assert float(image.flatten(2).std(2).max()) == 0
+
+
+def test_who_hugs_is_partly_in_front():
+    back, front = square((255, 0, 0), 1, (4, 4)), square((0, 255, 0), 1, (12, 12))
+    seen = []
+    for seed in range(8):
+        layers = embrace(np.random.default_rng(seed), [("back", back), ("front", front)])
+        _, parts, _ = assemble(np.zeros((64, 64, 3), np.float32), layers, 0.0)
+        assert np.array_equal(layers[0][1], back)
+        assert np.abs(parts.sum(0) - np.maximum(back, front)[..., 3] / 255).max() < 1e-5
+        seen.append(float(parts[0].sum()))
+    plain = 40 * 40 - 32 * 32
+    assert min(seen) == plain and max(seen) > plain + 50
+
+
+def test_things_are_joined_to_their_figure():
+    figure = np.zeros((100, 60, 4), np.uint8)
+    figure[10:90, 20:40] = (200, 40, 90, 255)
+    prop = np.full((20, 20, 4), 255, np.uint8)
+    grown = 0
+    for seed in range(24):
+        more = attach(np.random.default_rng(seed), figure, [prop])
+        solid = more[..., 3] > 127
+        assert solid.sum() > 80 * 20 * 0.6
+        assert more[..., 3].any(0)[[0, -1]].all() and more[..., 3].any(1)[[0, -1]].all()
+        regions = connected_components(torch.from_numpy(solid))
+        assert int(regions.areas_px.max()) > 0.9 * solid.sum()
+        grown += solid.sum() > 80 * 20
+    assert grown > 16
+    nothing = np.zeros((9, 9, 4), np.uint8)
+    assert np.array_equal(attach(np.random.default_rng(0), nothing), nothing)
+
+
+def test_items_are_props_only_where_they_are_no_figures(tmp_path):
+    root = write_library(tmp_path)
+    rows = ["file,split,cut_sides,style,category", "fg/train/train-0.png,train,,,item"]
+    (root / "ATTRIBUTION.csv").write_text("\n".join(rows) + "\n")
+    with_items, without = find_art(root, "train"), find_art(root, "train", ("item",))
+    assert (len(with_items.figures), len(with_items.props)) == (6, 0)
+    assert (len(without.figures), len(without.props)) == (5, 1)
+    assert without.prop(0, 64).name == "train-0"

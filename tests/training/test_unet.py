@@ -12,8 +12,11 @@ from safetensors.torch import load_file
 from tests.art import write_library
 from toonout_core.errors import BadInput
 from toonout_core.models import recognise
+from toonout_core.synthesis.cutouts import read_library
 from toonout_core.training.config import UNetConfig, read_config
-from toonout_core.training.unet import learning_rate, start_network, train_unet
+from toonout_core.training.data import CompositeBatches
+from toonout_core.training.small_networks import parameter_groups, set_training, start_network
+from toonout_core.training.unet import learning_rate, train_unet
 
 ROOT = Path(__file__).parents[2]
 
@@ -78,17 +81,63 @@ def test_a_resumed_run_equals_an_uninterrupted_one(art, tmp_path):
 
 def test_a_run_starts_from_the_weights_of_another(art, tmp_path):
     first = train_unet(config(art, tmp_path / "first"))
-    second = start_network(config(art, tmp_path / "second", init=str(first), widths=(4, 4)))
+    settings = config(art, tmp_path / "second", init=str(first), widths=(4, 4), arch="lite-unet")
+    second, architecture = start_network(settings)
+    assert architecture.id == "unet"
     state = load_file(first)
     assert all(torch.equal(value, second.state_dict()[key]) for key, value in state.items())
     assert all(parameter.requires_grad for parameter in second.parameters())
     train_unet(config(art, tmp_path / "second", init=str(first), steps=1, validate_every=1))
 
 
+def test_the_built_in_network_is_trained_with_art_of_two_folders(art, tmp_path):
+    more = write_library(tmp_path / "more", figures=2, backgrounds=1)
+    settings = config(
+        art, tmp_path / "run", arch="lite-unet", decoder_widths=(4, 4, 4, 4, 4),
+        more_data=(str(more),), hard_share=0.5, style_shares=("anime=2",), steps=2,
+        validate_every=2, validate_px=64,
+    )  # fmt: skip
+    best = train_unet(settings)
+    assert recognise(load_file(best)).id == "lite-unet"
+    assert 0 <= curve(tmp_path / "run", "line_iou")[-1] <= 1
+    assert 0 <= curve(tmp_path / "run", "more_scene_iou")[-1] <= 1
+
+
+def test_the_encoder_learns_slower_and_keeps_its_statistics(art, tmp_path):
+    settings = config(art, tmp_path, arch="lite-unet", weight_decay=0.1, encoder_rate=0.2)
+    network, _ = start_network(settings)
+    groups = parameter_groups(network, settings)
+    assert {(g["rate"], g["weight_decay"]) for g in groups} == {
+        (0.2, 0.1), (0.2, 0.0), (1.0, 0.1), (1.0, 0.0)
+    }  # fmt: skip
+    assert sum(len(g["params"]) for g in groups) == len(list(network.parameters()))
+    set_training(network)
+    assert not network.encoder.stem.norm.training and network.decoder[0].first.norm.training
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ({"encoder": "lite9"}, "--encoder must be one of lite0, lite1, lite2"),
+        ({"style_shares": ("anime",)}, "--style-shares must be STYLE=FACTOR"),
+        ({"style_shares": ("anime=-1",)}, "factors from 0 up"),
+    ],
+)
+def test_wrong_settings_get_a_sentence(art, tmp_path, wrong, sentence):
+    with pytest.raises(BadInput, match=sentence):
+        train_unet(config(art, tmp_path / "run", arch="lite-unet", **wrong))
+
+
 def test_samples_do_not_depend_on_the_workers(art, tmp_path):
     runs = [train_unet(config(art, tmp_path / str(n), workers=n)) for n in (0, 1)]
     first, second = (load_file(run) for run in runs)
     assert all(torch.equal(first[key], second[key]) for key in first)
+
+
+def test_steps_of_even_pixels_have_more_of_smaller_samples(art):
+    library = read_library(art, "train")
+    data = CompositeBatches(library, (32, 64), 2, 0.5, 1, 0, 12, even_pixels=True)
+    assert {tuple(image.shape) for image, _ in data} == {(8, 3, 32, 32), (2, 3, 64, 64)}
 
 
 def test_the_schedules():

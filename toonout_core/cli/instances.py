@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from ..errors import BadInput, DownloadFailed, UnknownModel
+from ..weights import DETECTOR, detectors
 from .fields import Verbs
 from .folder_run import file_state, finish, note, open_folder, shrink_to
 from .options import add_device_options, add_file_options, add_shrink_option, open_host
@@ -25,23 +26,24 @@ Order = Literal["left-right", "top-bottom", "area", "score", "centre"]
 
 Annotated = tuple[str, tuple[int, int], list[dict[str, Any]]]  # name, size_hw, annotations
 
-DETECTOR, MATTE = "anime-instances", "toonout-mini"
+MATTE = "toonout-mini"
 COCO_NAME = "instances.json"
 DESCRIPTION = "characters found by toonout"
 
 EXAMPLES = """\
 examples:
-  toonout instances drawings -o people --detector toonout-mini      nothing is downloaded
-  toonout instances drawings -o people --recursive                  the detector of the paper
+  toonout instances drawings -o people                              nothing is downloaded
+  toonout instances drawings -o people --detector anime-instances   the detector of the paper
   toonout instances drawings -o people --recursive --resume         after an interruption
   toonout instances group.png -o people --save masks,coco --soft
   toonout instances group.png -o people --save cutouts --crop 16 --matte toonout
 
 detectors:
-  anime-instances (the default) finds characters that touch and overlap. Its weights, and those of
-  the refiner that sharpens its masks, are downloaded once (230 MB and 177 MB) or taken from
-  --models-dir. toonout-mini is part of this package: its characters are the connected regions of
-  a matte, so that those who touch count as one. Any other matting model serves in the same way.
+  toonout-mini (the default) is part of this package, and tells characters apart that touch. Its
+  scores are probabilities. toonout-mini-regions takes every connected region of the same matte for
+  a character, as any other matting model does: those who touch count as one then.
+  anime-instances is larger. Its weights, and those of the refiner that sharpens its masks, are
+  downloaded once (230 MB and 177 MB) or taken from --models-dir.
 
 results:
   girl.png becomes, for the character with number 0,
@@ -81,13 +83,12 @@ def _add_model_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("models")
     group.add_argument(
         "--detector", default=DETECTOR, metavar="NAME|FILE",
-        help="who finds characters (default: %(default)s, a download of 230 MB; toonout-mini needs "
-        "none, see below)",
+        help="who finds characters (default: %(default)s, which needs no download; see below)",
     )  # fmt: skip
     group.add_argument(
         "--refiner", default="auto", metavar="NAME|FILE|none",
-        help="who sharpens masks: a refiner, a matting model, or none (default: anime-refiner, a "
-        "download of 177 MB; none where the detector is a matting model)",
+        help="who sharpens masks: a refiner, a matting model, or none (default: none where the "
+        "detector is a matting model, else anime-refiner, a download of 177 MB)",
     )  # fmt: skip
     group.add_argument(
         "--matte", metavar="NAME|FILE",
@@ -187,7 +188,7 @@ def _make_find(arguments: argparse.Namespace, files: InstanceFiles) -> Any:
     host = open_host(arguments)
     segmenter = _load_segmenter(arguments, host)
     own = segmenter.matting if isinstance(segmenter, RegionSegmenter) else None
-    if own is not None:
+    if type(segmenter) is RegionSegmenter:
         note(
             arguments,
             f"{segmenter.name} is no detector: characters are the connected regions of its matte, "
@@ -228,9 +229,9 @@ def _load_segmenter(arguments: argparse.Namespace, host: Host) -> InstanceSegmen
             download=not arguments.no_download,
         )
     except (DownloadFailed, UnknownModel) as error:
-        if arguments.detector != DETECTOR:
+        if arguments.detector not in detectors():
             raise
-        advice = "Or use --detector toonout-mini, which needs no file."
+        advice = f"Or use --detector {DETECTOR}, which needs no file."
         raise type(error)(f"{error} {advice}") from error
 
 

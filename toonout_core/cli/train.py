@@ -9,7 +9,7 @@ from typing import Any
 
 from ..errors import BadInput
 from ..training.config import BiRefNetConfig, UNetConfig
-from ..training.instance_config import RefinerConfig, RTMDetConfig
+from ..training.instance_config import CharactersConfig, RefinerConfig, RTMDetConfig
 from .fields import Verbs, add_fields, given_fields
 from .terminal import say
 
@@ -68,11 +68,26 @@ examples:
     + _SCENES
 )
 
+CHARACTERS_EXAMPLES = (
+    """\
+examples:
+  toonout synthesize scenes --data art -o set --count 6000 --size-px 640 --single-share 0.27 \
+--empty-share 0.03 --close-share 0.3 --attach-share 0.3 --flat-share 0.2 --least-visible 0.15
+  toonout train characters --data set --init toonout-mini --out runs/who --epochs 4
+  toonout weights convert runs/who/best.safetensors mini.safetensors --dtype fp16
+  toonout instances drawings -o people --detector mini.safetensors
+
+The network's alpha stays as it is, bit by bit: only the head learns, on frozen features.
+"""
+    + _SCENES
+)
+
 RECORDS: dict[str, type[Any]] = {
     "unet": UNetConfig,
     "birefnet": BiRefNetConfig,
     "rtmdet": RTMDetConfig,
     "refiner": RefinerConfig,
+    "characters": CharactersConfig,
 }
 
 
@@ -110,6 +125,14 @@ def add_parser(verbs: Verbs) -> None:
         "Train the refiner of masks on scenes of several characters. A run that is there already "
         "goes on after its last whole epoch.",
         REFINER_EXAMPLES,
+    )
+    _add_network(
+        networks,
+        "characters",
+        "the head of toonout-mini that tells characters apart",
+        "Train the head that tells characters apart, on the features of a matting network such as "
+        "toonout-mini. A run that is there already goes on after its last whole epoch.",
+        CHARACTERS_EXAMPLES,
     )
 
 
@@ -165,6 +188,10 @@ def _train(network: str, config: Any) -> Path:
         from ..training.rtmdet.loop import train_rtmdet
 
         return train_rtmdet(config, host)
+    if network == "characters":
+        from ..training.characters.loop import train_characters
+
+        return train_characters(config, host)
     from ..training.refiner.loop import train_refiner
 
     return train_refiner(config, host)

@@ -8,21 +8,33 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
+import numpy as np
 import torch
 from torch import Tensor
 
 # alpha quantised to 8 bit cannot do better than this; an exact matte would be infinite
 PSNR_LIMIT_DB = 60.0
 
+# solid inside, nothing outside: so far from the true edge, alpha is wrong from there on
+SOLID_FROM_PX = 20
+SOLID, NOTHING = 0.98, 0.02
+
 
 @dataclass(frozen=True)
 class AlphaScores:
-    """`psnr` in dB, `pa`, `iou` and `mae` in [0, 1]."""
+    """`psnr` in dB, `pa`, `iou` and `mae` in [0, 1].
+
+    `glass`: share of pixels deep inside of the figure (true alpha 1 within `SOLID_FROM_PX`) whose
+    alpha is below `SOLID`. `haze`: share of pixels as far outside whose alpha is above `NOTHING`.
+    Both are 0 where there is no such pixel.
+    """
 
     psnr: float
     pa: float
     iou: float
     mae: float
+    glass: float
+    haze: float
 
 
 def score_alpha(prediction: Tensor, truth: Tensor) -> AlphaScores:
@@ -37,7 +49,29 @@ def score_alpha(prediction: Tensor, truth: Tensor) -> AlphaScores:
         pa=float((mask == true_mask).double().mean()),
         iou=float((mask & true_mask).sum()) / union if union else 1.0,
         mae=float((prediction - truth).abs().mean()),
+        glass=_share(prediction < SOLID, _deep(truth >= 1)),
+        haze=_share(prediction > NOTHING, _deep(truth <= 0)),
     )
+
+
+def _deep(region: Tensor) -> Tensor:
+    """Pixels of a region that are more than `SOLID_FROM_PX` away from all others."""
+    import cv2
+
+    planes = region.reshape(-1, *region.shape[-2:]).cpu().numpy().astype(np.uint8)
+    # what lies beside the picture is not known to be of another kind
+    far = [
+        np.ones(plane.shape, bool)
+        if plane.all()
+        else cv2.distanceTransform(plane, cv2.DIST_L2, cv2.DIST_MASK_PRECISE) > SOLID_FROM_PX
+        for plane in planes
+    ]
+    return torch.from_numpy(np.stack(far)).reshape(region.shape)
+
+
+def _share(wrong: Tensor, among: Tensor) -> float:
+    among = among.to(wrong.device)
+    return float((wrong & among).sum()) / max(int(among.sum()), 1)
 
 
 def mean_scores(scores: Sequence[AlphaScores]) -> AlphaScores:

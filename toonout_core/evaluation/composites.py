@@ -1,20 +1,27 @@
-"""A fixed set of composites of one split: every figure on plain colours and on scenes."""
+"""A fixed set of composites of one split: every figure on plain colours, on scenes, and as a line
+drawing on paper."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 from zlib import crc32
 
 import numpy as np
+import numpy.typing as npt
 from torch import Tensor
 
 from ..imaging import from_array, split_layer
 from ..synthesis.composite import Placement, place, plain_background, scene_background
 from ..synthesis.cutouts import Cutout, Library
+from ..synthesis.line_art import draw_lines
+from ..synthesis.paper import paper
 
-Kind = Literal["flat", "scene"]
+Array = npt.NDArray[Any]
+
+Kind = Literal["flat", "scene", "line"]
+KINDS: tuple[Kind, ...] = ("flat", "scene", "line")
 
 
 @dataclass(frozen=True)
@@ -25,6 +32,7 @@ class Composite:
     kind: Kind
     image: Tensor
     alpha: Tensor
+    style: str = ""
 
 
 def composites(
@@ -37,20 +45,30 @@ def composites(
 
 
 def _composite(library: Library, cutout: Cutout, kind: Kind, size_px: int, index: int) -> Composite:
-    rng = np.random.default_rng((crc32(cutout.name.encode()), ("flat", "scene").index(kind), index))
+    rng = np.random.default_rng((crc32(cutout.name.encode()), KINDS.index(kind), index))
     placement = Placement(
         scale=float(rng.uniform(0.6, 0.95)),
         centre_xy=(float(rng.uniform(0.4, 0.6)), float(rng.uniform(0.45, 0.55))),
         flip=bool(rng.random() < 0.5),
     )
     layer = place(cutout, size_px, placement)
+    rgb, opacity = _painted(rng, library, kind, layer)
+    image = from_array(rgb.round().clip(0, 255).astype(np.uint8))
+    alpha = from_array((opacity * 255).round().clip(0, 255).astype(np.uint8))
+    return Composite(f"{cutout.name}-{kind}-{index}", kind, image, alpha, cutout.style)
+
+
+def _painted(
+    rng: np.random.Generator, library: Library, kind: Kind, layer: Array
+) -> tuple[Array, Array]:
+    """Colours in [0, 255] and alpha in [0, 1] of a figure on its ground."""
+    size_px = len(layer)
+    if kind == "line":
+        return draw_lines(rng, layer, paper(rng, size_px), filled=False)
     if kind == "flat":
         background = plain_background(rng, size_px)
     else:
         scene = library.backgrounds[int(rng.integers(len(library.backgrounds)))]
         background = scene_background(rng, scene, size_px, share=(0.6, 1.0))
     colours, opacity = split_layer(layer)
-    rgb = colours + (1 - opacity) * background
-    image = from_array(rgb.round().clip(0, 255).astype(np.uint8))
-    alpha = from_array((opacity * 255).round().clip(0, 255).astype(np.uint8))
-    return Composite(f"{cutout.name}-{kind}-{index}", kind, image, alpha)
+    return colours + (1 - opacity) * background, opacity

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
@@ -22,7 +23,15 @@ from ..segmentation.asking import DEFAULTS, InstanceSegmenter, SegmentOptions
 from ..segmentation.sharing import share_matte
 from ..synthesis.cutouts import Library
 from ..synthesis.instance_scenes import InstanceScene, coarse_masks, instance_scene
-from .instance_metrics import Kind, average_precision, best_operating_point, mask_iou
+from .instance_metrics import (
+    Kind,
+    average_precision,
+    best_operating_point,
+    calibration_error,
+    hits_by_score,
+    mask_iou,
+)
+from .touching import Pairs, count_pairs
 
 Looked = Callable[[int, InstanceScene, Instances, Instances], None]
 
@@ -85,7 +94,7 @@ def bench_instances(
         raise BadInput("there must be at least one scene", str(options.scenes))
     truth: list[tuple[str, tuple[int, int], list[Annotation]]] = []
     results: list[Annotation] = []
-    errors, seconds = MatteErrors(), _Seconds()
+    errors, seconds, pairs = MatteErrors(), _Seconds(), Pairs()
     with host.progress(options.scenes, "measuring instances") as step:
         for number, scene in _scenes(library, options):
             with seconds.of("segment"):
@@ -106,12 +115,14 @@ def bench_instances(
                 "trusting": trusting.masks,
             }
             _compare(scene, true_masks, found, alphas, errors)
+            pairs += count_pairs(true_masks, _solid(found))
             if looked is not None:
                 looked(number, scene, found, mattes)
             step()
     figures = _figures(dataset(truth), results) | {
         "characters": sum(len(real) for _, _, real in truth),
         "matched": len(errors.hard),
+        "pairs": asdict(pairs),
         "sad_thousands": errors.means(),
     }
     names = {
@@ -145,13 +156,17 @@ def _compare(
     errors: MatteErrors,
 ) -> None:
     """Pairs of best mask IoU, each character and each instance in one of them at most."""
-    solid = [mask if mask.dtype == torch.bool else mask > 0.5 for mask in found.masks]
+    solid = _solid(found)
     ious = torch.tensor([[mask_iou(mask, own) for own in solid] for mask in true_masks])
     while ious.numel() and float(ious.max()) >= _MATCHED:
         row, column = divmod(int(ious.argmax()), ious.shape[1])
         for name, planes in alphas.items():
             getattr(errors, name).append(_sad(planes[column], scene.alphas[row]))
         ious[row], ious[:, column] = -1, -1
+
+
+def _solid(found: Instances) -> list[Tensor]:
+    return [mask if mask.dtype == torch.bool else mask > 0.5 for mask in found.masks]
 
 
 def _sad(alpha: Tensor, truth: Tensor) -> float:
@@ -169,7 +184,8 @@ def _figures(truth: Mapping[str, Any], results: list[Annotation]) -> dict[str, A
             "ap75": precision.ap75,
             **asdict(point),
         }
-    return figures
+    error = calibration_error(*hits_by_score(truth, results, "mask"))
+    return figures | {"calibration_error": None if math.isnan(error) else error}
 
 
 class _Seconds:
@@ -218,6 +234,8 @@ def markdown(report: BenchReport) -> str:
         "",
         f"{figures['matched']} of {figures['characters']} characters found (mask IoU at least "
         f"{_MATCHED}); errors are of those.",
+        f"Of {figures['pairs']['touching']} pairs that touch, {figures['pairs']['separated']} were "
+        f"told apart and {figures['pairs']['merged']} taken for one.",
         "Median seconds a picture: "
         + ", ".join(f"{name} {value:.2f}" for name, value in report.seconds.items())
         + ".",

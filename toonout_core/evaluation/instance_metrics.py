@@ -6,6 +6,7 @@ AP is COCO's (Lin et al. 2014), computed by the package faster-coco-eval. Bounda
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -147,25 +148,47 @@ def best_operating_point(
 
     Crowds are nothing to find.
     """
-    single = [one for one in truth["annotations"] if not one.get("iscrowd")]
-    wanted, offered = _by_image(single), _by_image(found)
-    hits: list[tuple[float, bool]] = []
-    for image_id, own in offered.items():
-        own = sorted(own, key=lambda one: -float(one["score"]))
-        ious = _ious(own, wanted.get(image_id, []), kind)
-        hits += zip((float(one["score"]) for one in own), _matched(ious), strict=True)
-    total = sum(len(ones) for ones in wanted.values())
-    if not hits or not total:
+    scores, hits = hits_by_score(truth, found, kind)
+    total = sum(not one.get("iscrowd") for one in truth["annotations"])
+    if not len(scores) or not total:
         return Operating(0.0, 0.0, 1.0)
-    hits.sort(key=lambda hit: -hit[0])
-    right = np.cumsum([hit for _, hit in hits])
-    scores = np.array([score for score, _ in hits])
+    order = np.argsort(-scores, kind="stable")
+    scores, right = scores[order], np.cumsum(hits[order])
     last_of_equals = np.append(scores[1:] != scores[:-1], [True])
-    f1 = 2 * right / (np.arange(1, len(hits) + 1) + total) * last_of_equals
+    f1 = 2 * right / (np.arange(1, len(scores) + 1) + total) * last_of_equals
     best = int(f1.argmax())
     return Operating(
         float(right[best] / (best + 1)), float(right[best] / total), float(scores[best])
     )
+
+
+def hits_by_score(
+    truth: Mapping[str, Any], found: Sequence[Mapping[str, Any]], kind: Kind
+) -> tuple[Array, Array]:
+    """Scores of all that was found, and whether each is right, matched from the best score down."""
+    single = [one for one in truth["annotations"] if not one.get("iscrowd")]
+    wanted = _by_image(single)
+    scores: list[float] = []
+    right: list[bool] = []
+    for image_id, own in _by_image(found).items():
+        own = sorted(own, key=lambda one: -float(one["score"]))
+        scores += [float(one["score"]) for one in own]
+        right += _matched(_ious(own, wanted.get(image_id, []), kind))
+    return np.array(scores), np.array(right, bool)
+
+
+def calibration_error(scores: Array, right: Array, bins: int = 10) -> float:
+    """Mean distance of scores and shares of right ones, over bins of scores, weighted by their
+    number (Naeini et al. 2015); NaN without any."""
+    if not len(scores):
+        return math.nan
+    which = np.minimum((scores * bins).astype(int), bins - 1)
+    away = [
+        abs(float(scores[which == b].mean() - right[which == b].mean())) * int((which == b).sum())
+        for b in range(bins)
+        if (which == b).any()
+    ]
+    return sum(away) / len(scores)
 
 
 def _by_image(annotations: Sequence[Mapping[str, Any]]) -> dict[Any, list[Mapping[str, Any]]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..errors import CorruptWeights
-from . import birefnet, isnet, rtmdet_ins, unet, yolov8_seg
+from . import birefnet, isnet, lite_unet, rtmdet_ins, unet, yolov8_seg
 from .architecture import Architecture, Fit, PatchOrder, StateDict, examples, strip_prefixes
 
 __all__ = [
@@ -24,6 +24,7 @@ ARCHITECTURES: tuple[Architecture, ...] = (
     isnet.ARCHITECTURE_REFINER,
     rtmdet_ins.ARCHITECTURE,
     yolov8_seg.ARCHITECTURE,
+    lite_unet.ARCHITECTURE,
     unet.ARCHITECTURE,
 )
 

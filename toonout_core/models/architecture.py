@@ -48,6 +48,8 @@ class Architecture:
     fill: float | None = None  # value beside a padded picture; None: its edges, repeated
     # told what the file says of itself (text, not to be trusted) and tensors cannot tell
     configure: Callable[[nn.Module, str], None] | None = None
+    # sees more of larger pictures, from the input size on, unless it is told a size
+    follows_picture: bool = False
 
     def matches(self, state: StateDict) -> bool:
         """Whether `state`, free of wrapper prefixes, is of this architecture."""

@@ -69,7 +69,7 @@ class RegionSegmenter:
         """
         return segment_frames(
             image,
-            lambda frame: self._regions(frame, self._alpha(frame), options),
+            lambda frame: self._find(frame, options)[1],
             options,
             self.refiner,
             self.host,
@@ -90,8 +90,7 @@ class RegionSegmenter:
         what the matte holds within the box, and its score 0.
         """
         check_boxes(image, boxes_xyxy)
-        alpha = self._alpha(image)
-        regions = self._regions(image, alpha, options)
+        alpha, regions = self._find(image, options)
         best: list[int] = []
         for box in boxes_xyxy.detach().cpu().float():
             overlaps = box_iou(box[None], regions.boxes_xyxy.float())[0]
@@ -121,8 +120,7 @@ class RegionSegmenter:
         nothing), and its score 0.
         """
         check_points(image, points_xy)
-        alpha = self._alpha(image)
-        regions = self._regions(image, alpha, options)
+        alpha, regions = self._find(image, options)
         best: list[int] = []
         for x, y in points_xy.tolist():
             under = regions.masks[:, int(y), int(x)]
@@ -134,6 +132,11 @@ class RegionSegmenter:
 
     def _alpha(self, frame: Tensor) -> Tensor:
         return self.matting.predict(frame).cpu()
+
+    def _find(self, frame: Tensor, options: SegmentOptions) -> tuple[Tensor, Instances]:
+        """1×3×H×W → its matte on the CPU, and who is found in it."""
+        alpha = self._alpha(frame)
+        return alpha, self._regions(frame, alpha, options)
 
     def _regions(self, frame: Tensor, alpha: Tensor, options: SegmentOptions) -> Instances:
         if not 0 <= options.min_area <= 1:

@@ -20,6 +20,7 @@ from ..loading import LoadedNetwork, Precision, share_network
 from ..matting import Matting
 from ..ops.letterbox import boxes_to_picture, letterbox
 from ..ops.resizing import Fitted
+from ..weights import DETECTOR, REGIONS
 from ..weights import find as find_row
 from .asking import (
     DEFAULTS,
@@ -33,6 +34,7 @@ from .asking import (
     prompted,
     seen,
 )
+from .centred import CentreSegmenter, has_centres
 from .finding import Found, find, is_centred, mask_on_picture, tested_side_px
 from .refining import Refiner, load_refiner, refine_instances, segment_frames
 from .regional import RegionSegmenter
@@ -41,7 +43,7 @@ _PROMPT_SCORE = 0.05  # score of the worst cells that prompts choose from
 
 
 def load_segmenter(
-    detector: str | Path = "anime-instances",
+    detector: str | Path = DETECTOR,
     refiner: str | Path | None = "auto",
     *,
     host: Host | None = None,
@@ -50,14 +52,20 @@ def load_segmenter(
 ) -> InstanceSegmenter:
     """A segmentation pipeline from names of the weights table or any weight files.
 
-    `detector`: a matting model, such as the embedded "toonout-mini", serves as well: its
-    characters are the connected regions of the matte (see `RegionSegmenter`).
+    `detector`: a matting model serves as well. The embedded "toonout-mini" tells characters apart
+    (see `CentreSegmenter`); those of others, and of "toonout-mini-regions", are the connected
+    regions of the matte (see `RegionSegmenter`).
     `refiner`: an IS-Net that sharpens masks, a matting model whose foreground they are cut to, or
     None for coarse masks; "auto" is "anime-refiner" behind a detector, None behind a matting model.
     Raises UnknownModel, CorruptWeights, DownloadFailed.
     """
     host = host if host is not None else LocalHost()
+    detector, regions = split_regions(detector)
     row = find_row(str(detector))
+    if regions and (row is None or row.task != "matting"):
+        raise UnknownModel(
+            f"Only a matting model has regions, but {detector} is none. Give its bare name."
+        )
     task = None if row is None or row.task == "matting" else "instances"
     loaded = share_network(detector, host, task=task, precision=precision, download=download)
     matting = loaded.architecture.task == "matting"
@@ -70,8 +78,17 @@ def load_segmenter(
         refiner = None if matting else "anime-refiner"
     second = load_refiner(refiner, host, precision=precision, download=download)
     if matting:
-        return RegionSegmenter(Matting(loaded, host), second)
+        kind = CentreSegmenter if has_centres(loaded) and not regions else RegionSegmenter
+        return kind(Matting(loaded, host), second)
     return Segmenter(loaded, host, second)
+
+
+def split_regions(detector: str | Path) -> tuple[str | Path, bool]:
+    """A name and whether it asks for the connected regions of that model's matte."""
+    base = str(detector).removesuffix(REGIONS)
+    if base != str(detector) and find_row(base) is not None:
+        return base, True
+    return detector, False
 
 
 class Segmenter:

@@ -184,25 +184,39 @@ def training_sample(
     rng: Generator, library: Library, size_px: int, flat_share: float, weights: Array
 ) -> tuple[Array, Array]:
     """RGB size×size×3 and alpha size×size×1, uint8."""
+    rgb = draw_background(rng, library, size_px, flat_share)
+    alpha = np.zeros((size_px, size_px, 1), np.float32)
+    for _ in range(int(rng.choice((1, 2, 3), p=(0.78, 0.16, 0.06)))):
+        layer = place_any(rng, library, size_px, weights)
+        rgb, alpha = stand(rng, rgb, alpha, layer)
+    return to_levels(wear(rng, rgb), alpha)
+
+
+def place_any(rng: Generator, library: Library, size_px: int, weights: Array) -> Array:
+    """One figure of the library, drawn by `weights`, anywhere: a layer as `place` makes it."""
+    cutout = library.cutouts[int(rng.choice(len(library.cutouts), p=weights))]
+    return place(cutout, size_px, random_placement(rng, bool(cutout.cut_sides)))
+
+
+def stand(rng: Generator, rgb: Array, alpha: Array, layer: Array) -> tuple[Array, Array]:
+    """The picture (size×size×3 in [0, 255]) and its alpha (size×size×1) with one more figure in
+    front, whose colours may be changed and which may throw a shadow."""
     import cv2
 
-    background = draw_background(rng, library, size_px, flat_share)
-    alpha = np.zeros((size_px, size_px, 1), np.float32)
-    rgb = background
-    for _ in range(int(rng.choice((1, 2, 3), p=(0.78, 0.16, 0.06)))):
-        cutout = library.cutouts[int(rng.choice(len(library.cutouts), p=weights))]
-        layer = place(cutout, size_px, random_placement(rng, bool(cutout.cut_sides)))
-        colours, opacity = split_layer(layer)
-        if rng.random() < 0.6:
-            straight = colours / np.maximum(opacity, 1e-3)
-            colours = jitter_colours(rng, straight.clip(0, 255)) * opacity
-        if rng.random() < 0.12:
-            right, down = rng.uniform(-0.05, 0.05), rng.uniform(0, 0.05)
-            shift = np.array([[1, 0, right * size_px], [0, 1, down * size_px]], np.float32)
-            shadow = cv2.warpAffine(opacity, shift, (size_px, size_px))
-            shadow = cv2.GaussianBlur(shadow, (0, 0), rng.uniform(0.004, 0.03) * size_px)
-            rgb = rgb * (1 - np.float32(rng.uniform(0.2, 0.7)) * shadow[..., None])
-        rgb = colours + (1 - opacity) * rgb
-        alpha = opacity + (1 - opacity) * alpha
-    rgb = wear(rng, rgb)
+    size_px = len(rgb)
+    colours, opacity = split_layer(layer)
+    if rng.random() < 0.6:
+        straight = colours / np.maximum(opacity, 1e-3)
+        colours = jitter_colours(rng, straight.clip(0, 255)) * opacity
+    if rng.random() < 0.12:
+        right, down = rng.uniform(-0.05, 0.05), rng.uniform(0, 0.05)
+        shift = np.array([[1, 0, right * size_px], [0, 1, down * size_px]], np.float32)
+        shadow = cv2.warpAffine(opacity, shift, (size_px, size_px))
+        shadow = cv2.GaussianBlur(shadow, (0, 0), rng.uniform(0.004, 0.03) * size_px)
+        rgb = rgb * (1 - np.float32(rng.uniform(0.2, 0.7)) * shadow[..., None])
+    return colours + (1 - opacity) * rgb, opacity + (1 - opacity) * alpha
+
+
+def to_levels(rgb: Array, alpha: Array) -> tuple[Array, Array]:
+    """Both as uint8: colours from [0, 255], alpha from [0, 1]."""
     return rgb.round().clip(0, 255).astype(np.uint8), (alpha * 255).round().astype(np.uint8)

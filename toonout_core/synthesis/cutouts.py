@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Collection, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -17,6 +18,10 @@ from ..imaging import picture_suffixes, read, to_array
 
 Array = npt.NDArray[Any]
 
+_PROP = "item"  # category of what figures may hold
+# what ATTRIBUTION.csv says of a figure
+FIELDS = ("cut_sides", "style", "category", "character")
+
 
 @dataclass(frozen=True)
 class Cutout:
@@ -26,6 +31,7 @@ class Cutout:
     rgba: Array
     cut_sides: str = ""
     style: str = ""
+    character: str = ""
 
 
 @dataclass(frozen=True)
@@ -35,9 +41,13 @@ class Library:
     cutouts: Sequence[Cutout]
     backgrounds: Sequence[Array]  # H×W×3 uint8
 
-    def weights(self) -> Array:
-        """Sampling probability of each cutout, see `style_weights`."""
-        return style_weights([cutout.style for cutout in self.cutouts])
+    def weights(self, shares: Mapping[str, float] | None = None) -> Array:
+        """Sampling probability of each cutout, see `figure_weights`."""
+        return figure_weights(
+            [cutout.style for cutout in self.cutouts],
+            [cutout.character for cutout in self.cutouts],
+            shares,
+        )
 
 
 @dataclass(frozen=True)
@@ -48,11 +58,12 @@ class FigureFile:
     cut_sides: str = ""
     style: str = ""
     category: str = ""
+    character: str = ""
 
     def read(self, longest_px: int) -> Cutout:
         """Its pixels, at most that long."""
         rgba = np.concatenate(_read_figure(self.path, longest_px), -1)
-        return Cutout(self.path.stem, rgba, self.cut_sides, self.style)
+        return Cutout(self.path.stem, rgba, self.cut_sides, self.style, self.character)
 
 
 @dataclass(frozen=True)
@@ -61,6 +72,7 @@ class Art:
 
     figures: tuple[FigureFile, ...]
     backgrounds: tuple[Path, ...]
+    props: tuple[FigureFile, ...] = ()  # things that are no figures, but may be held by one
 
     def weights(self) -> Array:
         """Sampling probability of each figure, see `style_weights`."""
@@ -69,6 +81,10 @@ class Art:
     def cutout(self, index: int, longest_px: int) -> Cutout:
         """One figure."""
         return _kept_figure(self.figures[index], longest_px)
+
+    def prop(self, index: int, longest_px: int) -> Cutout:
+        """One thing that a figure may hold."""
+        return _kept_figure(self.props[index], longest_px)
 
     def background(self, index: int, longest_px: int) -> Array:
         """H×W×3 uint8."""
@@ -84,40 +100,91 @@ def style_weights(styles: Sequence[str]) -> Array:
     return weights / weights.sum()
 
 
+def figure_weights(
+    styles: Sequence[str], characters: Sequence[str], shares: Mapping[str, float] | None = None
+) -> Array:
+    """`style_weights`, times the style's own factor in `shares`; within a style a character weighs
+    √(its pictures), but at most a tenth of the style, or its equal part where there are fewer.
+
+    A figure without a known character is one of its own.
+    """
+    names = [name or f"figure {index}" for index, name in enumerate(characters)]
+    result = np.zeros(len(styles))
+    for style, whole in _sums(style_weights(styles), styles).items():
+        own = [index for index, other in enumerate(styles) if other == style]
+        count = Counter(names[index] for index in own)
+        part = _capped({name: number**0.5 for name, number in count.items()}, 0.1)
+        factor = whole * (shares or {}).get(style, 1.0)
+        for index in own:
+            result[index] = factor * part[names[index]] / count[names[index]]
+    return result / result.sum()
+
+
+def _sums(values: Array, keys: Sequence[str]) -> dict[str, float]:
+    result: dict[str, float] = {}
+    for key, value in zip(keys, values, strict=True):
+        result[key] = result.get(key, 0.0) + float(value)
+    return result
+
+
+def _capped(weights: dict[str, float], most: float) -> dict[str, float]:
+    """Shares with the sum 1, none above `most`; all equal where that cannot be."""
+    if len(weights) * most <= 1:
+        return dict.fromkeys(weights, 1 / len(weights))
+    result = dict(weights)
+    while True:
+        total = sum(result.values())
+        above = [name for name, value in result.items() if value > most * total * (1 + 1e-9)]
+        if not above:
+            return {name: value / total for name, value in result.items()}
+        rest = sum(value for name, value in result.items() if name not in above)
+        if not rest:
+            return dict.fromkeys(weights, 1 / len(weights))
+        # each of them is `most` of a total that they themselves are in
+        share = most * rest / (1 - most * len(above)) if most * len(above) < 1 else rest
+        result |= dict.fromkeys(above, share)
+
+
 def find_art(root: Path, split: str, leave_out: Collection[str] = ()) -> Art:
     """List one split; `ATTRIBUTION.csv` (file, split, cut_sides, style, category) is used where
-    it is. `leave_out`: categories. Raises BadInput where there is no figure."""
+    it is. `leave_out`: categories that are no figures; items among them are props.
+
+    Raises BadInput where there is no figure.
+    """
     rows = _attribution(root)
-    figures = [
-        path
+    everything = [
+        _figure_file(path, rows.get(path.relative_to(root).as_posix(), {}))
         for path in _pictures(root / "fg" / split)
-        if rows.get(path.relative_to(root).as_posix(), {}).get("category") not in leave_out
     ]
+    figures = [one for one in everything if one.category not in leave_out]
     if not figures:
         raise BadInput(
             f"{root / 'fg' / split} must hold RGBA pictures", "none", "See docs/training.md."
         )
-    known = [rows.get(path.relative_to(root).as_posix(), {}) for path in figures]
     own = root / "bg" / split
     return Art(
-        tuple(
-            FigureFile(path, *(row.get(name, "") for name in ("cut_sides", "style", "category")))
-            for path, row in zip(figures, known, strict=True)
-        ),
+        tuple(figures),
         tuple(
             path
             for path in _pictures(own if own.is_dir() else root / "bg")
             if rows.get(path.relative_to(root).as_posix(), {}).get("split", split) == split
         ),
+        tuple(one for one in everything if one.category == _PROP and _PROP in leave_out),
     )
 
 
-def read_library(root: Path, split: str, longest_px: int = 640) -> Library:
-    """Read one split at once, see `find_art`."""
-    art = find_art(root, split)
+def _figure_file(path: Path, row: Mapping[str, str]) -> FigureFile:
+    return FigureFile(path, *(row.get(name, "") for name in FIELDS))
+
+
+def read_library(
+    root: Path, split: str, longest_px: int = 640, more: Sequence[Path] = ()
+) -> Library:
+    """Read one split at once, see `find_art`; that of the folders `more` is added."""
+    found = [find_art(folder, split) for folder in (root, *more)]
     return Library(
-        [figure.read(longest_px) for figure in art.figures],
-        [_read_figure(path, longest_px)[0] for path in art.backgrounds],
+        [figure.read(longest_px) for art in found for figure in art.figures],
+        [_read_figure(path, longest_px)[0] for art in found for path in art.backgrounds],
     )
 
 

@@ -22,7 +22,7 @@ from ..errors import BadInput
 
 Array = npt.NDArray[Any]
 Generator = np.random.Generator
-Kind = Literal["people", "row", "tiles"]
+Kind = Literal["people", "row", "tiles", "close"]
 
 # deciles, from the least to the most
 _TALLEST = (0.029, 0.164, 0.281, 0.381, 0.47, 0.567, 0.649, 0.737, 0.836, 0.95, 1.0)
@@ -129,6 +129,27 @@ def tile_boxes(rng: Generator, count: int) -> Array:
     boxes = np.stack(tiles)
     boxes[:, :2] -= boxes[:, 2:] * 0.05
     boxes[:, 2:] *= 1.1
+    return boxes
+
+
+def close_boxes(rng: Generator, aspects: Sequence[float]) -> Array:
+    """Large ones, side by side, whose middles are 20 to 80 % of their mean width apart.
+
+    `aspects`: width over height of each figure.
+    """
+    size = rng.uniform(0.5, 0.95)
+    boxes = np.zeros((len(aspects), 4))
+    middle = 0.0
+    for index, aspect in enumerate(aspects):
+        height = size * rng.uniform(0.7, 1.1) / max(aspect, 1)
+        width = height * aspect
+        if index:
+            middle += rng.uniform(0.2, 0.8) * (width + boxes[index - 1, 2]) / 2
+        feet = 0.5 + size / 2 + rng.normal(0, 0.05)
+        boxes[index] = middle - width / 2, feet - height, width, height
+    extent = boxes[:, 0].min(), (boxes[:, 0] + boxes[:, 2]).max()
+    boxes[:, 0] += 0.5 + rng.normal(0, 0.05) - sum(extent) / 2
+    boxes[:, 1] += rng.normal(0, 0.04)
     return boxes
 
 

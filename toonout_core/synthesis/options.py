@@ -31,6 +31,16 @@ class SceneOptions:
     least_visible: float = field(
         default=0.25, metadata={"help": "share of a figure; who shows less is left out"}
     )
+    single_share: float = field(default=0.0, metadata={"help": "of scenes of one character"})
+    empty_share: float = field(default=0.0, metadata={"help": "of scenes without any"})
+    close_share: float = field(
+        default=0.0, metadata={"help": "of scenes of a few large characters that touch and hug"}
+    )
+    attach_share: float = field(
+        default=0.0,
+        metadata={"help": "of figures that get a tail, wings, a staff or an item of the art"},
+    )
+    flat_share: float = field(default=0.0, metadata={"help": "of scenes on a plain colour"})
 
     def __post_init__(self) -> None:
         if self.size_px < 32 or self.most < 1 or self.mean_count <= 0:
@@ -40,6 +50,11 @@ class SceneOptions:
             )
         if min(self.kinds) < 0 or sum(self.kinds) <= 0:
             raise BadInput("kinds must be three shares", str(self.kinds))
+        if self.single_share + self.empty_share + self.close_share > 1:
+            raise BadInput(
+                "single_share, empty_share and close_share together must be at most 1",
+                f"{self.single_share}, {self.empty_share} and {self.close_share}",
+            )
 
 
 @dataclass(frozen=True)

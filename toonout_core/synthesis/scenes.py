@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -17,12 +18,13 @@ import torch
 
 from ..imaging import from_array, split_layer
 from ..instances import Instances
+from .attaching import attach
 from .colouring import quantise, share_histogram, subjects_of
-from .composite import Placement, place
+from .composite import Placement, place, plain_background
 from .cutouts import Art, Cutout
 from .distorting import distort
 from .instance_scenes import InstanceScene, lay_over, visible_parts
-from .layouts import Kind, match_boxes, person_boxes, row_boxes, tile_boxes
+from .layouts import Kind, close_boxes, match_boxes, person_boxes, row_boxes, tile_boxes
 from .options import SceneOptions
 
 Array = npt.NDArray[Any]
@@ -33,6 +35,9 @@ _BEHIND = 0.55  # boxes taller than that stand behind the others
 _SMALLEST_PX = 20
 _SEEN = np.float32(30 / 255)
 _LEAST_PIXELS = 64
+_MOST_CLOSE = 4  # characters that touch and hug
+_LARGE = 0.7  # of single characters fill most of the picture
+_KNOTS = 9  # of the blobs of embraces, along a side
 
 
 def make_scene(
@@ -41,28 +46,56 @@ def make_scene(
     """Scene `index` of the data set `seed`: it depends on nothing else. `layouts`: see
     `layouts.read_layouts`."""
     rng = np.random.default_rng((seed, index))
-    cutouts = _draw_figures(rng, art, draw_count(rng, options), options)
+    kind, count = _draw_kind(rng, options)
+    cutouts = _draw_figures(rng, art, count, options)
     background = random_crop(rng, draw_background(rng, art, options.size_px), options.size_px)
+    if options.flat_share and rng.random() < options.flat_share:
+        background = plain_background(rng, options.size_px).astype(np.uint8)
     colour_step = rng.random()
-    if colour_step < options.histogram_share:
+    if cutouts and colour_step < options.histogram_share:
         coloured, background = share_histogram([cutout.rgba for cutout in cutouts], background)
         pairs = zip(cutouts, coloured, strict=True)
         cutouts = [replace(cutout, rgba=rgba) for cutout, rgba in pairs]
-    shares = np.array(options.kinds) / sum(options.kinds)
-    kind = _KINDS[int(rng.choice(len(_KINDS), p=shares))]
+    if kind is None:
+        shares = np.array(options.kinds) / sum(options.kinds)
+        kind = _KINDS[int(rng.choice(len(_KINDS), p=shares))]
     boxes = _boxes(rng, kind, cutouts, layouts)
+    order = list(rng.permutation(len(boxes))) if kind == "close" else _back_to_front(boxes)
     layers = [
         (
             cutouts[i].name,
             place(cutouts[i], options.size_px, _placement(rng, cutouts[i], boxes[i], options)),
         )
-        for i in _back_to_front(boxes)
+        for i in order
     ]
+    if kind == "close":
+        layers = embrace(rng, layers)
     rgb, parts, names = assemble(background.astype(np.float32), layers, options.least_visible)
     if options.histogram_share <= colour_step < options.histogram_share + options.quantised_share:
         seen = subjects_of(parts.sum(0))
         rgb = quantise(rng, rgb, seen, int(rng.choice((12, 16, 32))))
     return InstanceScene(from_array(rgb), torch.from_numpy(parts), names)
+
+
+def embrace(rng: Generator, layers: Sequence[tuple[str, Array]]) -> list[tuple[str, Array]]:
+    """Named layers, hindmost first → the same; in half of all pairs of neighbours, blobs of the
+    one behind are before the other, as arms are when people hug.
+
+    The one in front gets holes there: what is behind shows through them.
+    """
+    import cv2
+
+    held = [(name, layer.copy()) for name, layer in layers]
+    for (_, behind), (_, front) in pairwise(held):
+        if rng.random() < 0.5:
+            continue
+        knots = rng.normal(size=(_KNOTS, _KNOTS)).astype(np.float32)
+        size_wh = (front.shape[1], front.shape[0])
+        waves = cv2.resize(knots, size_wh, interpolation=cv2.INTER_CUBIC)
+        # a soft edge of some pixels: where waves pass 0.7 standard deviations
+        blobs = ((waves - np.float32(0.7)) * 20).clip(0, 1)[..., None]
+        front *= 1 - blobs * split_layer(behind)[1].clip(0, 1)
+    return held
 
 
 def assemble(
@@ -100,6 +133,20 @@ def label(scene: InstanceScene) -> Instances:
             masks[index] = (who == index) & (most > float(_SEEN))
     found = Instances.from_masks(masks, tags=scene.names, origin="synthetic scene")
     return found[masks.flatten(1).any(1)]
+
+
+def _draw_kind(rng: Generator, options: SceneOptions) -> tuple[Kind | None, int]:
+    """How many characters, and how they stand, if that is not left to `kinds`."""
+    single, empty, close = options.single_share, options.empty_share, options.close_share
+    drawn = rng.random() if single + empty + close else 1.0
+    if drawn < empty:
+        return None, 0
+    if drawn < empty + single:
+        return ("close" if rng.random() < _LARGE else "people"), 1
+    count = draw_count(rng, options)
+    if drawn < empty + single + close:
+        return "close", min(max(count, 2), _MOST_CLOSE)
+    return None, count
 
 
 def draw_count(rng: Generator, options: SceneOptions) -> int:
@@ -148,16 +195,29 @@ def _draw_figures(rng: Generator, art: Art, count: int, options: SceneOptions) -
     cutouts = [art.cutout(index, options.size_px) for index in chosen]
     for index, cutout in enumerate(cutouts):
         if not cutout.cut_sides and rng.random() < options.distort_share:
-            cutouts[index] = replace(cutout, rgba=distort(rng, cutout.rgba))
+            cutout = replace(cutout, rgba=distort(rng, cutout.rgba))
+        if options.attach_share and not cutout.cut_sides and rng.random() < options.attach_share:
+            cutout = replace(cutout, rgba=attach(rng, cutout.rgba, _draw_props(rng, art, options)))
+        cutouts[index] = cutout
     return cutouts
+
+
+def _draw_props(rng: Generator, art: Art, options: SceneOptions) -> list[Array]:
+    if not art.props:
+        return []
+    return [art.prop(int(rng.integers(len(art.props))), options.size_px).rgba]
 
 
 def _boxes(
     rng: Generator, kind: Kind, cutouts: Sequence[Cutout], layouts: Sequence[Array]
 ) -> Array:
+    if not cutouts:
+        return np.zeros((0, 4))
     aspects = [cutout.rgba.shape[1] / cutout.rgba.shape[0] for cutout in cutouts]
     if kind == "row":
         return row_boxes(rng, aspects)
+    if kind == "close":
+        return close_boxes(rng, aspects)
     if kind == "people":
         return match_boxes(person_boxes(rng, len(cutouts), layouts), aspects)
     return match_boxes(tile_boxes(rng, len(cutouts)), aspects)

@@ -24,7 +24,7 @@ def explained(default: Any, text: str) -> Any:
 
 @dataclass(frozen=True)
 class UNetConfig:
-    """The alpha-reconstruction U-Net.
+    """A small network that predicts alpha: the alpha-reconstruction U-Net, or the built-in one.
 
     The paper's recipe is Adam(β = 0.5, 0.999), lr 2e-4 constant, MSE alone, 256², batch 16, flat
     backgrounds. Every default that differs from it is a field of this record.
@@ -34,14 +34,24 @@ class UNetConfig:
     out: str
     seed: int = explained(7, "of weights and samples")
     # network
-    widths: tuple[int, ...] = explained((24, 40, 72, 112, 160, 192), "channels, finest level first")
-    patch: int = explained(2, "side of the blocks of pixels that enter together")
-    separable: bool = explained(False, "depthwise and pointwise convolutions")
-    init: str = explained("", "weights to start from; their shape wins over the three above")
+    arch: Literal["unet", "lite-unet"] = explained("unet", "the paper's, or the built-in model's")
+    widths: tuple[int, ...] = explained((24, 40, 72, 112, 160, 192), "unet: finest level first")
+    patch: int = explained(2, "unet: side of the blocks of pixels that enter together")
+    separable: bool = explained(False, "unet: depthwise and pointwise convolutions")
+    encoder: str = explained("lite0", "lite-unet: size of EfficientNet, lite0, lite1 or lite2")
+    encoder_weights: str = explained("", "lite-unet: file to start the encoder from")
+    decoder_widths: tuple[int, ...] = explained((32, 48, 64, 96, 128), "lite-unet: finest first")
+    init: str = explained("", "weights to start from; their shape wins over all above")
     # data
+    more_data: tuple[str, ...] = explained((), "further folders like DATA; validated apart")
+    style_shares: tuple[str, ...] = explained((), "STYLE=FACTOR: that style is drawn less or more")
+    hard_share: float = explained(0.0, "share of samples that attack what small networks get wrong")
     sizes_px: tuple[int, ...] = explained((160, 192, 224), "one is drawn for each batch")
     flat_share: float = explained(0.35, "share of samples on a plain colour")
     batch: int = explained(16, "samples per process and step")
+    even_pixels: bool = explained(
+        False, "batch is that of the largest size; smaller ones get more samples, as many pixels"
+    )
     workers: int = explained(1, "processes that make samples")
     # optimisation
     steps: int = explained(4500, "to train in all")
@@ -49,6 +59,8 @@ class UNetConfig:
     warmup_steps: int = explained(200, "to reach it")
     schedule: Literal["constant", "cosine"] = explained("cosine", "of the learning rate")
     betas: tuple[float, float] = explained((0.5, 0.999), "of Adam")
+    weight_decay: float = explained(0.0, "of matrices, as AdamW has it")
+    encoder_rate: float = explained(0.3, "lite-unet: learning rate of the encoder, as a factor")
     ema_decay: float = explained(0.998, "of the averaged weights, which are the result")
     mse: float = explained(1.0, "weight of the squared error")
     edge_l1: float = explained(1.0, "weight of the absolute error, edges counted five times")
@@ -57,11 +69,26 @@ class UNetConfig:
     # running
     device: str = explained("auto", "auto, cpu, cuda, cuda:1, mps")
     precision: Literal["fp32", "bf16"] = explained("bf16", "of convolutions")
+    validate_px: int = explained(0, "side of validation pictures; 0: the largest of the sizes")
     validate_every: int = explained(500, "steps")
     checkpoint_every: int = explained(250, "steps")
 
     def write(self, path: Path) -> None:
         write_record(self, path)
+
+
+def read_shares(texts: tuple[str, ...]) -> dict[str, float]:
+    """`STYLE=FACTOR` → factor by style. Raises BadInput."""
+    result: dict[str, float] = {}
+    for text in texts:
+        style, _, factor = text.partition("=")
+        try:
+            result[style] = float(factor)
+        except ValueError:
+            result[style] = -1.0
+        if result[style] < 0:
+            raise BadInput("--style-shares must be STYLE=FACTOR, factors from 0 up", repr(text))
+    return result
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """What trainings of the instance networks are made of: the recipe of arXiv:2312.01943.
 
-What that paper does not say is that of RTMDet (arXiv:2212.07784), or this package's own.
+What that paper does not say is that of RTMDet (arXiv:2212.07784), or this package's own. The head
+of the built-in model has a recipe of its own.
 """
 
 from __future__ import annotations
@@ -86,3 +87,25 @@ class RefinerConfig(SceneTraining):
     ema_decay: float = explained(0.0, "of averaged weights, which are the result then; 0: none")
     finest: float = explained(5.0, "weight of the finest of six maps, the others weigh 1")
     features: float = explained(1.0, "weight of the distance to the encoded true mask")
+
+
+@dataclass(frozen=True)
+class CharactersConfig(SceneTraining):
+    """The head that tells characters apart, on the frozen features of the built-in model."""
+
+    # data
+    sizes_px: tuple[int, ...] = explained((384, 448, 512), "one is drawn for each batch")
+    batch: int = explained(8, "pictures per process and step")
+    zoom: float = explained(1.4, "pictures are enlarged by up to that, and cut")
+    stretch: float = explained(0.2, "largest logarithm of width to height that is added")
+    flip: float = explained(0.5, "share of pictures that are mirrored")
+    colours: bool = explained(True, "hue, saturation and value by chance")
+    # optimisation
+    lr: float = explained(2e-3, "highest learning rate")
+    warmup_steps: int = explained(50, "to reach it")
+    weight_decay: float = explained(1e-2, "of AdamW, not of norms and biases")
+    ema_decay: float = explained(0.998, "of averaged weights, which are the result")
+    head: str = explained("", "weights whose head to go on with instead of init's; new: a new one")
+    heat: float = explained(1.0, "weight of the focal loss of centres")
+    way: float = explained(1.0, "weight of the error of ways to centres")
+    size: float = explained(0.2, "weight of the error of sizes")

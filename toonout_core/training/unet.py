@@ -1,11 +1,11 @@
-"""Train the alpha-reconstruction U-Net: one loop, one page."""
+"""Train a small network that predicts alpha: one loop, one page."""
 
 from __future__ import annotations
 
 import csv
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from dataclasses import asdict
 from math import cos, pi
@@ -14,19 +14,19 @@ from pickle import UnpicklingError
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from ..errors import ToonOutError
 from ..evaluation.alpha_metrics import AlphaScores, mean_scores, score_alpha
-from ..evaluation.composites import Kind, composites
-from ..models.unet import ARCHITECTURE, UNet
+from ..evaluation.composites import KINDS, Kind, composites
+from ..models import Architecture
 from ..synthesis.cutouts import Library, read_library
 from .checkpoints import average, other_run, save_weights
-from .config import UNetConfig
+from .config import UNetConfig, read_shares
 from .data import CompositeBatches, batches, normalise
 from .losses import weighted_sum
 from .processes import join_processes
+from .small_networks import parameter_groups, set_training, start_network
 
 log = logging.getLogger("toonout")
 
@@ -41,30 +41,20 @@ def learning_rate(config: UNetConfig, step: int) -> float:
 
 
 @torch.inference_mode()
-def validate(network: nn.Module, library: Library, size_px: int) -> dict[Kind, AlphaScores]:
+def validate(
+    network: nn.Module, architecture: Architecture, library: Library, size_px: int
+) -> dict[Kind, AlphaScores]:
     """Scores on the fixed composites of a split, network at the composites' own size."""
     device = next(network.parameters()).device
     network.train(False)
     result: dict[Kind, AlphaScores] = {}
-    kinds: tuple[Kind, ...] = ("flat", "scene")
-    for kind in kinds:
+    for kind in KINDS:
         scores: list[AlphaScores] = []
         for item in composites(library, kind, size_px, per_figure=1):
-            alpha = (
-                network(normalise(item.image.to(device), ARCHITECTURE.mean, ARCHITECTURE.std))
-                .sigmoid()
-                .cpu()
-            )
-            scores.append(score_alpha(alpha, item.alpha))
+            image = normalise(item.image.to(device), architecture.mean, architecture.std)
+            scores.append(score_alpha(network(image).sigmoid().cpu(), item.alpha))
         result[kind] = mean_scores(scores)
     return result
-
-
-def start_network(config: UNetConfig) -> nn.Module:
-    """A new network of the config's shape, or the one in `config.init`, whatever its shape."""
-    if not config.init:
-        return UNet(widths=config.widths, patch=config.patch, separable=config.separable)
-    return ARCHITECTURE.load(load_file(config.init)).requires_grad_(True)
 
 
 def train_unet(config: UNetConfig) -> Path:
@@ -76,12 +66,20 @@ def train_unet(config: UNetConfig) -> Path:
     device = here.device
     torch.manual_seed(config.seed)
 
-    training, validation = (read_library(Path(config.data), s) for s in ("train", "val"))
+    further = [Path(folder) for folder in config.more_data]
+    longest_px = max(640, *config.sizes_px)
+    training = read_library(Path(config.data), "train", longest_px, more=further)
+    validation = {"": read_library(Path(config.data), "val")}
+    for folder in further:
+        if (folder / "fg" / "val").is_dir():  # before the same scenes as the others
+            figures = read_library(folder, "val").cutouts
+            validation[f"{folder.name}_"] = Library(figures, validation[""].backgrounds)
     out = Path(config.out)
     out.mkdir(parents=True, exist_ok=True)
-    network = start_network(config).to(device).to(memory_format=torch.channels_last)
+    network, architecture = start_network(config)
+    network = network.to(device).to(memory_format=torch.channels_last)
     averaged = deepcopy(network)
-    optimizer = torch.optim.Adam(network.parameters(), config.lr, config.betas)
+    optimizer = torch.optim.AdamW(parameter_groups(network, config), config.lr, config.betas)
     first, best = _resume(out, network, averaged, optimizer, device)
     if here.first:
         config.write(out / "config.json")
@@ -94,16 +92,19 @@ def train_unet(config: UNetConfig) -> Path:
         config.seed * here.world + here.rank,
         first,
         config.steps,
+        even_pixels=config.even_pixels,
+        hard_share=config.hard_share,
+        style_shares=read_shares(config.style_shares),
     )
     model = here.share(network)
     weights = {"mse": config.mse, "edge_l1": config.edge_l1, "bce": config.bce, "iou": config.iou}
     started, running = time.monotonic(), 0.0
     stream: Iterator[tuple[Tensor, Tensor]] = batches(data, config.workers)
     for step, (image, alpha) in enumerate(stream, first):
-        model.train()
+        set_training(model)
         for group in optimizer.param_groups:
-            group["lr"] = learning_rate(config, step)
-        image = normalise(image.to(device), ARCHITECTURE.mean, ARCHITECTURE.std).contiguous(
+            group["lr"] = learning_rate(config, step) * group["rate"]
+        image = normalise(image.to(device), architecture.mean, architecture.std).contiguous(
             memory_format=torch.channels_last
         )
         with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16"):
@@ -120,8 +121,19 @@ def train_unet(config: UNetConfig) -> Path:
 
         done = step + 1
         if here.first and (done % config.validate_every == 0 or done == config.steps):
-            scores = validate(averaged, validation, max(config.sizes_px))
-            best = _record(out, done, running, time.monotonic() - started, scores, best, averaged)
+            scores = {
+                start: validate(
+                    averaged, architecture, art, config.validate_px or max(config.sizes_px)
+                )
+                for start, art in validation.items()
+            }
+            seconds = time.monotonic() - started
+            _record(out, done, running, seconds, scores)
+            quality = sum(score.iou for score in scores[""].values())
+            save_weights(averaged, out / "last.safetensors", architecture.id)
+            if quality > best:
+                best = quality
+                save_weights(averaged, out / "best.safetensors", architecture.id)
         if here.first and (done % config.checkpoint_every == 0 or done == config.steps):
             _checkpoint(out, done, best, network, averaged, optimizer)
     here.leave()
@@ -133,13 +145,12 @@ def _record(
     step: int,
     loss: float,
     seconds: float,
-    scores: dict[Kind, AlphaScores],
-    best: float,
-    averaged: nn.Module,
-) -> float:
+    scores: Mapping[str, Mapping[Kind, AlphaScores]],
+) -> None:
     row: dict[str, Any] = {"step": step, "loss": round(loss, 5), "seconds": round(seconds, 1)}
-    for kind, score in scores.items():
-        row |= {f"{kind}_{name}": round(value, 5) for name, value in asdict(score).items()}
+    for start, kinds in scores.items():
+        for kind, score in kinds.items():
+            row |= {f"{start}{kind}_{name}": round(v, 5) for name, v in asdict(score).items()}
     path = out / "curve.csv"
     fresh = not path.exists()
     with path.open("a", newline="", encoding="utf-8") as file:
@@ -148,10 +159,6 @@ def _record(
             writer.writeheader()
         writer.writerow(row)
     log.info("%s", ", ".join(f"{name} {value:.5g}" for name, value in row.items()))
-    quality = scores["flat"].iou + scores["scene"].iou
-    if quality > best:
-        save_weights(averaged, out / "best.safetensors", ARCHITECTURE.id)
-    return max(best, quality)
 
 
 def _checkpoint(

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ...ops.deform_conv import deform_conv2d
-from .folding import fold_norm
+from ..folding import fold_norm
 
 
 class DeformableConv(nn.Module):

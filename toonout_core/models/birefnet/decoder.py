@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..architecture import PatchOrder
+from ..folding import compose, conv_norm, conv_twice, fold_norm
 from .aspp import ASPPDeformable
-from .folding import compose, conv_norm, conv_twice, fold_norm
 from .patches import image_patches, resize
 
 

@@ -18,12 +18,12 @@ from ...instances import Instances
 from ...loading import LoadedNetwork
 from ...models.rtmdet_ins import ARCHITECTURE
 from ...output.coco import Annotation, to_annotations
-from ...segmentation.asking import SegmentOptions
+from ...segmentation.asking import InstanceSegmenter, SegmentOptions
 from ...segmentation.segmenter import Segmenter
 from ..labelled_scenes import LabelledScene, truth_of
 
 SCORES = ("mask_AP", "mask_AP50", "box_AP", "box_AP50")
-_LEAST_SCORE = 0.05  # of what AP is computed from
+LEAST_SCORE = 0.05  # of what AP is computed from
 _SHOWN_SCORE = 0.3  # of what people are shown
 
 
@@ -45,8 +45,17 @@ def validate(
     """
     network.train(False)
     weights = LoadedNetwork(network, ARCHITECTURE, None, Path("training"), torch.float32)
-    segmenter = Segmenter(weights, host)
-    options = SegmentOptions(min_score=_LEAST_SCORE, side_px=side_px)
+    options = SegmentOptions(min_score=LEAST_SCORE, side_px=side_px)
+    return measure(Segmenter(weights, host), scenes, options, samples)
+
+
+def measure(
+    segmenter: InstanceSegmenter,
+    scenes: Sequence[LabelledScene],
+    options: SegmentOptions,
+    samples: int,
+) -> tuple[dict[str, float], Tensor | None]:
+    """AP by name, in [0, 1], at the pictures' own sizes, and a sheet of the first `samples`."""
     results: list[Annotation] = []
     rows: list[list[Tensor]] = []
     for number, scene in enumerate(scenes):

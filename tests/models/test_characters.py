@@ -1,0 +1,93 @@
+"""The head for characters: a part of a file that alpha does not know of."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+import torch
+
+from tests.models.test_lite_unet import STAGES, WIDTHS, small
+from toonout_core.errors import CorruptWeights
+from toonout_core.models.lite_unet import ARCHITECTURE, LiteUNet
+from toonout_core.models.lite_unet.characters import STRIDE, Certainty, logit, read_certainty
+
+IMAGE = torch.rand(1, 3, 64, 96, generator=torch.Generator().manual_seed(0))
+
+
+def with_head():
+    torch.manual_seed(4)
+    network = LiteUNet(8, STAGES, WIDTHS, characters=(5, 6, 7))
+    state = network.state_dict() | small().state_dict()
+    return ARCHITECTURE.load(state)
+
+
+def test_alpha_is_the_same_bit_by_bit():
+    network, bare = with_head(), small()
+    assert torch.equal(network(IMAGE), bare(IMAGE))
+    assert torch.equal(network(IMAGE, characters=True)[0], bare(IMAGE))
+
+
+def test_maps_lie_at_a_quarter_of_the_size():
+    _, centres = with_head()(IMAGE, characters=True)
+    assert centres.logits.shape == centres.sizes.shape == (1, 1, 64 // STRIDE, 96 // STRIDE)
+    assert centres.ways.shape == (1, 2, 64 // STRIDE, 96 // STRIDE)
+    assert float(centres.sizes.min()) > 0
+
+
+def test_the_head_runs_only_when_asked_for():
+    network = with_head()
+
+    def refuse(*_):
+        raise AssertionError("nobody asked for characters")
+
+    network.characters.register_forward_hook(refuse)
+    network(IMAGE)
+    with pytest.raises(AssertionError, match="nobody asked"):
+        network(IMAGE, characters=True)
+
+
+def test_what_the_head_is_made_of_needs_no_finest_level():
+    network = with_head()
+    encoded, decoded = network.deep_features(IMAGE)
+    centres = network.characters(encoded, decoded)
+    wanted = network(IMAGE, characters=True)[1]
+    for name, ours in vars(centres).items():
+        theirs = getattr(wanted, name)
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=0)
+
+
+def test_half_a_head_is_refused():
+    state = with_head().state_dict()
+    del state["characters.last.conv.weight"]
+    with pytest.raises(CorruptWeights, match=r"characters\.last"):
+        ARCHITECTURE.load(state)
+
+
+def test_certainty_survives_as_text_and_is_told_to_the_head():
+    told = Certainty(1.5, -0.25, 0.4)
+    network = with_head()
+    assert network.characters.certainty == Certainty()
+    ARCHITECTURE.configure(network, told.write())
+    assert network.characters.certainty == told
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", "{}", "nonsense", json.dumps({"characters": {"slope": "x"}}), "[" * 9999,
+     json.dumps({"characters": {"slope": -1, "offset": 0, "alone": 0.5}}),
+     json.dumps({"characters": {"slope": math.inf, "offset": 0, "alone": 0.5}}),
+     json.dumps({"characters": {"slope": 1, "offset": math.nan, "alone": 0.5}}),
+     json.dumps({"characters": {"slope": 1, "offset": 0, "alone": 7}})],
+)  # fmt: skip
+def test_other_text_means_the_usual(text):
+    assert read_certainty(text) == Certainty()
+    ARCHITECTURE.configure(small(), text)
+
+
+def test_probabilities_rise_with_scores():
+    certain = Certainty(2.0, 1.0, 0.5)
+    assert certain.of(0.5) == pytest.approx(1 / (1 + math.exp(-1)))
+    assert 0 < certain.of(0) < certain.of(0.3) < certain.of(0.9) < certain.of(1) < 1
+    assert logit(0.5) == 0

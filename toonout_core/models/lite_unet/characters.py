@@ -1,0 +1,164 @@
+"""Who is who: centres of characters and, for every place, the way to the centre it belongs to.
+
+After Panoptic-DeepLab (arXiv:1911.10194), as a small head on the features of the matting network.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ..folding import fold_norm
+from .encoder import ConvNorm
+
+STRIDE = 4  # pixels of the input per cell of the maps
+WAY_UNIT = 32.0  # input pixels that a way of 1 means
+SIZE_UNIT = 32.0  # input pixels of a character whose predicted logarithm is 0
+_NEVER = -4.0  # logit of centres in a new network
+_LARGEST = 8.0  # logarithm of a size: no overflow, however wrong
+
+_CERTAINTY = "characters"  # in the text
+_LEAST = 1e-4  # score whose logit is taken
+_STEEPEST = 50.0
+
+
+@dataclass(frozen=True)
+class Certainty:
+    """What makes probabilities of scores: σ(`slope`·logit + `offset`) (Platt 1999).
+
+    `alone`: that of a region of the matte that no centre explains.
+    """
+
+    slope: float = 1.0
+    offset: float = 0.0
+    alone: float = 0.5
+
+    def of(self, score: float) -> float:
+        """A raw score in [0, 1] → how often such a character is one."""
+        return 1 / (1 + math.exp(-self.slope * logit(score) - self.offset))
+
+    def write(self) -> str:
+        """As text, for the metadata of a file."""
+        return json.dumps({_CERTAINTY: asdict(self)})
+
+
+def logit(score: float) -> float:
+    """Ln p / (1 − p); finite at 0 and 1 too."""
+    inner = min(max(score, _LEAST), 1 - _LEAST)
+    return math.log(inner / (1 - inner))
+
+
+def read_certainty(text: str) -> Certainty:
+    """What `Certainty.write` wrote; the usual if it is anything else. The text is not trusted."""
+    try:
+        told = json.loads(text)[_CERTAINTY]
+        numbers = [float(told[item.name]) for item in fields(Certainty)]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return Certainty()
+    slope, offset, alone = numbers
+    sane = 0 < slope <= _STEEPEST and abs(offset) <= _STEEPEST and 0 <= alone <= 1
+    return Certainty(slope, offset, alone) if sane else Certainty()
+
+
+@dataclass(frozen=True)
+class Centres:
+    """Maps at a quarter of the input's size, float32.
+
+    `logits` B×1×h×w: whether a character's centre of mass is here. `ways` B×2×h×w: x and y to the
+    centre, in cells. `sizes` B×1×h×w: square root of the area of the character here, in cells.
+    """
+
+    logits: Tensor
+    ways: Tensor
+    sizes: Tensor
+
+    def to(self, device: torch.device | str) -> Centres:
+        """The same on another device."""
+        return Centres(*(getattr(self, item.name).to(device) for item in fields(self)))
+
+
+class WideBlock(nn.Module):
+    """Adds what a wide depthwise convolution and two pointwise ones make; twice as broad inside."""
+
+    def __init__(self, channels: int, kernel: int, dilation: int = 1) -> None:
+        super().__init__()
+        padding = dilation * (kernel // 2)
+        self.depthwise = nn.Conv2d(
+            channels, channels, kernel, 1, padding, dilation, channels, bias=False
+        )
+        self.norm = nn.BatchNorm2d(channels)
+        self.widen = nn.Conv2d(channels, 2 * channels, 1)
+        self.narrow = nn.Conv2d(2 * channels, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if torch.is_autocast_enabled(x.device.type):
+            # as in `ConvNorm`: the CPU's backward pass is slow in bf16
+            with torch.autocast(x.device.type, enabled=False):
+                y = self._normed(x.float()).to(x.dtype)
+        else:
+            y = self._normed(x)
+        return x + self.narrow(F.relu(self.widen(y)))
+
+    def _normed(self, x: Tensor) -> Tensor:
+        conv = self.depthwise
+        if self.norm.training:
+            return self.norm(conv(x))
+        weight, bias = fold_norm(conv.weight, conv.bias, self.norm)
+        return F.conv2d(x, weight, bias, 1, conv.padding, conv.dilation, conv.groups)
+
+
+class CharacterHead(nn.Module):
+    """Features of the network at strides 4, 8, 16, 32 → `Centres`.
+
+    `encoded`, `decoded`: channels of the encoder's and of the decoder's features, finest first.
+    `widths`: its own channels at strides 4, 8, and at 16 and 32. `certainty`: fitted after
+    training, and kept beside the weights.
+    """
+
+    def __init__(
+        self,
+        encoded: Sequence[int],
+        decoded: Sequence[int],
+        widths: Sequence[int] = (48, 64, 128),
+    ) -> None:
+        super().__init__()
+        fine, middle, coarse = widths
+        self.deep = nn.Conv2d(encoded[3], coarse, 1)
+        self.context = nn.Conv2d(encoded[3], coarse, 1, bias=False)
+        self.blocks32 = nn.Sequential(WideBlock(coarse, 5), WideBlock(coarse, 5))
+        self.join16 = ConvNorm(coarse + encoded[2] + decoded[2], coarse, 1)
+        # dilated: a figure that fills the picture is seen from everywhere in it
+        self.blocks16 = nn.Sequential(*(WideBlock(coarse, 7, dilation) for dilation in (1, 2, 3)))
+        self.join8 = ConvNorm(coarse + encoded[1] + decoded[1], middle, 1)
+        self.blocks8 = nn.Sequential(WideBlock(middle, 7))
+        self.join4 = ConvNorm(middle + encoded[0] + decoded[0], fine, 3)
+        self.last = ConvNorm(fine, fine, 3)
+        self.out = nn.Conv2d(fine, 4, 1)
+        with torch.no_grad():
+            if self.out.bias is not None:
+                self.out.bias.copy_(torch.tensor([_NEVER, 0.0, 0.0, 0.0]))
+        self.certainty = Certainty()
+
+    def forward(self, encoded: Sequence[Tensor], decoded: Sequence[Tensor]) -> Centres:
+        deep = encoded[3]
+        x = self.deep(deep) + self.context(deep.mean((2, 3), keepdim=True))
+        x = self.blocks32(x)
+        for level, join, blocks in (
+            (2, self.join16, self.blocks16),
+            (1, self.join8, self.blocks8),
+            (0, self.join4, self.last),
+        ):
+            up = F.interpolate(x, scale_factor=2, mode="nearest")
+            x = blocks(join(torch.cat((up, encoded[level], decoded[level]), 1)))
+        logits, ways, sizes = self.out(x).float().split((1, 2, 1), 1)
+        return Centres(
+            logits,
+            ways * (WAY_UNIT / STRIDE),
+            torch.exp2(sizes.clamp(max=_LARGEST)) * (SIZE_UNIT / STRIDE),
+        )

@@ -1,0 +1,95 @@
+"""A U-Net whose encoder is EfficientNet-Lite (arXiv:1905.11946, without squeeze and swish)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from .characters import Centres, CharacterHead
+from .encoder import ConvNorm, Encoder, Stage
+
+LEVELS = 4
+
+
+class Level(nn.Module):
+    """Two 3×3 convolutions over what comes from below and from the side."""
+
+    def __init__(self, channels_in: int, channels_out: int) -> None:
+        super().__init__()
+        self.first = ConvNorm(channels_in, channels_out, 3)
+        self.second = ConvNorm(channels_out, channels_out, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.second(self.first(x))
+
+
+class LiteUNet(nn.Module):
+    """B×3×H×W, normalised → logits of alpha, B×1×H×W. H and W are multiples of 32.
+
+    `widths`: channels of the decoder at strides 2, 4, 8, 16, 32. Its last level sees the pixels
+    too, and logits leave as 2×2 blocks. `characters`: also makes a head for these.
+    """
+
+    def __init__(
+        self,
+        stem: int,
+        stages: Sequence[Stage],
+        widths: Sequence[int],
+        *,
+        characters: Sequence[int] | None = None,
+    ) -> None:
+        super().__init__()
+        self.widths = tuple(widths)
+        self.encoder = Encoder(stem, stages)
+        channels = self.encoder.channels
+        self.centre = nn.Conv2d(channels[-1], widths[-1], 1)
+        # what the whole picture shows, told to every place of it
+        self.context = nn.Conv2d(channels[-1], widths[-1], 1, bias=False)
+        self.decoder = nn.ModuleList(
+            Level(widths[level + 1] + channels[level] + (0 if level else 12), widths[level])
+            for level in range(LEVELS)
+        )
+        self.head = nn.Conv2d(widths[0], 4, 1)
+        self.characters = (
+            CharacterHead(channels[1:], widths[1:LEVELS], characters) if characters else None
+        )
+
+    def forward(
+        self, image: Tensor, *, characters: bool = False
+    ) -> Tensor | tuple[Tensor, Centres]:
+        """`characters`: with what its head says of them; it must have one."""
+        skips, made = self._features(image)
+        logits = F.pixel_shuffle(self.head(made[0]), 2)
+        if not characters:
+            return logits
+        assert self.characters is not None
+        return logits, self.characters(skips[1:], made[1:LEVELS])
+
+    def features(self, image: Tensor) -> list[Tensor]:
+        """What the decoder makes, at strides 2, 4, 8, 16 and 32."""
+        return self._features(image)[1]
+
+    def deep_features(self, image: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        """What the head for characters is made of: features at strides 4, 8, 16 and 32 of the
+        encoder, and 4, 8 and 16 of the decoder."""
+        skips, made = self._features(image, finest=1)
+        return skips[1:], made[: LEVELS - 1]
+
+    def _features(self, image: Tensor, finest: int = 0) -> tuple[list[Tensor], list[Tensor]]:
+        """Of encoder and decoder, finest first; the decoder's begin with level `finest`."""
+        # on the CPU the convolutions are a third faster so
+        image = image.contiguous(memory_format=torch.channels_last)
+        skips = self.encoder(image)
+        deep = skips[-1]
+        x = F.relu(self.centre(deep) + self.context(deep.mean((2, 3), keepdim=True)))
+        made = [x]
+        for level in reversed(range(finest, LEVELS)):
+            parts = [F.interpolate(x, scale_factor=2, mode="nearest"), skips[level]]
+            if level == 0:
+                parts.append(F.pixel_unshuffle(image, 2))
+            x = self.decoder[level](torch.cat(parts, 1))
+            made.insert(0, x)
+        return skips, made

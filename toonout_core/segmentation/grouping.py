@@ -1,0 +1,163 @@
+"""Centres, ways to them and a matte → whose every pixel is.
+
+Every place of the matte goes to the centre that its way ends nearest to (Panoptic-DeepLab,
+arXiv:1911.10194). Two passes: after the first, centres that are too weak go, and the matte is
+given out anew among the others. What nobody explains is a character more.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ..models.lite_unet.characters import Centres, Certainty
+from ..ops.regions import label_regions
+
+Array = npt.NDArray[Any]
+
+NOBODY = -1
+
+_LEAST_HEAT = 0.08  # of a centre that is looked at
+_MOST = 40  # centres that are looked at
+_APART = 0.4  # of a character's size: no other centre is nearer to its own
+_APART_CELLS = (4.0, 16.0)
+_SOFTNESS_CELLS = 2.0  # how much nearer another way ends where two are equally sure
+_LEAST_AREA = 0.002  # of the picture
+_PIECE = 0.1  # of its largest piece: smaller ones are of who is around them
+
+
+@dataclass(frozen=True)
+class Groups:
+    """`owners` H×W int16: whose a pixel is, were it of the matte; `NOBODY` where that is open.
+
+    `scores`: of owner 0, 1, …; `raw`: what they were made of, NaN for unexplained regions.
+    """
+
+    owners: Array
+    scores: list[float]
+    raw: list[float]
+
+
+@dataclass(frozen=True)
+class _Peaks:
+    """`places` N×2 x and y in cells; `heat` N in [0, 1]."""
+
+    places: Tensor
+    heat: Tensor
+
+    def __len__(self) -> int:
+        return len(self.heat)
+
+    def __getitem__(self, chosen: list[int]) -> _Peaks:
+        return _Peaks(self.places[chosen], self.heat[chosen])
+
+
+def group(
+    centres: Centres, solid: Array, certainty: Certainty, *, min_score: float, min_area: float
+) -> Groups:
+    """Maps of one picture, and H×W bool where its matte is → whose it is.
+
+    `min_area`: of a region that no centre explains, as a share of the picture.
+    """
+    peaks = find_peaks(centres)
+    owners, sure = _give(centres, peaks, solid.shape)
+    raw = _raw_scores(peaks, owners, sure, solid)
+    probable = [certainty.of(score) if score > 0 else 0.0 for score in raw]
+    kept = [index for index, score in enumerate(probable) if score >= min_score and score > 0]
+    if len(kept) < len(peaks):
+        owners, _ = _give(centres, peaks[kept], solid.shape)
+    _return_pieces(owners, solid, len(kept))
+    scores = [probable[index] for index in kept]
+    lonely = _unexplained(owners, solid, min_area) if certainty.alone >= min_score else []
+    for number, region in enumerate(lonely, len(kept)):
+        owners[region] = number
+    return Groups(
+        owners,
+        scores + [certainty.alone] * len(lonely),
+        [raw[index] for index in kept] + [math.nan] * len(lonely),
+    )
+
+
+def find_peaks(centres: Centres) -> _Peaks:
+    """Best first; none is nearer to a better one than that character's size allows."""
+    heat = centres.logits[0, 0].sigmoid()
+    top = F.max_pool2d(heat[None, None], 3, 1, 1)[0, 0]
+    rows, columns = torch.nonzero((heat == top) & (heat > _LEAST_HEAT), as_tuple=True)
+    order = heat[rows, columns].sort(descending=True, stable=True).indices
+    rows, columns = rows[order], columns[order]
+    places = torch.stack((columns, rows), 1).to(torch.float32)
+    radii = (_APART * centres.sizes[0, 0, rows, columns]).clamp(*_APART_CELLS)
+    kept: list[int] = []
+    for index in range(len(places)):
+        away = (places[kept] - places[index]).norm(dim=1)
+        if len(kept) < _MOST and bool((away >= radii[kept]).all()):
+            kept.append(index)
+    return _Peaks(places[kept], heat[rows, columns][kept])
+
+
+def _give(centres: Centres, peaks: _Peaks, size_hw: tuple[int, ...]) -> tuple[Array, Array]:
+    """H×W: the centre that each place's way ends nearest to, and how sure that is in [0, 1]."""
+    owners = np.full(size_hw, NOBODY, np.int16)
+    sure = np.zeros(size_hw, np.float32)
+    if not len(peaks):
+        return owners, sure
+    ways = centres.ways[0]
+    height, width = ways.shape[-2:]
+    ends_x = ways[0] + torch.arange(width, dtype=torch.float32)
+    ends_y = ways[1] + torch.arange(height, dtype=torch.float32)[:, None]
+    x, y = peaks.places.T[:, :, None, None]
+    away = ((ends_x - x).square() + (ends_y - y).square()).sqrt()
+    shares = torch.softmax(-away / _SOFTNESS_CELLS, 0)
+    for index, share in enumerate(shares):
+        # one at a time: never N planes of the picture's size
+        large = F.interpolate(share[None, None], size_hw, mode="bilinear", align_corners=False)[
+            0, 0
+        ].numpy()
+        better = large > sure
+        owners[better] = index
+        sure[better] = large[better]
+    return owners, sure
+
+
+def _raw_scores(peaks: _Peaks, owners: Array, sure: Array, solid: Array) -> list[float]:
+    """Heat × mean certainty; 0 for who owns next to nothing."""
+    mine = owners[solid] + 1
+    areas = np.bincount(mine, minlength=len(peaks) + 1)[1:]
+    means = np.bincount(mine, sure[solid], len(peaks) + 1)[1:] / np.maximum(areas, 1)
+    large = areas >= _LEAST_AREA * solid.size
+    return [float(score) for score in peaks.heat.numpy() * means * large]
+
+
+def _return_pieces(owners: Array, solid: Array, count: int) -> None:
+    """In place: small pieces, apart from the rest of their owner, go to who is around them."""
+    import cv2
+
+    disk = np.ones((3, 3), np.uint8)
+    for owner in range(count):
+        labels, boxes, areas = label_regions((owners == owner) & solid, 8)
+        if len(areas) < 2:
+            continue
+        for piece in np.flatnonzero(areas < _PIECE * areas.max()):
+            left, top, right, bottom = boxes[piece]
+            window = (slice(max(top - 1, 0), bottom + 1), slice(max(left - 1, 0), right + 1))
+            own = labels[window] == piece + 1
+            ring = (cv2.dilate(own.view(np.uint8), disk) > 0) & ~own & solid[window]
+            around = owners[window][ring]
+            around = around[(around != owner) & (around != NOBODY)]
+            new = int(np.bincount(around).argmax()) if len(around) else NOBODY
+            owners[window][own] = new
+
+
+def _unexplained(owners: Array, solid: Array, min_area: float) -> list[Array]:
+    """Regions of the matte without any owner, H×W bool each."""
+    labels, _, areas = label_regions(solid, 8)
+    explained = np.unique(labels[(owners != NOBODY) & solid])
+    large = np.flatnonzero(areas >= min_area * solid.size) + 1
+    return [labels == number for number in large if number not in explained]

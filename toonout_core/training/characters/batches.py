@@ -1,0 +1,111 @@
+"""Batches of scenes for the head: batch `i` follows from the seed and `i` alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from ...imaging import from_array
+from ...models.lite_unet.characters import STRIDE
+from ..data import EpochBatches
+from ..instance_config import CharactersConfig
+from ..labelled_scenes import LabelledScene
+from ..rtmdet.mosaics import change_colours
+
+Array = npt.NDArray[Any]
+Generator = np.random.Generator
+Batch = tuple[Tensor, Tensor]
+
+
+@dataclass(frozen=True)
+class Owned:
+    """A picture H×W×3 and, for every pixel, who is seen there: 0 nobody, i + 1 character i."""
+
+    picture: Array
+    owners: Array
+    rng: Generator
+
+
+class CharacterScenes(EpochBatches[Batch]):
+    """Images B×3×S×S in [0, 1], and owners B×S/4×S/4 int64 of every cell: 0 is nobody."""
+
+    def __init__(
+        self, scenes: Sequence[LabelledScene], config: CharactersConfig, **places: int
+    ) -> None:
+        super().__init__(len(scenes), batch=config.batch, seed=config.seed, **places)
+        self.scenes, self.config = scenes, config
+
+    def sample(self, epoch: int, number: int) -> Owned:
+        """One scene as it is; it is cut when its size is known."""
+        rng = np.random.default_rng((self.config.seed, epoch, number, 3))
+        picture, owners = owners_of(self.scenes[number])
+        if self.config.colours:
+            picture = change_colours(rng, picture)
+        return Owned(picture, owners, rng)
+
+    def joined(self, samples: list[Owned]) -> Batch:
+        """All in the size that the first one draws."""
+        side = int(samples[0].rng.choice(self.config.sizes_px))
+        pairs = [cut(sample, side, self.config) for sample in samples]
+        images = from_array(np.stack([picture for picture, _ in pairs]))
+        owners = torch.from_numpy(np.stack([owner for _, owner in pairs]).astype(np.int64))
+        return images, owners
+
+
+def owners_of(scene: LabelledScene) -> tuple[Array, Array]:
+    """H×W×3 uint8 and H×W uint8; where masks overlap, the last one owns. Boxes own nothing."""
+    owners = np.zeros(scene.size_hw, np.uint8)
+    for number, index in enumerate(scene.with_masks, 1):
+        owners[scene.mask(index) > 0] = number
+    return scene.pixels(), owners
+
+
+def cut(sample: Owned, side: int, config: CharactersConfig) -> tuple[Array, Array]:
+    """A part of the scene as side×side×3, and its owners at a quarter of that; the whole scene is
+    squashed to the square, as before inference."""
+    import cv2
+
+    rng = sample.rng
+    zoom = np.exp(rng.uniform(0, np.log(config.zoom)))
+    stretch = rng.uniform(0, config.stretch)
+    enlarged = np.array([zoom, zoom])
+    enlarged[int(rng.integers(2))] *= np.exp(stretch)
+    height, width = sample.picture.shape[:2]
+    scale = side * enlarged / (width, height)
+    shift = rng.uniform(0, 1, 2) * side * (1 - enlarged)
+    if rng.random() < config.flip:
+        # x' = side - (scale x + shift)
+        matrix = np.array([[-scale[0], 0, side - shift[0]], [0, scale[1], shift[1]]])
+    else:
+        matrix = np.array([[scale[0], 0, shift[0]], [0, scale[1], shift[1]]])
+    picture = cv2.warpAffine(
+        _softened(sample.picture, float(scale.min())),
+        _at_centres(matrix),
+        (side, side),
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    cells = side // STRIDE
+    owners = cv2.warpAffine(
+        sample.owners, _at_centres(matrix / STRIDE), (cells, cells), flags=cv2.INTER_NEAREST
+    )
+    return picture, owners
+
+
+def _softened(picture: Array, scale: float) -> Array:
+    """What is made smaller is averaged first: warpAffine only samples."""
+    import cv2
+
+    return picture if scale > 0.85 else cv2.GaussianBlur(picture, (0, 0), 0.35 / scale)
+
+
+def _at_centres(matrix: Array) -> Array:
+    """From places counted from pixels' edges to places counted from their centres."""
+    moved = matrix.copy()
+    moved[:, 2] += matrix[:, :2].sum(1) / 2 - 0.5
+    return moved

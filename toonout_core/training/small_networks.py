@@ -1,0 +1,64 @@
+"""The networks that `train unet` knows: how each starts, and what of it learns how fast."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import load_file
+from torch import nn
+
+from ..errors import BadInput
+from ..models import Architecture, lite_unet, recognise, unet
+from ..models.lite_unet import LITE_SIZES, LiteUNet
+from ..models.unet import UNet
+from .config import UNetConfig
+from .norms import batch_norms
+
+_KNOWN = (unet.ARCHITECTURE, lite_unet.ARCHITECTURE)
+
+
+def start_network(config: UNetConfig) -> tuple[nn.Module, Architecture]:
+    """A new network of the config's shape, or the one in `config.init`, whatever its shape."""
+    if config.init:
+        state = load_file(config.init)
+        architecture = recognise(state)
+        if architecture not in _KNOWN:
+            known = " or ".join(item.id for item in _KNOWN)
+            raise BadInput(f"--init must be weights of {known}", architecture.id)
+        return architecture.load(state).requires_grad_(True), architecture
+    if config.arch == "unet":
+        shape = {"widths": config.widths, "patch": config.patch, "separable": config.separable}
+        return UNet(**shape), unet.ARCHITECTURE
+    if config.encoder not in LITE_SIZES:
+        raise BadInput(f"--encoder must be one of {', '.join(LITE_SIZES)}", repr(config.encoder))
+    network = LiteUNet(*LITE_SIZES[config.encoder], config.decoder_widths)
+    if config.encoder_weights:
+        lite_unet.read_encoder(network.encoder, Path(config.encoder_weights))
+    return network, lite_unet.ARCHITECTURE
+
+
+def parameter_groups(network: nn.Module, config: UNetConfig) -> list[dict[str, Any]]:
+    """For AdamW: only matrices decay; `rate` is the factor of the learning rate."""
+    slow = isinstance(network, LiteUNet)
+    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    for name, parameter in network.named_parameters():
+        key = (slow and name.startswith("encoder."), parameter.ndim > 1)
+        groups.setdefault(key, []).append(parameter)
+    return [
+        {
+            "params": parameters,
+            "rate": config.encoder_rate if encoder else 1.0,
+            "weight_decay": config.weight_decay if matrix else 0.0,
+        }
+        for (encoder, matrix), parameters in groups.items()
+    ]
+
+
+def set_training(network: nn.Module) -> None:
+    """Training mode; an encoder that has seen ImageNet keeps its statistics."""
+    network.train()
+    inner = getattr(network, "module", network)
+    if isinstance(inner, LiteUNet):
+        for norm in batch_norms(inner.encoder):
+            norm.train(False)

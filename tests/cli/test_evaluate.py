@@ -112,3 +112,20 @@ def test_a_model_that_is_missing_is_found_out_before_any_work(toonout, art, mode
     )  # fmt: skip
     assert shell.code == 2 and "gone.safetensors" in shell.stderr
     assert not (art / "report").exists()
+
+
+def test_pictures_beside_their_masks_are_measured(toonout, art, model, tmp_path):
+    (tmp_path / "own").mkdir()
+    for index in range(2):
+        Image.new("RGB", (60, 40), "white").save(tmp_path / "own" / f"{index}.png")
+        Image.new("L", (60, 40), 255).save(tmp_path / "own" / f"{index}_mask.png")
+    shell = toonout(
+        "evaluate", "--masked", tmp_path / "own", "--model", model, "-q", "--device", "cpu",
+        "--json", tmp_path / "figures.json",
+    )  # fmt: skip
+    assert shell.code == 0, shell.stderr
+    (row,) = json.loads((tmp_path / "figures.json").read_text())
+    assert (row["kind"], row["pictures"], row["method"]) == ("own", 2, "tiny")
+    assert "| tiny | own | own | 2 |" in shell.stdout
+    shell = toonout("evaluate", "--masked", art, art / "gt")
+    assert shell.code == 2 and "either --data or folders" in shell.stderr

@@ -46,3 +46,17 @@ def test_a_sum_takes_its_weights_and_leaves_zeros_out():
     total = losses.weighted_sum(logits, alpha, {"mse": 2.0, "bce": 0.0, "iou": 0.5})
     expected = 2 * losses.mse(logits, alpha) + 0.5 * losses.soft_iou(logits, alpha)
     assert torch.allclose(total, expected)
+
+
+def test_solidity_counts_what_is_deep_inside_and_outside_alone():
+    alpha = torch.zeros(1, 1, 40, 60)
+    alpha[..., :30] = 1
+    sure = torch.where(alpha > 0, 5.0, -5.0)
+    assert float(losses.solidity(sure, alpha)) == 0
+    near = sure.clone()
+    near[..., 24:36] = 0  # within 8 px of the edge: soft edges are free
+    assert float(losses.solidity(near, alpha)) == 0
+    glass = sure.clone()
+    glass[..., 0, 0] = 2.6  # alpha 0.93
+    deep = 2 * 40 * 22
+    assert float(losses.solidity(glass, alpha)) == pytest.approx(2.0 / deep, rel=1e-5)

@@ -18,6 +18,8 @@ examples:
   toonout train unet --data art --out runs/first --steps 4000
   toonout train unet --data art --out runs/first --steps 8000      goes on where the first ended
   toonout train unet --config runs/first/config.json --out runs/second --lr 1e-4
+  toonout train unet --data art --out runs/mini --arch lite-unet --encoder-weights lite0.pth \
+--betas 0.9 0.999 --weight-decay 0.01 --hard-share 0.4
   torchrun --nproc-per-node 2 -m toonout_core train unet --data art --out runs/two-gpus
 
 DATA holds fg/train, fg/val (cutouts with alpha) and bg (backgrounds); OUT gets config.json,
@@ -98,8 +100,9 @@ def add_parser(verbs: Verbs) -> None:
     _add_network(
         networks,
         "unet",
-        "the alpha-reconstruction U-Net (toonout-mini)",
-        "Train the alpha-reconstruction U-Net. A run that is there already goes on.",
+        "a small network that predicts alpha (toonout-mini)",
+        "Train the alpha-reconstruction U-Net, or the network of the built-in model. A run that is "
+        "there already goes on.",
         EXAMPLES,
     )
     _add_network(

@@ -16,7 +16,7 @@ from ..ops.resizing import resize
 from ..output.naming import IMAGE_SUFFIXES
 from ..synthesis.cutouts import read_library
 from .alpha_metrics import AlphaScores, mean_scores, score_alpha
-from .composites import KINDS, composites
+from .composites import KINDS, Kind, composites
 
 Predict = Callable[[Tensor], Tensor]  # 1×3×H×W → alpha 1×1×H×W
 Scored = list[tuple[str, AlphaScores]]  # style and figures of each picture
@@ -61,7 +61,7 @@ def evaluate_composites(
     """
     library = read_library(data, split)
     rows: list[Row] = []
-    kinds = [kind for kind in KINDS if kind != "scene" or library.backgrounds]
+    kinds: list[Kind] = [kind for kind in KINDS if kind != "scene" or library.backgrounds]
     total = len(sizes_px) * len(kinds) * len(library.cutouts) * per_figure
     with host.progress(total, f"evaluating {split}") as step:
         for size_px in sizes_px:

@@ -66,6 +66,7 @@ class UNetConfig:
     edge_l1: float = explained(1.0, "weight of the absolute error, edges counted five times")
     bce: float = explained(0.5, "weight of the cross-entropy")
     iou: float = explained(0.5, "weight of 1 - soft IoU")
+    solid: float = explained(0.0, "weight of what logits lack to be opaque inside, empty outside")
     # running
     device: str = explained("auto", "auto, cpu, cuda, cuda:1, mps")
     precision: Literal["fp32", "bf16"] = explained("bf16", "of convolutions")

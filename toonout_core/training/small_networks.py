@@ -28,8 +28,8 @@ def start_network(config: UNetConfig) -> tuple[nn.Module, Architecture]:
             raise BadInput(f"--init must be weights of {known}", architecture.id)
         return architecture.load(state).requires_grad_(True), architecture
     if config.arch == "unet":
-        shape = {"widths": config.widths, "patch": config.patch, "separable": config.separable}
-        return UNet(**shape), unet.ARCHITECTURE
+        network = UNet(widths=config.widths, patch=config.patch, separable=config.separable)
+        return network, unet.ARCHITECTURE
     if config.encoder not in LITE_SIZES:
         raise BadInput(f"--encoder must be one of {', '.join(LITE_SIZES)}", repr(config.encoder))
     network = LiteUNet(*LITE_SIZES[config.encoder], config.decoder_widths)

@@ -97,7 +97,7 @@ def train_unet(config: UNetConfig) -> Path:
         style_shares=read_shares(config.style_shares),
     )
     model = here.share(network)
-    weights = {"mse": config.mse, "edge_l1": config.edge_l1, "bce": config.bce, "iou": config.iou}
+    weights = {name: getattr(config, name) for name in ("mse", "edge_l1", "bce", "iou", "solid")}
     started, running = time.monotonic(), 0.0
     stream: Iterator[tuple[Tensor, Tensor]] = batches(data, config.workers)
     for step, (image, alpha) in enumerate(stream, first):

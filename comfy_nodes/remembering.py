@@ -94,4 +94,4 @@ class Remembering(MattingFlow):
 def _digest(image: Tensor) -> tuple[Hashable, ...]:
     """What two pictures share only if they are equal; a tensor may be changed under our hands."""
     content = image.detach().cpu().contiguous()
-    return tuple(image.shape), str(image.dtype), hashlib.blake2b(content.numpy()).digest()
+    return tuple(image.shape), str(image.dtype), hashlib.blake2b(content.numpy().data).digest()

@@ -107,6 +107,12 @@ def test_only_a_step_is_on_the_device(frames, step, sizes):
     assert all(preview.shape == (3, 40, 40) for preview in host.previews)
 
 
+def test_previews_of_large_pictures_are_small():
+    host = FakeHost()
+    matting(host).predict(torch.rand(1, 3, 40, 2100))
+    assert [preview.shape for preview in host.previews] == [(3, 14, 700)]
+
+
 def test_batches_and_single_frames_agree():
     image = torch.rand(4, 3, 50, 40)
     together = matting().predict(image, frames_per_step=4)

@@ -38,6 +38,7 @@ SourceAlpha = Literal["multiply", "ignore"]
 _SEEN_ALPHA = 1 / 8
 # three blurred planes of four values and their sums, fp32
 _FOREGROUND_BYTES_PER_PIXEL = 160
+_PREVIEW_PX = 1024
 
 
 @dataclass(frozen=True)
@@ -221,7 +222,7 @@ class Matting(MattingFlow):
         def work(part: slice, device: torch.device) -> None:
             frames = image[part].to(torch.float32)
             alpha[part] = require_numbers(self._alpha(frames, size_hw, fit, device), self.name)
-            step(len(frames), preview=frames[-1] * alpha[part][-1])
+            step(len(frames), preview=_glimpse(frames[-1]) * _glimpse(alpha[part][-1]))
 
         with reporting(self.host, len(image), label, report) as step:
             self._run(len(image), frames_per_step, work, size_hw)
@@ -299,6 +300,12 @@ def require_numbers(alpha: Tensor, name: str) -> Tensor:
     return alpha
 
 
+def _glimpse(planes: Tensor) -> Tensor:
+    """C×H×W → pixels at equal distances, for previews: no side above 1024, no memory taken."""
+    every = max(1, -(-max(planes.shape[-2:]) // _PREVIEW_PX))
+    return planes[..., ::every, ::every]
+
+
 def mixture(shown: Tensor, alpha: Tensor, own_alpha: Tensor) -> Tensor:
     """How much of a pixel's colour is foreground, for a picture with alpha of its own; B×1×H×W.
 
@@ -318,15 +325,21 @@ def estimate_colours(
 ) -> Tensor:
     """`estimate_foreground` of B×3×H×W, a frame at a time on the host's device; on the CPU where
     that has too little memory. `report` is told of every frame."""
-    colours = torch.empty_like(image, dtype=torch.float32)
+    # a single frame needs no room beside what is estimated: a large one takes 0.8 GB
+    colours = torch.empty_like(image[:0] if len(image) == 1 else image, dtype=torch.float32)
     needed = _FOREGROUND_BYTES_PER_PIXEL * int(image.shape[-2] * image.shape[-1])
 
     def work(part: slice, device: torch.device) -> None:
-        colours[part] = estimate_foreground(
+        nonlocal colours
+        found = estimate_foreground(
             image[part].to(device), alpha[part].to(device),
             options.radius_px, options.refine_radius_px,
-        )  # fmt: skip
-        report(1, preview=torch.cat((colours[part][0], alpha[part][0])))
+        ).to(image.device)  # fmt: skip
+        if len(image) == 1:
+            colours = found
+        else:
+            colours[part] = found
+        report(1, preview=torch.cat((_glimpse(found[0]), _glimpse(alpha[part][0]))))
 
     in_portions(
         host, len(image), 1, lambda _: host.workspace(needed), work,

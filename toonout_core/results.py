@@ -52,7 +52,7 @@ class Matte:
         visible and black where it is not, so that no hidden background travels along."""
         if self.foreground is not None:
             return self.foreground
-        return self.image * (self.alpha > 0).to(self.image)
+        return self.image.where(self.alpha > 0, 0)
 
     def cutout(self, index: int = 0) -> Image:
         """RGBA picture, straight alpha, 8 bit."""

@@ -12,7 +12,7 @@ from PIL import Image
 
 from toonout_core import imaging
 from toonout_core.errors import BadInput
-from toonout_core.imaging import guard
+from toonout_core.imaging import guard, layouts
 
 
 def saved(picture, **options):
@@ -206,3 +206,16 @@ def test_layers_there_and_back():
 def test_what_is_no_picture_at_all_is_refused(source):
     with pytest.raises(BadInput, match=r"a picture must be a path.*Tensors go to `predict`"):
         imaging.read(source)
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_bands_change_nothing(monkeypatch, bits):
+    """Large pictures are converted some rows at a time, which takes little memory beside them."""
+    dtype = np.uint8 if bits == 8 else np.uint16
+    pixels = np.random.default_rng(0).integers(0, 2**bits, (2, 7, 5, 4)).astype(dtype)
+    whole = imaging.from_array(pixels)
+    monkeypatch.setattr(layouts, "_BAND", 21)  # two rows of both frames, and one is left over
+    assert [rows.stop - rows.start for rows in layouts.bands(7, 10)] == [2, 2, 2, 1]
+    assert torch.equal(imaging.from_array(pixels), whole)
+    assert np.array_equal(imaging.to_array(whole, bits), pixels)
+    assert np.array_equal(imaging.to_array(whole[:, :3], bits, whole[:, 3:]), pixels)

@@ -16,7 +16,8 @@ SCRIPT = Path(__file__).with_name("kill_points.py")
 def killed(folder, scenario, every):
     done = subprocess.run(
         [sys.executable, str(SCRIPT), str(folder), scenario, str(every)],
-        capture_output=True, text=True, check=False, env=os.environ | {"PYTHONPATH": os.getcwd()},
+        capture_output=True, text=True, check=False,
+        env=os.environ | {"PYTHONPATH": str(SCRIPT.parents[2])},
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     found = re.search(r"(\d+) points, (\d+) files", done.stdout)

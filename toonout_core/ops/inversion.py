@@ -85,33 +85,28 @@ def _invert_window_(
     foreground: Tensor, image: Tensor, alpha: Tensor, cells: Tensor, window: tuple[slice, slice]
 ) -> None:
     """`invert_background_` for one picture without the batch's axis, and a part of it."""
-    inside = alpha[0, window[0], window[1]]
-    rows, columns = torch.nonzero((inside > 0) & (inside < 1), as_tuple=True)
-    places = (slice(None), rows + window[0].start, columns + window[1].start)
-    background = _background(image, alpha, cells, window, (rows, columns))
-    seen, smooth = image[places].to(torch.float32), foreground[places]
-    foreground[places] = _mix(seen, alpha[places], background, smooth)
+    inside = (slice(None), *window)
+    target, opacity = foreground[inside], alpha[inside]
+    soft = (opacity > 0) & (opacity < 1)
+    rows, columns = torch.nonzero(soft[0], as_tuple=True)
+    place = rows * target.shape[-1] + columns
 
+    def at(planes: Tensor) -> Tensor:
+        return planes.reshape(len(planes), -1).index_select(1, place)
 
-def _background(
-    image: Tensor,
-    alpha: Tensor,
-    cells: Tensor,
-    window: tuple[slice, slice],
-    places: tuple[Tensor, Tensor],
-) -> Tensor:
-    """3×N: B at N places, which count from the window's corner."""
-    rows, columns = places
+    # sums are taken in a window that is one pixel larger than needed, so that the mirror at a cut
+    # edge does no harm
     radius = near_radius(*alpha.shape[-2:])
-    # one pixel more, so that the mirror at a cut edge does no harm
     top, left = (max(part.start - radius - 1, 0) for part in window)
     bottom, right = (part.stop + radius + 1 for part in window)
     seen = (alpha[:, top:bottom, left:right] < SEEN_ALPHA).to(torch.float32)
-    planes = torch.cat((image[:, top:bottom, left:right].to(torch.float32) * seen, seen))
-    means = box_blur(planes[None], 2 * radius + 1)[0].flatten(1)
+    planes = torch.cat((image[:, top:bottom, left:right] * seen, seen))
     rows, columns = rows + window[0].start, columns + window[1].start
-    near = means.index_select(1, (rows - top) * seen.shape[-1] + columns - left)
-    return (near[:3] + FAINT * _far_at(cells, rows, columns)) / (near[3:] + FAINT)
+    near = box_blur(planes[None], 2 * radius + 1)[0].reshape(4, -1)
+    near = near.index_select(1, (rows - top) * planes.shape[-1] + columns - left)
+    background = (near[:3] + FAINT * _far_at(cells, rows, columns)) / (near[3:] + FAINT)
+    result = _mix(at(image[inside].to(torch.float32)), at(opacity), background, at(target))
+    target.masked_scatter_(soft, result)
 
 
 def _far_at(cells: Tensor, rows: Tensor, columns: Tensor) -> Tensor:

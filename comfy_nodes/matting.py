@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import comfy.model_management as management
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor
 from ..toonout_core import Fit, Matte, estimate_foreground
 from ..toonout_core.host import Step
 from ..toonout_core.imaging import from_comfy, mask_from_comfy, mask_to_comfy, to_comfy
+from ..toonout_core.ops.foreground import Method
 from .batches import check_size, matched
 from .host import ComfyHost
 from .models import as_model, flattened
@@ -49,6 +50,22 @@ def radius_widgets() -> list[Any]:
             tooltip="Window of the second pass, which keeps fine detail. 0: one pass only.",
         ),
     ]
+
+
+def method_widget() -> Any:
+    """How the foreground is estimated; last and optional, so that older graphs stay valid."""
+    return widget(
+        io.Combo,
+        "foreground_method",
+        options=list(get_args(Method)),
+        default="inversion",
+        optional=True,
+        advanced=True,
+        tooltip=(
+            "inversion: also looks at the old background beside the edge, which is cleaner. "
+            "blur-fusion: as published."
+        ),
+    )
 
 
 def matte_outputs() -> list[Any]:
@@ -132,6 +149,7 @@ class MatteImage(io.ComfyNode):
                         "transparent parts transparent."
                     ),
                 ),
+                method_widget(),
             ],
             outputs=matte_outputs(),
         )
@@ -148,9 +166,10 @@ class MatteImage(io.ComfyNode):
         refine_radius_px: int,
         frames_per_step: int,
         source_alpha: Literal["multiply", "ignore"],
+        foreground_method: Method = "inversion",
     ) -> io.NodeOutput:
         remover = as_model(model)
-        radii_px = (radius_px, refine_radius_px) if clean_colours else None
+        options = (radius_px, refine_radius_px, foreground_method) if clean_colours else None
         frames = len(image)
         outputs = _Outputs(image)
         with remover.host.progress(frames * (2 if clean_colours else 1), "matting") as report:
@@ -164,7 +183,7 @@ class MatteImage(io.ComfyNode):
                     fit=fit,
                     frames_per_step=frames_per_step,
                 )
-                colours = foreground_of(remover.host, picture, alpha, radii_px, report)
+                colours = foreground_of(remover.host, picture, alpha, options, report)
                 visible = alpha if own_alpha is None else alpha * own_alpha
                 outputs.put(start, Matte(picture, visible, colours))
         return outputs.node_output()
@@ -194,13 +213,19 @@ class EstimateForeground(io.ComfyNode):
                     ),
                 ),
                 *radius_widgets(),
+                method_widget(),
             ],
             outputs=matte_outputs(),
         )
 
     @classmethod
     def execute(
-        cls, image: Tensor, mask: Tensor, radius_px: int, refine_radius_px: int
+        cls,
+        image: Tensor,
+        mask: Tensor,
+        radius_px: int,
+        refine_radius_px: int,
+        foreground_method: Method = "inversion",
     ) -> io.NodeOutput:
         host = ComfyHost()
         picture, _ = from_comfy(image)
@@ -212,8 +237,8 @@ class EstimateForeground(io.ComfyNode):
         with host.progress(len(picture), "foreground") as report:
             for i in range(len(picture)):
                 part, part_alpha = picture[i : i + 1], alpha[i : i + 1]
-                radii_px = (radius_px, refine_radius_px)
-                colours = foreground_of(host, part, part_alpha, radii_px, report)
+                options = (radius_px, refine_radius_px, foreground_method)
+                colours = foreground_of(host, part, part_alpha, options, report)
                 outputs.put(i, Matte(part, part_alpha, colours))
         return outputs.node_output()
 
@@ -241,28 +266,28 @@ def foreground_of(
     host: ComfyHost,
     image: Tensor,
     alpha: Tensor,
-    radii_px: tuple[int, int] | None,
+    options: tuple[int, int, Method] | None,
     report: Step,
 ) -> Tensor | None:
-    """Foreground colours of B×3×H×W, one frame at a time on the device; None without radii."""
-    if radii_px is None:
+    """Foreground colours of B×3×H×W, one frame at a time on the device; None without options."""
+    if options is None:
         return None
     frames: list[Tensor] = []
     for i in range(len(image)):
-        frames.append(_foreground_of_frame(host, image[i : i + 1], alpha[i : i + 1], radii_px))
+        frames.append(_foreground_of_frame(host, image[i : i + 1], alpha[i : i + 1], options))
         report(1, preview=torch.cat((frames[-1][0], alpha[i])))
     return torch.cat(frames)
 
 
 def _foreground_of_frame(
-    host: ComfyHost, image: Tensor, alpha: Tensor, radii_px: tuple[int, int]
+    host: ComfyHost, image: Tensor, alpha: Tensor, options: tuple[int, int, Method]
 ) -> Tensor:
     memory = FOREGROUND_BYTES_PER_PIXEL * int(image.shape[-2] * image.shape[-1])
     try:
         with host.workspace(memory) as device:
-            return estimate_foreground(image.to(device), alpha.to(device), *radii_px).to(
+            return estimate_foreground(image.to(device), alpha.to(device), *options).to(
                 image.device
             )
     except management.OOM_EXCEPTION:
         management.soft_empty_cache()
-        return estimate_foreground(image.cpu(), alpha.cpu(), *radii_px).to(image.device)
+        return estimate_foreground(image.cpu(), alpha.cpu(), *options).to(image.device)

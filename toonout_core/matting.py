@@ -15,7 +15,7 @@ from .host import Host, LocalHost
 from .imaging import Picture, PixelSource, read
 from .loading import LoadedNetwork, Precision, load_network
 from .ops.compositing import over
-from .ops.foreground import estimate_foreground
+from .ops.foreground import Method, estimate_foreground
 from .ops.resizing import fit as fit_to
 from .results import Matte
 from .weights import PatchOrder
@@ -28,10 +28,14 @@ SourceAlpha = Literal["multiply", "ignore"]
 
 @dataclass(frozen=True)
 class ForegroundOptions:
-    """Blur fusion's window sizes in pixels; `refine_radius_px` 0 leaves the second pass out."""
+    """Blur fusion's window sizes in pixels; `refine_radius_px` 0 leaves the second pass out.
+
+    `method`: see estimate_foreground.
+    """
 
     radius_px: int = 90
     refine_radius_px: int = 6
+    method: Method = "inversion"
 
 
 def load_matting(
@@ -170,6 +174,7 @@ class Matting:
                         alpha[i : i + 1],
                         foreground.radius_px,
                         foreground.refine_radius_px,
+                        foreground.method,
                     )
                     for i in range(image.shape[0])
                 ]

@@ -41,7 +41,8 @@ PICTURES = ("image", "background_image")
 INSTANCE_OPTIONS = ("detector", "min_score", "limit")
 # of CutoutOptions, for characters
 FOUND_OPTIONS = (
-    "clean_colours", "radius_px", "refine_radius_px", "precision", "patch_order", "allow_download",
+    "clean_colours", "radius_px", "refine_radius_px", "foreground_method", "precision",
+    "patch_order", "allow_download",
 )  # fmt: skip
 
 Json = dict[str, Any]

@@ -89,17 +89,13 @@ def _map_planes(function: Callable[[Array, Array], None], x: Tensor) -> Tensor:
     return torch.from_numpy(target).view(source.shape)
 
 
-def run_parallel(
-    work: Callable[..., None],
-    tasks: Sequence[tuple[Any, ...]],
-    device: torch.device = torch.device("cpu"),
-) -> None:
-    """work(*task) for every task; on the CPU with as many threads as torch may use.
+def run_parallel(work: Callable[..., None], tasks: Sequence[tuple[Any, ...]]) -> None:
+    """work(*task) for every task, on as many threads as torch may use.
 
     Work that runs on one of these threads starts no further ones.
     """
     workers = min(torch.get_num_threads(), len(tasks))
-    if workers < 2 or device.type != "cpu" or getattr(_thread, "is_worker", False):
+    if workers < 2 or getattr(_thread, "is_worker", False):
         for task in tasks:
             work(*task)
         return

@@ -24,7 +24,7 @@ from .spreading import CELL_PX, colour_cells
 
 # α below this shows the background alone
 SEEN_ALPHA = 0.02
-# other pixels count for the background only where it is nowhere seen, far cells where it is not near
+# weight of other pixels where the background is nowhere seen, and of far cells where it is not near
 FAINT = 1e-3
 # radius of the small window in pictures of up to a megapixel; it grows with the picture
 NEAR_PX = 2
@@ -51,7 +51,11 @@ def invert_background_(foreground: Tensor, image: Tensor, alpha: Tensor) -> Tens
     def work(item: int, rows: slice, columns: slice) -> None:
         _invert_window_(foreground[item], image[item], alpha[item], cells[item], (rows, columns))
 
-    run_parallel(work, windows, foreground.device)
+    if foreground.device.type == "cpu":
+        run_parallel(work, windows)
+    else:
+        for window in windows:
+            work(*window)
     return foreground
 
 
@@ -81,6 +85,8 @@ def _far_background(image: Tensor, alpha: Tensor) -> Tensor:
     return torch.from_numpy(cells)[None].to(image.device)
 
 
+# a thread does not know by itself that its caller is in this mode, as ComfyUI is
+@torch.inference_mode()
 def _invert_window_(
     foreground: Tensor, image: Tensor, alpha: Tensor, cells: Tensor, window: tuple[slice, slice]
 ) -> None:

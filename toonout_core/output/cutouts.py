@@ -140,7 +140,7 @@ def adjusting(cut: Cut, options: AdjustOptions, colours: ForegroundOptions | Non
         if colours is None:
             return Matte(matte.image, alpha)
         foreground = estimate_foreground(
-            matte.image, alpha, colours.radius_px, colours.refine_radius_px
+            matte.image, alpha, colours.radius_px, colours.refine_radius_px, colours.method
         )
         return Matte(matte.image, alpha, foreground)
 

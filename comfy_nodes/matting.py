@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from comfy_api.latest import io
@@ -12,6 +12,7 @@ from ..toonout_core import Fit, ForegroundOptions
 from ..toonout_core.imaging import from_comfy, mask_from_comfy, to_comfy, views_of_layers
 from ..toonout_core.matting import estimate_colours
 from ..toonout_core.ops.checking import unit_planes
+from ..toonout_core.ops.foreground import Method
 from .batches import check_size, matched
 from .host import ComfyHost
 from .models import as_model
@@ -48,6 +49,22 @@ def radius_widgets() -> list[Any]:
             tooltip="Window of the second pass, which keeps fine detail. 0: one pass only.",
         ),
     ]
+
+
+def method_widget() -> Any:
+    """How the foreground is estimated; last and optional, so that older graphs stay valid."""
+    return widget(
+        io.Combo,
+        "foreground_method",
+        options=list(get_args(Method)),
+        default="inversion",
+        optional=True,
+        advanced=True,
+        tooltip=(
+            "inversion: also looks at the old background beside the edge, which is cleaner. "
+            "blur-fusion: as published."
+        ),
+    )
 
 
 def matte_outputs() -> list[Any]:
@@ -133,6 +150,7 @@ class MatteImage(Node):
                         "transparent parts transparent."
                     ),
                 ),
+                method_widget(),
             ],
             outputs=matte_outputs(),
         )
@@ -149,11 +167,13 @@ class MatteImage(Node):
         refine_radius_px: int,
         frames_per_step: int,
         source_alpha: Literal["multiply", "ignore"],
+        foreground_method: Method = "inversion",
     ) -> io.NodeOutput:
         remover = as_model(model)
         if image.shape[:3].numel() * 4 <= LIMIT_BYTES:
             remover = Remembering(remover, model)
-        foreground = ForegroundOptions(radius_px, refine_radius_px) if clean_colours else None
+        options = ForegroundOptions(radius_px, refine_radius_px, foreground_method)
+        foreground = options if clean_colours else None
         outputs = Outputs(image.shape[:3])
         units = len(image) * (2 if clean_colours else 1)
         with remover.host.progress(units, "matting") as report:
@@ -196,13 +216,19 @@ class EstimateForeground(Node):
                     ),
                 ),
                 *radius_widgets(),
+                method_widget(),
             ],
             outputs=matte_outputs(),
         )
 
     @classmethod
     def execute(
-        cls, image: Tensor, mask: Tensor, radius_px: int, refine_radius_px: int
+        cls,
+        image: Tensor,
+        mask: Tensor,
+        radius_px: int,
+        refine_radius_px: int,
+        foreground_method: Method = "inversion",
     ) -> io.NodeOutput:
         host = ComfyHost()
         picture, _ = from_comfy(image)
@@ -210,7 +236,7 @@ class EstimateForeground(Node):
         check_size(alpha, picture)
         picture, alpha = matched(image=picture, mask=alpha)
         assert picture is not None and alpha is not None
-        options = ForegroundOptions(radius_px, refine_radius_px)
+        options = ForegroundOptions(radius_px, refine_radius_px, foreground_method)
         outputs = Outputs((len(picture), *picture.shape[-2:]))
         with host.progress(len(picture), "foreground") as report:
             for i in range(len(picture)):

@@ -20,7 +20,7 @@ from .ops.adjust import AdjustOptions
 from .ops.adjust import adjust as adjusted
 from .ops.checking import unit_planes
 from .ops.compositing import on_white
-from .ops.foreground import estimate_foreground
+from .ops.foreground import Method, estimate_foreground
 from .ops.resizing import Fitted
 from .ops.resizing import fit as fit_to
 from .portions import Work, in_portions, memory_for
@@ -43,10 +43,14 @@ _PREVIEW_PX = 1024
 
 @dataclass(frozen=True)
 class ForegroundOptions:
-    """Blur fusion's window sizes in pixels; `refine_radius_px` 0 leaves the second pass out."""
+    """Blur fusion's window sizes in pixels; `refine_radius_px` 0 leaves the second pass out.
+
+    `method`: see estimate_foreground.
+    """
 
     radius_px: int = 90
     refine_radius_px: int = 6
+    method: Method = "inversion"
 
 
 def load_matting(
@@ -333,7 +337,7 @@ def estimate_colours(
         nonlocal colours
         found = estimate_foreground(
             image[part].to(device), alpha[part].to(device),
-            options.radius_px, options.refine_radius_px,
+            options.radius_px, options.refine_radius_px, options.method,
         ).to(image.device)  # fmt: skip
         if len(image) == 1:
             colours = found

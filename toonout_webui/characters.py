@@ -133,7 +133,9 @@ def find(
     picture = source if isinstance(source, Picture) else read(source)
     colours = None
     if options.clean_colours:
-        colours = ForegroundOptions(options.radius_px, options.refine_radius_px)
+        colours = ForegroundOptions(
+            options.radius_px, options.refine_radius_px, options.foreground_method
+        )
     wanted = FindOptions(
         segment=SegmentOptions(min_score=min_score, limit=limit), limit=limit, foreground=colours
     )

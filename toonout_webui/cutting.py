@@ -99,7 +99,9 @@ def cut_to_matte(picture: Picture, options: CutoutOptions) -> tuple[Matte, str, 
 def _run(picture: Picture, options: CutoutOptions, *, on_cpu: bool) -> tuple[Matte, str, list[str]]:
     colours = None
     if options.clean_colours:
-        colours = ForegroundOptions(options.radius_px, options.refine_radius_px)
+        colours = ForegroundOptions(
+            options.radius_px, options.refine_radius_px, options.foreground_method
+        )
     with PIPELINES.keeping():
         matting = PIPELINES.get(options, on_cpu=on_cpu)
         require_room(matting, options.resolution, matting.host.device())  # pyright: ignore

@@ -11,6 +11,7 @@ from dataclasses import Field, dataclass, field, fields
 from typing import Any, Literal, get_args
 
 from ..toonout_core import BadInput, Fit
+from ..toonout_core.ops.foreground import Method
 
 Output = Literal["cutout", "mask", "cutout + mask"]
 Background = Literal["transparent", "colour", "picture"]
@@ -86,6 +87,10 @@ class CutoutOptions:
     refine_radius_px: int = _number(
         6, (0, 1000, 1), "Refine radius (px)", "edge",
         "Window of the second pass, which keeps fine detail. 0: one pass only.",
+    )  # fmt: skip
+    foreground_method: Method = _chosen(
+        "inversion", Method, "Method of the colours", "edge",
+        "inversion: also looks at the old background beside the edge. blur-fusion: as published.",
     )  # fmt: skip
     source_alpha: SourceAlpha = _chosen(
         "multiply", SourceAlpha, "Alpha that is there already", "edge",

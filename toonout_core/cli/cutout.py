@@ -167,7 +167,9 @@ def _make_cut(arguments: argparse.Namespace) -> Cut:
     if adjustments is not None:
         adjust(torch.zeros(1, 1, 1, 1), adjustments)  # before any picture, if they are wrong
     matting = load_model(arguments)
-    colours = ForegroundOptions() if arguments.foreground and not arguments.mask_only else None
+    colours = None
+    if arguments.foreground and not arguments.mask_only:
+        colours = ForegroundOptions(method=arguments.foreground_method)
 
     def cut(picture: Picture) -> Matte:
         return matting(
@@ -210,7 +212,7 @@ def _background(text: str) -> Any:
 def _settings(arguments: argparse.Namespace) -> dict[str, Any]:
     """All that a result depends on, beside its picture."""
     names = ("resolution", "precision", "format", "background", "mask_only", "foreground")
-    names += ("shrink_to", "source_alpha", "bits", "quality", "metadata")
+    names += ("foreground_method", "shrink_to", "source_alpha", "bits", "quality", "metadata")
     return {name: getattr(arguments, name) for name in names} | {
         "adjust": given_adjustments(arguments),
         "model": file_state(arguments.model),

@@ -11,7 +11,13 @@ from ..errors import BadInput, DownloadFailed, UnknownModel
 from ..weights import DETECTOR, detectors
 from .fields import Verbs
 from .folder_run import file_state, finish, note, open_folder, shrink_to
-from .options import add_device_options, add_file_options, add_shrink_option, open_host
+from .options import (
+    add_device_options,
+    add_file_options,
+    add_foreground_method,
+    add_shrink_option,
+    open_host,
+)
 
 if TYPE_CHECKING:
     from ..host import Host
@@ -136,6 +142,7 @@ def _add_result_options(parser: argparse.ArgumentParser) -> None:
         "--foreground", action=argparse.BooleanOptionalAction, default=True,
         help="clear the old background's colour from soft edges (default: on)",
     )  # fmt: skip
+    add_foreground_method(group)
     group.add_argument(
         "--metadata", action=argparse.BooleanOptionalAction, default=True,
         help="keep text, colour profile and dpi in cutouts (default: on)",
@@ -211,7 +218,7 @@ def _make_find(arguments: argparse.Namespace, files: InstanceFiles) -> Any:
         SegmentOptions(arguments.min_score, limit=seen, soft=arguments.soft),
         arguments.limit,
         arguments.sort,
-        foreground=ForegroundOptions() if foreground else None,
+        foreground=ForegroundOptions(method=arguments.foreground_method) if foreground else None,
         trust_masks=arguments.trust == "masks" or (arguments.trust == "auto" and weak),
     )
     return finding(segmenter, matting if files.needs_matte else None, options)
@@ -238,7 +245,7 @@ def _load_segmenter(arguments: argparse.Namespace, host: Host) -> InstanceSegmen
 def _settings(arguments: argparse.Namespace) -> dict[str, Any]:
     """All that a result depends on, beside its picture."""
     names = ("trust", "precision", "min_score", "limit", "sort", "soft", "crop")
-    names += ("foreground", "metadata")
+    names += ("foreground", "foreground_method", "metadata")
     models = ("detector", "refiner", "matte")
     return (
         {"verb": "instances", "shrink_to": arguments.shrink_to, "save": sorted(arguments.save)}

@@ -66,6 +66,7 @@ def add_output_options(parser: argparse.ArgumentParser) -> None:
         "--foreground", action=argparse.BooleanOptionalAction, default=True,
         help="clear the old background's colour from soft edges (default: on)",
     )  # fmt: skip
+    add_foreground_method(group)
     group.add_argument(
         "--source-alpha", choices=("multiply", "ignore"), default="multiply",
         help="what to do with transparency that a picture already has (default: %(default)s)",
@@ -81,6 +82,15 @@ def add_output_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--metadata", action=argparse.BooleanOptionalAction, default=True,
         help="keep text, colour profile and dpi (default: on)",
+    )  # fmt: skip
+
+
+def add_foreground_method(group: Group) -> None:
+    """How --foreground works."""
+    group.add_argument(
+        "--foreground-method", choices=("inversion", "blur-fusion"), default="inversion",
+        help="inversion: also look at the old background beside the edge; blur-fusion: as "
+        "published (default: %(default)s)",
     )  # fmt: skip
 
 

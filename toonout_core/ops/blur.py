@@ -7,7 +7,8 @@ window is larger than the picture. On the CPU through OpenCV, elsewhere in torch
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from typing import Any
@@ -88,16 +89,26 @@ def _map_planes(function: Callable[[Array, Array], None], x: Tensor) -> Tensor:
     return torch.from_numpy(target).view(source.shape)
 
 
-def run_parallel(work: Callable[..., None], tasks: list[tuple[Any, ...]]) -> None:
-    """work(*task) for every task, on as many threads as torch may use."""
+def run_parallel(work: Callable[..., None], tasks: Sequence[tuple[Any, ...]]) -> None:
+    """work(*task) for every task, on as many threads as torch may use.
+
+    Work that runs on one of these threads starts no further ones.
+    """
     workers = min(torch.get_num_threads(), len(tasks))
-    if workers < 2:
+    if workers < 2 or getattr(_thread, "is_worker", False):
         for task in tasks:
             work(*task)
         return
-    with ThreadPoolExecutor(workers) as pool:
+    with ThreadPoolExecutor(workers, initializer=_mark_worker) as pool:
         for future in [pool.submit(work, *task) for task in tasks]:
             future.result()
+
+
+_thread = threading.local()
+
+
+def _mark_worker() -> None:
+    _thread.is_worker = True
 
 
 # ---------------------------------------------------------------- torch

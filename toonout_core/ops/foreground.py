@@ -2,30 +2,46 @@
 
 from __future__ import annotations
 
+from typing import Literal, get_args
+
 import torch
 from torch import Tensor
 
 from ..errors import BadInput
 from .blur_fusion import TRANSPARENT, blur_fusion
+from .inversion import invert_background_
 from .spreading import spread_colours_
+
+Method = Literal["inversion", "blur-fusion"]
 
 # colour of the whole foreground where a picture has none
 EMPTY = 0.0
 
 
 def estimate_foreground(
-    image: Tensor, alpha: Tensor, radius_px: int = 90, refine_radius_px: int = 6
+    image: Tensor,
+    alpha: Tensor,
+    radius_px: int = 90,
+    refine_radius_px: int = 6,
+    method: Method = "inversion",
 ) -> Tensor:
     """Foreground colours of B×3×H×W and B×1×H×W → B×3×H×W float32 in [0, 1].
 
-    Blur fusion with box windows of radius_px, then refine_radius_px pixels a side (0: one pass).
+    "blur-fusion": box windows of radius_px, then refine_radius_px pixels a side (0: one pass).
+    "inversion": the same, then soft pixels are solved for their colour with the old background that
+    is seen beside them, see ops/inversion.py; its windows grow with the picture.
     α = 1 keeps the picture's colour exactly. Transparent pixels (α below half a level of 8 bit)
     get the colour of the foreground nearby, or black in a picture without any: never that of the
     old background.
     """
     _check(image, alpha, radius_px, refine_radius_px)
+    if method not in get_args(Method):
+        raise BadInput(f"method must be one of {', '.join(get_args(Method))}", repr(method))
+    image = image.detach()
     alpha = alpha.detach().to(image.device, torch.float32)
-    foreground, unreached = blur_fusion(image.detach(), alpha, radius_px, refine_radius_px)
+    foreground, unreached = blur_fusion(image, alpha, radius_px, refine_radius_px)
+    if method == "inversion":
+        invert_background_(foreground, image, alpha)
     return spread_colours_(foreground, alpha, unreached, TRANSPARENT, EMPTY)
 
 

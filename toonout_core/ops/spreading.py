@@ -37,6 +37,16 @@ def spread_colours_(
     return spread(image, alpha, where, least_alpha, empty)
 
 
+def colour_cells(image: Tensor, weight: Tensor, empty: float = 0.0) -> Array:
+    """Colours of 3×H×W float32 weighed with H×W, one for each cell of CELL_PX pixels a side: 3×h×w.
+
+    Cells of little weight take their colour from around them.
+    """
+    if through_opencv(image):
+        return _push(_cell_means(image.numpy(), weight.numpy(), 0.0), empty)
+    return _push(_cell_means_torch(image[None], weight[None, None], 0.0)[0], empty)
+
+
 def _push(cells: Array, empty: float) -> Array:
     """4×h×w means of weight·colour and weight → 3×h×w colours."""
     colours, weight = cells[:3], cells[3:]

@@ -1,0 +1,134 @@
+"""Guarded inversion: the colours of soft pixels from the old background, which is seen beside them.
+
+I = αF + (1−α)B. B at a soft pixel is the mean of the pixels with α < 2 % around it: from cells of
+the whole picture (`colour_cells`) where none is near, else from a small window. Then
+F = (I − (1−α)B) / α. An α that is off by δ moves this by (F−B)·δ/α, so that it is mixed with a
+smooth estimate F₀:
+
+    F = F₀ + α² / (α² + k² + q·α²o²) · (clip((I − (1−α)B) / α) − F₀)
+
+This is the mean of least variance of the two if k is the error of α relative to that of F₀. o is
+how far the unclipped colour lies outside of 0 … 1: such a colour tells that α is too small.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from .blur import box_blur, run_parallel
+from .spreading import CELL_PX, colour_cells
+
+# α below this shows the background alone
+SEEN_ALPHA = 0.02
+# weight of other pixels where the background is nowhere seen, and of far cells where it is not near
+FAINT = 1e-3
+# radius of the small window in pictures of up to a megapixel; it grows with the picture
+NEAR_PX = 2
+# k and q above, found on pictures that no published figure is from
+ALPHA_ERROR = 0.12
+OVERSHOOT = 3.0
+# α below this divides like this
+LEAST_ALPHA = 0.1
+# side of the squares that are worked on if they hold a soft pixel
+TILE_PX = 64
+
+Window = tuple[int, slice, slice]
+
+
+def invert_background_(foreground: Tensor, image: Tensor, alpha: Tensor) -> Tensor:
+    """Improve the smooth estimate `foreground` B×3×H×W float32 where 0 < α < 1, in place.
+
+    `image` B×3×H×W float and `alpha` B×1×H×W float32, both in [0, 1] and on its device. Returns
+    `foreground`.
+    """
+    windows = _soft_windows(alpha)
+    cells = {item: _far_background(image[item], alpha[item]) for item in {w[0] for w in windows}}
+
+    def work(item: int, rows: slice, columns: slice) -> None:
+        _invert_window_(foreground[item], image[item], alpha[item], cells[item], (rows, columns))
+
+    if foreground.device.type == "cpu":
+        run_parallel(work, windows)
+    else:
+        for window in windows:
+            work(*window)
+    return foreground
+
+
+def near_radius(height: int, width: int) -> int:
+    """In pixels, for a picture of that size."""
+    return round(NEAR_PX * max(math.sqrt(height * width / 1e6), 1.0))
+
+
+def _soft_windows(alpha: Tensor) -> list[Window]:
+    """Runs of tiles that hold soft pixels: item, rows, columns."""
+    height, width = alpha.shape[-2:]
+    soft = ((alpha > 0) & (alpha < 1)).to(torch.float32)
+    tiles = functional.max_pool2d(soft, TILE_PX, ceil_mode=True)[:, 0].cpu() > 0
+    windows: list[Window] = []
+    for item, top in torch.nonzero(tiles.any(-1)).tolist():
+        rows = slice(top * TILE_PX, min((top + 1) * TILE_PX, height))
+        ends = functional.pad(tiles[item, top].to(torch.int8), (1, 1)).diff().nonzero()
+        for left, right in ends.view(-1, 2).tolist():
+            windows.append((item, rows, slice(left * TILE_PX, min(right * TILE_PX, width))))
+    return windows
+
+
+def _far_background(image: Tensor, alpha: Tensor) -> Tensor:
+    """3×H×W and 1×H×W → 1×3×h×w, a colour a cell."""
+    weight = torch.where(alpha < SEEN_ALPHA, 1.0, FAINT * (1 - alpha))
+    cells = colour_cells(image.to(torch.float32), weight[0])
+    return torch.from_numpy(cells)[None].to(image.device)
+
+
+# a thread does not know by itself that its caller is in this mode, as ComfyUI is
+@torch.inference_mode()
+def _invert_window_(
+    foreground: Tensor, image: Tensor, alpha: Tensor, cells: Tensor, window: tuple[slice, slice]
+) -> None:
+    """`invert_background_` for one picture without the batch's axis, and a part of it."""
+    inside = (slice(None), *window)
+    target, opacity = foreground[inside], alpha[inside]
+    soft = (opacity > 0) & (opacity < 1)
+    rows, columns = torch.nonzero(soft[0], as_tuple=True)
+    place = rows * target.shape[-1] + columns
+
+    def at(planes: Tensor) -> Tensor:
+        return planes.reshape(len(planes), -1).index_select(1, place)
+
+    # sums are taken in a window that is one pixel larger than needed, so that the mirror at a cut
+    # edge does no harm
+    radius = near_radius(*alpha.shape[-2:])
+    top, left = (max(part.start - radius - 1, 0) for part in window)
+    bottom, right = (part.stop + radius + 1 for part in window)
+    seen = (alpha[:, top:bottom, left:right] < SEEN_ALPHA).to(torch.float32)
+    planes = torch.cat((image[:, top:bottom, left:right] * seen, seen))
+    rows, columns = rows + window[0].start, columns + window[1].start
+    near = box_blur(planes[None], 2 * radius + 1)[0].reshape(4, -1)
+    near = near.index_select(1, (rows - top) * planes.shape[-1] + columns - left)
+    background = (near[:3] + FAINT * _far_at(cells, rows, columns)) / (near[3:] + FAINT)
+    result = _mix(at(image[inside].to(torch.float32)), at(opacity), background, at(target))
+    target.masked_scatter_(soft, result)
+
+
+def _far_at(cells: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """1×3×h×w cells → 3×N: their colours at N pixels of the picture, bilinear."""
+    centres = torch.stack((columns, rows), -1) + 0.5
+    size = centres.new_tensor((cells.shape[-1], cells.shape[-2])) * CELL_PX
+    grid = (2 / size * centres - 1)[None, None]
+    sampled = functional.grid_sample(cells, grid, padding_mode="border", align_corners=False)
+    return sampled[0, :, 0]
+
+
+def _mix(seen: Tensor, alpha: Tensor, background: Tensor, smooth: Tensor) -> Tensor:
+    """F of the formula above; 3×N, alpha 1×N."""
+    raw = (seen - (1 - alpha) * background) / alpha.clamp(min=LEAST_ALPHA)
+    inverse = raw.clamp(0, 1)
+    squared = alpha.square()
+    overshoot = (raw - inverse).square().amax(0, keepdim=True)
+    doubt = OVERSHOOT * squared * overshoot + ALPHA_ERROR**2
+    return smooth + squared / (squared + doubt) * (inverse - smooth)

@@ -24,7 +24,8 @@ WHITE = b" \t\r\n\v\f"  # what base64 may be broken into lines with
 INSTANCE_OPTIONS = ("detector", "min_score", "limit")
 # of CutoutOptions, for characters
 FOUND_OPTIONS = (
-    "clean_colours", "radius_px", "refine_radius_px", "foreground_method", "precision", "patch_order", "allow_download",
+    "clean_colours", "radius_px", "refine_radius_px", "foreground_method", "precision",
+    "patch_order", "allow_download",
 )  # fmt: skip
 
 MASK_PIXELS = 400_000_000  # of all masks of a picture together, 4 bytes each

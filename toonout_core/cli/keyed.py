@@ -146,7 +146,8 @@ def _cut_frames(
     stack: ExitStack,
 ) -> tuple[list[str], list[Path], tuple[dict[str, Any], ...]]:
     """What follows the name of each cutout, the cutouts, and what is to be said of all frames."""
-    from ..output.writing import check_picture, encode
+    from ..imaging import verify
+    from ..output.writing import encode
     from ..synthesis.keyed_clips import key_frames
 
     endings: list[str] = []
@@ -159,7 +160,7 @@ def _cut_frames(
         partials.append(stack.enter_context(destination.partial(source)))
         write = partial(encode, image=keyed.image, alpha=keyed.alpha)
         destination.write(partials[-1], write)
-        check_picture(partials[-1])
+        verify(partials[-1])
         endings.append(".png" if frame.still else f"_{frame.number:04d}.png")
         hue = round(keyed.key.hue_deg, 1)
         details.append({"frame": frame.number, "key_hue_deg": hue, "cut_sides": frame.cut_sides})

@@ -20,13 +20,12 @@ from ..errors import (
     ToonOutError,
     UnknownModel,
 )
-from ..imaging import Picture, read_frames
+from ..imaging import Picture, read_frames, verify
 from .destination import Destination, raise_if_disk_is_full, sentence_of
 from .naming import Source
 from .publishing import Part, named
 from .records import Record
 from .report import Result
-from .writing import check_picture
 
 log = logging.getLogger("toonout")
 
@@ -157,7 +156,7 @@ class Batch(Generic[Made]):
         try:
             notes = work.notes + [note for done in work.encodings for note in done.result()]
             for partial in work.partials:
-                check_picture(partial)
+                verify(partial)
             details = tuple(details for details in work.details if details)
             record = replace(work.record, seconds=work.seconds, details=details)
             outputs, taken = self.destination.publish(

@@ -238,7 +238,7 @@ def test_no_number_is_a_sentence(nodes, model, node, value):
             image, torch.ones(1, 64, 64), 9, 3
         ),
     }[node]
-    with pytest.raises(error_class(nodes), match=r"image must have numbers in \[0, 1\]"):
+    with pytest.raises(error_class(nodes), match=r"image must (have|hold) numbers"):
         call()
 
 

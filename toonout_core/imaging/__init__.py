@@ -22,6 +22,7 @@ from .layouts import (
     to_layer,
     to_levels,
     to_pil,
+    unit_floats,
     unit_levels,
     views_of_layers,
 )
@@ -53,6 +54,7 @@ __all__ = [
     "to_layer",
     "to_levels",
     "to_pil",
+    "unit_floats",
     "unit_levels",
     "verify",
     "views_of_layers",

@@ -87,6 +87,11 @@ def unit_levels(levels: Array) -> Array:
     return levels.astype(np.float64) / 255
 
 
+def unit_floats(levels: Array) -> Array:
+    """Numbers 0 … 255 of any shape and type → float32 in [0, 1]."""
+    return levels.astype(np.float32) / np.float32(255)
+
+
 def reverse_colours(image: Tensor) -> Tensor:
     """B×3×H×W: RGB → BGR, and back."""
     return image.flip(1)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..imaging import unit_floats
 from .lettering import letters
 
 Array = npt.NDArray[Any]
@@ -30,7 +31,7 @@ def disc(rng: Generator, size_px: int) -> Array:
     axes = tuple((rng.uniform(0.12, 0.5) * size_px * rng.uniform(0.8, 1, 2)).astype(int).tolist())
     width = -1 if rng.random() < 0.7 else max(1, int(rng.uniform(0.005, 0.06) * size_px))
     cv2.ellipse(sheet, centre, axes, 0, 0, 360, 255, width, cv2.LINE_AA)
-    return _to_unit(sheet)
+    return unit_floats(sheet)
 
 
 def emblem(rng: Generator, size_px: int) -> Array:
@@ -47,7 +48,7 @@ def emblem(rng: Generator, size_px: int) -> Array:
         points = np.stack((np.cos(turn), np.sin(turn)), -1) * length[:, None]
         points += _point(rng, size_px, 0.05 if many else 0.25, 0.95 if many else 0.75)
         cv2.fillPoly(sheet, [points.round().astype(np.int32)], 255, cv2.LINE_AA)
-    return _to_unit(sheet)
+    return unit_floats(sheet)
 
 
 def frame(rng: Generator, size_px: int) -> Array:
@@ -60,7 +61,7 @@ def frame(rng: Generator, size_px: int) -> Array:
     high = (int(size_px - margin[2]), int(size_px - margin[3]))
     width = max(1, int(rng.uniform(0.004, 0.05) * size_px))
     cv2.rectangle(sheet, low, high, 255, width, cv2.LINE_AA)
-    return _to_unit(sheet)
+    return unit_floats(sheet)
 
 
 def card(rng: Generator, size_px: int) -> Array:
@@ -74,7 +75,7 @@ def card(rng: Generator, size_px: int) -> Array:
     angle = float(rng.normal(0, 12)) if rng.random() < 0.5 else 0.0
     box = cv2.boxPoints((_point(rng, size_px, 0.2, 0.8), size, angle))
     cv2.fillPoly(sheet, [box.round().astype(np.int32)], 255, cv2.LINE_AA)
-    return _to_unit(sheet)
+    return unit_floats(sheet)
 
 
 def speed_lines(rng: Generator, size_px: int) -> Array:
@@ -95,7 +96,7 @@ def speed_lines(rng: Generator, size_px: int) -> Array:
         cv2.line(
             sheet, ends[0], ends[1], 255, int(rng.integers(1, 2 + size_px // 150)), cv2.LINE_AA
         )
-    return _to_unit(sheet)
+    return unit_floats(sheet)
 
 
 def halftone(rng: Generator, size_px: int) -> Array:
@@ -147,9 +148,9 @@ def bubble(rng: Generator, size_px: int) -> tuple[Array, Array]:
     cv2.fillPoly(sheet, [tail.astype(np.int32)], 255, cv2.LINE_AA)
     inner = cv2.erode(sheet, np.ones((5, 5), np.uint8))
     note = letters(rng, size_px, max(8, axes[1] // 3), 2) * (inner > 0)
-    ink = np.maximum(_to_unit(cv2.max(line, sheet - inner)), note)[..., None]
+    ink = np.maximum(unit_floats(cv2.max(line, sheet - inner)), note)[..., None]
     ground = 255 if rng.random() < 0.8 else rng.uniform(120, 255, 3)
-    return np.broadcast_to(ground * (1 - ink), (size_px, size_px, 3)), _to_unit(sheet)[..., None]
+    return np.broadcast_to(ground * (1 - ink), (size_px, size_px, 3)), unit_floats(sheet)[..., None]
 
 
 def strength(rng: Generator) -> np.float32:
@@ -170,10 +171,6 @@ def colour(rng: Generator, canvas: Array) -> Array:
 
 def _sheet(size_px: int) -> Array:
     return np.zeros((size_px, size_px), np.uint8)
-
-
-def _to_unit(sheet: Array) -> Array:
-    return sheet.astype(np.float32) / 255
 
 
 def _point(rng: Generator, size_px: int, low: float, high: float) -> tuple[int, int]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..imaging import split_layer
+from ..imaging import split_layer, unit_floats
 from .composite import (
     Placement,
     draw_background,
@@ -118,7 +118,7 @@ def dim_or_pale(rng: Generator, library: Library, size_px: int, weights: Array) 
     """Figure and ground nearly black, or washed out."""
     rgb, alpha = _with_figures(rng, library, draw_background(rng, library, size_px, 0.4), weights)
     if rng.random() < 0.6:
-        return 255 * (rgb.clip(0, 255) / 255) ** np.float32(rng.uniform(1, 2)) * np.float32(
+        return 255 * unit_floats(rgb.clip(0, 255)) ** np.float32(rng.uniform(1, 2)) * np.float32(
             rng.uniform(0.15, 0.6)
         ), alpha
     return rgb + (255 - rgb) * np.float32(rng.uniform(0.3, 0.75)), alpha
@@ -192,7 +192,8 @@ def _own_ground(rng: Generator, layer: Array) -> Array:
     y, x = places[int(rng.integers(len(places)))]
     reach = max(8, int(rng.uniform(0.04, 0.15) * size_px))
     part = layer[max(y - reach, 0) : y + reach, max(x - reach, 0) : x + reach]
-    texture = np.where(part[..., 3:] > 250, part[..., :3], first)
+    colours, opacity = split_layer(part)
+    texture = np.where(opacity > 0.98, colours, first)
     return scene_background(rng, texture.clip(0, 255).astype(np.uint8), size_px)
 
 

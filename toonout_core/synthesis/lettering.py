@@ -9,10 +9,15 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageDraw, ImageFont
+import torch
+from PIL import ImageDraw, ImageFont
+
+from ..imaging import to_pil, unit_floats
 
 Array = npt.NDArray[Any]
 Generator = np.random.Generator
+
+_BILINEAR = 2  # of Pillow's ways to resample
 
 FOLDERS = ("/usr/share/fonts", "/usr/local/share/fonts", "/Library/Fonts", "C:/Windows/Fonts")
 _LATIN = "ABCDEFGHIJKLMNOPRSTUVWabcdefghijklmnoprstuvwy0123456789!?&"
@@ -51,12 +56,12 @@ def letters(rng: Generator, size_px: int, height_px: int, lines: int) -> Array:
     script = scripts[int(rng.integers(len(scripts)))]
     picker = random.Random(int(rng.integers(2**31)))
     text = "\n".join("".join(picker.choices(script, k=picker.randint(1, 9))) for _ in range(lines))
-    sheet = Image.new("L", (size_px, size_px))
+    sheet = to_pil(torch.zeros(1, 1, size_px, size_px))
     corner = tuple((rng.uniform(-0.1, 0.8, 2) * size_px).round().astype(int).tolist())
     ImageDraw.Draw(sheet).multiline_text(corner, text, fill=255, font=font)
     if rng.random() < 0.4:
-        sheet = sheet.rotate(float(rng.normal(0, 15)), Image.Resampling.BILINEAR)
-    return np.asarray(sheet, np.float32) / 255
+        sheet = sheet.rotate(float(rng.normal(0, 15)), _BILINEAR)
+    return unit_floats(np.asarray(sheet))
 
 
 @lru_cache(maxsize=256)

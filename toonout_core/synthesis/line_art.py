@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..imaging import split_layer
+from ..imaging import split_layer, unit_floats
 from .paper import smooth_noise
 
 Array = npt.NDArray[Any]
@@ -28,7 +28,7 @@ def draw_lines(
     """
     colours, opacity = split_layer(layer)
     alpha = ((opacity - 0.25) * 2).clip(0, 1)  # nobody draws a glow
-    grey = (colours + (1 - opacity) * 255).mean(-1) / 255
+    grey = unit_floats((colours + (1 - opacity) * 255).mean(-1))
     ink = np.maximum(_contrasts(rng, grey), outline(rng, alpha))
     if filled and rng.random() < 0.2:
         ink = np.maximum(ink, ((rng.uniform(0.15, 0.35) - grey) * 20).clip(0, 1) * alpha[..., 0])
@@ -74,7 +74,7 @@ def _wash(rng: Generator, colours: Array, opacity: Array, alpha: Array) -> Array
     """Factors of what is painted thinly between the lines; mostly nothing."""
     if rng.random() < 0.7:
         return np.ones((1, 1, 1), np.float32)
-    straight = (colours / np.maximum(opacity, 1e-3)).clip(0, 255) / 255
+    straight = unit_floats((colours / np.maximum(opacity, 1e-3)).clip(0, 255))
     if rng.random() < 0.5:
         straight = straight.mean(-1, keepdims=True)
     return 1 - alpha * np.float32(rng.uniform(0.1, 0.5)) * (1 - straight)

@@ -24,10 +24,10 @@ Array = npt.NDArray[Any]
 
 NOBODY = -1
 
-_LEAST_HEAT = 0.08  # of a centre that is looked at
+_LEAST_HEAT = 0.04  # of a centre that is looked at
 _MOST = 40  # centres that are looked at
-_APART = 0.4  # of a character's size: no other centre is nearer to its own
-_APART_CELLS = (4.0, 16.0)
+_APART = 0.7  # of a character's size: no other centre is nearer to its own
+_APART_CELLS = (6.0, 24.0)
 _SOFTNESS_CELLS = 2.0  # how much nearer another way ends where two are equally sure
 _LEAST_AREA = 0.002  # of the picture
 _PIECE = 0.1  # of its largest piece: smaller ones are of who is around them

@@ -11,9 +11,8 @@ from torch import Tensor
 
 from ..errors import BadInput
 from ..host import Host
-from ..imaging import read
+from ..imaging import picture_suffixes, read
 from ..ops.resizing import resize
-from ..output.naming import IMAGE_SUFFIXES
 from ..synthesis.cutouts import read_library
 from .alpha_metrics import AlphaScores, mean_scores, score_alpha
 from .composites import KINDS, Kind, composites
@@ -99,7 +98,7 @@ def evaluate_masked(methods: dict[str, Predict], folder: Path, host: Host) -> li
 
 
 def _masked_pairs(folder: Path) -> Iterator[tuple[Path, Path]]:
-    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in picture_suffixes())
     masks = {path.stem: path for path in files}
     for path in files:
         if (mask := masks.get(f"{path.stem}_mask")) is not None:

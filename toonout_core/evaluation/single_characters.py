@@ -8,8 +8,7 @@ from pathlib import Path
 import torch
 
 from ..errors import BadInput
-from ..imaging import read
-from ..output.naming import IMAGE_SUFFIXES
+from ..imaging import picture_suffixes, read
 from ..segmentation.asking import DEFAULTS, InstanceSegmenter, SegmentOptions, seen
 from .instance_metrics import mask_iou
 
@@ -30,7 +29,7 @@ def masked_pictures(folder: Path) -> list[tuple[Path, Path]]:
     pictures = {
         path.stem: path
         for path in sorted(folder.glob("*"))
-        if path.suffix.lower() in IMAGE_SUFFIXES
+        if path.suffix.lower() in picture_suffixes()
     }
     pairs = [
         (path, pictures[name + _MASK])

@@ -125,10 +125,10 @@ def test_a_picture_of_nobody_has_a_finite_loss():
 
 
 def test_only_the_head_learns_and_alpha_stays(scenes, matting, tmp_path):
-    settings = config(scenes, matting, tmp_path / "run", lr=1e-2)
+    settings = config(scenes, matting, tmp_path / "run", lr=1e-2, epochs=10, colours=False)
     best = train_characters(settings)
-    losses = [float(value) for value in curve(best.parent, "heat")]
-    assert losses[1] < losses[0]
+    losses = [float(value) for value in curve(best.parent, "way")]
+    assert sum(losses[-3:]) < 0.8 * sum(losses[:3])
     state, metadata = read_state(best)
     before, _ = read_state(matting)
     for key, value in before.items():

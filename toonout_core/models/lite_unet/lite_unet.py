@@ -97,5 +97,5 @@ class LiteUNet(nn.Module):
 
 
 def _decided(logits: Tensor) -> Tensor:
-    """Steeper beyond `SURE`: bodies are solid and backgrounds empty, soft edges stay as they are."""
+    """Steeper beyond `SURE`: solid bodies, empty backgrounds; soft edges stay as they are."""
     return 3 * logits - 2 * logits.clamp(-SURE, SURE)

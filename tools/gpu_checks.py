@@ -33,7 +33,7 @@ from tools.gpu_bench import (
 from toonout_core import Matting, estimate_foreground
 from toonout_core.evaluation.peak_memory import peak_memory
 from toonout_core.host import LocalHost
-from toonout_core.models.birefnet import folding
+from toonout_core.models import folding
 from toonout_core.ops import deform_conv
 
 HALVES = ("fp16", "bf16")

@@ -128,7 +128,7 @@ WEIGHTS: tuple[Weights, ...] = (
     Weights(
         name="toonout-mini",
         task="matting",
-        architecture="unet",
+        architecture="lite-unet",
         purpose="anime characters, small and fast, part of this package",
         repo="",
         file="toonout-mini.safetensors",

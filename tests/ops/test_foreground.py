@@ -1,5 +1,7 @@
 """Foreground colours: the recorded results, exactness at both ends of alpha, and clean edges."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -22,7 +24,7 @@ backends = pytest.mark.parametrize("fuse", BACKENDS)
 def estimate(request, monkeypatch):
     """`estimate_foreground` on the CPU's path, and on that of other devices."""
     monkeypatch.setattr(foreground, "blur_fusion", request.param)
-    return estimate_foreground
+    return partial(estimate_foreground, method="blur-fusion")
 
 
 def golden(record, tag):

@@ -5,10 +5,11 @@ the whole picture (`colour_cells`) where none is near, else from a small window.
 F = (I − (1−α)B) / α. An α that is off by δ moves this by (F−B)·δ/α, so that it is mixed with a
 smooth estimate F₀:
 
-    F = F₀ + α² / (α² + k² + q·α²o²) · (clip((I − (1−α)B) / α) − F₀)
+    F = F₀ + α² / (α² + k² + v/(|F₀−B|²+d) + q·α²o²) · (clip((I − (1−α)B) / α) − F₀)
 
-This is the mean of least variance of the two if k is the error of α relative to that of F₀. o is
-how far the unclipped colour lies outside of 0 … 1: such a colour tells that α is too small.
+This is the mean of least variance of the two if k is the error of α relative to that of F₀. It is
+trusted less where B is not one colour (v: its variance around there) and where it gives none
+(o: how far the unclipped colour lies outside of 0 … 1, which tells that α is too small).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from .blur import box_blur, run_parallel
-from .spreading import CELL_PX, colour_cells
+from .spreading import CELL_PX, MIDDLE, colour_cells
 
 # α below this shows the background alone
 SEEN_ALPHA = 0.02
@@ -28,8 +29,9 @@ SEEN_ALPHA = 0.02
 FAINT = 1e-3
 # radius of the small window in pictures of up to a megapixel; it grows with the picture
 NEAR_PX = 2
-# k and q above, found on pictures that no published figure is from
+# k, d and q above, found on pictures that no published figure is from
 ALPHA_ERROR = 0.12
+ALIKE = 0.03
 OVERSHOOT = 3.0
 # α below this divides like this
 LEAST_ALPHA = 0.1
@@ -79,10 +81,12 @@ def _soft_windows(alpha: Tensor) -> list[Window]:
 
 
 def _far_background(image: Tensor, alpha: Tensor) -> Tensor:
-    """3×H×W and 1×H×W → 1×3×h×w, a colour a cell."""
+    """3×H×W and 1×H×W → 1×4×h×w: colour and variance of each cell."""
     weight = torch.where(alpha < SEEN_ALPHA, 1.0, FAINT * (1 - alpha))
-    cells = colour_cells(image.to(torch.float32), weight[0])
-    return torch.from_numpy(cells)[None].to(image.device)
+    cells = torch.from_numpy(colour_cells(image.to(torch.float32), weight[0]))
+    deviation = (cells[:3] - MIDDLE).square().sum(0, keepdim=True)
+    cells[3:] = (cells[3:] - deviation).clamp(min=0) / 3
+    return cells[None].to(image.device)
 
 
 # a thread does not know by itself that its caller is in this mode, as ComfyUI is
@@ -110,13 +114,15 @@ def _invert_window_(
     rows, columns = rows + window[0].start, columns + window[1].start
     near = box_blur(planes[None], 2 * radius + 1)[0].reshape(4, -1)
     near = near.index_select(1, (rows - top) * planes.shape[-1] + columns - left)
-    background = (near[:3] + FAINT * _far_at(cells, rows, columns)) / (near[3:] + FAINT)
-    result = _mix(at(image[inside].to(torch.float32)), at(opacity), background, at(target))
+    far = _far_at(cells, rows, columns)
+    background = (near[:3] + FAINT * far[:3]) / (near[3:] + FAINT)
+    shown = at(image[inside].to(torch.float32))
+    result = _mix(shown, at(opacity), background, far[3:], at(target))
     target.masked_scatter_(soft, result)
 
 
 def _far_at(cells: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """1×3×h×w cells → 3×N: their colours at N pixels of the picture, bilinear."""
+    """1×4×h×w cells → 4×N: what they hold at N pixels of the picture, bilinear."""
     centres = torch.stack((columns, rows), -1) + 0.5
     size = centres.new_tensor((cells.shape[-1], cells.shape[-2])) * CELL_PX
     grid = (2 / size * centres - 1)[None, None]
@@ -124,11 +130,14 @@ def _far_at(cells: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
     return sampled[0, :, 0]
 
 
-def _mix(seen: Tensor, alpha: Tensor, background: Tensor, smooth: Tensor) -> Tensor:
-    """F of the formula above; 3×N, alpha 1×N."""
-    raw = (seen - (1 - alpha) * background) / alpha.clamp(min=LEAST_ALPHA)
+def _mix(
+    shown: Tensor, alpha: Tensor, background: Tensor, variance: Tensor, smooth: Tensor
+) -> Tensor:
+    """F of the formula above; 3×N, alpha and variance 1×N."""
+    raw = (shown - (1 - alpha) * background) / alpha.clamp(min=LEAST_ALPHA)
     inverse = raw.clamp(0, 1)
     squared = alpha.square()
     overshoot = (raw - inverse).square().amax(0, keepdim=True)
-    doubt = OVERSHOOT * squared * overshoot + ALPHA_ERROR**2
+    doubt = variance / ((smooth - background).square().mean(0, keepdim=True) + ALIKE)
+    doubt += OVERSHOOT * squared * overshoot + ALPHA_ERROR**2
     return smooth + squared / (squared + doubt) * (inverse - smooth)

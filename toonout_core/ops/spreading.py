@@ -23,6 +23,8 @@ Array = npt.NDArray[Any]
 CELL_PX = 8
 # a cell listens to its surroundings as much as to 1 % of full weight in itself
 AROUND_WEIGHT = np.float32(0.01)
+# squares of differences from this grey lose fewer digits than those of colours
+MIDDLE = 0.5
 # rows worked on at a time on the CPU
 ROWS = 8 * CELL_PX
 
@@ -37,19 +39,22 @@ def spread_colours_(
     return spread(image, alpha, where, least_alpha, empty)
 
 
-def colour_cells(image: Tensor, weight: Tensor, empty: float = 0.0) -> Array:
-    """Colours of 3×H×W float32 weighed with H×W, one for each cell of CELL_PX pixels a side: 3×h×w.
+def colour_cells(image: Tensor, weight: Tensor) -> Array:
+    """Means of 3×H×W float32 weighed with H×W, one for each cell of CELL_PX pixels a side: 4×h×w,
+    the colour and its summed squared difference from MIDDLE.
 
-    Cells of little weight take their colour from around them.
+    Cells of little weight take theirs from around them.
     """
     if through_opencv(image):
-        return _push(_cell_means(image.numpy(), weight.numpy(), 0.0), empty)
-    return _push(_cell_means_torch(image[None], weight[None, None], 0.0)[0], empty)
+        return _push(_cell_means(image.numpy(), weight.numpy(), 0.0, squares=True), 0.0)
+    squares = (image - MIDDLE).square_().sum(0, keepdim=True)
+    planes = torch.cat((image, squares))[None]
+    return _push(_cell_means_torch(planes, weight[None, None], 0.0)[0], 0.0)
 
 
 def _push(cells: Array, empty: float) -> Array:
-    """4×h×w means of weight·colour and weight → 3×h×w colours."""
-    colours, weight = cells[:3], cells[3:]
+    """Means of weight·colour, C×h×w, and weight → C×h×w colours."""
+    colours, weight = cells[:-1], cells[-1:]
     height, width = weight.shape[-2:]
     if height == 1 and width == 1:
         found = weight > 0
@@ -127,19 +132,24 @@ def spread_colours_cpu_(
     return image
 
 
-def _cell_means(image: Array, alpha: Array, least_alpha: float) -> Array:
-    """3×H×W and H×W → 4×h×w."""
+def _cell_means(image: Array, alpha: Array, least_alpha: float, *, squares: bool = False) -> Array:
+    """3×H×W and H×W → 4×h×w, or 5×h×w with the squares of colours before the weight."""
     import cv2
 
     height, width = alpha.shape
     columns = -(-width // CELL_PX)
-    cells = np.empty((4, -(-height // CELL_PX), columns), np.float32)
+    cells = np.empty((5 if squares else 4, -(-height // CELL_PX), columns), np.float32)
     for rows in _rows(height):
         target = cells[:, rows.start // CELL_PX : -(-rows.stop // CELL_PX)]
         weight = alpha[rows] * (alpha[rows] > least_alpha)
         down, right = -len(weight) % CELL_PX, -width % CELL_PX
-        for channel in range(4):
-            plane = image[channel, rows] * weight if channel < 3 else weight
+        for channel in range(len(cells)):
+            if channel < 3:
+                plane = image[channel, rows] * weight
+            elif channel < len(cells) - 1:
+                plane = np.square(image[:, rows] - MIDDLE).sum(0) * weight
+            else:
+                plane = weight
             if down or right:
                 # what is missing at the edge counts as nothing
                 plane = np.pad(plane, ((0, down), (0, right)))

@@ -26,9 +26,9 @@ NOBODY = -1
 
 _LEAST_HEAT = 0.04  # of a centre that is looked at
 _MOST = 40  # centres that are looked at
-_APART = 0.7  # of a character's size: no other centre is nearer to its own
-_APART_CELLS = (6.0, 24.0)
-_SOFTNESS_CELLS = 2.0  # how much nearer another way ends where two are equally sure
+_APART = 0.8  # of a character's size: no other centre is nearer to its own
+_APART_CELLS = (6.0, 28.0)
+_SOFTNESS_CELLS = 8.0  # how much nearer another way ends where two are equally sure
 _LEAST_AREA = 0.002  # of the picture
 _PIECE = 0.1  # of its largest piece: smaller ones are of who is around them
 
@@ -37,12 +37,14 @@ _PIECE = 0.1  # of its largest piece: smaller ones are of who is around them
 class Groups:
     """`owners` H×W int16: whose a pixel is, were it of the matte; `NOBODY` where that is open.
 
-    `scores`: of owner 0, 1, …; `raw`: what they were made of, NaN for unexplained regions.
+    `scores`: of owner 0, 1, …; `raw` and `shares`: what they were made of (see `Certainty`), NaN
+    for unexplained regions.
     """
 
     owners: Array
     scores: list[float]
     raw: list[float]
+    shares: list[float]
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,9 @@ def group(
     peaks = find_peaks(centres)
     owners, sure = _give(centres, peaks, solid.shape)
     raw = _raw_scores(peaks, owners, sure, solid)
-    probable = [certainty.of(score) if score > 0 else 0.0 for score in raw]
+    shares = _shares(owners, solid, len(peaks))
+    given = zip(raw, shares, strict=True)
+    probable = [certainty.of(score, share) if score > 0 else 0.0 for score, share in given]
     kept = [index for index, score in enumerate(probable) if score >= min_score and score > 0]
     if len(kept) < len(peaks):
         owners, _ = _give(centres, peaks[kept], solid.shape)
@@ -82,6 +86,7 @@ def group(
         owners,
         scores + [certainty.alone] * len(lonely),
         [raw[index] for index in kept] + [math.nan] * len(lonely),
+        [shares[index] for index in kept] + [math.nan] * len(lonely),
     )
 
 
@@ -133,6 +138,20 @@ def _raw_scores(peaks: _Peaks, owners: Array, sure: Array, solid: Array) -> list
     means = np.bincount(mine, sure[solid], len(peaks) + 1)[1:] / np.maximum(areas, 1)
     large = areas >= _LEAST_AREA * solid.size
     return [float(score) for score in peaks.heat.numpy() * means * large]
+
+
+def _shares(owners: Array, solid: Array, count: int) -> list[float]:
+    """Logarithms of areas over the largest in the same region of the matte."""
+    labels, _, areas = label_regions(solid, 8)
+    regions = len(areas) + 1
+    both = (owners[solid].astype(np.int64) + 1) * regions + labels[solid]
+    table = np.bincount(both, minlength=(count + 1) * regions).reshape(-1, regions)[1:]
+    if not table.size:
+        return []
+    home = table.argmax(1)
+    largest = table.max(0)[home]
+    own = table[np.arange(len(table)), home]
+    return [float(share) for share in np.log(np.maximum(own, 1) / np.maximum(largest, 1))]
 
 
 def _return_pieces(owners: Array, solid: Array, count: int) -> None:

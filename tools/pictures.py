@@ -13,10 +13,13 @@ from torch import Tensor
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from toonout_core import Matting, load_matting  # noqa: E402
+from toonout_core import InstanceSegmenter, Matting, load_matting, load_segmenter  # noqa: E402
+from toonout_core.characters.overlay import draw_instances  # noqa: E402
 from toonout_core.imaging import read, to_pil  # noqa: E402
 from toonout_core.ops.compositing import over  # noqa: E402
 from toonout_core.ops.resizing import resize  # noqa: E402
+from toonout_core.segmentation.asking import seen as shown  # noqa: E402
+from toonout_core.weights import REGIONS  # noqa: E402
 
 
 def panels(matting: Matting, path: Path, colour: str) -> list[Tensor]:
@@ -27,6 +30,15 @@ def panels(matting: Matting, path: Path, colour: str) -> list[Tensor]:
     if picture.alpha is not None:
         before = over(before, picture.alpha, torch.ones_like(before))
     return [before, matte.alpha.expand(-1, 3, -1, -1), matte.composite(colour)]
+
+
+def who_is_who(
+    segmenter: InstanceSegmenter, regions: InstanceSegmenter, path: Path
+) -> list[Tensor]:
+    """Before, characters as found, connected regions of the matte: each 1×3×H×W."""
+    image = shown(path)
+    found = [one.segment(image)[0] for one in (segmenter, regions)]
+    return [image, *(draw_instances(image, own) for own in found)]
 
 
 def side_by_side(images: Sequence[Tensor], height_px: int, gap_px: int = 8) -> Tensor:
@@ -56,13 +68,16 @@ def main() -> int:
     parser.add_argument("-o", "--out", type=Path, required=True)
     parser.add_argument("--model", default="toonout-mini")
     parser.add_argument("--colour", default="#ff00ff")
+    parser.add_argument("--characters", action="store_true", help="who is who instead of mattes")
     parser.add_argument("--height", type=int, default=480, help="of one row, in pixels")
     arguments = parser.parse_args()
-    matting = load_matting(arguments.model)
-    rows = [
-        side_by_side(panels(matting, path, arguments.colour), arguments.height)
-        for path in arguments.pictures
-    ]
+    if arguments.characters:
+        both = [load_segmenter(name) for name in (arguments.model, arguments.model + REGIONS)]
+        wide = [who_is_who(both[0], both[1], path) for path in arguments.pictures]
+    else:
+        matting = load_matting(arguments.model)
+        wide = [panels(matting, path, arguments.colour) for path in arguments.pictures]
+    rows = [side_by_side(panel, arguments.height) for panel in wide]
     to_pil(stacked(rows)).save(arguments.out, quality=88)
     return 0
 

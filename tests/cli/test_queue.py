@@ -21,7 +21,7 @@ from toonout_core.output.manifest import claim
 # with what would make it start slowly out of reach
 CODE_OF_MAIN = """
 import sys
-sys.modules |= dict.fromkeys(("torch", "numpy", "PIL"))
+sys.modules |= dict.fromkeys(("torch", "numpy"))
 from toonout_core.cli import main
 raise SystemExit(main(sys.argv[1:]))
 """

@@ -377,5 +377,5 @@ def test_segment_anything_is_not_asked_where_nobody_is(run):
     nobody = run("InstancesFromMasks", masks=[torch.zeros(1, *SIZE_HW)])["instances"]
     missing = {"image": drawn(), "segment_anything": "missing.pth"}
     assert run("FuseSegments", instances=nobody, **missing)["count"] == 0
-    with pytest.raises(error_class(), match="Segment Anything"):
+    with pytest.raises(error_class(), match="must be a file in models/sams"):
         run("FuseSegments", instances=instances_of(run, LEFT), **missing)

@@ -23,12 +23,12 @@ def our_nodes(nodes):
     known = {}
     for name, node in nodes.items():
         schema = node.define_schema()
-        inputs = {
-            item.id: [item.io_type, {"forceInput": bool(getattr(item, "force_input", False))}]
-            for item in schema.inputs
-        }
+        inputs: dict[str, dict] = {"required": {}, "optional": {}}
+        for item in schema.inputs:
+            option = {"forceInput": bool(getattr(item, "force_input", False))}
+            inputs["optional" if item.optional else "required"][item.id] = [item.io_type, option]
         known[name] = {
-            "input": {"required": inputs},
+            "input": inputs,
             "output": [item.io_type for item in schema.outputs],
             "output_name": [item.display_name for item in schema.outputs],
         }
@@ -46,7 +46,7 @@ def test_every_socket_and_widget_fits(nodes, name, release):
                 if not item.optional:
                     assert item.id in node["inputs"]
                 options = getattr(item, "options", None)
-                if options:
+                if options and item.id in node["inputs"]:
                     assert node["inputs"][item.id] in options
     assert not ids_of(prompt, "InvertMask"), "white is the character everywhere"
 

@@ -105,7 +105,7 @@ def test_the_sentence_names_the_package_that_is_needed(tmp_path, monkeypatch, he
         monkeypatch.setitem(sys.modules, module, None)
     path = tmp_path / "photo.bin"
     path.write_bytes(head.ljust(99, b"\0"))
-    with pytest.raises(BadInput, match=rf"photo\.bin .*Install {package}"):
+    with pytest.raises(BadInput, match=rf"photo\.bin .*Install the package {package}"):
         read(path)
 
 

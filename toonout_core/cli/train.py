@@ -76,7 +76,7 @@ examples:
   toonout synthesize scenes --data art -o set --count 6000 --size-px 640 --single-share 0.27 \
 --empty-share 0.03 --close-share 0.3 --attach-share 0.3 --flat-share 0.2 --least-visible 0.15
   toonout train characters --data set --init toonout-mini --out runs/who --epochs 4
-  toonout weights convert runs/who/best.safetensors mini.safetensors --dtype fp16
+  toonout weights convert runs/who/best.safetensors -o mini.safetensors --dtype fp16
   toonout instances drawings -o people --detector mini.safetensors
 
 The network's alpha stays as it is, bit by bit: only the head learns, on frozen features.

@@ -106,5 +106,5 @@ def _register(plugin: _Plugin, name: str) -> None:
     if problems:
         raise BadInput(
             f"{name} must be a picture that Pillow reads", f"{plugin.name} ({problems[0]})",
-            f"Install {plugin.package} (pip install {plugin.package}), or save it as PNG first.",
+            f"Install the package {plugin.package}, or save it as PNG first.",
         )  # fmt: skip

@@ -56,7 +56,7 @@ class Skin:
 
 
 def _cut(mesh: Mesh, part_of_triangle: Array, rig: Rig, alpha: Tensor) -> Mesh:
-    """The mesh with points of its own for every limb, but for those around its socket."""
+    """The mesh with points of its own for every limb, but for those where it hangs."""
     triangles = mesh.triangles.copy()
     points = [mesh.points]
     count = len(mesh.points)

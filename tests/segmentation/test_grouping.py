@@ -97,6 +97,15 @@ def test_a_small_region_beside_a_figure_is_a_part_of_it():
     assert (groups.owners[solid] == 0).all()
 
 
+def test_specks_are_nobody():
+    speck = (slice(2, 5), slice(30, 35))
+    centres, solid = maps(LEFT, speck)
+    groups = grouped(centres, solid)  # 15 of 1600 cells
+    assert len(groups.scores) == 1
+    assert (groups.owners[speck] == NOBODY).all()
+    assert len(grouped(centres, solid, min_area=0.005).scores) == 2
+
+
 def test_unexplained_regions_obey_score_and_area():
     centres, solid = maps(LEFT, heat=(0,))
     assert len(grouped(centres, solid).scores) == 1

@@ -67,8 +67,10 @@ def group(
 ) -> Groups:
     """Maps of one picture, and H×W bool where its matte is → whose it is.
 
-    `min_area`: of a region that no centre explains, as a share of the picture.
+    `min_area`: of a region of the matte that is looked at, as a share of the picture.
     """
+    specks = _specks(solid, min_area)
+    solid = solid & ~specks
     peaks = find_peaks(centres)
     owners, sure = _give(centres, peaks, solid.shape)
     raw = _raw_scores(peaks, owners, sure, solid)
@@ -79,6 +81,7 @@ def group(
     if len(kept) < len(peaks):
         owners, _ = _give(centres, peaks[kept], solid.shape)
     _return_pieces(owners, solid, len(kept))
+    owners[specks] = NOBODY
     scores = [probable[index] for index in kept]
     lonely = (
         _unexplained(owners, solid, len(kept), min_area) if certainty.alone >= min_score else []
@@ -91,6 +94,12 @@ def group(
         [raw[index] for index in kept] + [math.nan] * len(lonely),
         [shares[index] for index in kept] + [math.nan] * len(lonely),
     )
+
+
+def _specks(solid: Array, min_area: float) -> Array:
+    """Regions that are too small for a character, H×W bool."""
+    labels, _, areas = label_regions(solid, 8)
+    return np.concatenate(([False], areas < min_area * solid.size))[labels]
 
 
 def find_peaks(centres: Centres) -> _Peaks:

@@ -66,7 +66,7 @@ def test_half_a_head_is_refused():
 
 
 def test_certainty_survives_as_text_and_is_told_to_the_head():
-    told = Certainty(1.5, -0.25, 0.4)
+    told = Certainty(1.5, -0.25, 0.75, 0.4)
     network = with_head()
     assert network.characters.certainty == Certainty()
     ARCHITECTURE.configure(network, told.write())
@@ -76,10 +76,11 @@ def test_certainty_survives_as_text_and_is_told_to_the_head():
 @pytest.mark.parametrize(
     "text",
     ["", "[]", "{}", "nonsense", json.dumps({"characters": {"slope": "x"}}), "[" * 9999,
-     json.dumps({"characters": {"slope": -1, "offset": 0, "alone": 0.5}}),
-     json.dumps({"characters": {"slope": math.inf, "offset": 0, "alone": 0.5}}),
-     json.dumps({"characters": {"slope": 1, "offset": math.nan, "alone": 0.5}}),
-     json.dumps({"characters": {"slope": 1, "offset": 0, "alone": 7}})],
+     json.dumps({"characters": {"slope": -1, "offset": 0, "small": 0, "alone": 0.5}}),
+     json.dumps({"characters": {"slope": math.inf, "offset": 0, "small": 0, "alone": 0.5}}),
+     json.dumps({"characters": {"slope": 1, "offset": math.nan, "small": 0, "alone": 0.5}}),
+     json.dumps({"characters": {"slope": 1, "offset": 0, "small": -1, "alone": 0.5}}),
+     json.dumps({"characters": {"slope": 1, "offset": 0, "small": 0, "alone": 7}})],
 )  # fmt: skip
 def test_other_text_means_the_usual(text):
     assert read_certainty(text) == Certainty()
@@ -87,7 +88,8 @@ def test_other_text_means_the_usual(text):
 
 
 def test_probabilities_rise_with_scores():
-    certain = Certainty(2.0, 1.0, 0.5)
+    certain = Certainty(2.0, 1.0, 0.5, 0.5)
     assert certain.of(0.5) == pytest.approx(1 / (1 + math.exp(-1)))
+    assert certain.of(0.5, -2.0) == pytest.approx(0.5)  # 2·0 + 0.5·(−2) + 1 = 0
     assert 0 < certain.of(0) < certain.of(0.3) < certain.of(0.9) < certain.of(1) < 1
     assert logit(0.5) == 0

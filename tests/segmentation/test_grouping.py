@@ -12,7 +12,7 @@ from toonout_core.models.lite_unet.characters import Centres, Certainty
 from toonout_core.segmentation.grouping import NOBODY, find_peaks, group
 
 SIZE = 40  # cells; a cell is a pixel of the matte here
-SURE = Certainty(1.0, 0.0, 0.45)
+SURE = Certainty(1.0, 0.0, 0.0, 0.45)
 
 
 def maps(*figures, heat=()):
@@ -47,7 +47,9 @@ def test_two_that_touch_are_two():
     left, right = owners[20, 10], owners[20, 26]
     assert left != right
     assert (owners[LEFT] == left).mean() > 0.95 and (owners[RIGHT] == right).mean() > 0.95
-    assert groups.raw == pytest.approx([0.9, 0.9], abs=0.05)
+    # centres are 15 cells apart, and 8 are as sure as e
+    sure = 1 / (1 + math.exp(-15 / 8))
+    assert groups.raw == pytest.approx([0.9 * sure] * 2, abs=0.03)
 
 
 def test_weak_centres_go_before_the_matte_is_given_out():
@@ -60,6 +62,17 @@ def test_weak_centres_go_before_the_matte_is_given_out():
     assert len(grouped(centres, solid, min_score=0.1).scores) == 2
 
 
+def test_a_small_part_of_a_large_figure_is_less_sure():
+    tail = (slice(14, 20), slice(18, 30))
+    careful = Certainty(1.0, 0.0, 1.0, 0.45)
+    large, small = maps(LEFT, RIGHT), maps(LEFT, tail)
+    assert len(grouped(*large, certainty=careful).scores) == 2
+    groups = grouped(*small, certainty=careful, min_score=0.0)
+    # 72 cells beside 280 of one region: odds of 9 become 9 · 72/280
+    assert sorted(groups.shares) == pytest.approx([math.log(72 / 280), 0], abs=0.05)
+    assert min(groups.scores) < 0.75 < max(groups.scores)
+
+
 def test_a_region_without_a_centre_is_one_more():
     apart = (slice(10, 30), slice(24, 34))
     centres, solid = maps(LEFT, apart, heat=(0.9, 0))
@@ -67,11 +80,21 @@ def test_a_region_without_a_centre_is_one_more():
     centres.ways[0, :, apart[0], apart[1]] = 0
     centres.logits[0, 0, 20, 11] = 3
     groups = grouped(centres, solid)
-    assert len(groups.scores) == 1  # the only centre takes all
+    # the only centre takes all, but another figure of that size is none of its parts
+    assert len(groups.scores) == 2 and math.isnan(groups.raw[1])
+    assert (groups.owners[apart] == 1).all() and (groups.owners[LEFT] == 0).all()
     none = grouped(Centres(torch.full_like(centres.logits, -9), centres.ways, centres.sizes), solid)
     assert len(none.scores) == 2 and none.scores == [0.45, 0.45]
     assert all(math.isnan(raw) for raw in none.raw)
     assert set(np.unique(none.owners[solid])) == {0, 1}
+
+
+def test_a_small_region_beside_a_figure_is_a_part_of_it():
+    hat = (slice(2, 7), slice(8, 14))
+    centres, solid = maps(LEFT, hat, heat=(0.9, 0))
+    groups = grouped(centres, solid)
+    assert len(groups.scores) == 1
+    assert (groups.owners[solid] == 0).all()
 
 
 def test_unexplained_regions_obey_score_and_area():

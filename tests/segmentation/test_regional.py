@@ -15,15 +15,15 @@ from toonout_core import (
     RegionSegmenter,
     Segmenter,
     SegmentOptions,
-    load_matting,
     load_segmenter,
 )
 from toonout_core.errors import BadInput
 from toonout_core.loading import LoadedNetwork
 from toonout_core.models import isnet, unet
-from toonout_core.segmentation.asking import boxes_at_points
+from toonout_core.segmentation.asking import boxes_at_points, seen
 from toonout_core.segmentation.refining import Refiner
 
+ASSETS = Path(__file__).parents[2] / "toonout_core" / "assets"
 SIZE = (60, 100)
 SOFT = SegmentOptions(soft=True)
 REFINER = replace(isnet.ARCHITECTURE_REFINER, input_size_hw=(64, 64))
@@ -211,15 +211,12 @@ def test_loading_by_the_name_of_a_matting_model():
     assert not isinstance(again, Segmenter)
 
 
-def test_the_embedded_model_finds_two_figures():
-    """Two red discs on white: what a person would call two characters."""
-    rows, columns = torch.meshgrid(torch.arange(160), torch.arange(320), indexing="ij")
-    discs = [((rows - 80) ** 2 + (columns - x) ** 2) < 50**2 for x in (80, 240)]
-    image = torch.ones(1, 3, 160, 320)
-    image[0, 1:, discs[0] | discs[1]] = 0.1
-    found = load_segmenter("toonout-mini", host=FakeHost()).segment(image)[0]
-    alpha = load_matting("toonout-mini", host=FakeHost()).predict(image)
+@pytest.mark.parametrize("detector", ["toonout-mini", "toonout-mini-regions"])
+def test_the_embedded_model_finds_two_figures(detector):
+    """The same girl twice, side by side and apart."""
+    girl = seen(ASSETS / "example.webp")
+    width = int(girl.shape[-1])
+    found = load_segmenter(detector, host=FakeHost()).segment(torch.cat((girl, girl), -1))[0]
     assert len(found) == 2
-    for disc in discs:
-        overlaps = [float((m & disc).sum() / (m | disc).sum()) for m in found.masks]
-        assert max(overlaps) > 0.9, float(alpha.mean())
+    left, right = found.sorted_by("left-right").boxes_xyxy.tolist()
+    assert left[2] <= width + 2 and right[0] >= width - 2

@@ -200,22 +200,23 @@ def test_the_rate_rises_in_a_line_and_falls_as_a_cosine(scenes, matting):
 def test_probabilities_are_what_was_right():
     rng = np.random.default_rng(0)
     raw = rng.uniform(0.02, 0.98, 4000)
-    true = Certainty(1.7, 1.2)
-    right = rng.random(4000) < [true.of(score) for score in raw]
-    lonely = np.full(100, np.nan)
-    fitted = fit_certainty(np.append(raw, lonely), np.append(right, np.arange(100) < 30))
+    shares = -rng.exponential(1.0, 4000)
+    true = Certainty(1.7, 1.2, 0.8)
+    given = list(zip(raw.tolist(), shares.tolist(), strict=True))
+    right = rng.random(4000) < [true.of(*one) for one in given]
+    fitted = fit_certainty([(*one, bool(hit)) for one, hit in zip(given, right, strict=True)])
     assert fitted.slope == pytest.approx(1.7, abs=0.2)
     assert fitted.offset == pytest.approx(1.2, abs=0.2)
-    assert fitted.alone == pytest.approx(31 / 102)
-    sure = np.array([fitted.of(score) for score in raw])
+    assert fitted.small == pytest.approx(0.8, abs=0.2)
+    sure = np.array([fitted.of(*one) for one in given])
     assert calibration_error(sure, right) < 0.03 < calibration_error(raw, right)
 
 
 @pytest.mark.parametrize("right", [[], [True], [False], [True] * 5, [False] * 5])
 def test_few_examples_give_numbers_that_are_finite(right):
-    fitted = fit_certainty(np.full(len(right), 0.6), np.array(right, bool))
-    assert all(math.isfinite(value) for value in (fitted.slope, fitted.offset, fitted.alone))
-    assert fitted.slope > 0 and 0 < fitted.alone < 1
+    fitted = fit_certainty([(0.6, -0.5, hit) for hit in right])
+    assert all(math.isfinite(value) for value in (fitted.slope, fitted.offset, fitted.small))
+    assert fitted.slope > 0 and fitted.small >= 0
 
 
 def test_without_examples_there_is_no_error_to_tell():

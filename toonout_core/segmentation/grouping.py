@@ -26,10 +26,11 @@ NOBODY = -1
 
 _LEAST_HEAT = 0.04  # of a centre that is looked at
 _MOST = 40  # centres that are looked at
-_APART = 0.7  # of a character's size: no other centre is nearer to its own
-_APART_CELLS = (6.0, 24.0)
-_SOFTNESS_CELLS = 2.0  # how much nearer another way ends where two are equally sure
+_APART = 0.8  # of a character's size: no other centre is nearer to its own
+_APART_CELLS = (6.0, 28.0)
+_SOFTNESS_CELLS = 8.0  # how much nearer another way ends where two are equally sure
 _LEAST_AREA = 0.002  # of the picture
+_FLOATING = 0.25  # of a character's largest part: another region that is larger is no part of it
 _PIECE = 0.1  # of its largest piece: smaller ones are of who is around them
 
 
@@ -37,12 +38,14 @@ _PIECE = 0.1  # of its largest piece: smaller ones are of who is around them
 class Groups:
     """`owners` H×W int16: whose a pixel is, were it of the matte; `NOBODY` where that is open.
 
-    `scores`: of owner 0, 1, …; `raw`: what they were made of, NaN for unexplained regions.
+    `scores`: of owner 0, 1, …; `raw` and `shares`: what they were made of (see `Certainty`), NaN
+    for unexplained regions.
     """
 
     owners: Array
     scores: list[float]
     raw: list[float]
+    shares: list[float]
 
 
 @dataclass(frozen=True)
@@ -69,19 +72,24 @@ def group(
     peaks = find_peaks(centres)
     owners, sure = _give(centres, peaks, solid.shape)
     raw = _raw_scores(peaks, owners, sure, solid)
-    probable = [certainty.of(score) if score > 0 else 0.0 for score in raw]
+    shares = _shares(owners, solid, len(peaks))
+    given = zip(raw, shares, strict=True)
+    probable = [certainty.of(score, share) if score > 0 else 0.0 for score, share in given]
     kept = [index for index, score in enumerate(probable) if score >= min_score and score > 0]
     if len(kept) < len(peaks):
         owners, _ = _give(centres, peaks[kept], solid.shape)
     _return_pieces(owners, solid, len(kept))
     scores = [probable[index] for index in kept]
-    lonely = _unexplained(owners, solid, min_area) if certainty.alone >= min_score else []
+    lonely = (
+        _unexplained(owners, solid, len(kept), min_area) if certainty.alone >= min_score else []
+    )
     for number, region in enumerate(lonely, len(kept)):
         owners[region] = number
     return Groups(
         owners,
         scores + [certainty.alone] * len(lonely),
         [raw[index] for index in kept] + [math.nan] * len(lonely),
+        [shares[index] for index in kept] + [math.nan] * len(lonely),
     )
 
 
@@ -135,6 +143,24 @@ def _raw_scores(peaks: _Peaks, owners: Array, sure: Array, solid: Array) -> list
     return [float(score) for score in peaks.heat.numpy() * means * large]
 
 
+def _shares(owners: Array, solid: Array, count: int) -> list[float]:
+    """Logarithms of areas over the largest in the same region of the matte."""
+    table = _areas(owners, label_regions(solid, 8)[0], count)
+    if not table.size:
+        return []
+    home = table.argmax(1)
+    largest, own = table.max(0)[home], table.max(1)
+    return [float(share) for share in np.log(np.maximum(own, 1) / np.maximum(largest, 1))]
+
+
+def _areas(owners: Array, labels: Array, count: int) -> Array:
+    """Owners × regions: pixels of each in each; region 0 is outside of the matte, and empty."""
+    regions = int(labels.max()) + 1
+    solid = labels > 0
+    both = (owners[solid].astype(np.int64) + 1) * regions + labels[solid]
+    return np.bincount(both, minlength=(count + 1) * regions).reshape(-1, regions)[1:]
+
+
 def _return_pieces(owners: Array, solid: Array, count: int) -> None:
     """In place: small pieces, apart from the rest of their owner, go to who is around them."""
     import cv2
@@ -155,9 +181,18 @@ def _return_pieces(owners: Array, solid: Array, count: int) -> None:
             owners[window][own] = new
 
 
-def _unexplained(owners: Array, solid: Array, min_area: float) -> list[Array]:
-    """Regions of the matte without any owner, H×W bool each."""
+def _unexplained(owners: Array, solid: Array, count: int, min_area: float) -> list[Array]:
+    """Regions of the matte, H×W bool each, where nobody is at home.
+
+    Who owns a region of which he has a larger one elsewhere is at home there, and here with a part
+    of his, such as a hat that floats, if that is small.
+    """
     labels, _, areas = label_regions(solid, 8)
-    explained = np.unique(labels[(owners != NOBODY) & solid])
-    large = np.flatnonzero(areas >= min_area * solid.size) + 1
-    return [labels == number for number in large if number not in explained]
+    table = _areas(owners, labels, count)
+    found: list[Array] = []
+    for number in np.flatnonzero(areas >= min_area * solid.size) + 1:
+        here, whole = table[:, number], table.max(1)
+        owned, at_home = here > 0, (here > 0) & (here == whole)
+        if not owned.any() or not (at_home | (owned & (here < _FLOATING * whole))).any():
+            found.append(labels == number)
+    return found

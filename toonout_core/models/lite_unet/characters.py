@@ -30,18 +30,22 @@ _STEEPEST = 50.0
 
 @dataclass(frozen=True)
 class Certainty:
-    """What makes probabilities of scores: σ(`slope`·logit + `offset`) (Platt 1999).
+    """What makes probabilities of scores: σ(`slope`·logit + `small`·share + `offset`) (Platt 1999).
 
-    `alone`: that of a region of the matte that no centre explains.
+    `share` is the logarithm of a character's area over that of the largest one in the same region
+    of the matte: a small part that hangs on a large one is seldom a character. `alone`: the
+    probability of a region that no centre explains.
     """
 
     slope: float = 1.0
     offset: float = 0.0
+    small: float = 0.0
     alone: float = 0.5
 
-    def of(self, score: float) -> float:
-        """A raw score in [0, 1] → how often such a character is one."""
-        return 1 / (1 + math.exp(-self.slope * logit(score) - self.offset))
+    def of(self, score: float, share: float = 0.0) -> float:
+        """A raw score in [0, 1] and a share of at most 0 → how often such a character is one."""
+        told = self.slope * logit(score) + self.small * share + self.offset
+        return 1 / (1 + math.exp(-min(max(told, -_STEEPEST), _STEEPEST)))
 
     def write(self) -> str:
         """As text, for the metadata of a file."""
@@ -61,9 +65,9 @@ def read_certainty(text: str) -> Certainty:
         numbers = [float(told[item.name]) for item in fields(Certainty)]
     except (ValueError, TypeError, KeyError, RecursionError):
         return Certainty()
-    slope, offset, alone = numbers
+    slope, offset, small, alone = numbers
     sane = 0 < slope <= _STEEPEST and abs(offset) <= _STEEPEST and 0 <= alone <= 1
-    return Certainty(slope, offset, alone) if sane else Certainty()
+    return Certainty(*numbers) if sane and 0 <= small <= _STEEPEST else Certainty()
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,14 @@ Scores become probabilities by Platt's two numbers (1999), fitted to what was ri
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -21,8 +24,11 @@ from ...models.lite_unet import ARCHITECTURE, LiteUNet
 from ...models.lite_unet.characters import Certainty, logit
 from ...segmentation.asking import SegmentOptions
 from ...segmentation.centred import CentreSegmenter
+from ...segmentation.grouping import Groups
 from ..labelled_scenes import LabelledScene
 from ..rtmdet.validating import LEAST_SCORE, measure
+
+Array = npt.NDArray[Any]
 
 _RIGHT = 0.5  # mask IoU
 _STEPS = 30  # of Newton's method
@@ -43,44 +49,51 @@ def validate(
 def calibrate(segmenter: CentreSegmenter, scenes: Sequence[LabelledScene]) -> Certainty:
     """Fitted to what is found in `scenes` while nothing is too weak."""
     segmenter.head.certainty = Certainty()
-    scores: list[float] = []
-    right: list[bool] = []
-    options = replace(SegmentOptions(), min_score=0.0)
-    for scene in scenes:
-        alpha, centres = segmenter.look(scene.picture())
-        groups = segmenter.group(alpha, centres, options)
-        truth = scene.truth().masks
-        solid = (alpha[0, 0] > options.mask_threshold).numpy()
-        for number, raw in enumerate(groups.raw):
-            mask = torch.from_numpy((groups.owners == number) & solid)
-            right.append(any(mask_iou(mask, own) >= _RIGHT for own in truth))
-            scores.append(raw)
-    return fit_certainty(np.array(scores), np.array(right, bool))
-
-
-def fit_certainty(scores: np.ndarray, right: np.ndarray) -> Certainty:
-    """Raw scores in [0, 1], NaN for regions that no centre explains, and whether each was right."""
-    lonely = np.isnan(scores)
+    found: list[tuple[float, float, bool]] = []
+    lonely: list[bool] = []
+    # regions without a centre appear when weak ones are left out
+    looked = [(segmenter.look(scene.picture()), scene.truth().masks) for scene in scenes]
+    for (alpha, centres), truth in looked:
+        everything = replace(SegmentOptions(), min_score=0.0)
+        groups = segmenter.group(alpha, centres, everything)
+        right = _right(groups, alpha, truth)
+        found += list(zip(groups.raw, groups.shares, right, strict=True))
+    certainty = segmenter.head.certainty = fit_certainty(found)
+    for (alpha, centres), truth in looked:
+        groups = segmenter.group(alpha, centres, SegmentOptions())
+        right = _right(groups, alpha, truth)
+        lonely += [hit for hit, raw in zip(right, groups.raw, strict=True) if math.isnan(raw)]
     # one success and one failure more: never 0 nor 1
-    alone = (float(right[lonely].sum()) + 1) / (int(lonely.sum()) + 2)
-    x = np.array([logit(score) for score in scores[~lonely].tolist()])
-    y = right[~lonely].astype(np.float64)
-    slope, offset = 1.0, 0.0
-    if len(x):
-        slope, offset = _logistic(x, y)
-    return Certainty(max(slope, 1e-3), offset, alone)
+    return replace(certainty, alone=(sum(lonely) + 1) / (len(lonely) + 2))
 
 
-def _logistic(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
-    """Slope and offset of the likeliest σ(slope·x + offset), by Newton's method."""
-    design = np.stack((x, np.ones_like(x)), 1)
+def _right(groups: Groups, alpha: Tensor, truth: Tensor) -> list[bool]:
+    solid = (alpha[0, 0] > SegmentOptions().mask_threshold).numpy()
+    masks = [torch.from_numpy((groups.owners == n) & solid) for n in range(len(groups.scores))]
+    return [any(mask_iou(mask, own) >= _RIGHT for own in truth) for mask in masks]
+
+
+def fit_certainty(found: Sequence[tuple[float, float, bool]]) -> Certainty:
+    """Of raw scores in [0, 1], shares (see `Certainty`), and whether that was right."""
+    if not found:
+        return Certainty()
+    scores = np.array([logit(score) for score, _, _ in found])
+    shares = np.array([share for _, share, _ in found])
+    right = np.array([hit for _, _, hit in found], np.float64)
+    slope, small, offset = _logistic(scores, shares, right)
+    return Certainty(max(slope, 1e-3), offset, max(small, 0.0))
+
+
+def _logistic(x: Array, z: Array, y: Array) -> tuple[float, float, float]:
+    """The likeliest σ(slope·x + small·z + offset), by Newton's method."""
+    design = np.stack((x, z, np.ones_like(x)), 1)
     # Platt's targets: no certainty from few examples
     hits = y.sum()
     target = np.where(y > 0, (hits + 1) / (hits + 2), 1 / (len(y) - hits + 2))
-    weights = np.array([1.0, 0.0])
+    first = weights = np.array([1.0, 0.0, 0.0])
     for _ in range(_STEPS):
         seen = 1 / (1 + np.exp(-(design @ weights)))
-        slope = design.T @ (seen - target) + _RIDGE * (weights - (1.0, 0.0))
-        bend = (design * (seen * (1 - seen))[:, None]).T @ design + _RIDGE * np.eye(2)
-        weights -= np.linalg.solve(bend, slope).clip(-1, 1)
-    return float(weights[0]), float(weights[1])
+        slope = design.T @ (seen - target) + _RIDGE * (weights - first)
+        bend = (design * (seen * (1 - seen))[:, None]).T @ design + _RIDGE * np.eye(3)
+        weights = weights - np.linalg.solve(bend, slope).clip(-1, 1)
+    return float(weights[0]), float(weights[1]), float(weights[2])

@@ -69,8 +69,11 @@ def near_radius(height: int, width: int) -> int:
 def _soft_windows(alpha: Tensor) -> list[Window]:
     """Runs of tiles that hold soft pixels: item, rows, columns."""
     height, width = alpha.shape[-2:]
-    soft = ((alpha > 0) & (alpha < 1)).to(torch.float32)
-    tiles = functional.max_pool2d(soft, TILE_PX, ceil_mode=True)[:, 0].cpu() > 0
+    parts = [
+        functional.max_pool2d(_is_soft(part), TILE_PX, ceil_mode=True)
+        for part in alpha.split(8 * TILE_PX, -2)  # a plane for all of it would take much memory
+    ]
+    tiles = torch.cat(parts, -2)[:, 0].cpu() > 0
     windows: list[Window] = []
     for item, top in torch.nonzero(tiles.any(-1)).tolist():
         rows = slice(top * TILE_PX, min((top + 1) * TILE_PX, height))
@@ -80,10 +83,18 @@ def _soft_windows(alpha: Tensor) -> list[Window]:
     return windows
 
 
+def _is_soft(alpha: Tensor) -> Tensor:
+    """1 where 0 < α < 1, else 0."""
+    return ((alpha > 0) & (alpha < 1)).to(torch.float32)
+
+
 def _far_background(image: Tensor, alpha: Tensor) -> Tensor:
     """3×H×W and 1×H×W → 1×4×h×w: colour and variance of each cell."""
-    weight = torch.where(alpha < SEEN_ALPHA, 1.0, FAINT * (1 - alpha))
-    cells = torch.from_numpy(colour_cells(image.to(torch.float32), weight[0]))
+
+    def weight(opacity: Tensor) -> Tensor:
+        return torch.where(opacity < SEEN_ALPHA, 1.0, FAINT * (1 - opacity))
+
+    cells = torch.from_numpy(colour_cells(image, alpha[0], weight))
     deviation = (cells[:3] - MIDDLE).square().sum(0, keepdim=True)
     cells[3:] = (cells[3:] - deviation).clamp(min=0) / 3
     return cells[None].to(image.device)

@@ -7,6 +7,7 @@ its parent's colour the less that is.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -39,17 +40,23 @@ def spread_colours_(
     return spread(image, alpha, where, least_alpha, empty)
 
 
-def colour_cells(image: Tensor, weight: Tensor) -> Array:
-    """Means of 3×H×W float32 weighed with H×W, one for each cell of CELL_PX pixels a side: 4×h×w,
-    the colour and its summed squared difference from MIDDLE.
+def colour_cells(image: Tensor, alpha: Tensor, weigh: Callable[[Tensor], Tensor]) -> Array:
+    """Means of 3×H×W weighed with `weigh(alpha)`, H×W, one for each cell of CELL_PX pixels a side:
+    4×h×w, the colour and its summed squared difference from MIDDLE.
 
-    Cells of little weight take theirs from around them.
+    Cells of little weight take theirs from around them. Some rows after the other: planes of a
+    whole picture would take as much memory as the picture.
     """
-    if through_opencv(image):
-        return _push(_cell_means(image.numpy(), weight.numpy(), 0.0, squares=True), 0.0)
-    squares = (image - MIDDLE).square_().sum(0, keepdim=True)
-    planes = torch.cat((image, squares))[None]
-    return _push(_cell_means_torch(planes, weight[None, None], 0.0)[0], 0.0)
+    strips: list[Array] = []
+    for rows in _rows(len(alpha)):
+        part, weight = image[:, rows].to(torch.float32), weigh(alpha[rows])
+        if through_opencv(part):
+            strips.append(_cell_means(part.numpy(), weight.numpy(), 0.0, squares=True))
+        else:
+            squares = (part - MIDDLE).square_().sum(0, keepdim=True)
+            planes = torch.cat((part, squares))[None]
+            strips.append(_cell_means_torch(planes, weight[None, None], 0.0)[0])
+    return _push(np.concatenate(strips, 1), 0.0)
 
 
 def _push(cells: Array, empty: float) -> Array:

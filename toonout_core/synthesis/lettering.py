@@ -11,13 +11,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from PIL import ImageDraw, ImageFont
+from PIL.Image import Resampling
 
 from ..imaging import to_pil, unit_floats
 
 Array = npt.NDArray[Any]
 Generator = np.random.Generator
-
-_BILINEAR = 2  # of Pillow's ways to resample
 
 FOLDERS = ("/usr/share/fonts", "/usr/local/share/fonts", "/Library/Fonts", "C:/Windows/Fonts")
 _LATIN = "ABCDEFGHIJKLMNOPRSTUVWabcdefghijklmnoprstuvwy0123456789!?&"
@@ -60,7 +59,7 @@ def letters(rng: Generator, size_px: int, height_px: int, lines: int) -> Array:
     corner = tuple((rng.uniform(-0.1, 0.8, 2) * size_px).round().astype(int).tolist())
     ImageDraw.Draw(sheet).multiline_text(corner, text, fill=255, font=font)
     if rng.random() < 0.4:
-        sheet = sheet.rotate(float(rng.normal(0, 15)), _BILINEAR)
+        sheet = sheet.rotate(float(rng.normal(0, 15)), Resampling.BILINEAR)
     return unit_floats(np.asarray(sheet))
 
 

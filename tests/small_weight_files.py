@@ -54,7 +54,6 @@ def published(path: Path, **changes) -> weights.Weights:
     return replace(
         mini,
         name="published",
-        architecture="unet",
         repo="owner/name",
         file=path.name,
         revision="c" * 40,
@@ -62,7 +61,7 @@ def published(path: Path, **changes) -> weights.Weights:
         size_bytes=path.stat().st_size,
         size_is_exact=True,
         input_size_hw=(96, 64),
-        **changes,
+        **({"architecture": "unet"} | changes),
     )
 
 

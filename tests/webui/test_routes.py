@@ -243,7 +243,7 @@ def test_the_embedded_model_serves_as_detector(client, monkeypatch):
     body = {"image": encoded(two()), "detector": "toonout-mini", "limit": 1}
     found = client.post("/toonout/v1/instances", json=body).json()
     assert len(found["instances"]) == 1
-    assert found["info"]["origin"] == "connected regions of the matte"
+    assert found["info"]["origin"] == "centres in the matte"
     assert (work.loads, work.inferences) == (1, 1)  # not one for the detector, one for the matte
 
 

@@ -13,7 +13,7 @@ class Work:
 
 
 def count_work(monkeypatch, core: str = "toonout_core") -> Work:
-    """Of U-Nets with and without an encoder, from now on; `core`: the package's name within its host."""
+    """Of U-Nets of both kinds, from now on; `core`: the package's name within its host."""
     work = Work()
     loading = import_module(f"{core}.loading")
     read_state = loading.read_state

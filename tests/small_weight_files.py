@@ -54,6 +54,7 @@ def published(path: Path, **changes) -> weights.Weights:
     return replace(
         mini,
         name="published",
+        architecture="unet",
         repo="owner/name",
         file=path.name,
         revision="c" * 40,

@@ -13,20 +13,24 @@ class Work:
 
 
 def count_work(monkeypatch, core: str = "toonout_core") -> Work:
-    """Of U-Nets, from now on; `core`: the package's name within its host."""
+    """Of U-Nets of both kinds, from now on; `core`: the package's name within its host."""
     work = Work()
     loading = import_module(f"{core}.loading")
-    unet = import_module(f"{core}.models.unet.unet").UNet
-    read_state, forward = loading.read_state, unet.forward
+    read_state = loading.read_state
 
     def reading(path):
         work.loads += 1
         return read_state(path)
 
-    def running(self, image):
-        work.inferences += 1
-        return forward(self, image)
+    def counted(forward):
+        def running(self, *image, **asked):
+            work.inferences += 1
+            return forward(self, *image, **asked)
+
+        return running
 
     monkeypatch.setattr(loading, "read_state", reading)
-    monkeypatch.setattr(unet, "forward", running)
+    for home, name in (("unet.unet", "UNet"), ("lite_unet.lite_unet", "LiteUNet")):
+        network = getattr(import_module(f"{core}.models.{home}"), name)
+        monkeypatch.setattr(network, "forward", counted(network.forward))
     return work

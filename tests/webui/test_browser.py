@@ -295,7 +295,7 @@ def test_characters(page, example):
     wait_for(page, "#toonout_characters_cutout")
     time.sleep(2)
     shoot(page, "found")
-    assert "found (connected regions of the matte)" in page.inner_text("#toonout_characters_status")
+    assert "found (centres in the matte)" in page.inner_text("#toonout_characters_status")
 
 
 def test_files_of_characters(page):

@@ -158,11 +158,11 @@ def test_characters_of_one_model_load_once_and_run_once(host, monkeypatch, preci
     host.opts.data["toonout_precision"] = precision
     work, characters = count_work(monkeypatch, CORE), part("characters")
     for _ in range(2):
-        found = characters.find(girl(), "toonout-mini", wish())
+        found = characters.find(girl(), "toonout-mini-regions", wish())
         assert len(found) == 1
     assert (work.loads, work.inferences) == (1, 1)
     part("pipelines").PIPELINES.unload()
-    characters.find(girl(), "toonout-mini", wish())
+    characters.find(girl(), "toonout-mini-regions", wish())
     assert (work.loads, work.inferences) == (2, 2)
 
 

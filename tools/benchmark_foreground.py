@@ -85,7 +85,7 @@ def measure(which: str, size_px: int, scene: str, calls: int) -> Figures:
     else:
         planes, opacity = from_array(image).contiguous(), from_array(alpha)
         del image, alpha
-        call = lambda: estimate_foreground(planes, opacity)  # noqa: E731
+        call = lambda: estimate_foreground(planes, opacity, method="blur-fusion")  # noqa: E731
         estimate_foreground(planes[..., :64, :64], opacity[..., :64, :64])
     figures: Figures = {"wall": [], "cpu": [], "memory": []}
     for _ in range(calls):
@@ -127,7 +127,7 @@ def compare(size_px: int, scene: str, rounds: int, calls: int) -> None:
 
 def difference(size_px: int, scene: str) -> None:
     image, alpha = draw(size_px, scene)
-    ours = estimate_foreground(from_array(image), from_array(alpha))
+    ours = estimate_foreground(from_array(image), from_array(alpha), method="blur-fusion")
     visible = alpha >= 1 / 255
     worst = np.abs(from_array(reference(image, alpha)).numpy() - ours.numpy())[0][:, visible].max()
     print(f"largest difference of a colour at {size_px}×{size_px}, {scene}: {worst:.1e}")

@@ -1,5 +1,5 @@
 """Samples of what a small network gets wrong: drawings on paper, letters and shapes behind figures,
-backgrounds of the figure's own colours, groups, darkness, printed pages, nobody at all."""
+backgrounds of the figure's own colours, groups, darkness, printed pages, things, nobody at all."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ from .cutouts import Library
 from .decorations import bubble, decorate, halftone
 from .line_art import draw_lines, outline
 from .paper import paper, smooth_noise
+from .things import thing
 
 Array = npt.NDArray[Any]
 Generator = np.random.Generator
@@ -150,6 +151,16 @@ def nobody(rng: Generator, library: Library, size_px: int, weights: Array) -> Sa
     return ground, np.zeros((size_px, size_px, 1), np.float32)
 
 
+def made_up(rng: Generator, library: Library, size_px: int, weights: Array) -> Sample:
+    """Something that nobody has a word for, on a plain ground: all of it is wanted."""
+    ground = plain_background(rng, size_px)
+    if rng.random() < 0.2:
+        ground = gradient_background(rng, size_px)
+    return stand(
+        rng, ground, np.zeros((size_px, size_px, 1), np.float32), thing(rng, library, size_px)
+    )
+
+
 MAKERS: tuple[tuple[Maker, float], ...] = (
     (line_drawing, 0.24),
     (graphic, 0.18),
@@ -159,6 +170,7 @@ MAKERS: tuple[tuple[Maker, float], ...] = (
     (dim_or_pale, 0.06),
     (printed_page, 0.05),
     (nobody, 0.09),
+    (made_up, 0.12),
 )
 
 

@@ -26,7 +26,8 @@ def start_network(config: UNetConfig) -> tuple[nn.Module, Architecture]:
         if architecture not in _KNOWN:
             known = " or ".join(item.id for item in _KNOWN)
             raise BadInput(f"--init must be weights of {known}", architecture.id)
-        return architecture.load(state).requires_grad_(True), architecture
+        # weight files are half precision as a rule, optimisers are not
+        return architecture.load(state).float().requires_grad_(True), architecture
     if config.arch == "unet":
         network = UNet(widths=config.widths, patch=config.patch, separable=config.separable)
         return network, unet.ARCHITECTURE

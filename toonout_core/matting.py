@@ -127,12 +127,14 @@ class MattingFlow(ABC):
         frames_per_step: int = 1,
         label: str = "matting",
         report: Step | None = None,
+        keep_image: bool = True,
     ) -> Matte:
         """B×3×H×W (and the alpha B×1×H×W that it has already) → Matte; options as in `predict`.
 
         The smaller one of both alphas counts, so that cutting out a cutout gives it back. Then it
         is adjusted, and colours are estimated for what it has become; `foreground` None leaves them
-        as they are. `report` is told of every frame, once more for its colours.
+        as they are. `report` is told of every frame, once more for its colours. `keep_image` False:
+        the colours take the memory of `image`, if they can.
         """
         image = unit_planes(image, "image", 3)
         if own_alpha is not None:
@@ -150,7 +152,9 @@ class MattingFlow(ABC):
             if foreground is None:
                 return Matte(image, shown)
             mixed = shown if own_alpha is None else mixture(shown, alpha, own_alpha)
-            colours = estimate_colours(self.host, image, mixed, foreground, step)
+            colours = estimate_colours(
+                self.host, image, mixed, foreground, step, overwrite=not keep_image
+            )
         return Matte(image, shown, colours)
 
     def __call__(
@@ -162,14 +166,19 @@ class MattingFlow(ABC):
         foreground: ForegroundOptions | None = ForegroundOptions(),
         resolution: int | None = None,
         fit: Fit = "auto",
+        keep_image: bool = True,
     ) -> Matte:
         """A path, open file, PIL picture or Picture → Matte of that one picture.
 
-        `source_alpha` "ignore": as if the picture had no alpha of its own.
+        `source_alpha` "ignore": as if the picture had no alpha of its own. `keep_image`: see
+        `matte`.
         """
         picture = source if isinstance(source, Picture) else read(source)
         own = picture.alpha if source_alpha == "multiply" else None
-        return self.matte(picture.image, own, adjust, foreground, resolution=resolution, fit=fit)
+        return self.matte(
+            picture.image, own, adjust, foreground,
+            resolution=resolution, fit=fit, keep_image=keep_image,
+        )  # fmt: skip
 
 
 class Matting(MattingFlow):
@@ -325,23 +334,33 @@ def mixture(shown: Tensor, alpha: Tensor, own_alpha: Tensor) -> Tensor:
 
 
 def estimate_colours(
-    host: Host, image: Tensor, alpha: Tensor, options: ForegroundOptions, report: Step
+    host: Host,
+    image: Tensor,
+    alpha: Tensor,
+    options: ForegroundOptions,
+    report: Step,
+    *,
+    overwrite: bool = False,
 ) -> Tensor:
     """`estimate_foreground` of B×3×H×W, a frame at a time on the host's device; on the CPU where
-    that has too little memory. `report` is told of every frame."""
+    that has too little memory. `report` is told of every frame. `overwrite`: in the place of a
+    float32 `image`."""
+    overwrite = overwrite and image.dtype == torch.float32
     # a single frame needs no room beside what is estimated: a large one takes 0.8 GB
     colours = torch.empty_like(image[:0] if len(image) == 1 else image, dtype=torch.float32)
+    if overwrite:
+        colours = image
     needed = _FOREGROUND_BYTES_PER_PIXEL * int(image.shape[-2] * image.shape[-1])
 
     def work(part: slice, device: torch.device) -> None:
         nonlocal colours
         found = estimate_foreground(
             image[part].to(device), alpha[part].to(device),
-            options.radius_px, options.refine_radius_px, options.method,
+            options.radius_px, options.refine_radius_px, options.method, overwrite=overwrite,
         ).to(image.device)  # fmt: skip
-        if len(image) == 1:
+        if len(image) == 1 and not overwrite:
             colours = found
-        else:
+        elif found.data_ptr() != colours[part].data_ptr():
             colours[part] = found
         report(1, preview=torch.cat((_glimpse(found[0]), _glimpse(alpha[part][0]))))
 

@@ -101,7 +101,7 @@ def test_bands_and_threads_leave_no_seams(fuse, monkeypatch):
     alpha[:, :, :, :9] = 0
     alpha[0, :, 100:220] = 0
     whole = fuse(image, alpha, 25, 6)
-    monkeypatch.setattr(blur_fusion, "bands", lambda height, radius_px: cut(height, 17))
+    monkeypatch.setattr(blur_fusion, "bands", lambda height, _, radius_px: cut(height, 17))
     monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
     banded = fuse(image, alpha, 25, 6)
     assert (whole[0] - banded[0]).abs().max() < 1e-6
@@ -112,10 +112,10 @@ def cut(height, rows):
     return [slice(top, min(top + rows, height)) for top in range(0, height, rows)]
 
 
-@given(height=st.integers(1, 9000), radius_px=st.integers(1, 900))
-def test_bands_cover_every_row_once(height, radius_px):
-    rows = [row for band in blur_fusion.bands(height, radius_px) for row in range(height)[band]]
-    assert rows == list(range(height))
+@given(height=st.integers(1, 9000), width=st.integers(1, 20000), radius_px=st.integers(1, 900))
+def test_bands_cover_every_row_once(height, width, radius_px):
+    bands = blur_fusion.bands(height, width, radius_px)
+    assert [row for band in bands for row in range(height)[band]] == list(range(height))
 
 
 # ---------------------------------------------------------------- both ends of alpha
@@ -267,3 +267,19 @@ def test_a_drawing_is_clean_over_any_colour(colour):
 def test_what_does_not_fit_gives_a_sentence(image, alpha, sizes):
     with pytest.raises(BadInput, match="must"):
         estimate_foreground(torch.rand(image), torch.rand(alpha), *sizes)
+
+
+@pytest.mark.parametrize("method", ["inversion", "blur-fusion"])
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("sizes", [(90, 6), (20, 0), (7, 200)])
+def test_in_the_place_of_the_picture_it_is_the_same(monkeypatch, method, threads, sizes):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    torch.manual_seed(3)
+    image = torch.rand(2, 3, 1100, 70)
+    alpha = torch.nn.functional.interpolate(torch.rand(2, 1, 40, 5), (1100, 70)).round() * 0.7
+    wanted = estimate_foreground(image, alpha, *sizes, method)
+    found = estimate_foreground(image, alpha, *sizes, method, overwrite=True)
+    assert torch.equal(found, wanted)
+    assert found.data_ptr() == image.data_ptr()
+    again = estimate_foreground(image.half(), alpha, *sizes, method, overwrite=True)
+    assert again.dtype == torch.float32 and not torch.equal(again, image.half())

@@ -177,6 +177,7 @@ def _make_cut(arguments: argparse.Namespace) -> Cut:
             source_alpha=arguments.source_alpha,
             adjust=adjustments,
             foreground=colours,
+            keep_image=False,
         )
 
     return cut

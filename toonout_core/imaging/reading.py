@@ -70,6 +70,8 @@ def _frame(file: Opened, number: int, shrink_to: int | None) -> Picture:
             image = _shrunk(image, shrink_to or 1)
         tags = getattr(file.image, "tag_v2", NO_TAGS)
         pixels = pixels_of(image, facts, file.name, low=low, tags=tags)
+    if _is_flat(pixels.colour):
+        facts.note("the picture is one flat colour")
     planes = from_array(_upright(pixels.colour, file.orientation))
     if planes.shape[1] == 1:
         planes = planes.expand(-1, 3, -1, -1).contiguous()
@@ -96,6 +98,12 @@ def _shrunk(picture: Image.Image, pixels: int) -> Image.Image:
     if has_alpha(picture) or picture.mode in ("1", "P"):
         picture = picture.convert("RGBA" if has_alpha(picture) else "RGB")
     return picture.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
+
+
+def _is_flat(colour: Array) -> bool:
+    """H×W×C of one value in each channel."""
+    corner = colour[:1, :1]
+    return bool((colour[0] == corner).all() and all((row == corner[0]).all() for row in colour))
 
 
 def _upright(array: Array, orientation: int) -> Array:

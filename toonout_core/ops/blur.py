@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,7 @@ from torch import Tensor
 from ..errors import BadInput
 
 Array = npt.NDArray[Any]
+Result = TypeVar("Result")
 
 # a Gaussian beyond this many standard deviations weighs less than 0.3 % together
 GAUSSIAN_REACH = 3.0
@@ -102,6 +104,24 @@ def run_parallel(work: Callable[..., None], tasks: Sequence[tuple[Any, ...]]) ->
     with ThreadPoolExecutor(workers, initializer=_mark_worker) as pool:
         for future in [pool.submit(work, *task) for task in tasks]:
             future.result()
+
+
+def in_order(work: Callable[..., Result], tasks: Sequence[tuple[Any, ...]]) -> Iterator[Result]:
+    """work(*task) of every task, in their order, on as many threads as torch may use; only one
+    result a thread is made in advance. See `run_parallel`."""
+    workers = min(torch.get_num_threads(), len(tasks))
+    if workers < 2 or getattr(_thread, "is_worker", False):
+        for task in tasks:
+            yield work(*task)
+        return
+    with ThreadPoolExecutor(workers, initializer=_mark_worker) as pool:
+        ahead: deque[Future[Result]] = deque()
+        for task in tasks:
+            ahead.append(pool.submit(work, *task))
+            if len(ahead) > workers:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
 
 
 _thread = threading.local()

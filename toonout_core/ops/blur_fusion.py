@@ -17,7 +17,7 @@ with a halo that makes its cut edges harmless.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -25,10 +25,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from .blur import box_blur_torch, run_parallel, through_opencv
+from .blur import box_blur_torch, in_order, run_parallel, through_opencv
 
 Array = npt.NDArray[Any]
 Window = tuple[slice, slice]
+Improve = Callable[[int, slice, Tensor], None]
 
 EPSILON = 1e-5
 # α below half a level of 8 bit is written as 0
@@ -37,6 +38,8 @@ TRANSPARENT = 1 / 510
 UNREACHED = 2e-3
 # rows of one band: few, so that its planes stay near the processor; the halo adds to them
 BAND_ROWS = 256
+# and pixels: every thread keeps some planes of a band
+BAND_PIXELS = 1 << 20
 # windows up to this are summed anew for every pixel
 SMALL_WINDOW_PX = 7
 # a band is cut to its occupied columns if they are less than this share of it
@@ -46,19 +49,51 @@ CACHE_PIXELS = 1 << 16
 
 
 def blur_fusion(
-    image: Tensor, alpha: Tensor, radius_px: int, refine_radius_px: int
+    image: Tensor,
+    alpha: Tensor,
+    radius_px: int,
+    refine_radius_px: int,
+    improve: Improve | None = None,
+    *,
+    overwrite: bool = False,
 ) -> tuple[Tensor, Tensor]:
     """B×3×H×W and B×1×H×W in [0, 1] → (foreground B×3×H×W float32, unreached B×1×H×W bool).
 
     `unreached` pixels are transparent with no alpha near them: there the formula has no answer.
+    `improve(item, rows, colours)` may change the foreground 3×h×W of a band of rows in place.
+    `overwrite`: the foreground takes the memory of `image`, which must be float32 then.
     """
     fuse = blur_fusion_cpu if through_opencv(image) else blur_fusion_torch
-    return fuse(image, alpha, radius_px, refine_radius_px)
+    return fuse(image, alpha, radius_px, refine_radius_px, improve, overwrite=overwrite)
 
 
-def bands(height: int, radius_px: int) -> list[slice]:
+def _places(image: Tensor, sizes_px: tuple[int, int]) -> list[tuple[int, slice]]:
+    """Bands of every picture, large enough that a band is seen by its neighbours alone."""
+    height, width = image.shape[-2:]
+    parts = bands(height, width, max(sizes_px) + 2)
+    return [(item, band) for item in range(len(image)) for band in parts]
+
+
+def _put(results: Iterable[tuple[int, slice, Tensor]], foreground: Tensor) -> None:
+    """Bands in their order into `foreground`, each once the next one is there: where that is the
+    picture itself, both are made of rows of the other."""
+    waiting: list[tuple[int, slice, Tensor]] = []
+    for result in results:
+        waiting.append(result)
+        if len(waiting) > 1:
+            _put_one(waiting.pop(0), foreground)
+    for result in waiting:
+        _put_one(result, foreground)
+
+
+def _put_one(result: tuple[int, slice, Tensor], foreground: Tensor) -> None:
+    item, band, colours = result
+    foreground[item, :, band] = colours
+
+
+def bands(height: int, width: int, radius_px: int) -> list[slice]:
     """Slices of rows that together are the whole height."""
-    rows = max(min(BAND_ROWS, height // 4), radius_px, 128)
+    rows = max(min(BAND_ROWS, BAND_PIXELS // width, height // 4), radius_px, 128)
     return [slice(top, min(top + rows, height)) for top in range(0, height, rows)]
 
 
@@ -77,20 +112,27 @@ def _within(inner: slice, outer: slice) -> slice:
 
 
 def blur_fusion_cpu(
-    image: Tensor, alpha: Tensor, radius_px: int, refine_radius_px: int
+    image: Tensor,
+    alpha: Tensor,
+    radius_px: int,
+    refine_radius_px: int,
+    improve: Improve | None = None,
+    *,
+    overwrite: bool = False,
 ) -> tuple[Tensor, Tensor]:
     """`blur_fusion` through cv2.blur, a band a thread."""
-    batch, _, height, width = image.shape
+    width = image.shape[-1]
     pictures = image.detach().to(torch.float32).numpy()
     alphas = alpha.detach().to(torch.float32).numpy()
     # numpy asks the system for large pages, torch does not: a good part of the time at 4096²
-    foreground = np.empty((batch, 3, height, width), np.float32)
-    unreached = np.empty((batch, 1, height, width), np.bool_)
+    foreground = pictures if overwrite else np.empty(image.shape, np.float32)
+    unreached = np.empty(alpha.shape, np.bool_)
     memory: list[_Memory] = []
 
-    def work(item: int, band: slice) -> None:
+    def work(item: int, band: slice) -> tuple[int, slice, Tensor]:
         mine = memory.pop() if memory else _Memory()
-        colours, empty = foreground[item, :, band], unreached[item, 0, band]
+        target, empty = foreground[item, :, band], unreached[item, 0, band]
+        colours = np.empty_like(target) if overwrite else target
         columns = _occupied(alphas[item, 0], band, refine_radius_px or radius_px)
         for beside in (slice(0, columns.start), slice(columns.stop, width)):
             colours[..., beside] = 0
@@ -105,8 +147,16 @@ def blur_fusion_cpu(
                 mine,
             )
         memory.append(mine)
+        result = torch.from_numpy(colours)
+        if improve is not None:
+            improve(item, band, result)
+        return item, band, result
 
-    run_parallel(work, [(item, band) for item in range(batch) for band in bands(height, radius_px)])
+    places = _places(image, (radius_px, refine_radius_px))
+    if overwrite:
+        _put(in_order(work, places), torch.from_numpy(foreground))
+    else:
+        run_parallel(work, places)
     return torch.from_numpy(foreground), torch.from_numpy(unreached)
 
 
@@ -257,17 +307,29 @@ def _map2(
 
 
 def blur_fusion_torch(
-    image: Tensor, alpha: Tensor, radius_px: int, refine_radius_px: int
+    image: Tensor,
+    alpha: Tensor,
+    radius_px: int,
+    refine_radius_px: int,
+    improve: Improve | None = None,
+    *,
+    overwrite: bool = False,
 ) -> tuple[Tensor, Tensor]:
     """`blur_fusion` on any device."""
-    foreground = torch.empty(image.shape, dtype=torch.float32, device=image.device)
+    foreground = image if overwrite else torch.empty_like(image, dtype=torch.float32)
     unreached = torch.empty(alpha.shape, dtype=torch.bool, device=image.device)
-    for item in range(image.shape[0]):
+
+    def work(item: int, band: slice) -> tuple[int, slice, Tensor]:
         one = slice(item, item + 1)
-        for band in bands(image.shape[-2], radius_px):
-            foreground[one, :, band], unreached[one, :, band] = _fuse_band_torch(
-                image[one], alpha[one], band, radius_px, refine_radius_px
-            )
+        colours, unreached[one, :, band] = _fuse_band_torch(
+            image[one], alpha[one], band, radius_px, refine_radius_px
+        )
+        if improve is not None:
+            improve(item, band, colours[0])
+        return item, band, colours[0]
+
+    places = _places(image, (radius_px, refine_radius_px))
+    _put((work(*place) for place in places), foreground)
     return foreground, unreached
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..errors import BadInput
 from .blur_fusion import TRANSPARENT, blur_fusion
-from .inversion import invert_background_
+from .inversion import Inversion
 from .spreading import spread_colours_
 
 Method = Literal["inversion", "blur-fusion"]
@@ -24,6 +24,8 @@ def estimate_foreground(
     radius_px: int = 90,
     refine_radius_px: int = 6,
     method: Method = "inversion",
+    *,
+    overwrite: bool = False,
 ) -> Tensor:
     """Foreground colours of B×3×H×W and B×1×H×W → B×3×H×W float32 in [0, 1].
 
@@ -32,16 +34,18 @@ def estimate_foreground(
     is seen beside them, see ops/inversion.py; its windows grow with the picture.
     α = 1 keeps the picture's colour exactly. Transparent pixels (α below half a level of 8 bit)
     get the colour of the foreground nearby, or black in a picture without any: never that of the
-    old background.
+    old background. `overwrite`: the result takes the place of a float32 `image` in memory.
     """
     _check(image, alpha, radius_px, refine_radius_px)
     if method not in get_args(Method):
         raise BadInput(f"method must be one of {', '.join(get_args(Method))}", repr(method))
     image = image.detach()
     alpha = alpha.detach().to(image.device, torch.float32)
-    foreground, unreached = blur_fusion(image, alpha, radius_px, refine_radius_px)
-    if method == "inversion":
-        invert_background_(foreground, image, alpha)
+    foreground, unreached = blur_fusion(
+        image, alpha, radius_px, refine_radius_px,
+        Inversion(image, alpha) if method == "inversion" else None,
+        overwrite=overwrite and image.dtype == torch.float32,
+    )  # fmt: skip
     return spread_colours_(foreground, alpha, unreached, TRANSPARENT, EMPTY)
 
 

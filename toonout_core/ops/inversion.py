@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from .blur import box_blur, run_parallel
+from .blur import box_blur
 from .spreading import CELL_PX, MIDDLE, colour_cells
 
 # α below this shows the background alone
@@ -37,28 +37,36 @@ OVERSHOOT = 3.0
 LEAST_ALPHA = 0.1
 # side of the squares that are worked on if they hold a soft pixel
 TILE_PX = 64
+# tiles side by side that are worked on at once: their planes shall stay near the processor
+TILES = 16
 
-Window = tuple[int, slice, slice]
+Window = tuple[slice, slice]
 
 
-def invert_background_(foreground: Tensor, image: Tensor, alpha: Tensor) -> Tensor:
-    """Improve the smooth estimate `foreground` B×3×H×W float32 where 0 < α < 1, in place.
+class Inversion:
+    """Improves the smooth estimate of a foreground where 0 < α < 1, a band of rows at a time.
 
-    `image` B×3×H×W float and `alpha` B×1×H×W float32, both in [0, 1] and on its device. Returns
-    `foreground`.
+    `image` B×3×H×W float and `alpha` B×1×H×W float32, both in [0, 1] and on one device. The
+    picture as a whole is looked at here; later only rows near to the band are, so that the others
+    may be overwritten by then.
     """
-    windows = _soft_windows(alpha)
-    cells = {item: _far_background(image[item], alpha[item]) for item in {w[0] for w in windows}}
 
-    def work(item: int, rows: slice, columns: slice) -> None:
-        _invert_window_(foreground[item], image[item], alpha[item], cells[item], (rows, columns))
+    def __init__(self, image: Tensor, alpha: Tensor) -> None:
+        self._image, self._alpha = image, alpha
+        self._cells: dict[int, Tensor] = {}
+        for item, opacity in enumerate(alpha):
+            if any(bool(_is_soft(rows).any()) for rows in opacity.split(8 * TILE_PX, -2)):
+                self._cells[item] = _far_background(image[item], opacity)
 
-    if foreground.device.type == "cpu":
-        run_parallel(work, windows)
-    else:
-        for window in windows:
-            work(*window)
-    return foreground
+    def __call__(self, item: int, band: slice, foreground: Tensor) -> None:
+        """Change `foreground`, 3×h×W float32, of the rows `band` of a picture, in place."""
+        if item not in self._cells:
+            return
+        image, alpha = self._image[item], self._alpha[item]
+        for rows, columns in soft_windows(alpha[:, band]):
+            window = (slice(rows.start + band.start, rows.stop + band.start), columns)
+            target = foreground[:, rows, columns]
+            _invert_window_(target, image, alpha, self._cells[item], window)
 
 
 def near_radius(height: int, width: int) -> int:
@@ -66,20 +74,18 @@ def near_radius(height: int, width: int) -> int:
     return round(NEAR_PX * max(math.sqrt(height * width / 1e6), 1.0))
 
 
-def _soft_windows(alpha: Tensor) -> list[Window]:
-    """Runs of tiles that hold soft pixels: item, rows, columns."""
+def soft_windows(alpha: Tensor) -> list[Window]:
+    """Rows and columns of the tiles of 1×h×W that hold soft pixels, up to TILES of them as one."""
     height, width = alpha.shape[-2:]
-    parts = [
-        functional.max_pool2d(_is_soft(part), TILE_PX, ceil_mode=True)
-        for part in alpha.split(8 * TILE_PX, -2)  # a plane for all of it would take much memory
-    ]
-    tiles = torch.cat(parts, -2)[:, 0].cpu() > 0
+    tiles = functional.max_pool2d(_is_soft(alpha), TILE_PX, ceil_mode=True)[0].cpu() > 0
     windows: list[Window] = []
-    for item, top in torch.nonzero(tiles.any(-1)).tolist():
+    for top in torch.nonzero(tiles.any(-1))[:, 0].tolist():
         rows = slice(top * TILE_PX, min((top + 1) * TILE_PX, height))
-        ends = functional.pad(tiles[item, top].to(torch.int8), (1, 1)).diff().nonzero()
+        ends = functional.pad(tiles[top].to(torch.int8), (1, 1)).diff().nonzero()
         for left, right in ends.view(-1, 2).tolist():
-            windows.append((item, rows, slice(left * TILE_PX, min(right * TILE_PX, width))))
+            for first in range(left, right, TILES):
+                end = min(first + TILES, right) * TILE_PX
+                windows.append((rows, slice(first * TILE_PX, min(end, width))))
     return windows
 
 
@@ -103,11 +109,11 @@ def _far_background(image: Tensor, alpha: Tensor) -> Tensor:
 # a thread does not know by itself that its caller is in this mode, as ComfyUI is
 @torch.inference_mode()
 def _invert_window_(
-    foreground: Tensor, image: Tensor, alpha: Tensor, cells: Tensor, window: tuple[slice, slice]
+    target: Tensor, image: Tensor, alpha: Tensor, cells: Tensor, window: Window
 ) -> None:
-    """`invert_background_` for one picture without the batch's axis, and a part of it."""
+    """The smooth estimate `target` 3×h×w of a window of `image` 3×H×W, improved in place."""
     inside = (slice(None), *window)
-    target, opacity = foreground[inside], alpha[inside]
+    opacity = alpha[inside]
     soft = (opacity > 0) & (opacity < 1)
     rows, columns = torch.nonzero(soft[0], as_tuple=True)
     place = rows * target.shape[-1] + columns

@@ -125,9 +125,6 @@ def observations(matte: Matte) -> list[str]:
     """What a person should look at. Raises BadInput if alpha is no number somewhere."""
     require_numbers(matte.alpha, "the model")
     notes: list[str] = []
-    flat = matte.image.flatten(2)
-    if bool((flat.amax(-1) == flat.amin(-1)).all()):
-        notes.append("the picture is one flat colour")
     if float(matte.alpha.max()) < 0.5:
         notes.append("no character was found: alpha stays below 0.5")
     return notes

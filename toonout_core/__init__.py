@@ -23,8 +23,7 @@ if TYPE_CHECKING:
     )
     from .host import Host, LocalHost
     from .instances import Instances
-    from .loading import Precision
-    from .matting import Fit, ForegroundOptions, Matting, load_matting
+    from .matting import ForegroundOptions, Matting, load_matting
     from .ops.foreground import estimate_foreground
     from .results import Matte
     from .segmentation.anything import SegmentAnythingOptions, segment_anything
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
     from .segmentation.segmenter import Segmenter, load_segmenter
     from .segmentation.sharing import ShareOptions, share_matte
     from .weights import WEIGHTS, Weights
+    from .words import Fit, Precision
 
 __version__ = "0.1.0"
 
@@ -88,14 +88,14 @@ _HOMES = {
     "segmentation.fusion": ("FusionOptions", "fuse"),
     "host": ("Host", "LocalHost"),
     "instances": ("Instances",),
-    "loading": ("Precision",),
-    "matting": ("Fit", "ForegroundOptions", "Matting", "load_matting"),
+    "matting": ("ForegroundOptions", "Matting", "load_matting"),
     "ops.foreground": ("estimate_foreground",),
     "segmentation.regional": ("RegionSegmenter",),
     "results": ("Matte",),
     "segmentation.segmenter": ("Segmenter", "load_segmenter"),
     "segmentation.sharing": ("ShareOptions", "share_matte"),
     "weights": ("WEIGHTS", "Weights"),
+    "words": ("Fit", "Precision"),
 }
 
 

@@ -435,8 +435,8 @@ def test_all_instances_of_the_recorded_network(name):
 
 
 def normalised(canvas: torch.Tensor) -> torch.Tensor:
-    mean = torch.tensor(ARCHITECTURE.mean).view(3, 1, 1)
-    return (canvas - mean) / torch.tensor(ARCHITECTURE.std).view(3, 1, 1)
+    mean = torch.tensor(ARCHITECTURE.input.mean).view(3, 1, 1)
+    return (canvas - mean) / torch.tensor(ARCHITECTURE.input.std).view(3, 1, 1)
 
 
 def test_many_boxes_of_one_score():

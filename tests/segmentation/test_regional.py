@@ -22,11 +22,12 @@ from toonout_core.loading import LoadedNetwork
 from toonout_core.models import isnet, unet
 from toonout_core.segmentation.asking import boxes_at_points, seen
 from toonout_core.segmentation.refining import Refiner
+from toonout_core.words import NetworkInput
 
 ASSETS = Path(__file__).parents[2] / "toonout_core" / "assets"
 SIZE = (60, 100)
 SOFT = SegmentOptions(soft=True)
-REFINER = replace(isnet.ARCHITECTURE_REFINER, input_size_hw=(64, 64))
+REFINER = replace(isnet.ARCHITECTURE_REFINER, input=NetworkInput((64, 64)))
 
 
 class RedIsOpaque(nn.Module):
@@ -55,14 +56,10 @@ def network(host):
 @pytest.fixture
 def segmenter(network, host):
     architecture = replace(
-        unet.ARCHITECTURE, mean=(0.0,) * 3, std=(1.0,) * 3, input_size_hw=SIZE, multiple_of=1
+        unet.ARCHITECTURE, input=NetworkInput(SIZE, (0.0,) * 3, (1.0,) * 3), multiple_of=1
     )
     loaded = LoadedNetwork(network, architecture, None, Path("red"), torch.float32)
-    return RegionSegmenter(Matting(replace_fit(loaded), host))
-
-
-def replace_fit(loaded: LoadedNetwork) -> LoadedNetwork:
-    return replace(loaded, architecture=replace(loaded.architecture, fit="squash"))
+    return RegionSegmenter(Matting(loaded, host))
 
 
 @pytest.fixture

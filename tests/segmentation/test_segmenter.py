@@ -29,6 +29,7 @@ from toonout_core.models import isnet, recognise, rtmdet_ins, unet, yolov8_seg
 from toonout_core.models.rtmdet_ins.head import RawDetections
 from toonout_core.segmentation import refining
 from toonout_core.segmentation.refining import Refiner
+from toonout_core.words import NetworkInput
 
 TINY = {"widths": (8, 8, 16, 16, 32), "depths": (1, 1, 1, 1), "neck_channels": 8, "neck_blocks": 1}
 TINY |= {"channels": 8, "mask_channels": 8}
@@ -185,8 +186,8 @@ def test_what_is_no_picture_is_refused(segmenter):
 def test_files_and_transparency(segmenter, detector, tmp_path):
     Image.new("RGBA", (40, 30), (0, 0, 0, 0)).save(tmp_path / "clear.png")
     segmenter(tmp_path / "clear.png", OURS)
-    top_left = detector.seen[0][0, :, 0, 0] * torch.tensor(rtmdet_ins.ARCHITECTURE.std)
-    white = top_left + torch.tensor(rtmdet_ins.ARCHITECTURE.mean)
+    top_left = detector.seen[0][0, :, 0, 0] * torch.tensor(rtmdet_ins.ARCHITECTURE.input.std)
+    white = top_left + torch.tensor(rtmdet_ins.ARCHITECTURE.input.mean)
     assert torch.allclose(white, torch.ones(3), atol=1e-5)
 
 
@@ -298,7 +299,7 @@ def thoughtless(host):
 
 
 def with_refiner(segmenter: Segmenter, network: nn.Module, side: int) -> Segmenter:
-    refiner = loaded(network, isnet.ARCHITECTURE_REFINER, input_size_hw=(side, side))
+    refiner = loaded(network, isnet.ARCHITECTURE_REFINER, input=NetworkInput((side, side)))
     return Segmenter(segmenter.loaded, segmenter.host, Refiner(refiner, segmenter.host))
 
 

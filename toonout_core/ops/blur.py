@@ -14,13 +14,11 @@ from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from ..errors import BadInput
-
-Array = npt.NDArray[Any]
+from ..words import Array
 
 # a Gaussian beyond this many standard deviations weighs less than 0.3 % together
 GAUSSIAN_REACH = 3.0

@@ -7,16 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from ..errors import BadInput
+from ..words import Array
 
-Array = npt.NDArray[Any]
 Connectivity = Literal[4, 8]
 
 

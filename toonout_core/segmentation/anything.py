@@ -24,6 +24,7 @@ from ..ops.resizing import resize
 from ..portions import in_halves
 from ..weight_files.locating import find_path
 from ..weight_files.reading import read_state
+from ..words import NetworkInput
 
 log = logging.getLogger("toonout")
 
@@ -220,9 +221,7 @@ _ARCHITECTURE = Architecture(
     build=_build,
     multiple_of=1,
     half=False,
-    input_size_hw=(1024, 1024),
-    mean=(0.485, 0.456, 0.406),
-    std=(0.229, 0.224, 0.225),
+    input=NetworkInput(),
     bytes_per_pixel=0,
 )
 

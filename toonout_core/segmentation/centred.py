@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -14,13 +11,12 @@ from ..loading import LoadedNetwork
 from ..matting import Matting
 from ..models.lite_unet import LiteUNet
 from ..models.lite_unet.characters import Centres, CharacterHead
+from ..words import Array
 from .asking import SegmentOptions
 from .grouping import Groups, group
 from .refining import Refiner
 from .regional import RegionSegmenter
 from .sharing import share_matte
-
-Array = npt.NDArray[Any]
 
 ORIGIN = "centres in the matte"
 

@@ -15,10 +15,11 @@ from ..host import Host
 from ..imaging import reverse_colours
 from ..inference import Inference
 from ..instances import Instances
-from ..loading import LoadedNetwork, Precision, share_network
+from ..loading import LoadedNetwork, share_network
 from ..matting import Matting
 from ..ops.eight_bit import resize_eight_bit
 from ..ops.regions import expand_box
+from ..words import Precision
 from .asking import Area, SegmentOptions, check_frames
 
 _PER_STEP = 4
@@ -56,7 +57,7 @@ class Refiner:
             raise BadInput('area must be "picture" or "box"', repr(area))
         dtype = torch.float32 if threshold is None else torch.bool
         refined = torch.zeros((len(masks), *image.shape[-2:]), dtype=dtype)
-        side = self.loaded.input_size_hw[0]
+        side = self.loaded.input.size_hw[0]
         views = _views(image, boxes_xyxy, area, side)
 
         def group(part: slice, device: torch.device) -> None:
@@ -80,7 +81,7 @@ class Refiner:
 
     def _working_memory(self, count: int) -> int:
         """Bytes beside the weights."""
-        height, width = self.loaded.input_size_hw
+        height, width = self.loaded.input.size_hw
         return height * width * self.loaded.architecture.bytes_per_pixel * count
 
     @torch.inference_mode()

@@ -16,12 +16,13 @@ from ..host import Host, LocalHost
 from ..imaging import Picture, PixelSource, to_levels
 from ..inference import Inference
 from ..instances import Instances
-from ..loading import LoadedNetwork, Precision, share_network
+from ..loading import LoadedNetwork, share_network
 from ..matting import Matting
 from ..ops.letterbox import boxes_to_picture, letterbox
 from ..ops.resizing import Fitted
 from ..weights import DETECTOR, REGIONS
 from ..weights import find as find_row
+from ..words import Precision
 from .asking import (
     DEFAULTS,
     InstanceSegmenter,
@@ -196,13 +197,13 @@ class Segmenter:
         canvas, fitted = letterbox(frame, side, centre=is_centred(self.loaded.network))
         # in whole levels, as in training: not an ulp is lost
         levels = to_levels(canvas).to(torch.float32)
-        mean = levels.new_tensor([255 * value for value in self.loaded.mean]).view(1, 3, 1, 1)
-        std = levels.new_tensor([255 * value for value in self.loaded.std]).view(1, 3, 1, 1)
+        mean = levels.new_tensor([255 * value for value in self.loaded.input.mean]).view(1, 3, 1, 1)
+        std = levels.new_tensor([255 * value for value in self.loaded.input.std]).view(1, 3, 1, 1)
         return (levels - mean) / std, fitted
 
     def _side_px(self, options: SegmentOptions) -> int:
         """As asked for, else as its file says, else as usual."""
-        own = tested_side_px(self.loaded.network) or self.loaded.input_size_hw[0]
+        own = tested_side_px(self.loaded.network) or self.loaded.input.size_hw[0]
         unit = self.loaded.architecture.multiple_of
         return -(-(options.side_px or own) // unit) * unit
 

@@ -8,17 +8,14 @@ filling by the even-odd rule (as its readers do) leaves out.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from ..errors import BadInput
 from ..instances import Instances
-
-Array = npt.NDArray[Any]
+from ..words import Array
 
 CLASS_NAMES = ("character",)
 _TOLERANCE_PX = 0.5  # how far a simplified outline may be from the true one

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -18,8 +17,7 @@ from ..imaging import to_array
 from ..instances import Instances
 from ..output.coco import Annotation, dataset, decode_mask, pictures_of
 from ..segmentation.asking import boxes_as_masks, seen
-
-Array = npt.NDArray[Any]
+from ..words import Array
 
 _BOX_ONLY = "ignore_mask"  # of an annotation: its box is true, its mask is not to be learnt
 

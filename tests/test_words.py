@@ -42,6 +42,7 @@ def test_a_network_is_fed_values_around_its_mean():
     image = torch.tensor([1.0, 0.5, 0.25]).view(1, 3, 1, 1).expand(2, 3, 4, 5)
     assert fed.normalise(image).flatten(2)[1, :, 7].tolist() == [1.0, 1.0, 0.25]
     assert image.flatten(2)[1, :, 7].tolist() == [1.0, 0.5, 0.25]
+    assert torch.equal(fed.normalise(image * 255, white=255), fed.normalise(image))
 
 
 def test_a_deviation_of_zero_is_refused():

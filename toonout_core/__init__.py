@@ -27,9 +27,10 @@ if TYPE_CHECKING:
     from .ops.foreground import estimate_foreground
     from .results import Matte
     from .segmentation.anything import SegmentAnythingOptions, segment_anything
-    from .segmentation.asking import InstanceSegmenter, SegmentOptions
+    from .segmentation.asking import SegmentOptions
     from .segmentation.centred import CentreSegmenter
     from .segmentation.fusion import FusionOptions, fuse
+    from .segmentation.instance_segmenter import InstanceSegmenter
     from .segmentation.regional import RegionSegmenter
     from .segmentation.segmenter import Segmenter, load_segmenter
     from .segmentation.sharing import ShareOptions, share_matte
@@ -74,7 +75,8 @@ __all__ = [
 
 _HOMES = {
     "segmentation.anything": ("SegmentAnythingOptions", "segment_anything"),
-    "segmentation.asking": ("InstanceSegmenter", "SegmentOptions"),
+    "segmentation.asking": ("SegmentOptions",),
+    "segmentation.instance_segmenter": ("InstanceSegmenter",),
     "errors": (
         "BadInput",
         "Cancelled",

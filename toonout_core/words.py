@@ -34,8 +34,9 @@ class NetworkInput:
     fit: TrainedFit = "squash"
     fill: float | None = None  # value beside a padded picture; None: its edges, repeated
 
-    def normalise(self, image: Tensor) -> Tensor:
-        """B×3×H×W in [0, 1] → the values that the network was trained on."""
+    def normalise(self, image: Tensor, white: float = 1.0) -> Tensor:
+        """B×3×H×W in [0, `white`] → the values that the network was trained on."""
         from torchvision.transforms.functional import normalize
 
-        return normalize(image, list(self.mean), list(self.std))
+        mean, std = ([white * value for value in values] for values in (self.mean, self.std))
+        return normalize(image, mean, std)

@@ -35,7 +35,9 @@ class CentreSegmenter(RegionSegmenter):
         super().__init__(matting, refiner)
         assert has_centres(matting.loaded)
 
-    def _find(self, frame: Tensor, options: SegmentOptions) -> tuple[Tensor, Instances]:
+    def _matte_and_characters(
+        self, frame: Tensor, options: SegmentOptions
+    ) -> tuple[Tensor, Instances]:
         alpha, centres = self.look(frame)
         return alpha, self._characters(frame, alpha, centres, options)
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -20,7 +19,7 @@ from ..matting import Matting
 from ..ops.eight_bit import resize_eight_bit
 from ..ops.regions import expand_box
 from ..words import Precision
-from .asking import Area, SegmentOptions, check_frames
+from .asking import Area, SegmentOptions
 
 _PER_STEP = 4
 _MARGIN = 0.25  # of the box' longer side, around it
@@ -110,32 +109,6 @@ def load_refiner(
     raise BadInput("the refiner must be a refiner or a matting model", got)
 
 
-def segment_frames(
-    image: Tensor,
-    find: Callable[[Tensor], Instances],
-    options: SegmentOptions,
-    refiner: Refiner | Matting | None,
-    host: Host,
-    label: str,
-) -> list[Instances]:
-    """B×3×H×W → what `find` finds in each frame of 1×3×H×W, refined.
-
-    Those of whom nothing is left are left out, but with `reference_quirks`.
-    """
-    check_frames(image)
-    results: list[Instances] = []
-    with host.progress(len(image) * (1 if refiner is None else 2), label) as report:
-        for frame in image.split(1):
-            found = find(frame)
-            if refiner is not None:
-                report(1)
-            refined = refine_instances(frame, found, options, refiner)
-            solid = refined.boxes_xyxy[:, 2] > 0
-            results.append(refined if options.reference_quirks else refined[solid])
-            report(1)
-    return results
-
-
 def refine_instances(
     image: Tensor, coarse: Instances, options: SegmentOptions, refiner: Refiner | Matting | None
 ) -> Instances:
@@ -154,8 +127,6 @@ def refine_instances(
         threshold=None if options.soft else options.refined_threshold,
         area=options.area,
     )
-    if options.reference_quirks:
-        return replace(coarse, masks=masks)
     for mask, shown in zip(masks, solid, strict=True):
         if not bool(shown.any()):
             mask.zero_()

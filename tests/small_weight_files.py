@@ -60,8 +60,7 @@ def published(path: Path, **changes) -> weights.Weights:
         sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
         size_bytes=path.stat().st_size,
         size_is_exact=True,
-        input_size_hw=(96, 64),
-        **({"architecture": "unet"} | changes),
+        **({"architecture": "unet", "input": replace(mini.input, size_hw=(96, 64))} | changes),
     )
 
 

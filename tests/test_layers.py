@@ -14,9 +14,13 @@ PIPELINE = {"errors", "host", "imaging", "results", "weights", "loading", "ops"}
 PIPELINE |= {"portions", "inference"}
 APPLICATION = PIPELINE | {"matting", "instances", "output"}
 
+# on the ground floor: every part of the core may import these
+GROUND = {"words"}
+
 # part of the core -> the parts that it may import
 MAY_IMPORT = {
     "errors": set(),
+    "words": set(),
     "weights": set(),
     "host": {"errors"},
     "remembering": set(),
@@ -64,6 +68,7 @@ FOR_HOSTS = {
     "output",
     "portions",
     "weights",
+    "words",
 }
 # the WebUI also lists and fetches weight files
 FOR_WEBUI = FOR_HOSTS | {"loading", "weight_files"}
@@ -111,7 +116,7 @@ def forbidden_imports(part: str, source: str, package: tuple[str, ...]) -> list[
         if name[0] != "<core>":
             if name[0] in HOST_MODULES:
                 found.append(f"line {line}: {name[0]} belongs to a host")
-        elif len(name) > 1 and allowed is not None and name[1] not in {*allowed, part}:
+        elif len(name) > 1 and allowed is not None and name[1] not in {*allowed, *GROUND, part}:
             if name[1] == "__version__":
                 continue
             found.append(f"line {line}: {part} must not import {name[1]}")
@@ -200,6 +205,7 @@ def test_the_webui_reaches_the_core_in_the_same_way(path: Path):
 # ---------------------------------------------------------------- layouts
 
 LAYOUT_METHODS = {"permute", "movedim", "moveaxis"}
+DIVISIONS = {"div", "divide", "true_divide"}
 
 
 def layouts_in(source: str) -> list[str]:
@@ -214,15 +220,28 @@ def layouts_in(source: str) -> list[str]:
 def _layout(node: ast.AST) -> str:
     if isinstance(node, ast.Attribute) and node.attr in LAYOUT_METHODS:
         return f".{node.attr}"
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div) and not _is_number(node.left):
-        divisor = node.right.args[0] if _is_cast(node.right) else node.right
-        if isinstance(divisor, ast.Constant) and divisor.value in (255, 65535):
-            return f"/ {divisor.value}"
+    if (divisor := _divisor(node)) and _is_white(divisor):
+        return f"/ {ast.unparse(divisor)}"
     if isinstance(node, ast.ImportFrom) and node.module == "PIL":
         return "PIL.Image" if "Image" in [name.name for name in node.names] else ""
     if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Tuple):
         return _channel_slice(node.slice.elts)
     return ""
+
+
+def _divisor(node: ast.AST) -> ast.expr | None:
+    """What is divided by, in either spelling; nothing where a number is divided."""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
+        return None if _is_number(node.left) else node.right
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args:
+        return node.args[-1] if node.func.attr.strip("_") in DIVISIONS else None
+    return None
+
+
+def _is_white(node: ast.expr) -> bool:
+    """Whether it is the largest level of 8 or 16 bit, cast or not."""
+    bare = node.args[0] if _is_cast(node) else node
+    return isinstance(bare, ast.Constant) and bare.value in (255, 65535)
 
 
 def _is_number(node: ast.expr) -> bool:
@@ -266,6 +285,10 @@ def test_layouts_are_spelled_in_imaging_only(path: Path):
         "x / 255",
         "x / np.float32(255)",
         "x / 65535.0",
+        "x.div(0xFF)",
+        "x.div_(255)",
+        "torch.true_divide(x, 65535)",
+        "np.divide(x, np.float32(255))",
         "from PIL import Image",
         "bgr[..., ::-1]",
         "rgba[..., :3]",
@@ -277,7 +300,7 @@ def test_planted_layouts_are_seen(line):
 
 
 @pytest.mark.parametrize(
-    "line", ["x[:, ::-1]", "x / 2", "x[..., :4]", "x[3:, :3, 3:]", "0.5 / 255"]
+    "line", ["x[:, ::-1]", "x / 2", "x.div(2)", "x[..., :4]", "x[3:, :3, 3:]", "0.5 / 255"]
 )
 def test_other_arithmetic_is_not_flagged(line):
     assert layouts_in(line) == []

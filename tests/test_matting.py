@@ -12,6 +12,7 @@ from toonout_core.imaging import Picture
 from toonout_core.loading import LoadedNetwork
 from toonout_core.matting import Matting, grown
 from toonout_core.models.architecture import Architecture
+from toonout_core.words import NetworkInput
 
 
 class Redness(nn.Module):
@@ -41,9 +42,7 @@ def matting(host=None, *, follows_picture=False, **options):
         build=lambda state: network,
         multiple_of=32,
         half=True,
-        input_size_hw=(64, 64),
-        mean=(0.0, 0.0, 0.0),
-        std=(1.0, 1.0, 1.0),
+        input=NetworkInput((64, 64), (0.0,) * 3, (1.0,) * 3),
         bytes_per_pixel=100,
         follows_picture=follows_picture,
     )

@@ -57,7 +57,11 @@ def lively(network: nn.Module) -> nn.Module:
 def of_that_size(folder: Path) -> tuple[weights.Weights, ...]:
     """The table, as if the published files were as small as those in `folder`."""
     return tuple(
-        replace(row, size_bytes=(folder / row.file).stat().st_size, input_size_hw=(64, 64))
+        replace(
+            row,
+            size_bytes=(folder / row.file).stat().st_size,
+            input=replace(row.input, size_hw=(64, 64)),
+        )
         if row.file and (folder / row.file).is_file()
         else row
         for row in weights.WEIGHTS

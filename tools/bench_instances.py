@@ -35,7 +35,8 @@ from toonout_core.evaluation.single_characters import describe, find_singles  # 
 from toonout_core.host import Host  # noqa: E402
 from toonout_core.instances import Instances  # noqa: E402
 from toonout_core.output.writing import write  # noqa: E402
-from toonout_core.segmentation.asking import InstanceSegmenter, SegmentOptions  # noqa: E402
+from toonout_core.segmentation.asking import SegmentOptions  # noqa: E402
+from toonout_core.segmentation.instance_segmenter import InstanceSegmenter  # noqa: E402
 from toonout_core.segmentation.regional import RegionSegmenter  # noqa: E402
 from toonout_core.synthesis.cutouts import read_library  # noqa: E402
 from toonout_core.synthesis.instance_scenes import InstanceScene  # noqa: E402

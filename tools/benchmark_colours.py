@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from PIL import Image
 from torch import Tensor
@@ -35,8 +34,8 @@ from toonout_core.ops.adjust import AdjustOptions, adjust
 from toonout_core.ops.blur import gaussian_blur
 from toonout_core.ops.compositing import over, parse_colour
 from toonout_core.ops.foreground import estimate_foreground
+from toonout_core.words import Array
 
-Array = npt.NDArray[Any]
 Estimate = Callable[[Tensor, Tensor], Tensor]
 Case = tuple[Tensor, Tensor, dict[str, Tensor]]
 

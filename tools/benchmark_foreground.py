@@ -22,7 +22,6 @@ from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -30,8 +29,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from toonout_core.imaging import from_array
 from toonout_core.ops.blur import box_blur
 from toonout_core.ops.foreground import estimate_foreground
+from toonout_core.words import Array
 
-Array = npt.NDArray[Any]
 Figures = dict[str, list[float]]
 
 

@@ -216,7 +216,7 @@ def memory(bench: Bench) -> Iterator[Figure]:
         loaded = matting_network(name, bench)
         for dtype in ("fp32", "fp16") if cuda else ("fp32",):
             network = precise(loaded.network, dtype).to(bench.device)
-            side = loaded.input_size_hw[0] if bench.full else 64
+            side = loaded.input.size_hw[0] if bench.full else 64
             seen = bench.picture(side=side).to(bench.device, DTYPES[dtype])
             told = side**2 * loaded.architecture.bytes_per_pixel * DTYPES[dtype].itemsize // 4
             bench.tidy()
@@ -239,7 +239,7 @@ def speed(bench: Bench) -> Iterator[Figure]:
         loaded = matting_network(name, bench)
         for dtype in ("fp32", *HALVES):
             network = precise(loaded.network, dtype).to(bench.device)
-            seen = bench.picture(side=loaded.input_size_hw[0] if bench.full else 64)
+            seen = bench.picture(side=loaded.input.size_hw[0] if bench.full else 64)
             for frames in (1, 4):
                 batch = seen.repeat(frames, 1, 1, 1).to(bench.device, DTYPES[dtype])
                 seconds = _timed(bench, lambda: network(batch)) / frames  # noqa: B023

@@ -31,7 +31,7 @@ def readme_with_table(readme: str) -> str:
 
 
 def _cells(row: Weights) -> tuple[str, ...]:
-    height, width = row.input_size_hw
+    height, width = row.input.size_hw
     page = f"[{row.repo}](https://huggingface.co/{row.repo})" if row.repo else "part of this pack"
     size = f"{row.size_bytes / 1_000_000:.0f} MB"
     size = size if row.size_is_exact or row.repo else f"≤ {size}"

@@ -23,18 +23,19 @@ if TYPE_CHECKING:
     )
     from .host import Host, LocalHost
     from .instances import Instances
-    from .loading import Precision
-    from .matting import Fit, ForegroundOptions, Matting, load_matting
+    from .matting import ForegroundOptions, Matting, load_matting
     from .ops.foreground import estimate_foreground
     from .results import Matte
     from .segmentation.anything import SegmentAnythingOptions, segment_anything
-    from .segmentation.asking import InstanceSegmenter, SegmentOptions
+    from .segmentation.asking import SegmentOptions
     from .segmentation.centred import CentreSegmenter
     from .segmentation.fusion import FusionOptions, fuse
+    from .segmentation.instance_segmenter import InstanceSegmenter
     from .segmentation.regional import RegionSegmenter
     from .segmentation.segmenter import Segmenter, load_segmenter
     from .segmentation.sharing import ShareOptions, share_matte
     from .weights import WEIGHTS, Weights
+    from .words import Fit, Precision
 
 __version__ = "0.1.0"
 
@@ -74,7 +75,8 @@ __all__ = [
 
 _HOMES = {
     "segmentation.anything": ("SegmentAnythingOptions", "segment_anything"),
-    "segmentation.asking": ("InstanceSegmenter", "SegmentOptions"),
+    "segmentation.asking": ("SegmentOptions",),
+    "segmentation.instance_segmenter": ("InstanceSegmenter",),
     "errors": (
         "BadInput",
         "Cancelled",
@@ -88,14 +90,14 @@ _HOMES = {
     "segmentation.fusion": ("FusionOptions", "fuse"),
     "host": ("Host", "LocalHost"),
     "instances": ("Instances",),
-    "loading": ("Precision",),
-    "matting": ("Fit", "ForegroundOptions", "Matting", "load_matting"),
+    "matting": ("ForegroundOptions", "Matting", "load_matting"),
     "ops.foreground": ("estimate_foreground",),
     "segmentation.regional": ("RegionSegmenter",),
     "results": ("Matte",),
     "segmentation.segmenter": ("Segmenter", "load_segmenter"),
     "segmentation.sharing": ("ShareOptions", "share_matte"),
     "weights": ("WEIGHTS", "Weights"),
+    "words": ("Fit", "Precision"),
 }
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
 
 import torch
 from torch import Tensor
@@ -18,8 +17,7 @@ from .weight_files.fingerprints import Fingerprints
 from .weight_files.locating import WEIGHTS_KEY, identify
 from .weight_files.reading import CONFIG_KEY, read_state
 from .weight_files.writing import write_safetensors
-
-Dtype = Literal["fp32", "fp16", "bf16"]
+from .words import Dtype
 
 
 def convert(

@@ -236,27 +236,15 @@ class Instances:
                 masks[window] = changed > _HALF if dtype == torch.bool else changed
         return self.with_masks(masks)
 
-    def resize(
-        self, size_hw: tuple[int, int], *, threshold: float = 0.3, reference_quirks: bool = False
-    ) -> Instances:
-        """For the picture at another size: averages of the masks; bool ones above `threshold`.
-
-        `reference_quirks`: boxes are scaled instead of drawn anew, by the two ratios swapped.
-        """
+    def resize(self, size_hw: tuple[int, int], *, threshold: float = 0.3) -> Instances:
+        """For the picture at another size: averages of the masks; bool ones above `threshold`."""
         if min(size_hw) < 1:
             raise BadInput("a size must be at least 1×1", f"{size_hw[0]}×{size_hw[1]}")
         masks = torch.zeros((len(self), *size_hw), dtype=self.masks.dtype, device=self.masks.device)
         for index, mask in enumerate(self.masks):
             soft = functional.interpolate(mask[None, None].to(torch.float32), size_hw, mode="area")
             masks[index] = soft[0, 0] > threshold if mask.dtype == torch.bool else soft[0, 0]
-        if not reference_quirks:
-            return self.with_masks(masks)
-        down, across = size_hw[0] / self.size_hw[0], size_hw[1] / self.size_hw[1]
-        swapped = torch.tensor([down, across], dtype=torch.float64)
-        corners = (self.boxes_xyxy[:, :2] * swapped).round()
-        sides = ((self.boxes_xyxy[:, 2:] - self.boxes_xyxy[:, :2]) * swapped).round()
-        boxes = torch.cat((corners, corners + sides), 1).to(torch.int64)
-        return replace(self, masks=masks, boxes_xyxy=boxes)
+        return self.with_masks(masks)
 
 
 def _solid(masks: Tensor) -> Tensor:

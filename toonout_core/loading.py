@@ -8,7 +8,6 @@ import time
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
 from weakref import WeakKeyDictionary
 
 import torch
@@ -26,12 +25,16 @@ from .weight_files.feeding import NOTHING_STATED, Feeding, read_feeding
 from .weight_files.fingerprints import Fingerprints
 from .weight_files.locating import WEIGHTS_KEY, find_file, find_path, identify
 from .weight_files.reading import CONFIG_KEY, read_state
-from .weights import Fit, PatchOrder, Task, Weights, find
+from .weights import Weights, find
+from .words import Dtype, NetworkInput, PatchOrder, Precision, Task
 
 log = logging.getLogger("toonout")
 
-Precision = Literal["auto", "fp32", "fp16", "bf16"]
-DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+DTYPES: dict[Dtype, torch.dtype] = {
+    "fp32": torch.float32,
+    "fp16": torch.float16,
+    "bf16": torch.bfloat16,
+}
 
 
 @dataclass(frozen=True)
@@ -51,25 +54,9 @@ class LoadedNetwork:
         return self.weights.name if self.weights else self.path.stem
 
     @property
-    def input_size_hw(self) -> tuple[int, int]:
-        return self.stated.size or (self.weights or self.architecture).input_size_hw
-
-    @property
-    def mean(self) -> tuple[float, float, float]:
-        return self.stated.mean or (self.weights or self.architecture).mean
-
-    @property
-    def std(self) -> tuple[float, float, float]:
-        return self.stated.std or (self.weights or self.architecture).std
-
-    @property
-    def fit(self) -> Fit:
-        """How the network was trained to see pictures that are no squares."""
-        return self.stated.fit or (self.weights or self.architecture).fit
-
-    @property
-    def fill(self) -> float | None:
-        return self.weights.fill if self.weights else self.architecture.fill
+    def input(self) -> NetworkInput:
+        """What the network is fed: as its file states, else as is usual for it."""
+        return self.stated.of((self.weights or self.architecture).input)
 
     @property
     def licence(self) -> str:

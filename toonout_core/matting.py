@@ -15,7 +15,7 @@ from .errors import BadInput
 from .host import Host, LocalHost, Step, reporting
 from .imaging import Picture, PixelSource, read
 from .inference import Inference
-from .loading import LoadedNetwork, Precision, share_network
+from .loading import LoadedNetwork, share_network
 from .ops.adjust import AdjustOptions
 from .ops.adjust import adjust as adjusted
 from .ops.checking import unit_planes
@@ -25,10 +25,9 @@ from .ops.resizing import Fitted
 from .ops.resizing import fit as fit_to
 from .portions import Work, in_portions, memory_for
 from .results import Matte
-from .weights import PatchOrder
+from .words import Fit, PatchOrder, Precision
 
 T = TypeVar("T")
-Fit = Literal["auto", "squash", "pad"]
 # "multiply" is the name that graphs and scripts know: the smaller one of the two alphas counts
 SourceAlpha = Literal["multiply", "ignore"]
 
@@ -203,7 +202,7 @@ class Matting(MattingFlow):
     ) -> tuple[int, int]:
         """What the network sees (of a picture of `image_hw`), rounded up to what it can take."""
         side = resolution or self.resolution
-        height, width = (side, side) if side else self.loaded.input_size_hw
+        height, width = (side, side) if side else self.loaded.input.size_hw
         if not side and image_hw is not None and self.loaded.architecture.follows_picture:
             height, width = (grown(own, max(image_hw)) for own in (height, width))
         unit = self.loaded.architecture.multiple_of
@@ -291,13 +290,11 @@ class Matting(MattingFlow):
 
     def _prepared(self, image: Tensor, size_hw: tuple[int, int], fit: Fit) -> tuple[Tensor, Fitted]:
         """B×3×H×W in [0, 1] → what the network takes, and the way back."""
-        trained = self.loaded
+        trained = self.loaded.input
         mode = trained.fit if fit == "auto" else fit
         fill = trained.fill if mode == trained.fit else None
         small, fitted = fit_to(image, size_hw, mode, fill)
-        mean = small.new_tensor(trained.mean).view(1, 3, 1, 1)
-        std = small.new_tensor(trained.std).view(1, 3, 1, 1)
-        return (small - mean) / std, fitted
+        return trained.normalise(small), fitted
 
 
 # ---------------------------------------------------------------- steps of the flow

@@ -12,15 +12,12 @@ and the beginning of the hash in a second. Where none is known the hub's own is 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import dataclass, field, replace
+
+from .words import NetworkInput, PatchOrder, Task
 
 DETECTOR = "toonout-mini"  # finds characters where nothing else is chosen
 REGIONS = "-regions"  # after a matting model: its connected regions, whatever else it knows
-
-Task = Literal["matting", "instances", "refine", "depth", "inpaint"]
-PatchOrder = Literal["channel_first", "channel_last"]
-Fit = Literal["squash", "pad"]
 
 _CONVERSIONS = "4d000788a9698c7f8d67c8c6ce2b40c768f5b909"  # commit of 1038lab/BiRefNet
 _CARTOON = "bc091c8cd74e234001eeacece6dd45038521254f"  # of dreMaz/AnimeInstanceSegmentation
@@ -42,11 +39,7 @@ class Weights:
     size_bytes: int
     licence: str  # SPDX id of the weights, not of our code
     source: str  # paper or origin
-    input_size_hw: tuple[int, int] = (1024, 1024)
-    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
-    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
-    fit: Fit = "squash"  # how a picture comes to the input size; "pad" keeps the aspect
-    fill: float | None = None  # value beside a padded picture; None: its edges, repeated
+    input: NetworkInput = field(default_factory=NetworkInput)
     patch_order: PatchOrder = "channel_first"
     same_as: str = ""  # name of the row that holds the same numbers in another file
     size_is_exact: bool = True
@@ -85,7 +78,7 @@ def _birefnet(
         size_bytes=size_bytes,
         licence="MIT",
         source=_BIREFNET,
-        input_size_hw=side_hw,
+        input=NetworkInput(side_hw),
         patch_order=patch_order,
         size_is_exact=bool(sha256),
     )
@@ -119,8 +112,7 @@ _EP480 = Weights(
     size_is_exact=False,
     licence="MIT",
     source=_BIREFNET,
-    mean=(0.5, 0.5, 0.5),
-    std=(1.0, 1.0, 1.0),
+    input=NetworkInput((1024, 1024), (0.5, 0.5, 0.5), (1.0, 1.0, 1.0)),
     patch_order="channel_last",
 )
 
@@ -138,9 +130,7 @@ WEIGHTS: tuple[Weights, ...] = (
         size_is_exact=False,
         licence="CC-BY-SA-4.0",
         source="this project; EfficientNet-Lite, arXiv:1905.11946",
-        input_size_hw=(512, 512),
-        mean=(0.5, 0.5, 0.5),
-        std=(0.5, 0.5, 0.5),
+        input=NetworkInput((512, 512), (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
     ),
     _TOONOUT,
     replace(
@@ -225,7 +215,7 @@ WEIGHTS: tuple[Weights, ...] = (
         size_bytes=444_473_596,
         size_is_exact=True,
         source=_BIREFNET,
-        input_size_hw=(512, 512),
+        input=NetworkInput((512, 512)),
     ),
     _birefnet(
         "birefnet-matting",
@@ -304,10 +294,7 @@ WEIGHTS: tuple[Weights, ...] = (
         size_is_exact=False,
         licence="Apache-2.0",
         source="SkyTNT/anime-segmentation; IS-Net, arXiv:2203.03041",
-        mean=(0.0, 0.0, 0.0),
-        std=(1.0, 1.0, 1.0),
-        fit="pad",
-        fill=0.0,
+        input=NetworkInput((1024, 1024), (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), "pad", fill=0.0),
     ),
     _EP480,
     replace(
@@ -329,9 +316,7 @@ WEIGHTS: tuple[Weights, ...] = (
         size_is_exact=False,
         licence="MIT",
         source="Instance-guided Cartoon Editing, arXiv:2312.01943; RTMDet, arXiv:2212.07784",
-        input_size_hw=(640, 640),
-        fit="pad",
-        fill=114 / 255,
+        input=NetworkInput((640, 640), fit="pad", fill=114 / 255),
     ),
     Weights(
         name="anime-refiner",
@@ -346,11 +331,7 @@ WEIGHTS: tuple[Weights, ...] = (
         size_is_exact=False,
         licence="MIT",
         source="Instance-guided Cartoon Editing, arXiv:2312.01943; IS-Net, arXiv:2203.03041",
-        input_size_hw=(720, 720),
-        mean=(0.0, 0.0, 0.0),
-        std=(1.0, 1.0, 1.0),
-        fit="pad",
-        fill=0.0,
+        input=NetworkInput((720, 720), (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), "pad", fill=0.0),
     ),
 )
 

@@ -11,7 +11,8 @@ from typing import Any
 from torch import Tensor
 
 from ..toonout_core.characters.overlay import instance_colours
-from ..toonout_core.imaging import Array, Picture, from_array, to_array
+from ..toonout_core.imaging import Picture, from_array, to_array
+from ..toonout_core.words import Array
 from . import characters, hosts
 from .cutting import cut, wish
 

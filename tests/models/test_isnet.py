@@ -203,4 +203,4 @@ def test_refiner_is_no_matting_model(tmp_path):
     save_file(tiny(4).state_dict(), path)
     with pytest.raises(UnknownModel, match="one for matting, but isnet_refiner is for refine"):
         load_matting(path, host=FakeHost([]))
-    assert load_network(path, FakeHost([]), task="refine").input_size_hw == (720, 720)
+    assert load_network(path, FakeHost([]), task="refine").input.size_hw == (720, 720)

@@ -21,6 +21,7 @@ from tests.goldens import (
     shared_file,
     unpack,
 )
+from tests.published import map_to_picture_as_published
 from toonout_core.errors import CorruptWeights
 from toonout_core.models import recognise
 from toonout_core.models.rtmdet_ins import ARCHITECTURE, RTMDetIns
@@ -31,7 +32,6 @@ from toonout_core.ops.letterbox import (
     boxes_to_picture,
     letterbox,
     map_to_picture,
-    map_to_picture_as_published,
 )
 
 TINY = {
@@ -435,8 +435,8 @@ def test_all_instances_of_the_recorded_network(name):
 
 
 def normalised(canvas: torch.Tensor) -> torch.Tensor:
-    mean = torch.tensor(ARCHITECTURE.mean).view(3, 1, 1)
-    return (canvas - mean) / torch.tensor(ARCHITECTURE.std).view(3, 1, 1)
+    mean = torch.tensor(ARCHITECTURE.input.mean).view(3, 1, 1)
+    return (canvas - mean) / torch.tensor(ARCHITECTURE.input.std).view(3, 1, 1)
 
 
 def test_many_boxes_of_one_score():

@@ -15,6 +15,7 @@ from safetensors.torch import load, save
 
 from tests.goldens import from_uint8, local, shared, shared_file, unpack
 from tests.models import formula
+from tests.published import yolo_masks_as_published
 from toonout_core.errors import CorruptWeights
 from toonout_core.models import recognise
 from toonout_core.models.yolov8_seg import (
@@ -163,7 +164,7 @@ def test_instances_are_those_that_were_recorded(reference, name):
     assert_close(chosen.scores, wanted[:, 4])
     size_hw = tuple(image.shape[-2:])
     bits = unpack(recorded[f"{name}.masks_letterbox_bits"], size_hw)
-    published = masks(chosen, found.prototypes[0], size_hw, as_published=True)[:, 0] > 0.5
+    published = yolo_masks_as_published(chosen, found.prototypes[0], size_hw)[:, 0] > 0.5
     assert (published != bits).float().mean() <= 1e-4
     # logits are enlarged in place of probabilities, so the edge moves by fractions of a cell
     clean = masks(chosen, found.prototypes[0], size_hw)[:, 0] > 0.5
@@ -208,7 +209,7 @@ def test_best_of_a_heap_is_kept_per_class():
     assert chosen.coefficients[:, 0].tolist() == [1, 2, 3]
     assert chosen.classes.tolist() == [0, 1, 0]
     assert select(found, limit=1).coefficients[:, 0].tolist() == [1]
-    assert len(select(found, score_threshold=0.95)) == 0
+    assert len(select(found, min_score=0.95)) == 0
 
 
 @settings(max_examples=40)
@@ -219,7 +220,7 @@ def test_chosen_are_sorted_and_apart(data):
     if not rows:
         return
     boxes = [[min(a, c), min(b, d), max(a, c), max(b, d)] for a, b, c, d, _ in rows]
-    chosen = select(candidates(boxes, [[row[4]] for row in rows]), iou_threshold=0.5)
+    chosen = select(candidates(boxes, [[row[4]] for row in rows]), max_iou=0.5)
     scores = chosen.scores.tolist()
     assert scores == sorted(scores, reverse=True)
     assert all(score > 0.25 for score in scores)
@@ -229,20 +230,19 @@ def test_chosen_are_sorted_and_apart(data):
     assert (overlap.triu(1) <= 0.5 + 1e-6).all()
 
 
-@pytest.mark.parametrize("as_published", [True, False])
-def test_mask_is_the_weighted_sum_within_the_box(as_published):
+@pytest.mark.parametrize("draw", [masks, yolo_masks_as_published])
+def test_mask_is_the_weighted_sum_within_the_box(draw):
     prototypes = torch.stack((torch.full((16, 16), 4.0), torch.full((16, 16), -4.0)))
     chosen = Selection(
-        torch.tensor([[8.0, 0, 40, 64], [0, 0, 64, 64]]),
         torch.ones(2),
         torch.zeros(2, dtype=torch.int64),
+        torch.tensor([[8.0, 0, 40, 64], [0, 0, 64, 64]]),
         torch.tensor([[1.0, 0], [0, 1]]),
     )
-    soft = masks(chosen, prototypes, (64, 64), as_published=as_published)
+    soft = draw(chosen, prototypes, (64, 64))
     assert soft.shape == (2, 1, 64, 64)
     inside = torch.zeros(64, 64, dtype=torch.bool)
     inside[:, 8:40] = True
     assert torch.equal(soft[0, 0] > 0.5, inside)
     assert not (soft[1] > 0.5).any()
-    empty = Selection(*(part[:0] for part in vars(chosen).values()))
-    assert masks(empty, prototypes, (64, 64)).shape == (0, 1, 64, 64)
+    assert draw(chosen[:0], prototypes, (64, 64)).shape == (0, 1, 64, 64)

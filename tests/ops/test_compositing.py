@@ -7,12 +7,9 @@ from hypothesis import strategies as st
 
 from toonout_core.errors import BadInput
 from toonout_core.ops.compositing import (
-    COLOURS,
     checkerboard,
     over,
     parse_colour,
-    premultiply,
-    unpremultiply,
 )
 
 seeds = st.integers(0, 999)
@@ -65,16 +62,6 @@ def test_colours_and_single_pictures_serve_a_batch():
     assert torch.equal(single, over(foreground, alpha, background[:1].expand_as(foreground)))
 
 
-@given(seeds)
-def test_premultiplied_and_back(seed):
-    (image,), alpha = pictures(seed, 1), alphas(seed)
-    back = unpremultiply(premultiply(image, alpha), alpha)
-    visible = (alpha > 0.01).expand_as(image)
-    assert (back - image)[visible].abs().max() < 1e-4
-    hidden = (alpha == 0).expand_as(image)
-    assert (back[hidden] == 0).all()
-
-
 @pytest.mark.parametrize(
     ("background", "alpha"),
     [((2, 3, 5, 6), (2, 1, 5, 7)), ((3, 3, 5, 7), (2, 1, 5, 7)), ((2, 3, 5, 7), (2, 1, 1, 7))],
@@ -102,6 +89,8 @@ def test_a_checkerboard_alternates():
         (" Green ", (0, 255, 0)),
         ("grey", (128, 128, 128)),
         ("white", (255, 255, 255)),
+        ("orange", (255, 165, 0)),
+        ("facade", (0xFA, 0xCA, 0xDE)),
     ],
 )
 def test_colours_are_read(text, levels):
@@ -110,13 +99,10 @@ def test_colours_are_read(text, levels):
     assert (colour * 255).round().flatten().tolist() == list(levels)
 
 
-def test_every_name_is_a_colour():
-    assert {"white", "black", "green", "magenta", "red", "blue", "grey"} <= set(COLOURS)
-    for name in COLOURS:
-        parse_colour(name)
-
-
-@pytest.mark.parametrize("text", ["", "#", "#12", "#1234567", "mauve-ish", "transparent", "##fff"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "#", "#12", "#1234567", "mauve-ish", "transparent", "##fff", "#ff00ff80", "x" * 200],
+)
 def test_other_words_give_a_sentence(text):
     with pytest.raises(BadInput, match="a colour must be"):
         parse_colour(text)

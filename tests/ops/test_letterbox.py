@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from tests.goldens import from_uint8, local
+from tests.published import map_to_picture_as_published
 from toonout_core.errors import BadInput
 from toonout_core.imaging import from_levels, to_levels
 from toonout_core.ops.eight_bit import resize_eight_bit
@@ -16,7 +17,6 @@ from toonout_core.ops.letterbox import (
     boxes_to_picture,
     letterbox,
     map_to_picture,
-    map_to_picture_as_published,
 )
 
 sides = st.integers(1, 90)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from toonout_core.errors import BadInput
 from toonout_core.ops import morphology
-from toonout_core.ops.morphology import close, dilate, erode, grow, open, signed_distance
+from toonout_core.ops.morphology import dilate, erode, grow, signed_distance
 
 seeds = st.integers(0, 999)
 sizes = st.tuples(st.integers(1, 24), st.integers(1, 24))
@@ -63,13 +63,21 @@ def test_eroding_is_dilating_what_is_not(kind, size_hw, seed, radius):
     assert (erode(x, radius).float() - opposite.float()).abs().max() < 1e-6
 
 
+def opening(x, radius):
+    return dilate(erode(x, radius), radius)
+
+
+def closing(x, radius):
+    return erode(dilate(x, radius), radius)
+
+
 @kinds
 @given(size_hw=sizes, seed=seeds, radius=radii)
 def test_opening_and_closing_are_idempotent_and_ordered(kind, size_hw, seed, radius):
     x = draw(kind, size_hw, seed)
-    opened, closed = open(x, radius), close(x, radius)
-    assert torch.equal(open(opened, radius), opened)
-    assert torch.equal(close(closed, radius), closed)
+    opened, closed = opening(x, radius), closing(x, radius)
+    assert torch.equal(opening(opened, radius), opened)
+    assert torch.equal(closing(closed, radius), closed)
     assert (opened.float() <= x.float()).all() and (x.float() <= closed.float()).all()
 
 

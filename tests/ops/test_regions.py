@@ -11,8 +11,6 @@ from toonout_core.ops.regions import (
     connected_components,
     crop,
     expand_box,
-    find_holes,
-    paste,
 )
 
 seeds = st.integers(0, 999)
@@ -51,26 +49,6 @@ def test_an_empty_mask_has_no_regions():
     assert len(found) == 0 and found.masks().shape == (0, 4, 5)
 
 
-def test_holes_are_what_is_enclosed():
-    mask = mask_of("#####.", "#...#.", "#.#.#.", "#...#.", "#####.", ".#.#..")
-    holes = find_holes(mask[None, None])[0, 0]
-    assert torch.equal(holes, mask_of("......", ".###..", ".#.#..", ".###..", "......", "......"))
-
-
-def test_a_diagonal_outline_does_not_leak():
-    assert (
-        int(find_holes(mask_of("..#..", ".#.#.", "#...#", ".#.#.", "..#..")[None, None]).sum()) == 5
-    )
-
-
-@given(size_hw=sizes, seed=seeds)
-def test_filled_holes_leave_none(size_hw, seed):
-    mask = random_mask(size_hw, seed, 0.35)[None, None]
-    holes = find_holes(mask)
-    assert not (holes & mask).any()
-    assert not find_holes(mask | holes).any()
-
-
 def test_boxes_of_masks():
     masks = torch.stack((mask_of("....", ".##.", ".#.."), mask_of("....", "....", "....")))
     assert boxes_from_masks(masks).tolist() == [[1, 1, 3, 3], [0, 0, 0, 0]]
@@ -87,29 +65,15 @@ def test_a_grown_box_contains_its_box_and_stays_inside(size_hw, seed, margin_px)
     assert expand_box(box, 0, size_hw) == box
 
 
-@given(size_hw=sizes, seed=seeds)
-def test_a_crop_goes_back_to_its_place(size_hw, seed):
-    image = torch.rand(2, 3, *size_hw)
-    mask = random_mask(size_hw, seed)
-    mask[0, 0] = True
-    box = boxes_from_masks(mask[None])[0].tolist()
-    before = image.clone()
-    piece = crop(image, box)
-    assert torch.equal(paste(image, piece, box), image)
-    changed = paste(image, torch.ones_like(piece), box)
-    assert torch.equal(crop(changed, box), torch.ones_like(piece))
-    outside = torch.ones(size_hw, dtype=torch.bool)
-    outside[box[1] : box[3], box[0] : box[2]] = False
-    assert torch.equal(changed[..., outside], image[..., outside])
-    assert torch.equal(image, before)
+def test_a_crop_is_a_copy_of_its_box():
+    image = torch.arange(20.0).view(1, 1, 4, 5)
+    piece = crop(image, (1, 2, 4, 4))
+    assert piece[0, 0].tolist() == [[11, 12, 13], [16, 17, 18]]
+    piece.zero_()
+    assert float(image[0, 0, 2, 1]) == 11
 
 
 @pytest.mark.parametrize("box", [(0, 0, 0, 2), (-1, 0, 2, 2), (0, 0, 6, 2), (3, 0, 2, 2)])
 def test_boxes_outside_give_a_sentence(box):
     with pytest.raises(BadInput, match="box must lie"):
         crop(torch.rand(1, 3, 4, 5), box)
-
-
-def test_a_piece_of_another_size_gives_a_sentence():
-    with pytest.raises(BadInput, match="Resize it"):
-        paste(torch.rand(1, 3, 4, 5), torch.rand(1, 3, 2, 2), (0, 0, 3, 2))

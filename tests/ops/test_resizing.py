@@ -10,7 +10,7 @@ from PIL import Image
 from tests.art import draw_background, draw_figure
 from tests.ops.drawing import planes
 from toonout_core.errors import BadInput
-from toonout_core.ops.resizing import SizeRule, fit, pad, resize
+from toonout_core.ops.resizing import fit, resize
 
 sides = st.integers(1, 70)
 sizes = st.tuples(sides, sides)
@@ -73,37 +73,6 @@ def test_no_size_gives_a_sentence():
 
 
 # ---------------------------------------------------------------- canvases
-
-
-@given(
-    size_hw=st.tuples(st.integers(1, 5000), st.integers(1, 5000)),
-    multiple_of=st.integers(1, 64),
-    minimum=st.integers(1, 700),
-    square=st.booleans(),
-)
-def test_a_rule_gives_the_smallest_size_that_holds_the_picture(
-    size_hw, multiple_of, minimum, square
-):
-    rule = SizeRule(multiple_of, minimum, square)
-    result = rule.apply(size_hw)
-    least = [max(side, minimum) for side in size_hw]
-    least = [max(least)] * 2 if square else least
-    for side, needed in zip(result, least, strict=True):
-        assert side % multiple_of == 0 and needed <= side < needed + multiple_of
-    assert rule.accepts(result)
-
-
-def test_a_rule_accepts_what_needs_no_padding():
-    rule = SizeRule(multiple_of=32, minimum=64)
-    assert rule.accepts((64, 96)) and not rule.accepts((32, 96)) and not rule.accepts((65, 96))
-
-
-@given(source=sizes, multiple_of=st.integers(1, 33), seed=st.integers(0, 99))
-def test_padding_is_undone_bit_for_bit(source, multiple_of, seed):
-    x = torch.rand(2, 3, *source, generator=torch.Generator().manual_seed(seed))
-    canvas, fitted = pad(x, SizeRule(multiple_of))
-    assert canvas.shape[-1] % multiple_of == 0 and canvas.shape[-2] % multiple_of == 0
-    assert torch.equal(fitted.undo(canvas), x)
 
 
 @given(source=sizes, target=sizes, mode=st.sampled_from(["squash", "pad"]))

@@ -96,6 +96,21 @@ def test_a_file_by_any_name_and_form(network, folder, host, image):
         assert torch.equal(segment_anything(image, checkpoint, host, EVERYTHING), first)
 
 
+def test_a_checkpoint_is_read_once_by_a_host(network, folder, host, image, monkeypatch):
+    loaded, load = [], anything._load
+    monkeypatch.setattr(anything, "_load", lambda path: loaded.append(path.name) or load(path))
+    for _ in range(3):
+        segment_anything(image, "sam_vit_b", host, EVERYTHING)
+    assert loaded == ["sam_vit_b_01ec64.pth"]
+    state = {key: value + 1 for key, value in network.state_dict().items()}
+    torch.save(state, folder / "sam_vit_b_01ec64.pth")  # another file of that name
+    changed = segment_anything(image, "sam_vit_b", host, EVERYTHING)
+    assert torch.equal(
+        changed, segment_anything(image, "sam_vit_b", FakeHost([folder]), EVERYTHING)
+    )
+    assert len(loaded) == 3
+
+
 def test_batches_of_points_are_steps_and_can_be_stopped(host, image):
     found = segment_anything(image, "sam_vit_b", host, EVERYTHING)
     assert (host.totals, host.steps) == ([5], [1] * 5)  # the picture and four crops
@@ -122,7 +137,7 @@ def test_options_reach_the_generator(network):
 
 
 def test_points_at_a_time_are_halved_when_memory_runs_out(host, image, monkeypatch):
-    expected = segment_anything(image, "sam_vit_b", host, EVERYTHING)
+    expected = segment_anything(image, "sam_vit_b", FakeHost(host.weight_dirs()), EVERYTHING)
     tried, load = [], anything._load
 
     def limited(path):

@@ -67,6 +67,25 @@ def test_characters_that_touch_are_two(segmenter, picture):
     assert float(found.scores.min()) > 0.5
 
 
+@pytest.mark.parametrize("soft", [False, True])
+def test_the_best_comes_first_also_if_it_is_small(segmenter, picture, monkeypatch, soft):
+    """The left one is larger; the network is surer of the right one."""
+    picture[0, 0, 10:50, 65:80] = 0
+    answer = segmenter.matting.loaded.network.forward
+
+    def look(seen, characters=False):
+        alpha, centres = answer(seen, characters=True)
+        peaks = centres.logits[0, 0, centres.logits.shape[-2] // 2]
+        peaks[peaks.shape[-1] // 2 :] += 1.0
+        return (alpha, centres) if characters else alpha
+
+    monkeypatch.setattr(segmenter.matting.loaded.network, "forward", look)
+    found = segmenter.segment(picture, SegmentOptions(soft=soft))[0]
+    assert len(found) == 2
+    assert found.scores[0] > found.scores[1]
+    assert found.areas_px[0] < found.areas_px[1]
+
+
 def test_soft_characters_share_the_matte(segmenter, picture):
     soft = segmenter.segment(picture, SOFT)[0]
     assert soft.masks.dtype == torch.float32

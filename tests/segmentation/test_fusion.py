@@ -14,11 +14,11 @@ from torch import Tensor
 
 from tests.art import draw_figure
 from tests.goldens import local, shared, shared_file, unpack
+from tests.published import fuse_as_published
 from toonout_core import FusionOptions, Instances, fuse
 from toonout_core.errors import BadInput
 from toonout_core.ops.morphology import erode
 from toonout_core.ops.resizing import resize
-from toonout_core.segmentation.fusion import fuse_as_published
 
 AS_THEY_ARE = FusionOptions(erosions=0, dilations=0)
 SIZE = (16, 20)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -18,15 +19,17 @@ from toonout_core import (
     load_segmenter,
 )
 from toonout_core.errors import BadInput
+from toonout_core.imaging import to_pil
 from toonout_core.loading import LoadedNetwork
 from toonout_core.models import isnet, unet
 from toonout_core.segmentation.asking import boxes_at_points, seen
 from toonout_core.segmentation.refining import Refiner
+from toonout_core.words import NetworkInput
 
 ASSETS = Path(__file__).parents[2] / "toonout_core" / "assets"
 SIZE = (60, 100)
 SOFT = SegmentOptions(soft=True)
-REFINER = replace(isnet.ARCHITECTURE_REFINER, input_size_hw=(64, 64))
+REFINER = replace(isnet.ARCHITECTURE_REFINER, input=NetworkInput((64, 64)))
 
 
 class RedIsOpaque(nn.Module):
@@ -55,14 +58,10 @@ def network(host):
 @pytest.fixture
 def segmenter(network, host):
     architecture = replace(
-        unet.ARCHITECTURE, mean=(0.0,) * 3, std=(1.0,) * 3, input_size_hw=SIZE, multiple_of=1
+        unet.ARCHITECTURE, input=NetworkInput(SIZE, (0.0,) * 3, (1.0,) * 3), multiple_of=1
     )
     loaded = LoadedNetwork(network, architecture, None, Path("red"), torch.float32)
-    return RegionSegmenter(Matting(replace_fit(loaded), host))
-
-
-def replace_fit(loaded: LoadedNetwork) -> LoadedNetwork:
-    return replace(loaded, architecture=replace(loaded.architecture, fit="squash"))
+    return RegionSegmenter(Matting(loaded, host))
 
 
 @pytest.fixture
@@ -158,6 +157,28 @@ def test_points(segmenter, picture):
         segmenter.segment_points(picture, torch.tensor([[100.0, 5.0]]))
     with pytest.raises(BadInput, match="N×2"):
         segmenter.segment_points(picture, torch.zeros(2))
+
+
+def test_pictures_are_paths_and_prompts_are_lists(segmenter, picture, tmp_path):
+    to_pil(picture).save(tmp_path / "party.png")
+    for source in (tmp_path / "party.png", str(tmp_path / "party.png"), picture):
+        pointed = segmenter.segment_points(source, [[10, 40], [89.5, 49]])
+        assert pointed.areas_px.tolist() == [300, 1900]
+        boxed = segmenter.segment_boxes(source, [[4, 28, 22, 52]])
+        assert boxed.boxes_xyxy.tolist() == [[5, 30, 20, 50]]
+        mask = np.zeros((1, *SIZE), np.float32)
+        mask[0, 28:52, 3:22] = 1
+        assert segmenter.segment_masks(source, mask).areas_px.tolist() == [300]
+        assert (
+            [len(found) for found in segmenter.segment(source)] == [len(segmenter(source))] == [2]
+        )
+    assert (
+        len(segmenter.segment_boxes(picture, [])) == len(segmenter.segment_points(picture, [])) == 0
+    )
+    with pytest.raises(BadInput, match="points must be numbers in rows of one length"):
+        segmenter.segment_points(picture, [[1, 2], [3]])
+    with pytest.raises(BadInput, match="boxes must be N×4"):
+        segmenter.segment_boxes(picture, [4, 28, 22, 52])
 
 
 def test_boxes_at_points_stay_in_the_picture():

@@ -22,6 +22,7 @@ from tests.goldens import (
     shared_file,
     unpack,
 )
+from tests.published import PublishedSegmenter
 from toonout_core import Segmenter, SegmentOptions, load_segmenter
 from toonout_core.errors import BadInput, OutOfMemory, UnknownModel
 from toonout_core.loading import LoadedNetwork
@@ -29,10 +30,10 @@ from toonout_core.models import isnet, recognise, rtmdet_ins, unet, yolov8_seg
 from toonout_core.models.rtmdet_ins.head import RawDetections
 from toonout_core.segmentation import refining
 from toonout_core.segmentation.refining import Refiner
+from toonout_core.words import NetworkInput
 
 TINY = {"widths": (8, 8, 16, 16, 32), "depths": (1, 1, 1, 1), "neck_channels": 8, "neck_blocks": 1}
 TINY |= {"channels": 8, "mask_channels": 8}
-AS_PUBLISHED = SegmentOptions(side_px=160, reference_quirks=True)
 OURS = SegmentOptions(side_px=160)
 SIZE = (150, 220)
 
@@ -89,8 +90,12 @@ def segmenter(detector, host):
 # ---------------------------------------------------------------- coarse
 
 
+def published(segmenter: Segmenter) -> PublishedSegmenter:
+    return PublishedSegmenter(segmenter.loaded, segmenter.host)
+
+
 def test_as_published(segmenter, golden, picture):
-    found = segmenter.segment(picture, AS_PUBLISHED)[0]
+    found = published(segmenter)._find(picture, OURS)
     expected = unpack(golden["land.coarse.masks_bits"], SIZE)
     assert torch.equal(found.boxes_xyxy, boxes_from_xywh(golden["land.coarse.bboxes_xywh"]))
     assert torch.allclose(found.scores, golden["land.coarse.scores"], atol=1e-6)
@@ -108,8 +113,7 @@ def test_the_network_sees_what_it_was_trained_on(segmenter, detector, golden, pi
 
 def test_ours_lie_within_the_picture_and_hold_something(segmenter, picture):
     found = segmenter.segment(picture, OURS)[0]
-    published = segmenter.segment(picture, AS_PUBLISHED)[0]
-    assert 0 < len(found) <= len(published)
+    assert 0 < len(found) <= len(published(segmenter)._find(picture, OURS))
     assert found.size_hw == SIZE
     assert bool((found.areas_px > 0).all())
     assert bool((found.scores[:-1] >= found.scores[1:]).all())
@@ -185,8 +189,8 @@ def test_what_is_no_picture_is_refused(segmenter):
 def test_files_and_transparency(segmenter, detector, tmp_path):
     Image.new("RGBA", (40, 30), (0, 0, 0, 0)).save(tmp_path / "clear.png")
     segmenter(tmp_path / "clear.png", OURS)
-    top_left = detector.seen[0][0, :, 0, 0] * torch.tensor(rtmdet_ins.ARCHITECTURE.std)
-    white = top_left + torch.tensor(rtmdet_ins.ARCHITECTURE.mean)
+    top_left = detector.seen[0][0, :, 0, 0] * torch.tensor(rtmdet_ins.ARCHITECTURE.input.std)
+    white = top_left + torch.tensor(rtmdet_ins.ARCHITECTURE.input.mean)
     assert torch.allclose(white, torch.ones(3), atol=1e-5)
 
 
@@ -194,7 +198,7 @@ def test_files_and_transparency(segmenter, detector, tmp_path):
 
 
 def test_prompts_as_published(segmenter, golden, picture):
-    found = segmenter.segment_boxes(picture, golden["prompt.boxes_xyxy"], AS_PUBLISHED)
+    found = published(segmenter)._at_boxes(picture, golden["prompt.boxes_xyxy"], OURS, 0.5)
     assert torch.equal(found.boxes_xyxy, boxes_from_xywh(golden["prompt.out.bboxes_xywh"]))
     assert torch.allclose(found.scores, golden["prompt.out.scores"], atol=1e-6)
 
@@ -298,7 +302,7 @@ def thoughtless(host):
 
 
 def with_refiner(segmenter: Segmenter, network: nn.Module, side: int) -> Segmenter:
-    refiner = loaded(network, isnet.ARCHITECTURE_REFINER, input_size_hw=(side, side))
+    refiner = loaded(network, isnet.ARCHITECTURE_REFINER, input=NetworkInput((side, side)))
     return Segmenter(segmenter.loaded, segmenter.host, Refiner(refiner, segmenter.host))
 
 
@@ -536,7 +540,7 @@ def test_all_sizes_as_recorded(host, name):
     segmenter, golden = recorded_detector(host)
     shape = json.loads(shared_file("rtmdet_ins_tiny_meta.json").read_text())[name]
     image = from_uint8(golden[f"{name}.img_bgr_u8"], bgr=True)
-    found = segmenter.segment(image, AS_PUBLISHED)[0]
+    found = published(segmenter)._find(image, OURS)
     expected = unpack(golden[f"{name}.coarse.masks_bits"], tuple(shape["coarse_masks_shape"][1:]))
     assert found.masks.shape == expected.shape
     assert torch.equal(found.boxes_xyxy, boxes_from_xywh(golden[f"{name}.coarse.bboxes_xywh"]))
@@ -561,8 +565,8 @@ def test_prompts_as_recorded(host):
     segmenter, golden = recorded_detector(host)
     refiner = Refiner(of_golden(shared("isnet_refine_reduced.safetensors")), host)
     image = from_uint8(golden["land.img_bgr_u8"], bgr=True)
-    found = Segmenter(segmenter.loaded, host, refiner).segment_boxes(
-        image, golden["prompt.boxes_xyxy"], AS_PUBLISHED
-    )
+    coarse = published(segmenter)._at_boxes(image, golden["prompt.boxes_xyxy"], OURS, 0.5)
+    # not through `segment_boxes`, which keeps empty masks empty
+    refined = refiner.refine(image, coarse.masks, coarse.boxes_xyxy, threshold=0.3)
     expected = unpack(golden["prompt.out.masks_bits"], SIZE)
-    assert int((found.masks != expected).sum()) <= 1e-4 * expected.numel()
+    assert int((refined != expected).sum()) <= 1e-4 * expected.numel()

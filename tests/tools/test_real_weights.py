@@ -93,6 +93,6 @@ def test_what_the_file_states_is_what_the_package_does(tmp_path):
         torch.nn.Identity(), recognise(ISNet(width=8).state_dict()), None, tmp_path,
         torch.float32, feeding,
     )  # fmt: skip
-    seen = (levels / 255 - loaded.mean[0]) / loaded.std[0]
+    seen = (levels / 255 - loaded.input.mean[0]) / loaded.input.std[0]
     torch.testing.assert_close(seen, (levels - 128) / 256)
-    assert (loaded.fit, loaded.input_size_hw) == ("squash", (1024, 1024))
+    assert (loaded.input.fit, loaded.input.size_hw) == ("squash", (1024, 1024))

@@ -50,7 +50,7 @@ def test_converted_file_knows_what_it_was(monkeypatch, host, folder, tmp_path):
     target = folder / "any name.safetensors"
     convert(source, target, host, dtype="fp16")
     loaded = load_network(target, host)
-    assert (loaded.name, loaded.input_size_hw) == ("published", (96, 64))
+    assert (loaded.name, loaded.input.size_hw) == ("published", (96, 64))
     source.unlink()
     assert load_network("published", host, download=False).path == target
 

@@ -14,6 +14,7 @@ from toonout_core.matting import Matting
 from toonout_core.models.birefnet import BiRefNet
 from toonout_core.models.isnet import ISNet
 from toonout_core.weight_files.feeding import NOTHING_STATED, Feeding, read_feeding
+from toonout_core.words import NetworkInput
 
 STATED = {"mean": "0.1,0.2,0.3", "std": "0.4,0.5,0.6", "fit": "pad", "size": "96x64"}
 
@@ -70,20 +71,22 @@ def test_what_makes_no_sense_is_a_sentence(host, tmp_path, key, text):
 
 def test_what_a_file_states_wins_over_the_architecture(host, tmp_path):
     loaded = load_network(write(unet(), tmp_path / "a.safetensors", **STATED), host)
-    assert loaded.mean == (0.1, 0.2, 0.3)
-    assert loaded.std == (0.4, 0.5, 0.6)
-    assert (loaded.fit, loaded.input_size_hw) == ("pad", (64, 96))
+    assert loaded.input.mean == (0.1, 0.2, 0.3)
+    assert loaded.input.std == (0.4, 0.5, 0.6)
+    assert (loaded.input.fit, loaded.input.size_hw) == ("pad", (64, 96))
     plain = load_network(write(unet(), tmp_path / "b.safetensors"), host)
-    usual = plain.architecture
-    assert (plain.mean, plain.std, plain.fit) == (usual.mean, usual.std, usual.fit)
-    assert plain.input_size_hw == usual.input_size_hw
+    assert plain.input == plain.architecture.input
 
 
 def test_and_over_the_table(monkeypatch, host, tmp_path):
     path = write(unet(), tmp_path / "a.safetensors", std="1,1,1")
-    set_table(monkeypatch, published(path, mean=(0.3, 0.3, 0.3)))
+    set_table(monkeypatch, published(path, input=NetworkInput(mean=(0.3, 0.3, 0.3))))
     loaded = load_network(path, host)
-    assert (loaded.name, loaded.mean, loaded.std) == ("published", (0.3,) * 3, (1.0, 1.0, 1.0))
+    assert (loaded.name, loaded.input.mean, loaded.input.std) == (
+        "published",
+        (0.3,) * 3,
+        (1.0, 1.0, 1.0),
+    )
 
 
 def test_the_network_sees_what_is_stated(host, tmp_path):
@@ -127,7 +130,7 @@ def test_refiner_sees_squares(host, tmp_path):
     with pytest.raises(CorruptWeights, match="size must be that of a square"):
         load_network(wide, host, task="refine")
     square = write(network, tmp_path / "b.safetensors", size="96")
-    assert load_network(square, host, task="refine").input_size_hw == (96, 96)
+    assert load_network(square, host, task="refine").input.size_hw == (96, 96)
 
 
 def test_conversion_writes_and_keeps_what_is_stated(host, tmp_path):
@@ -140,7 +143,7 @@ def test_conversion_writes_and_keeps_what_is_stated(host, tmp_path):
     again = tmp_path / "c.safetensors"
     convert(target, again, host, dtype="fp16")
     assert metadata(again) == metadata(target)
-    assert load_network(again, host).mean == (0.5, 0.5, 0.5)
+    assert load_network(again, host).input.mean == (0.5, 0.5, 0.5)
     with pytest.raises(BadInput, match="may state mean, std, fit, size only"):
         wrong = Feeding(patch_order="channel_last")
         convert(source, tmp_path / "d.safetensors", host, feeding=wrong)

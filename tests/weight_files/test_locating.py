@@ -31,7 +31,7 @@ def test_published_file_is_found_by_content_under_any_name(monkeypatch, host, fo
     for name in ("published", str(path), "model (2)"):
         loaded = load_network(name, host, download=False)
         assert loaded.path == path
-        assert (loaded.name, loaded.input_size_hw) == ("published", (96, 64))
+        assert (loaded.name, loaded.input.size_hw) == ("published", (96, 64))
 
 
 def test_folders_are_searched_in_order(monkeypatch, host):

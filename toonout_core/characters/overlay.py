@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import colorsys
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from ..errors import BadInput
 from ..imaging import from_array, from_levels, to_array
 from ..instances import Instances
-
-Array = npt.NDArray[Any]
+from ..words import Array
 
 # Okabe and Ito 2008, told apart with every kind of colour vision; neighbours differ most
 _COLOURS = (

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ..output.destination import Destination
     from ..output.instance_files import Characters, InstanceFiles
     from ..output.report import Report
-    from ..segmentation.asking import InstanceSegmenter
+    from ..segmentation.instance_segmenter import InstanceSegmenter
 
 # those of instance_files and instances, which import torch
 Kind = Literal["masks", "mattes", "cutouts", "background", "overlay", "coco"]

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
+from ..words import Array
 from .matte_pair import MIDDLE, MattePair, count_above
-
-Array = npt.NDArray[Any]
 
 _WIDTH = 0.02  # of the diagonal
 _BANDS = 5

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
-from typing import Any
 
-import numpy.typing as npt
-
-Array = npt.NDArray[Any]
+from ..words import Array
 
 # Okabe and Ito 2008, told apart with every kind of colour vision
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8a7000", "#666666")

@@ -10,17 +10,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..errors import Cancelled, ToonOutError
 from ..host import Step
 from ..ops.foreground import estimate_foreground
 from ..output.naming import Source
 from .contact_sheet import Look, cutout_sheet
-from .measuring import Predict, predict_timed, read_seen, typical_seconds, write_picture
+from .measuring import Predict, noting, predict_timed, read_seen, typical_seconds, write_picture
 from .pairing import read_matte
 from .peak_memory import peak_memory
 from .tables import Table
-
-_FAILURES = (ToonOutError, OSError, RuntimeError, ValueError, MemoryError)
 
 
 @dataclass
@@ -53,15 +50,10 @@ def cut_all(
     variant.device = str(device)
     with peak_memory(device) as peak:
         for source in sources:
-            try:
+            with noting(variant.problems, str(source.target)):
                 alpha, seconds = predict_timed(predict, read_seen(source.path), device)
                 target = out / source.target
                 path = write_picture(alpha, target.with_name(f"{target.name}.png"))
-            except Cancelled:
-                raise
-            except _FAILURES as error:
-                variant.problems.append((str(source.target), str(error)))
-            else:
                 variant.seconds[source.path] = seconds
                 variant.mattes[source.path] = path
             step()

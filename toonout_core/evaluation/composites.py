@@ -5,11 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 from zlib import crc32
 
 import numpy as np
-import numpy.typing as npt
 from torch import Tensor
 
 from ..imaging import from_array, split_layer
@@ -17,8 +16,7 @@ from ..synthesis.composite import Placement, place, plain_background, scene_back
 from ..synthesis.cutouts import Cutout, Library
 from ..synthesis.line_art import draw_lines
 from ..synthesis.paper import paper
-
-Array = npt.NDArray[Any]
+from ..words import Array
 
 Kind = Literal["flat", "scene", "line"]
 KINDS: tuple[Kind, ...] = ("flat", "scene", "line")

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
 from ..ops.regions import label_regions
+from ..words import Array
 from .matte_pair import MIDDLE, MattePair
 from .skeleton import skeleton
-
-Array = npt.NDArray[Any]
 
 _RELAX = 5  # px: thinner errors along outlines are nobody's work
 _POLYGON_PX = 2.0  # how far a polygon may be off

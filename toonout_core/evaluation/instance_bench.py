@@ -19,7 +19,8 @@ from ..instances import Instances
 from ..matting import Matting
 from ..output.coco import Annotation, dataset, to_annotations
 from ..output.instance_files import trusting_masks
-from ..segmentation.asking import DEFAULTS, InstanceSegmenter, SegmentOptions
+from ..segmentation.asking import DEFAULTS, SegmentOptions
+from ..segmentation.instance_segmenter import InstanceSegmenter
 from ..segmentation.sharing import share_matte
 from ..synthesis.cutouts import Library
 from ..synthesis.instance_scenes import InstanceScene, coarse_masks, instance_scene

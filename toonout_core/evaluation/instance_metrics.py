@@ -13,15 +13,14 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 from torchvision.ops import box_iou
 
 from ..errors import ToonOutError
 from ..output.coco import decode_mask
+from ..words import Array
 
-Array = npt.NDArray[Any]
 Kind = Literal["box", "mask", "boundary"]
 
 BOUNDARY_WIDTH = 0.02  # of the picture's diagonal

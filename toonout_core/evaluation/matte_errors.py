@@ -7,15 +7,12 @@ from __future__ import annotations
 
 import math
 from functools import cache
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ..ops.regions import label_regions
+from ..words import Array
 from .matte_pair import MattePair
-
-Array = npt.NDArray[Any]
 
 _SIGMA_PX = 1.4
 _LEVELS = 10  # of connectedness

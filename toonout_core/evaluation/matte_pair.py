@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from torch import Tensor
 
 from ..errors import BadInput
 from ..imaging import to_array, unit_levels
+from ..words import Array
 from .alpha_metrics import AlphaScores, score_alpha
-
-Array = npt.NDArray[Any]
 
 MIDDLE = 128  # a level above it is foreground for every metric that wants a mask
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 from torch import Tensor
 
 from ..errors import BadInput
+from ..words import Array
 from .boundary_metrics import boundary_accuracy, boundary_iou, soft_boundary_iou
 from .correction_effort import correction_effort
 from .matte_errors import absolute_error, connectivity_error, gradient_error, squared_error
@@ -25,7 +25,6 @@ from .structure_measure import s_measure
 from .threshold_metrics import e_measure, f_measure
 from .weighted_f import weighted_f
 
-Array = npt.NDArray[Any]
 Unit = Literal["%", "", "dB", "k px", "actions"]
 
 

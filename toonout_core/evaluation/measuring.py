@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -12,7 +13,7 @@ from statistics import median
 import torch
 from torch import Tensor
 
-from ..errors import Cancelled, ToonOutError
+from ..errors import Cancelled, ToonOutError, plain
 from ..host import Step
 from ..imaging import from_levels, read, to_levels
 from ..ops.compositing import on_white
@@ -25,9 +26,6 @@ from .peak_memory import peak_memory
 log = logging.getLogger("toonout")
 
 Predict = Callable[[Tensor], Tensor]  # picture 1×3×H×W → alpha 1×1×H×W
-
-# what a single picture can do wrong; the others go on
-_FAILURES = (ToonOutError, OSError, RuntimeError, ValueError, MemoryError)
 
 
 @dataclass(frozen=True)
@@ -75,14 +73,12 @@ def measure_files(
     """Score each prediction; what cannot be read becomes a problem of the method."""
     method = Method(name)
     for pair in pairs:
-        try:
+        with noting(method.problems, pair.name):
             prediction, truth = read_matte(pair.source), read_matte(pair.truth)
             prediction, note = _fitted(prediction, truth)
             scores = score_matte(prediction, truth, metrics)
             image = (images or {}).get(pair.name)
             method.rows.append(Measured(pair, pair.source, image, scores, note=note))
-        except _FAILURES as error:
-            _remember(method, pair, error)
         step()
     return method
 
@@ -105,10 +101,8 @@ def measure_model(
     method.device = str(device)
     with peak_memory(device) as peak:
         for pair in pairs:
-            try:
+            with noting(method.problems, pair.name):
                 method.rows.append(_run(predict, pair, metrics, device, mattes))
-            except _FAILURES as error:
-                _remember(method, pair, error)
             step()
     method.peak_bytes = peak.size_bytes
 
@@ -163,9 +157,13 @@ def _fitted(prediction: Tensor, truth: Tensor) -> tuple[Tensor, str]:
     return resize_eight_bit(prediction, size_hw), note  # as published: not antialiased
 
 
-def _remember(method: Method, pair: Pair, error: Exception) -> None:
-    if isinstance(error, Cancelled):
-        raise error
-    log.debug("%s", pair.source, exc_info=error)
-    first = str(error).splitlines()[0] if str(error) else type(error).__name__
-    method.problems.append((pair.name, first))
+@contextmanager
+def noting(problems: list[tuple[str, str]], name: str) -> Iterator[None]:
+    """Add what fails within to `problems`, so that the other pictures go on; a stop passes."""
+    try:
+        yield
+    except Cancelled:
+        raise
+    except (ToonOutError, OSError, RuntimeError, ValueError, MemoryError) as error:
+        log.debug("%s", name, exc_info=error)
+        problems.append((name, plain(error) or type(error).__name__))

@@ -9,7 +9,8 @@ import torch
 
 from ..errors import BadInput
 from ..imaging import picture_suffixes, read
-from ..segmentation.asking import DEFAULTS, InstanceSegmenter, SegmentOptions, seen
+from ..segmentation.asking import DEFAULTS, SegmentOptions, seen
+from ..segmentation.instance_segmenter import InstanceSegmenter
 from .instance_metrics import mask_iou
 
 _MASK = "_mask"  # at the end of a mask's name

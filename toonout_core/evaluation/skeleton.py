@@ -6,12 +6,10 @@ With ImageJ's departures from the paper, which scikit-image has and so the publi
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[Any]
+from ..words import Array
 
 _COMPASS = ("N", "NE", "E", "SE", "S", "SW", "W", "NW")
 

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
+from ..words import Array
 from .matte_pair import MattePair
-
-Array = npt.NDArray[Any]
 
 _TINY = float(np.spacing(1))  # the published ε
 

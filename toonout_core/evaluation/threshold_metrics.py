@@ -5,14 +5,10 @@ Curves hold 256 values, for thresholds 255 … 0 of the 8-bit prediction.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
+from ..words import Array
 from .matte_pair import MattePair
-
-Array = npt.NDArray[Any]
 
 _TINY = float(np.spacing(1))  # the published ε
 _BETA_SQUARED = 0.3

@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from ..words import Array
 from .instance_metrics import mask_iou
-
-Array = npt.NDArray[Any]
 
 _REACH = 1 / 180  # of the longer side: characters so near to each other touch
 _FOUND = 0.5  # mask IoU

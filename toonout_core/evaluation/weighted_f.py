@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import math
 from functools import cache
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from ..words import Array
 from .matte_pair import MattePair
-
-Array = npt.NDArray[Any]
 
 _TINY = float(np.spacing(1))  # the published ε
 _REACH = 3  # half of the 7×7 window, px

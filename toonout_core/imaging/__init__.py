@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .formats import animated_suffixes, picture_suffixes
     from .layouts import (
-        Array,
         from_array,
         from_comfy,
         from_layer,
@@ -37,7 +36,6 @@ if TYPE_CHECKING:
     from .reading import from_pil, read, read_frames, size_hw_of, verify
 
 __all__ = [
-    "Array",
     "Metadata",
     "Picture",
     "PixelSource",
@@ -72,7 +70,6 @@ _HOMES = {
         "picture_suffixes",
     ),
     "layouts": (
-        "Array",
         "from_array",
         "from_comfy",
         "from_layer",

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from PIL import Image
 from torch import Tensor
 
 from ..errors import BadInput
-
-Array = npt.NDArray[Any]
+from ..words import Array
 
 # pixels that are converted at a time: whole pictures would take several times their memory
 _BAND = 2**20

@@ -6,12 +6,9 @@ are; 129 … 255 by one byte that is repeated 257 - n times.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[Any]
+from ..words import Array
 
 _LONGEST = 128  # bytes that one header can speak of
 _SHORTEST_RUN = 3  # a run of two saves nothing and would cut bytes that are not repeated

@@ -9,18 +9,16 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from typing import IO, Any
+from typing import IO
 
-import numpy.typing as npt
 from PIL import ImageCms
 from torch import Tensor
 
 from ..errors import BadInput
 from ..imaging import to_levels
+from ..words import Array
 from .packbits import packbits
 from .record import Layer, LayeredPicture
-
-Array = npt.NDArray[Any]
 
 LONGEST_PX = 30_000
 LARGEST_BYTES = 2**31 - 1  # sizes are 32 bit; GIMP and Krita read them with a sign

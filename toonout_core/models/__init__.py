@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from ..errors import CorruptWeights
 from . import birefnet, isnet, lite_unet, rtmdet_ins, unet, yolov8_seg
-from .architecture import Architecture, Fit, PatchOrder, StateDict, examples, strip_prefixes
+from .architecture import Architecture, StateDict, examples, strip_prefixes
 
 __all__ = [
     "ARCHITECTURES",
     "Architecture",
-    "Fit",
-    "PatchOrder",
     "StateDict",
     "recognise",
     "strip_prefixes",

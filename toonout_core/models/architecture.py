@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from ..errors import CorruptWeights, plain
+from ..words import NetworkInput, PatchOrder, Task
 
 StateDict = Mapping[str, Tensor]
-PatchOrder = Literal["channel_first", "channel_last"]
-Fit = Literal["squash", "pad"]
 
 _WRAPPER_PREFIXES = ("module.", "_orig_mod.", "net.")
 
@@ -32,9 +30,7 @@ class Architecture:
     build: Callable[[StateDict], nn.Module]  # constructor arguments read from shapes
     multiple_of: int  # height and width of the input must be multiples of it
     half: bool  # sound in fp16 / bf16
-    input_size_hw: tuple[int, int]
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
+    input: NetworkInput  # of a file about which nothing is known
     bytes_per_pixel: int  # of working memory, fp32, per input pixel
     rename_keys: Callable[[StateDict], dict[str, Tensor]] | None = None
     # the value of a tensor that a file may leave out; None: it must be there
@@ -43,9 +39,7 @@ class Architecture:
     patch_order: PatchOrder | None = None
     # what else must be so, if another network has the same keys; not asked without the keys
     condition: Callable[[StateDict], bool] | None = None
-    task: str = "matting"  # as in the weights table
-    fit: Fit = "squash"  # how a picture comes to the input size
-    fill: float | None = None  # value beside a padded picture; None: its edges, repeated
+    task: Task = "matting"
     # told what the file says of itself (text, not to be trusted) and tensors cannot tell
     configure: Callable[[nn.Module, str], None] | None = None
     # sees more of larger pictures, from the input size on, unless it is told a size

@@ -7,15 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from ..imaging import from_array, to_comfy
+from ..words import Array
 from .camera import Edges, Pose
 from .scene import Card, Scene
-
-Array = npt.NDArray[Any]
 
 _STEPS = 2  # of the search for the source of a pixel on a surface that is not flat
 _GRID_PX = 2

@@ -5,19 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from ..errors import BadInput
+from ..words import Array
 from .blur import GAUSSIAN_REACH, gaussian_blur
 from .morphology import grow
 from .regions import Connectivity, label_regions, touches_border
-
-Array = npt.NDArray[Any]
 
 # alpha at which regions are looked for: evenly, and closer to the end that a network hardly reaches
 LEVELS = (*(i / 8 for i in range(1, 8)), 15 / 16, 31 / 32, 63 / 64, 127 / 128, 1.0)

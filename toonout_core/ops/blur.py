@@ -15,13 +15,12 @@ from importlib.util import find_spec
 from typing import Any, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from ..errors import BadInput
+from ..words import Array
 
-Array = npt.NDArray[Any]
 Result = TypeVar("Result")
 
 # a Gaussian beyond this many standard deviations weighs less than 0.3 % together

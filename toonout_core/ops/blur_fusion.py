@@ -21,13 +21,12 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from ..words import Array
 from .blur import box_blur_torch, in_order, run_parallel, through_opencv
 
-Array = npt.NDArray[Any]
 Window = tuple[slice, slice]
 Improve = Callable[[int, slice, Tensor], None]
 

@@ -5,23 +5,11 @@ from __future__ import annotations
 import re
 
 import torch
+from PIL import ImageColor
 from torch import Tensor
 
-from ..errors import BadInput
-
-# CSS values, but green is the pure one of chroma keying
-COLOURS = {
-    "white": "#ffffff",
-    "black": "#000000",
-    "grey": "#808080",
-    "gray": "#808080",
-    "red": "#ff0000",
-    "green": "#00ff00",
-    "blue": "#0000ff",
-    "magenta": "#ff00ff",
-    "cyan": "#00ffff",
-    "yellow": "#ffff00",
-}
+from ..errors import BadInput, plain
+from ..imaging import from_levels
 
 
 def over(foreground: Tensor, alpha: Tensor, background: Tensor) -> Tensor:
@@ -44,15 +32,6 @@ def premultiply(image: Tensor, alpha: Tensor) -> Tensor:
     """Colours times alpha."""
     _check_fits(image, alpha, "alpha")
     return image * alpha.to(image)
-
-
-def unpremultiply(image: Tensor, alpha: Tensor) -> Tensor:
-    """Colours divided by alpha, at most 1; black where alpha is 0."""
-    _check_fits(image, alpha, "alpha")
-    alpha = alpha.to(image)
-    visible = alpha > 0
-    straight = (image / torch.where(visible, alpha, torch.ones_like(alpha))).clamp(0, 1)
-    return torch.where(visible, straight, torch.zeros_like(straight))
 
 
 def stacked(parts: Tensor) -> Tensor:
@@ -83,20 +62,23 @@ def checkerboard(
 
 
 def parse_colour(text: str) -> Tensor:
-    """A name of COLOURS, "#rgb" or "#rrggbb" (# may lack) → 1×3×1×1 in [0, 1]."""
+    """A colour as in CSS ("#fa0", "#ffaa00", "orange"; # may lack) → 1×3×1×1 in [0, 1].
+
+    "green" is the pure green of chroma keying, not the dark one of CSS.
+    """
     name = text.strip().lower()
-    code = COLOURS.get(name, name)
-    if not re.fullmatch("#?([0-9a-f]{3}|[0-9a-f]{6})", code):
+    code = {"green": "#00ff00"}.get(name, name)
+    if re.fullmatch("[0-9a-f]{3}|[0-9a-f]{6}", code):
+        code = "#" + code
+    try:
+        red, green, blue = ImageColor.getrgb(code)
+    except ValueError as error:  # also for a fourth value: a colour has no transparency here
         raise BadInput(
-            f"a colour must be #rgb, #rrggbb or one of {', '.join(COLOURS)}",
-            repr(text),
+            "a colour must be #rgb, #rrggbb or a name such as white, black, grey, red or green",
+            repr(plain(text, 40)),
             "For a transparent result leave the background away.",
-        )
-    digits = code.removeprefix("#")
-    if len(digits) == 3:
-        digits = "".join(2 * digit for digit in digits)
-    levels = [int(digits[start : start + 2], 16) for start in (0, 2, 4)]
-    return torch.tensor(levels, dtype=torch.float32).div(0xFF).view(1, 3, 1, 1)
+        ) from error
+    return from_levels(torch.tensor([red, green, blue]).view(1, 3, 1, 1))
 
 
 def _check_fits(image: Tensor, other: Tensor, name: str, colour: bool = False) -> None:

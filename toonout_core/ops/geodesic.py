@@ -8,12 +8,11 @@ s: a running minimum of d − S.
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[Any]
+from ..words import Array
+
 Window = tuple[slice, slice]
 
 _SCANS = 2  # ways that wind more often than this around corners are found too long

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 from torch import Tensor
 from torch.nn import functional
 
@@ -59,22 +57,3 @@ def map_to_picture(canvas: Tensor, fitted: Fitted) -> Tensor:
         content, scale_factor=(height / down, width / across), mode="bilinear", align_corners=False
     )
     return enlarged[0, :, :height, :width].reshape(*canvas.shape[:-2], height, width)
-
-
-def map_to_picture_as_published(canvas: Tensor, fitted: Fitted, *, square: bool = False) -> Tensor:
-    """The same with the defect of the published detector, for comparison with it.
-
-    There width and height are swapped in the scale, and the whole canvas is enlarged: the result
-    may be shifted by a part of a pixel, and a row or a column short. `square`: as its prompts do,
-    to a square of the picture's longer side.
-    """
-    (height, width), (down, across) = fitted.source_hw, fitted.content_hw
-    size = (
-        math.ceil(canvas.shape[-2] * (1 / (across / width))),
-        math.ceil(canvas.shape[-1] * (1 / (down / height))),
-    )
-    if square:
-        size = (max(height, width), max(height, width))
-    planes = canvas.reshape(1, -1, *canvas.shape[-2:])
-    enlarged = functional.interpolate(planes, size=size, mode="bilinear", align_corners=False)
-    return enlarged.reshape(*canvas.shape[:-2], *size)[..., :height, :width]

@@ -35,16 +35,6 @@ def erode(mask: Tensor, radius_px: int) -> Tensor:
     return -dilate(-mask, radius_px)
 
 
-def open(mask: Tensor, radius_px: int) -> Tensor:
-    """Erode, then dilate: what is thinner than the disk vanishes."""
-    return dilate(erode(mask, radius_px), radius_px)
-
-
-def close(mask: Tensor, radius_px: int) -> Tensor:
-    """Dilate, then erode: gaps narrower than the disk are filled."""
-    return erode(dilate(mask, radius_px), radius_px)
-
-
 def grow(alpha: Tensor, radius_px: float) -> Tensor:
     """Move the edges of B×1×H×W in [0, 1] outwards by a fraction of pixels; inwards if negative.
 

@@ -7,16 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from ..errors import BadInput
+from ..words import Array
 
-Array = npt.NDArray[Any]
 Connectivity = Literal[4, 8]
 
 
@@ -62,17 +61,6 @@ def label_regions(mask: Array, connectivity: Connectivity) -> tuple[Array, Array
     return labels, boxes, stats[:, 4].copy()
 
 
-def find_holes(mask: Tensor) -> Tensor:
-    """Where B×1×H×W bool is empty but enclosed: regions of background that miss the border."""
-    holes = torch.zeros_like(mask)
-    for item in range(mask.shape[0]):
-        plane = mask[item, 0].detach().cpu().numpy()
-        labels, boxes, _ = label_regions(~plane, 4)
-        enclosed = np.concatenate(([False], ~touches_border(boxes, plane.shape)))
-        holes[item, 0] = torch.from_numpy(enclosed[labels]).to(mask.device)
-    return holes
-
-
 def touches_border(boxes: Array, size_hw: tuple[int, ...]) -> Array:
     """Which boxes N×4 reach an edge of the picture."""
     height, width = size_hw
@@ -104,26 +92,7 @@ def expand_box(box_xyxy: Sequence[int], margin_px: int, size_hw: tuple[int, int]
 
 
 def crop(image: Tensor, box_xyxy: Sequence[int]) -> Tensor:
-    """The box's part of B×C×H×W."""
-    x0, y0, x1, y1 = _checked(image, box_xyxy)
-    return image[..., y0:y1, x0:x1].clone()
-
-
-def paste(image: Tensor, piece: Tensor, box_xyxy: Sequence[int]) -> Tensor:
-    """B×C×H×W with the box replaced by `piece`; `image` itself stays as it is."""
-    x0, y0, x1, y1 = _checked(image, box_xyxy)
-    if tuple(piece.shape[-2:]) != (y1 - y0, x1 - x0):
-        raise BadInput(
-            f"a piece must have its box' size {y1 - y0}×{x1 - x0}",
-            "×".join(str(side) for side in piece.shape[-2:]),
-            "Resize it first.",
-        )
-    result = image.clone()
-    result[..., y0:y1, x0:x1] = piece.to(image)
-    return result
-
-
-def _checked(image: Tensor, box_xyxy: Sequence[int]) -> tuple[int, int, int, int]:
+    """A copy of the box's part of B×C×H×W; BadInput if the box is not within it."""
     x0, y0, x1, y1 = (int(value) for value in box_xyxy)
     height, width = int(image.shape[-2]), int(image.shape[-1])
     if not (0 <= x0 < x1 <= width and 0 <= y0 < y1 <= height):
@@ -131,4 +100,4 @@ def _checked(image: Tensor, box_xyxy: Sequence[int]) -> tuple[int, int, int, int
             f"a box must lie in the picture of {height}×{width} and hold a pixel",
             f"x {x0} … {x1}, y {y0} … {y1}",
         )
-    return x0, y0, x1, y1
+    return image[..., y0:y1, x0:x1].clone()

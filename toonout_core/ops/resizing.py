@@ -1,17 +1,15 @@
-"""Sizes of pictures: antialiased resizing, what sizes a network accepts, and the way back."""
+"""Sizes of pictures: antialiased resizing, fitting to what a network sees, and the way back."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from ..errors import BadInput
-
-FitMode = Literal["squash", "pad"]
+from ..words import TrainedFit
 
 # float32 weights of one pixel sum to 1 within 4e-7; with this margin 1.0 stays exactly 1.0
 MARGIN = 1 + 1e-6
@@ -43,28 +41,6 @@ def resize(image: Tensor, size_hw: tuple[int, int]) -> Tensor:
 
 
 @dataclass(frozen=True)
-class SizeRule:
-    """Which sizes a network accepts: sides in steps, not below a minimum, equal if `square`."""
-
-    multiple_of: int = 1
-    minimum: int = 1
-    square: bool = False
-
-    def apply(self, size_hw: tuple[int, int]) -> tuple[int, int]:
-        """The smallest accepted size that holds size_hw."""
-        height, width = (self._step_up(max(side, self.minimum)) for side in size_hw)
-        longer = max(height, width)
-        return (longer, longer) if self.square else (height, width)
-
-    def accepts(self, size_hw: tuple[int, int]) -> bool:
-        """True if a picture of that size needs no padding."""
-        return self.apply(size_hw) == tuple(size_hw)
-
-    def _step_up(self, side: int) -> int:
-        return -(-side // self.multiple_of) * self.multiple_of
-
-
-@dataclass(frozen=True)
 class Fitted:
     """Where a picture went on a canvas, and how to come back."""
 
@@ -91,7 +67,7 @@ class Fitted:
 def fit(
     image: Tensor,
     size_hw: tuple[int, int],
-    mode: FitMode = "squash",
+    mode: TrainedFit = "squash",
     fill: float | None = None,
 ) -> tuple[Tensor, Fitted]:
     """Onto a canvas of size_hw: `squash` stretches, `pad` keeps the aspect ratio and centres.
@@ -108,31 +84,14 @@ def fit(
         min(max(round(source_hw[0] * scale), 1), size_hw[0]),
         min(max(round(source_hw[1] * scale), 1), size_hw[1]),
     )
-    return _place(resize(image, content_hw), source_hw, size_hw, centre=True, fill=fill)
-
-
-def pad(image: Tensor, rule: SizeRule) -> tuple[Tensor, Fitted]:
-    """Right and below, by repeated edge pixels, up to the next size that the rule accepts."""
-    source_hw = (int(image.shape[-2]), int(image.shape[-1]))
-    return _place(image.to(torch.float32), source_hw, rule.apply(source_hw), centre=False)
-
-
-def _place(
-    content: Tensor,
-    source_hw: tuple[int, int],
-    canvas_hw: tuple[int, int],
-    centre: bool,
-    fill: float | None = None,
-) -> tuple[Tensor, Fitted]:
-    height, width = int(content.shape[-2]), int(content.shape[-1])
-    down, right = canvas_hw[0] - height, canvas_hw[1] - width
-    top, left = (down // 2, right // 2) if centre else (0, 0)
-    edges = (left, right - left, top, down - top)
-    canvas = content
-    if any(edges):
-        mode = "replicate" if fill is None else "constant"
-        canvas = functional.pad(content, edges, mode=mode, value=fill)
-    return canvas, Fitted(source_hw, (height, width), (top, left), canvas_hw)
+    down, right = size_hw[0] - content_hw[0], size_hw[1] - content_hw[1]
+    top, left = down // 2, right // 2
+    canvas = resize(image, content_hw)
+    if down or right:
+        how = "replicate" if fill is None else "constant"
+        edges = (left, right - left, top, down - top)
+        canvas = functional.pad(canvas, edges, mode=how, value=fill)
+    return canvas, Fitted(source_hw, content_hw, (top, left), size_hw)
 
 
 def _spell(size_hw: tuple[int, int]) -> str:

@@ -8,17 +8,14 @@ its parent's colour the less that is.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from ..words import Array
 from .blur import through_opencv
-
-Array = npt.NDArray[Any]
 
 # side of the finest cells
 CELL_PX = 8

@@ -7,12 +7,9 @@ t stays what it was: the two are weighed |F₁ − F₂|² to _ALIKE.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[Any]
+from ..words import Array
 
 _BAND_PX = 1.5  # on each side of an edge: antialiasing
 _REACH_PX = 6  # where the colours beside an edge are looked for

@@ -18,7 +18,8 @@ from ..matting import ForegroundOptions, Matting
 from ..ops.compositing import on_white
 from ..ops.morphology import dilate
 from ..ops.regions import connected_components, crop, expand_box
-from ..segmentation.asking import DEFAULTS, InstanceSegmenter, SegmentOptions
+from ..segmentation.asking import DEFAULTS, SegmentOptions
+from ..segmentation.instance_segmenter import InstanceSegmenter
 from ..segmentation.sharing import ShareOptions, share_matte
 from .coco import to_annotations
 from .publishing import Part

@@ -16,7 +16,8 @@ from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
 from ..errors import BadInput
-from ..imaging import Array, Metadata, to_array, to_pil, verify
+from ..imaging import Metadata, to_array, to_pil, verify
+from ..words import Array
 from .publishing import Part, Told, named, partial_file, publish_as, publish_numbered, write_whole
 
 Format = Literal["png", "webp", "jpg", "tiff"]

@@ -7,11 +7,12 @@ Its network and generator come from the package `segment-anything` (Apache-2.0),
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +25,7 @@ from ..ops.resizing import resize
 from ..portions import in_halves
 from ..weight_files.locating import find_path
 from ..weight_files.reading import read_state
+from ..words import NetworkInput
 
 log = logging.getLogger("toonout")
 
@@ -74,7 +76,7 @@ def segment_anything(
     """
     if image.ndim != 4 or image.shape[:2] != (1, 3):
         raise BadInput("image must be 1×3×H×W", f"shape {tuple(image.shape)}")
-    network = _load(_find(str(checkpoint), host))
+    network = _network(_find(str(checkpoint), host), host)
     reduced = _reduced(image.cpu(), options.max_side_px)
     size_hw = int(reduced.shape[-2]), int(reduced.shape[-1])
     found: list[dict[str, Any]] = []
@@ -133,6 +135,22 @@ def _reduced(image: Tensor, side_px: int) -> Tensor:
 
 
 # ---------------------------------------------------------------- the network
+
+
+# host → what it used last: a batch of pictures is a call for each, and a file has up to 2.6 GB
+_used_last: WeakKeyDictionary[Host, tuple[Hashable, nn.Module]] = WeakKeyDictionary()
+
+
+def _network(path: Path, host: Host) -> nn.Module:
+    status = path.stat()
+    origin = (path.resolve(), status.st_size, status.st_mtime_ns)
+    used, network = _used_last.get(host, (None, None))
+    if network is None or used != origin:
+        _used_last.pop(host, None)  # never two at a time
+        del network
+        network = _load(path)
+        _used_last[host] = (origin, network)
+    return network
 
 
 def _load(path: Path) -> nn.Module:
@@ -220,9 +238,7 @@ _ARCHITECTURE = Architecture(
     build=_build,
     multiple_of=1,
     half=False,
-    input_size_hw=(1024, 1024),
-    mean=(0.485, 0.456, 0.406),
-    std=(0.229, 0.224, 0.225),
+    input=NetworkInput(),
     bytes_per_pixel=0,
 )
 

@@ -1,9 +1,10 @@
-"""What every segmenter can be asked, whether it has a detector or only a matte."""
+"""What a segmenter can be asked: options, pictures and prompts, and what is wrong with them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -13,8 +14,11 @@ from ..imaging import Picture, PixelSource, read
 from ..instances import Instances
 from ..ops.checking import unit_planes
 from ..ops.compositing import on_white
+from ..words import Array
 
 Area = Literal["picture", "box"]
+Source = PixelSource | Picture | Tensor
+Numbers = Sequence[Any] | Array | Tensor  # rows of numbers: nested lists, an array or a tensor
 
 POINT_SIDE = 0.02  # of the picture's longer side: the box that stands for a point
 
@@ -23,12 +27,13 @@ POINT_SIDE = 0.02  # of the picture's longer side: the box that stands for a poi
 class SegmentOptions:
     """What counts as a character, and how its mask is made.
 
-    `min_score`: of the detector. `max_iou`: of two boxes that are two characters. `limit`: best
-    ones kept. `soft`: masks in [0, 1] instead of bool. `mask_threshold`: where a coarse mask
-    begins; `refined_threshold`: a refined one. `area`: what the refiner sees at a time.
-    `side_px`: of the square that the detector sees, instead of its own. `min_area`: of a matte's
-    region that is a character, as a share of the picture.
-    `reference_quirks`: masks and boxes with the defects of the published program, for comparison.
+    `min_score`: characters with a lower score are left out. `max_iou`: two boxes that overlap more
+    are one character. `limit`: how many are kept at most. `soft`: masks have values in [0, 1]
+    instead of bool. `mask_threshold`: a coarse mask is where its values are above this;
+    `refined_threshold`: the same of a refined mask. `area`: what the refiner sees at a time, the
+    whole picture or the surroundings of one box. `side_px`: the side of the square that the
+    detector sees, instead of its own. `min_area`: a region of a matte that is smaller than this
+    share of the picture is no character.
     """
 
     min_score: float = 0.3
@@ -40,112 +45,82 @@ class SegmentOptions:
     area: Area = "picture"
     side_px: int | None = None
     min_area: float = 0.01
-    reference_quirks: bool = False
 
 
 DEFAULTS = SegmentOptions()
 
 
-class InstanceSegmenter(Protocol):
-    """Finds characters, or cuts those out that it is shown; `load_segmenter` returns one."""
-
-    @property
-    def name(self) -> str:
-        """Of the model that finds."""
-        ...
-
-    def __call__(self, source: PixelSource | Picture, options: SegmentOptions = ...) -> Instances:
-        """A path, open file, PIL picture or Picture → its characters."""
-        ...
-
-    def segment(
-        self, image: Tensor, options: SegmentOptions = ..., *, label: str = ...
-    ) -> list[Instances]:
-        """B×3×H×W in [0, 1] → the characters of every frame, on the CPU."""
-        ...
-
-    def segment_boxes(
-        self,
-        image: Tensor,
-        boxes_xyxy: Tensor,
-        options: SegmentOptions = ...,
-        *,
-        min_iou: float = ...,
-    ) -> Instances:
-        """1×3×H×W and N×4 in pixels → one character for each box, in the order of the boxes."""
-        ...
-
-    def segment_masks(
-        self, image: Tensor, masks: Tensor, options: SegmentOptions = ...
-    ) -> Instances:
-        """1×3×H×W and N×H×W → the masks made to follow the drawing, in their order."""
-        ...
-
-    def segment_points(
-        self, image: Tensor, points_xy: Tensor, options: SegmentOptions = ...
-    ) -> Instances:
-        """1×3×H×W and N×2 in pixels → the character under each point, in their order."""
-        ...
-
-
-def seen(source: PixelSource | Picture) -> Tensor:
-    """1×3×H×W that networks see: white behind a picture that is itself transparent."""
+def seen(source: Source) -> Tensor:
+    """B×3×H×W that networks see: white behind a picture that is itself transparent."""
+    if isinstance(source, Tensor):
+        return unit_planes(source, "image", 3)
     picture = source if isinstance(source, Picture) else read(source)
     return on_white(picture.image, picture.alpha)
 
 
-def check_frames(image: Tensor) -> None:
-    """B×3×H×W of floats in [0, 1], or BadInput."""
-    unit_planes(image, "image", 3)
+def read_boxes(image: Tensor, boxes_xyxy: Numbers) -> Tensor:
+    """N×4 float32 on the CPU, for one picture, or BadInput."""
+    return _rows(image, boxes_xyxy, "boxes", 4).to(torch.float32)
 
 
-def check_boxes(image: Tensor, boxes_xyxy: Tensor) -> None:
-    """One picture and N×4, or BadInput."""
-    check_frames(image)
-    if boxes_xyxy.ndim != 2 or boxes_xyxy.shape[1] != 4 or len(image) != 1:
-        raise BadInput(
-            "boxes must be N×4, for one picture",
-            f"{tuple(boxes_xyxy.shape)} for {len(image)} pictures",
-        )
-
-
-def check_masks(image: Tensor, masks: Tensor) -> None:
-    """One picture and N×H×W of its size, bool or float, or BadInput."""
-    check_frames(image)
-    if masks.ndim != 3 or len(image) != 1 or not _is_mask(masks):
-        raise BadInput(
-            "masks must be N×H×W, bool or float, for one picture",
-            f"{masks.dtype} of shape {tuple(masks.shape)} for {len(image)} pictures",
-        )
-    if masks.shape[1:] != image.shape[2:]:
-        raise BadInput(
-            f"masks must have the picture's size {_spell(image)}",
-            _spell(masks),
-            "Resize them, or take the masks of the same picture.",
-        )
-
-
-def check_points(image: Tensor, points_xy: Tensor) -> None:
-    """One picture and N×2 within it, or BadInput."""
-    check_frames(image)
-    if points_xy.ndim != 2 or points_xy.shape[1] != 2 or len(image) != 1:
-        raise BadInput(
-            "points must be N×2, for one picture",
-            f"{tuple(points_xy.shape)} for {len(image)} pictures",
-        )
-    limits = torch.tensor([image.shape[-1], image.shape[-2]])
-    inside = ((points_xy.cpu() >= 0) & (points_xy.cpu() < limits)).all(1)
+def read_points(image: Tensor, points_xy: Numbers) -> Tensor:
+    """N×2 on the CPU, all within the one picture, or BadInput."""
+    points = _rows(image, points_xy, "points", 2)
+    inside = ((points >= 0) & (points < torch.tensor([image.shape[-1], image.shape[-2]]))).all(1)
     if not bool(inside.all()):
-        x, y = points_xy[int((~inside).nonzero()[0])].tolist()
+        x, y = points[int((~inside).nonzero()[0])].tolist()
         raise BadInput(
             f"points must lie in the picture of {_spell(image)}",
             f"x {x:g}, y {y:g}",
             "Count pixels from the top left, from 0.",
         )
+    return points
+
+
+def read_masks(image: Tensor, masks: Numbers) -> Tensor:
+    """N×H×W on the CPU, bool or float, of the one picture's size, or BadInput."""
+    planes = _as_tensor(masks, "masks")
+    is_mask = planes.dtype == torch.bool or planes.is_floating_point()
+    if planes.ndim != 3 or len(image) != 1 or not is_mask:
+        raise BadInput(
+            "masks must be N×H×W, bool or float, for one picture",
+            f"{planes.dtype} of shape {tuple(planes.shape)} for {len(image)} pictures",
+        )
+    if planes.shape[1:] != image.shape[2:]:
+        raise BadInput(
+            f"masks must have the picture's size {_spell(image)}",
+            _spell(planes),
+            "Resize them, or take the masks of the same picture.",
+        )
+    return planes
+
+
+def _rows(image: Tensor, values: Numbers, name: str, width: int) -> Tensor:
+    """N×`width`, for one picture."""
+    rows = _as_tensor(values, name)
+    if rows.shape == (0,):  # what an empty list becomes
+        rows = rows.view(0, width)
+    if rows.ndim != 2 or rows.shape[1] != width or len(image) != 1:
+        raise BadInput(
+            f"{name} must be N×{width}, for one picture",
+            f"{tuple(rows.shape)} for {len(image)} pictures",
+        )
+    return rows
+
+
+def _as_tensor(values: Numbers, name: str) -> Tensor:
+    try:
+        return torch.as_tensor(values).detach().cpu()
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise BadInput(
+            f"{name} must be numbers in rows of one length",
+            f"a {type(values).__name__} that is something else",
+            "Give a nested list, an array or a tensor.",
+        ) from error
 
 
 def boxes_at_points(points_xy: Tensor, size_hw: tuple[int, int]) -> Tensor:
-    """N×2 → N×4 int64: a small square around each point, as far as the picture goes."""
+    """N×2 → N×4 int64: a small square around each point, cut at the picture's edges."""
     half = max(round(max(size_hw) * POINT_SIDE / 2), 1)
     whole = points_xy.cpu().to(torch.float64).floor().to(torch.int64)
     limits = torch.tensor([size_hw[1], size_hw[0]])
@@ -153,25 +128,19 @@ def boxes_at_points(points_xy: Tensor, size_hw: tuple[int, int]) -> Tensor:
     return torch.cat(corners, 1)
 
 
-def boxes_as_masks(boxes_xyxy: Tensor, size_hw: tuple[int, int]) -> Tensor:
-    """N×4 → N×H×W bool rectangles, as training gives one as coarse mask in a quarter of cases."""
-    masks = torch.zeros((len(boxes_xyxy), *size_hw), dtype=torch.bool)
-    for mask, box in zip(masks, boxes_xyxy.tolist(), strict=True):
-        left, top, right, bottom = (max(round(edge), 0) for edge in box)
-        mask[top:bottom, left:right] = True
-    return masks
+def box_as_mask(box_xyxy: Tensor, size_hw: tuple[int, int]) -> Tensor:
+    """4 numbers → H×W bool: the rectangle. In training a quarter of the coarse masks are such."""
+    mask = torch.zeros(size_hw, dtype=torch.bool)
+    left, top, right, bottom = (max(round(edge), 0) for edge in box_xyxy.tolist())
+    mask[top:bottom, left:right] = True
+    return mask
 
 
 def prompted(masks: Tensor, options: SegmentOptions) -> Instances:
-    """Masks that a user gives, of the type that `options` ask for, on the CPU; scores 1."""
-    given = masks.detach().cpu()
+    """The masks that a user gives, of the type that `options` ask for; scores 1."""
     if options.soft:
-        return Instances.from_masks(given.to(torch.float32).clamp(0, 1))
-    return Instances.from_masks(given if given.dtype == torch.bool else given > 0.5)
-
-
-def _is_mask(masks: Tensor) -> bool:
-    return masks.dtype == torch.bool or masks.is_floating_point()
+        return Instances.from_masks(masks.to(torch.float32).clamp(0, 1))
+    return Instances.from_masks(masks if masks.dtype == torch.bool else masks > 0.5)
 
 
 def _spell(planes: Tensor) -> str:

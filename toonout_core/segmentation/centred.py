@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -14,13 +11,12 @@ from ..loading import LoadedNetwork
 from ..matting import Matting
 from ..models.lite_unet import LiteUNet
 from ..models.lite_unet.characters import Centres, CharacterHead
+from ..words import Array
 from .asking import SegmentOptions
 from .grouping import Groups, group
 from .refining import Refiner
 from .regional import RegionSegmenter
 from .sharing import share_matte
-
-Array = npt.NDArray[Any]
 
 ORIGIN = "centres in the matte"
 
@@ -39,7 +35,9 @@ class CentreSegmenter(RegionSegmenter):
         super().__init__(matting, refiner)
         assert has_centres(matting.loaded)
 
-    def _find(self, frame: Tensor, options: SegmentOptions) -> tuple[Tensor, Instances]:
+    def _matte_and_characters(
+        self, frame: Tensor, options: SegmentOptions
+    ) -> tuple[Tensor, Instances]:
         alpha, centres = self.look(frame)
         return alpha, self._characters(frame, alpha, centres, options)
 

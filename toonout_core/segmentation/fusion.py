@@ -144,31 +144,3 @@ def _owners(masks: Tensor, segments: Tensor, options: FusionOptions) -> list[int
         best = max(range(len(votes)), key=votes.__getitem__, default=None)
         owners.append(best if best is not None and votes[best] > options.min_vote else None)
     return owners
-
-
-def fuse_as_published(detected: Tensor, segments: Tensor, min_vote: float = 0.3) -> Tensor:
-    """N×h×w of the detector's canvas and M×H×W → H×W uint8, as the report's program has it.
-
-    Kept for comparison, with all that is wrong in it: masks are added up and truncated to whole
-    numbers, the canvas is stretched with its padding, the vote may exceed 1, and the complement is
-    one of bits, so that the result exceeds 1 where detections overlap.
-    """
-    count = detected.to(torch.float32).sum(0)[None, None]
-    size_hw = (int(segments.shape[-2]), int(segments.shape[-1]))
-    resized = functional.interpolate(
-        _opened(count, 2), size_hw, mode="bilinear", align_corners=False
-    )
-    near = resized[0, 0].to(torch.uint8)
-    taken, labelled = torch.zeros_like(near), torch.zeros_like(near)
-    for segment in segments.to(torch.uint8):
-        labelled |= segment
-        if int((near * segment).sum()) > min_vote * int(segment.sum()):
-            taken |= segment
-    joined = taken | (~labelled & near)
-    return _opened(joined[None, None].to(torch.float32), 3)[0, 0].to(torch.uint8)
-
-
-def _opened(planes: Tensor, dilations: int) -> Tensor:
-    """Three erosions by 3×3, then so many dilations."""
-    eroded = -functional.max_pool2d(-planes, 7, 1, 3)
-    return functional.max_pool2d(eroded, 2 * dilations + 1, 1, dilations)

@@ -9,18 +9,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from ..models.lite_unet.characters import Centres, Certainty
 from ..ops.regions import label_regions
-
-Array = npt.NDArray[Any]
+from ..words import Array
 
 NOBODY = -1
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -15,11 +14,12 @@ from ..host import Host
 from ..imaging import reverse_colours
 from ..inference import Inference
 from ..instances import Instances
-from ..loading import LoadedNetwork, Precision, share_network
+from ..loading import LoadedNetwork, share_network
 from ..matting import Matting
 from ..ops.eight_bit import resize_eight_bit
 from ..ops.regions import expand_box
-from .asking import Area, SegmentOptions, check_frames
+from ..words import Precision
+from .asking import Area, SegmentOptions
 
 _PER_STEP = 4
 _MARGIN = 0.25  # of the box' longer side, around it
@@ -56,7 +56,7 @@ class Refiner:
             raise BadInput('area must be "picture" or "box"', repr(area))
         dtype = torch.float32 if threshold is None else torch.bool
         refined = torch.zeros((len(masks), *image.shape[-2:]), dtype=dtype)
-        side = self.loaded.input_size_hw[0]
+        side = self.loaded.input.size_hw[0]
         views = _views(image, boxes_xyxy, area, side)
 
         def group(part: slice, device: torch.device) -> None:
@@ -80,7 +80,7 @@ class Refiner:
 
     def _working_memory(self, count: int) -> int:
         """Bytes beside the weights."""
-        height, width = self.loaded.input_size_hw
+        height, width = self.loaded.input.size_hw
         return height * width * self.loaded.architecture.bytes_per_pixel * count
 
     @torch.inference_mode()
@@ -109,32 +109,6 @@ def load_refiner(
     raise BadInput("the refiner must be a refiner or a matting model", got)
 
 
-def segment_frames(
-    image: Tensor,
-    find: Callable[[Tensor], Instances],
-    options: SegmentOptions,
-    refiner: Refiner | Matting | None,
-    host: Host,
-    label: str,
-) -> list[Instances]:
-    """B×3×H×W → what `find` finds in each frame of 1×3×H×W, refined.
-
-    Those of whom nothing is left are left out, but with `reference_quirks`.
-    """
-    check_frames(image)
-    results: list[Instances] = []
-    with host.progress(len(image) * (1 if refiner is None else 2), label) as report:
-        for frame in image.split(1):
-            found = find(frame)
-            if refiner is not None:
-                report(1)
-            refined = refine_instances(frame, found, options, refiner)
-            solid = refined.boxes_xyxy[:, 2] > 0
-            results.append(refined if options.reference_quirks else refined[solid])
-            report(1)
-    return results
-
-
 def refine_instances(
     image: Tensor, coarse: Instances, options: SegmentOptions, refiner: Refiner | Matting | None
 ) -> Instances:
@@ -153,8 +127,6 @@ def refine_instances(
         threshold=None if options.soft else options.refined_threshold,
         area=options.area,
     )
-    if options.reference_quirks:
-        return replace(coarse, masks=masks)
     for mask, shown in zip(masks, solid, strict=True):
         if not bool(shown.any()):
             mask.zero_()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -13,31 +14,24 @@ from torchvision.ops import box_iou, nms
 
 from ..errors import UnknownModel
 from ..host import Host, LocalHost
-from ..imaging import Picture, PixelSource, to_levels
+from ..imaging import to_levels
 from ..inference import Inference
 from ..instances import Instances
-from ..loading import LoadedNetwork, Precision, share_network
+from ..loading import LoadedNetwork, share_network
 from ..matting import Matting
-from ..ops.letterbox import boxes_to_picture, letterbox
+from ..models.detecting import Detector, Found
+from ..ops.letterbox import boxes_to_picture, letterbox, map_to_picture
 from ..ops.resizing import Fitted
 from ..weights import DETECTOR, REGIONS
 from ..weights import find as find_row
-from .asking import (
-    DEFAULTS,
-    InstanceSegmenter,
-    SegmentOptions,
-    boxes_as_masks,
-    boxes_at_points,
-    check_boxes,
-    check_masks,
-    check_points,
-    prompted,
-    seen,
-)
+from ..words import Precision
+from .asking import SegmentOptions, box_as_mask
 from .centred import CentreSegmenter, has_centres
-from .finding import Found, find, is_centred, mask_on_picture, tested_side_px
-from .refining import Refiner, load_refiner, refine_instances, segment_frames
+from .instance_segmenter import InstanceSegmenter
+from .refining import Refiner, load_refiner
 from .regional import RegionSegmenter
+
+log = logging.getLogger("toonout")
 
 _PROMPT_SCORE = 0.05  # score of the worst cells that prompts choose from
 
@@ -91,15 +85,14 @@ def split_regions(detector: str | Path) -> tuple[str | Path, bool]:
     return detector, False
 
 
-class Segmenter:
-    """Calls a detector and a refiner on pictures of any size; holds no picture between calls."""
+class Segmenter(InstanceSegmenter):
+    """Asks a detector for characters, and a refiner for better masks."""
 
     def __init__(
         self, loaded: LoadedNetwork, host: Host, refiner: Refiner | Matting | None = None
     ) -> None:
+        super().__init__(host, refiner)
         self.inference = Inference(loaded, host)
-        self.host = host
-        self.refiner = refiner
 
     @property
     def loaded(self) -> LoadedNetwork:
@@ -110,99 +103,42 @@ class Segmenter:
     def name(self) -> str:
         return self.loaded.name
 
-    def __call__(
-        self, source: PixelSource | Picture, options: SegmentOptions = DEFAULTS
+    @property
+    def _detector(self) -> Detector:
+        return cast("Detector", self.loaded.network)
+
+    def _find(self, frame: Tensor, options: SegmentOptions) -> Instances:
+        return self._ask(frame, options, partial(self._all, options))
+
+    def _at_boxes(
+        self, image: Tensor, boxes_xyxy: Tensor, options: SegmentOptions, min_iou: float
     ) -> Instances:
-        """A path, open file, PIL picture or Picture → its characters, best first.
+        def choose(found: Found[Any], fitted: Fitted) -> Instances:
+            best = [_best_by_box(box, found, fitted, min_iou) for box in boxes_xyxy]
+            return self._chosen(found, fitted, best, boxes_xyxy, options)
 
-        Behind a picture that is itself transparent the networks see white.
-        """
-        return self.segment(seen(source), options)[0]
+        return self._ask(image, options, choose, prompted=True)
 
-    def segment(
-        self,
-        image: Tensor,
-        options: SegmentOptions = DEFAULTS,
-        *,
-        label: str = "instances",
-    ) -> list[Instances]:
-        """B×3×H×W in [0, 1] → the characters of every frame, best first, on the CPU."""
-        return segment_frames(
-            image,
-            lambda frame: self._find(frame, options),
-            options,
-            self.refiner,
-            self.host,
-            label,
-        )
-
-    def segment_boxes(
-        self,
-        image: Tensor,
-        boxes_xyxy: Tensor,
-        options: SegmentOptions = DEFAULTS,
-        *,
-        min_iou: float = 0.5,
+    def _at_points(
+        self, image: Tensor, points_xy: Tensor, boxes_xyxy: Tensor, options: SegmentOptions
     ) -> Instances:
-        """1×3×H×W and N×4 in pixels → one character for each box, in the order of the boxes.
-
-        That is the one whose box overlaps the given one most; where none does by `min_iou` (with
-        `reference_quirks`: never), the box itself is the coarse mask, and its score 0.
-        """
-        check_boxes(image, boxes_xyxy)
-        wanted = boxes_xyxy.detach().to("cpu", torch.float32)
-        least = 0.0 if options.reference_quirks else min_iou
-
-        def choose(found: Found, fitted: Fitted) -> Instances:
-            best = [_best_by_box(box, found, fitted, least) for box in wanted]
-            return self._chosen(found, fitted, best, wanted, options)
-
-        coarse = self._ask(image, options, choose, prompted=True)
-        return refine_instances(image, coarse, options, self.refiner)
-
-    def segment_masks(
-        self, image: Tensor, masks: Tensor, options: SegmentOptions = DEFAULTS
-    ) -> Instances:
-        """1×3×H×W and N×H×W, bool or [0, 1] → the same masks refined, in their order.
-
-        The detector is not asked; without a refiner they stay as they are. Empty ones stay empty.
-        """
-        check_masks(image, masks)
-        return refine_instances(image, prompted(masks, options), options, self.refiner)
-
-    def segment_points(
-        self, image: Tensor, points_xy: Tensor, options: SegmentOptions = DEFAULTS
-    ) -> Instances:
-        """1×3×H×W and N×2 in pixels → one character for each point, in the order of the points.
-
-        That is the best one whose mask holds the point; where there is none, a small box around
-        it is the coarse mask, and its score 0.
-        """
-        check_points(image, points_xy)
-        size_hw = (int(image.shape[-2]), int(image.shape[-1]))
-        boxes = boxes_at_points(points_xy, size_hw)
-
-        def choose(found: Found, fitted: Fitted) -> Instances:
+        def choose(found: Found[Any], fitted: Fitted) -> Instances:
             best = [_best_by_mask(xy, found, fitted, options) for xy in points_xy.tolist()]
-            return self._chosen(found, fitted, best, boxes.to(torch.float32), options)
+            return self._chosen(found, fitted, best, boxes_xyxy, options)
 
-        coarse = self._ask(image, options, choose, prompted=True)
-        return refine_instances(image, replace(coarse, origin="point"), options, self.refiner)
+        return self._ask(image, options, choose, prompted=True)
 
     # ------------------------------------------------------------ the detector
 
     def _canvas(self, frame: Tensor, options: SegmentOptions) -> tuple[Tensor, Fitted]:
-        side = self._side_px(options)
-        canvas, fitted = letterbox(frame, side, centre=is_centred(self.loaded.network))
-        # in whole levels, as in training: not an ulp is lost
+        canvas, fitted = letterbox(frame, self._side_px(options), centre=self._detector.centred)
+        # in whole levels of 8 bit, as in training: then no rounding differs
         levels = to_levels(canvas).to(torch.float32)
-        mean = levels.new_tensor([255 * value for value in self.loaded.mean]).view(1, 3, 1, 1)
-        std = levels.new_tensor([255 * value for value in self.loaded.std]).view(1, 3, 1, 1)
-        return (levels - mean) / std, fitted
+        return self.loaded.input.normalise(levels, white=255), fitted
 
     def _side_px(self, options: SegmentOptions) -> int:
-        """As asked for, else as its file says, else as usual."""
-        own = tested_side_px(self.loaded.network) or self.loaded.input_size_hw[0]
+        """The side that is asked for, else the one that the file says, else the usual one."""
+        own = self._detector.side_px or self.loaded.input.size_hw[0]
         unit = self.loaded.architecture.multiple_of
         return -(-(options.side_px or own) // unit) * unit
 
@@ -216,7 +152,7 @@ class Segmenter:
         self,
         frame: Tensor,
         options: SegmentOptions,
-        use: Callable[[Found, Fitted], Instances],
+        use: Callable[[Found[Any], Fitted], Instances],
         *,
         prompted: bool = False,
     ) -> Instances:
@@ -226,8 +162,7 @@ class Segmenter:
         def work(_: slice, device: torch.device) -> None:
             canvas, fitted = self._canvas(frame, options)
             found = self.inference.ask(
-                lambda network, dtype: find(
-                    network,
+                lambda network, dtype: cast("Detector", network).detect(
                     canvas.to(device, dtype),
                     min_score=_PROMPT_SCORE if prompted else options.min_score,
                     max_iou=None if prompted else options.max_iou,
@@ -235,7 +170,7 @@ class Segmenter:
                 ),
                 device,
             )
-            results.append(use(found, fitted))
+            results.append(use(found[0], fitted))
 
         self.inference.run(
             1, 1, work, lambda _: self._working_memory(frame, options),
@@ -244,54 +179,34 @@ class Segmenter:
         )  # fmt: skip
         return results[-1]
 
-    def _find(self, frame: Tensor, options: SegmentOptions) -> Instances:
-        return self._ask(frame, options, partial(self._all, options))
-
-    def _all(self, options: SegmentOptions, found: Found, fitted: Fitted) -> Instances:
-        quirks = options.reference_quirks
+    def _all(self, options: SegmentOptions, found: Found[Any], fitted: Fitted) -> Instances:
+        masks = self._room(len(found), fitted.source_hw, options)
         kept: list[int] = []
-        masks: Tensor | None = None
         for index in range(len(found)):
-            alpha = mask_on_picture(found, index, fitted, as_published=quirks)
-            if alpha is None or not (quirks or bool((alpha > options.mask_threshold).any())):
-                continue
-            if masks is None:
-                masks = self._room(len(found), (len(alpha), len(alpha[0])), options)
-            masks[len(kept)] = self._coarse(alpha, options)
-            kept.append(index)
-        if masks is None:
-            return Instances.none(fitted.source_hw, "detector")
-        scores, boxes = found.scores[kept].cpu(), found.boxes_xyxy[kept]
-        if quirks:
-            boxes = boxes_to_picture(boxes, fitted).to(torch.int64).cpu()
-            return Instances(masks[: len(kept)], boxes, scores, origin="detector")
-        return Instances.from_masks(masks[: len(kept)], scores, origin="detector")
+            alpha = mask_on_picture(found, index, fitted)
+            if alpha is not None and bool((alpha > options.mask_threshold).any()):
+                masks[len(kept)] = self._coarse(alpha, options)
+                kept.append(index)
+        return Instances.from_masks(masks[: len(kept)], found.scores[kept].cpu(), origin="detector")
 
     def _chosen(
         self,
-        found: Found,
+        found: Found[Any],
         fitted: Fitted,
         best: list[int],
         boxes_xyxy: Tensor,
         options: SegmentOptions,
     ) -> Instances:
         """One for each prompt: what was found at index `best`, or where that is −1 its box."""
-        quirks = options.reference_quirks
         masks = self._room(len(best), fitted.source_hw, options)
-        scores, boxes = torch.zeros(len(best)), boxes_xyxy.clone()
-        theirs = boxes_to_picture(found.boxes_xyxy, fitted).cpu()
+        scores = torch.zeros(len(best))
         for place, index in enumerate(best):
-            alpha = None
-            if index >= 0:
-                alpha = mask_on_picture(found, index, fitted, as_published=quirks, square=True)
+            alpha = mask_on_picture(found, index, fitted) if index >= 0 else None
             if alpha is None:
-                masks[place] = boxes_as_masks(boxes_xyxy[place : place + 1], fitted.source_hw)[0]
-                continue
-            masks[place] = self._coarse(alpha, options)
-            scores[place], boxes[place] = found.scores[index], theirs[index]
-        if quirks:
-            return Instances(masks, boxes.to(torch.int64), scores, origin="box")
-        return Instances.from_masks(masks, scores, origin="box")
+                masks[place] = box_as_mask(boxes_xyxy[place], fitted.source_hw)
+            else:
+                masks[place], scores[place] = self._coarse(alpha, options), found.scores[index]
+        return Instances.from_masks(masks, scores)
 
     def _are_soft(self, options: SegmentOptions) -> bool:
         """Whether coarse masks are; an IS-Net is shown hard ones, and makes its own soft edges."""
@@ -306,7 +221,17 @@ class Segmenter:
         return torch.zeros((count, *size_hw), dtype=dtype)
 
 
-def _best_by_box(box_xyxy: Tensor, found: Found, fitted: Fitted, min_iou: float) -> int:
+@torch.inference_mode()
+def mask_on_picture(found: Found[Any], index: int, fitted: Fitted) -> Tensor | None:
+    """Soft mask H×W in [0, 1] of the picture, on the CPU; None if the network overflowed."""
+    mask = found.mask(index)
+    if not bool(mask.isfinite().all()):
+        log.warning("an instance was left out: its mask is not finite; try precision fp32")
+        return None
+    return found.to_alpha(map_to_picture(mask, fitted)).cpu()
+
+
+def _best_by_box(box_xyxy: Tensor, found: Found[Any], fitted: Fitted, min_iou: float) -> int:
     """Index of the one whose box overlaps most, −1 where none does by `min_iou`."""
     if not len(found):
         return -1
@@ -316,7 +241,7 @@ def _best_by_box(box_xyxy: Tensor, found: Found, fitted: Fitted, min_iou: float)
 
 
 def _best_by_mask(
-    point_xy: list[float], found: Found, fitted: Fitted, options: SegmentOptions
+    point_xy: list[float], found: Found[Any], fitted: Fitted, options: SegmentOptions
 ) -> int:
     """Index of the best one whose mask holds the point, −1 where there is none."""
     x, y = point_xy

@@ -17,10 +17,8 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -30,8 +28,8 @@ from ..instances import Instances
 from ..ops.geodesic import geodesic_distance
 from ..ops.regions import boxes_from_masks, expand_box
 from ..ops.unmixing import unmix_edges_
+from ..words import Array
 
-Array = npt.NDArray[Any]
 Window = tuple[slice, slice]
 
 NOBODY = -1

@@ -6,14 +6,12 @@ Who learns to tell characters apart must see that these belong to their owner.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ..imaging import from_layer, split_layer, to_layer
+from ..words import Array
 
-Array = npt.NDArray[Any]
 Generator = np.random.Generator
 
 _ROOM = 0.45  # of the longer side, on every side, for what sticks out

@@ -8,11 +8,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ..imaging import split_layer
+from ..words import Array
 
-Array = npt.NDArray[Any]
 Generator = np.random.Generator
 
 # a picture with fewer distinct levels a channel than that is no template for others

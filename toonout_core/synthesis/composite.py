@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ..imaging import split_layer, to_layer
+from ..words import Array
 from .cutouts import Cutout, Library
 
-Array = npt.NDArray[Any]
 Generator = np.random.Generator
 
 

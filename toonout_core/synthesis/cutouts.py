@@ -8,15 +8,12 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ..errors import BadInput
 from ..imaging import picture_suffixes, read, to_array
-
-Array = npt.NDArray[Any]
+from ..words import Array
 
 _PROP = "item"  # category of what figures may hold
 # what ATTRIBUTION.csv says of a figure

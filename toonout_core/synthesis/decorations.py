@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ..imaging import unit_floats
+from ..words import Array
 from .lettering import letters
 
-Array = npt.NDArray[Any]
 Generator = np.random.Generator
 Coverage = Callable[[Generator, int], Array]
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
 from ..imaging import from_layer, to_layer
+from ..words import Array
 
-Array = npt.NDArray[Any]
 Generator = np.random.Generator
 
 _PERSPECTIVE = 0.06  # of a side, how far a corner moves at most

@@ -4,12 +4,11 @@ backgrounds of the figure's own colours, groups, darkness, printed pages, things
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ..imaging import split_layer, unit_floats
+from ..words import Array
 from .composite import (
     Placement,
     draw_background,
@@ -28,7 +27,6 @@ from .line_art import draw_lines, outline
 from .paper import paper, smooth_noise
 from .things import thing
 
-Array = npt.NDArray[Any]
 Generator = np.random.Generator
 Sample = tuple[Array, Array]  # colours size×size×3 in [0, 255], alpha size×size×1 in [0, 1]
 Maker = Callable[[Generator, Library, int, Array], Sample]

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from ..imaging import from_array, split_layer
+from ..words import Array
 from .composite import Generator, Placement, draw_background, place
 from .cutouts import Library
-
-Array = npt.NDArray[Any]
 
 _LEAST_VISIBLE = 0.3  # of a figure that others stand in front of
 _ATTEMPTS = 20

@@ -7,14 +7,11 @@ how. Here: the mode among saturated pixels of the frame's border, where the scre
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ..errors import BadInput
-
-Array = npt.NDArray[Any]
+from ..words import Array
 
 _BINS = 180
 _BORDER = 0.06  # of the shorter side

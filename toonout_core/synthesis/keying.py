@@ -11,19 +11,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from ..errors import BadInput
 from ..ops.unmixing import nearest_colours
+from ..words import Array
 from .key_colour import Key, chroma_of, hue_histogram, key_of, screen_colours, screen_mask
 from .options import KeyOptions
-
-Array = npt.NDArray[Any]
 
 _ALIKE = 0.02  # |F − B|² at which an edge's colours say as much as the cone
 _BEHIND_PX = 2.5

@@ -16,11 +16,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from ..errors import BadInput
+from ..words import Array
 
-Array = npt.NDArray[Any]
 Generator = np.random.Generator
 Kind = Literal["people", "row", "tiles", "close"]
 

@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from PIL import ImageDraw, ImageFont
 from PIL.Image import Resampling
 
 from ..imaging import to_pil, unit_floats
+from ..words import Array
 
-Array = npt.NDArray[Any]
 Generator = np.random.Generator
 
 FOLDERS = ("/usr/share/fonts", "/usr/local/share/fonts", "/Library/Fonts", "C:/Windows/Fonts")

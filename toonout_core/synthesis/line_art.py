@@ -6,15 +6,12 @@ them is paper, and all of the figure belongs to it.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
 from ..imaging import split_layer, unit_floats
+from ..words import Array
 from .paper import smooth_noise
 
-Array = npt.NDArray[Any]
 Generator = np.random.Generator
 
 

@@ -8,20 +8,18 @@ of their union, so that figures which overlap become one; here each keeps its ow
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from ..imaging import from_array, split_layer
+from ..words import Array
 from .composite import Placement, place
 from .cutouts import Art, Cutout
 from .instance_scenes import InstanceScene
 from .options import PairOptions
 from .scenes import assemble, draw_background, drawable, random_crop
 
-Array = npt.NDArray[Any]
 Generator = np.random.Generator
 
 _BASE_SCALE = 0.6  # height of a figure to the canvas, where the report keeps the file's own size

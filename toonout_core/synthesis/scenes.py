@@ -10,14 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from ..imaging import from_array, split_layer
 from ..instances import Instances
+from ..words import Array
 from .attaching import attach
 from .colouring import quantise, share_histogram, subjects_of
 from .composite import Placement, place, plain_background
@@ -27,7 +26,6 @@ from .instance_scenes import InstanceScene, lay_over, visible_parts
 from .layouts import Kind, close_boxes, match_boxes, person_boxes, row_boxes, tile_boxes
 from .options import SceneOptions
 
-Array = npt.NDArray[Any]
 Generator = np.random.Generator
 
 _KINDS: tuple[Kind, ...] = ("people", "row", "tiles")

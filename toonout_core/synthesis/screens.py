@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 from torch import Tensor
 
 from ..imaging import from_array, from_layer, split_layer
+from ..words import Array
 from .composite import Placement, place
 from .cutouts import Art
 from .scenes import drawable
 
-Array = npt.NDArray[Any]
 Generator = np.random.Generator
 Screen = Literal["green", "blue", "magenta"]
 

@@ -7,17 +7,15 @@ background belongs to the thing, whatever it is, and that can be learned from ma
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ..imaging import unit_floats
+from ..words import Array
 from .composite import gradient_background, scene_background
 from .cutouts import Library
 from .paper import smooth_noise
 
-Array = npt.NDArray[Any]
 Generator = np.random.Generator
 Spot = tuple[float, float]
 Drawer = Callable[[Generator, Array, Spot, float, float], None]
@@ -34,8 +32,7 @@ def thing(rng: Generator, library: Library, size_px: int) -> Array:
         cover = _part(rng, size_px, spot, reach)
         fill = _fill(rng, library, size_px)
         layer *= 1 - cover
-        layer[..., :3] += fill * cover
-        layer[..., 3:] += 255 * cover
+        layer += np.concatenate((fill * cover, 255 * cover), -1)
         taken = np.argwhere(layer[..., 3] > 200)
         if len(taken):
             y, x = taken[int(rng.integers(len(taken)))]
@@ -84,7 +81,8 @@ def wheel(rng: Generator, sheet: Array, spot: Spot, reach: float, width: float) 
                 spot[1] + x * np.sin(axis) + y * np.cos(axis),
             )
             _line(sheet, np.array([spot, end]), spoke)
-        _ellipse(sheet, spot, (reach * 0.1 + width,) * 2, 0, -1)
+        hub = reach * 0.1 + width
+        _ellipse(sheet, spot, (hub, hub), 0, -1)
 
 
 def tube(rng: Generator, sheet: Array, spot: Spot, reach: float, width: float) -> None:

@@ -8,17 +8,11 @@ filling by the even-odd rule (as its readers do) leaves out.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-import torch
-from torch import Tensor
 
-from ..errors import BadInput
 from ..instances import Instances
-
-Array = npt.NDArray[Any]
+from ..words import Array
 
 CLASS_NAMES = ("character",)
 _TOLERANCE_PX = 0.5  # how far a simplified outline may be from the true one
@@ -30,31 +24,6 @@ def to_yolo(instances: Instances) -> str:
     lines = [outline(mask) for mask in instances.masks.cpu().numpy()]
     height, width = instances.size_hw
     return "".join(_line(points, width, height) for points in lines if len(points) >= 3)
-
-
-def from_yolo(text: str, size_hw: tuple[int, int]) -> Tensor:
-    """N×H×W bool: what readers of the format make of the labels of one picture."""
-    import cv2
-
-    height, width = size_hw
-    masks: list[Array] = []
-    for number, line in enumerate(text.splitlines(), 1):
-        words = line.split()
-        try:
-            values = np.array([float(word) for word in words])
-        except ValueError as error:
-            raise BadInput("a YOLO label must hold numbers", f"line {number}: {error}") from error
-        if len(values) < 7 or len(values) % 2 == 0:
-            raise BadInput(
-                "a YOLO-seg label must hold a class and three points at least",
-                f"{len(values)} numbers in line {number}",
-                "Labels of boxes only have 5.",
-            )
-        corners = (values[1:].reshape(-1, 2) * (width, height)).astype(np.int32)
-        mask = np.zeros((height, width), np.uint8)
-        masks.append(cv2.fillPoly(mask, [corners], (1,)) > 0)
-    planes = np.stack(masks) if masks else np.zeros((0, height, width), np.bool_)
-    return torch.from_numpy(planes)
 
 
 def data_yaml(splits: Mapping[str, str]) -> str:

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
-from ..imaging import Array, from_array
+from ..imaging import from_array
+from ..words import Array
 
 Row = Mapping[str, float]
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -17,9 +16,8 @@ from ..errors import BadInput
 from ..imaging import to_array
 from ..instances import Instances
 from ..output.coco import Annotation, dataset, decode_mask, pictures_of
-from ..segmentation.asking import boxes_as_masks, seen
-
-Array = npt.NDArray[Any]
+from ..segmentation.asking import box_as_mask, seen
+from ..words import Array
 
 _BOX_ONLY = "ignore_mask"  # of an annotation: its box is true, its mask is not to be learnt
 
@@ -85,7 +83,7 @@ class LabelledScene:
         if _is_box(annotation):
             x, y, width, height = (float(value) for value in annotation["bbox"])
             box = torch.tensor([[x, y, x + width, y + height]])
-            return boxes_as_masks(box, self.size_hw)[0].numpy().astype(np.uint8)
+            return box_as_mask(box[0], self.size_hw).numpy().astype(np.uint8)
         mask = decode_mask(annotation["segmentation"])
         if tuple(mask.shape) != self.size_hw:
             raise BadInput(

@@ -51,7 +51,9 @@ def validate(
     for kind in KINDS:
         scores: list[AlphaScores] = []
         for item in composites(library, kind, size_px, per_figure=1):
-            image = normalise(item.image.to(device), architecture.mean, architecture.std)
+            image = normalise(
+                item.image.to(device), architecture.input.mean, architecture.input.std
+            )
             scores.append(score_alpha(network(image).sigmoid().cpu(), item.alpha))
         result[kind] = mean_scores(scores)
     return result
@@ -104,9 +106,9 @@ def train_unet(config: UNetConfig) -> Path:
         set_training(model)
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(config, step) * group["rate"]
-        image = normalise(image.to(device), architecture.mean, architecture.std).contiguous(
-            memory_format=torch.channels_last
-        )
+        image = normalise(
+            image.to(device), architecture.input.mean, architecture.input.std
+        ).contiguous(memory_format=torch.channels_last)
         with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16"):
             logits = model(image)
         loss = weighted_sum(logits.float(), alpha.to(device), weights)

@@ -16,9 +16,7 @@ from typing import Any, get_args
 
 from ..errors import BadInput
 from ..models import Architecture
-from ..weights import Fit, PatchOrder
-
-Colour = tuple[float, float, float]
+from ..words import Colour, NetworkInput, PatchOrder, TrainedFit
 
 LARGEST_STD = 2.0
 SMALLEST_STD = 0.001
@@ -31,7 +29,7 @@ class Feeding:
 
     mean: Colour | None = None
     std: Colour | None = None
-    fit: Fit | None = None
+    fit: TrainedFit | None = None
     size: tuple[int, int] | None = None
     patch_order: PatchOrder | None = None
 
@@ -39,6 +37,16 @@ class Feeding:
         """As metadata; `read_feeding` reads it back."""
         values = {key: getattr(self, key) for key in KEYS}
         return {key: _spelled(key, value) for key, value in values.items() if value is not None}
+
+    def of(self, usual: NetworkInput) -> NetworkInput:
+        """`usual` with what is stated in its place."""
+        return NetworkInput(
+            size_hw=self.size or usual.size_hw,
+            mean=self.mean or usual.mean,
+            std=self.std or usual.std,
+            fit=self.fit or usual.fit,
+            fill=usual.fill,
+        )
 
     def check(self, architecture: Architecture) -> None:
         """BadInput if something is stated that a network of this kind never asks for."""
@@ -115,7 +123,7 @@ def _size(key: str, text: str) -> tuple[int, int]:
 KEYS: dict[str, Callable[[str, str], Any]] = {
     "mean": _colour(0, 1),
     "std": _colour(SMALLEST_STD, LARGEST_STD),
-    "fit": _choice(get_args(Fit)),
+    "fit": _choice(get_args(TrainedFit)),
     "size": _size,
     "patch_order": _choice(get_args(PatchOrder)),
 }

@@ -6,6 +6,7 @@ from math import isqrt
 
 from torch import Tensor
 
+from ...words import NetworkInput
 from ..architecture import Architecture, StateDict, batch_counter, count_items
 from .attention import relative_position_index
 from .birefnet import BiRefNet
@@ -86,9 +87,7 @@ ARCHITECTURE = Architecture(
     build=build,
     multiple_of=32,
     half=True,
-    input_size_hw=(1024, 1024),
-    mean=(0.485, 0.456, 0.406),
-    std=(0.229, 0.224, 0.225),
+    input=NetworkInput(),
     bytes_per_pixel=1000,
     default_value=default_value,
     patch_order="channel_first",
@@ -100,9 +99,7 @@ ARCHITECTURE_EP480 = Architecture(
     build=build,
     multiple_of=32,
     half=True,
-    input_size_hw=(1024, 1024),
-    mean=(0.5, 0.5, 0.5),
-    std=(1.0, 1.0, 1.0),
+    input=NetworkInput((1024, 1024), (0.5, 0.5, 0.5), (1.0, 1.0, 1.0)),
     bytes_per_pixel=1000,
     default_value=default_value,
     patch_order="channel_last",

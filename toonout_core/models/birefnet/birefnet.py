@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ...errors import BadInput
-from ..architecture import PatchOrder
+from ...words import PatchOrder
 from .decoder import Decoder, DecoderBlock, TrainingOutput, Widths
 from .patches import resize
 from .swin import SwinTransformer

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..architecture import PatchOrder
+from ...words import PatchOrder
 from ..folding import compose, conv_norm, conv_twice, fold_norm
 from .aspp import ASPPDeformable
 from .patches import image_patches, resize

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..architecture import PatchOrder
+from ...words import PatchOrder
 
 
 def image_patches(image: Tensor, size_hw: Sequence[int], order: PatchOrder) -> Tensor:

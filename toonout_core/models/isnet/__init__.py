@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from ...words import NetworkInput
 from ..architecture import Architecture, StateDict
 from .isnet import ISNet
 
@@ -45,11 +46,7 @@ ARCHITECTURE = Architecture(
     build=build,
     multiple_of=1,
     half=True,
-    input_size_hw=(1024, 1024),
-    mean=(0.0, 0.0, 0.0),
-    std=(1.0, 1.0, 1.0),
-    fit="pad",
-    fill=0.0,
+    input=NetworkInput((1024, 1024), (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), "pad", fill=0.0),
     bytes_per_pixel=1000,
     rename_keys=rename_keys,
 )
@@ -66,11 +63,7 @@ ARCHITECTURE_REFINER = Architecture(
     # measured on a small trained one (not on published weights): alpha differs from that of fp32 by
     # up to 0.003 in fp16 and 0.03 in bf16
     half=True,
-    input_size_hw=(720, 720),
-    mean=(0.0, 0.0, 0.0),
-    std=(1.0, 1.0, 1.0),
-    fit="pad",
-    fill=0.0,
+    input=NetworkInput((720, 720), (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), "pad", fill=0.0),
     bytes_per_pixel=1000,
     rename_keys=rename_keys,
 )

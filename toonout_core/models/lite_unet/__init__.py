@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
+from ...words import NetworkInput
 from ..architecture import Architecture, StateDict, count_items
 from .characters import read_certainty
 from .encoder import STRIDES, Stage
@@ -65,9 +66,7 @@ ARCHITECTURE = Architecture(
     build=build,
     multiple_of=32,
     half=True,
-    input_size_hw=(512, 512),
-    mean=(0.5, 0.5, 0.5),
-    std=(0.5, 0.5, 0.5),
+    input=NetworkInput((512, 512), (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
     bytes_per_pixel=400,
     configure=configure,
     follows_picture=True,

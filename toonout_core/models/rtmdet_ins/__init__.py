@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from ...words import NetworkInput
 from ..architecture import Architecture, StateDict, batch_counter, count_items
 from .config import read_settings
 from .dynamic_masks import hidden_channels
@@ -114,11 +115,7 @@ ARCHITECTURE = Architecture(
     # measured on a small trained one (not on published weights): against fp32, masks have an IoU of
     # at least 0.99 in fp16 and 0.98 in bf16, scores differ by up to 0.002 and 0.02
     half=True,
-    input_size_hw=(640, 640),
-    mean=(0.485, 0.456, 0.406),
-    std=(0.229, 0.224, 0.225),
-    fit="pad",
-    fill=114 / 255,
+    input=NetworkInput((640, 640), fit="pad", fill=114 / 255),
     bytes_per_pixel=500,
     configure=configure,
     rename_keys=rename_keys,

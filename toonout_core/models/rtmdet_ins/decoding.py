@@ -9,29 +9,21 @@ from torch import Tensor
 from torch.nn import functional as F
 from torchvision.ops import batched_nms
 
+from ..detecting import Found, Rows
 from .dynamic_masks import mask_logits
 from .head import STRIDES, RawDetections
 
 
 @dataclass(frozen=True)
-class Candidates:
-    """Cells that may show an instance, as N rows of every field.
+class Candidates(Rows):
+    """Cells that may show an instance.
 
-    `scores` in [0, 1]; `classes`; `boxes_xyxy` N×4; `priors` N×3: x, y, stride of the cell, in
-    pixels of the input; `kernels` N×K: the weights of the mask's network.
+    `priors` N×3: x, y and stride of the cell, in pixels of the input. `kernels` N×K: the weights
+    of the small network that draws the mask.
     """
 
-    scores: Tensor
-    classes: Tensor
-    boxes_xyxy: Tensor
     priors: Tensor
     kernels: Tensor
-
-    def __len__(self) -> int:
-        return len(self.scores)
-
-    def __getitem__(self, index: Tensor | slice) -> Candidates:
-        return Candidates(*(getattr(self, field.name)[index] for field in fields(self)))
 
 
 def decode(
@@ -107,37 +99,13 @@ def with_area(boxes_xyxy: Tensor) -> Tensor:
     return (boxes_xyxy[:, 2:] > boxes_xyxy[:, :2]).all(1).nonzero()[:, 0]
 
 
-@dataclass(frozen=True)
-class FoundInstances:
-    """What was found in one frame; masks are computed when they are asked for.
-
-    `prototypes` P×H/8×W/8 of the frame, `size_hw` of the network's input.
-    """
-
-    candidates: Candidates
-    prototypes: Tensor
-    size_hw: tuple[int, int]
-
-    def __len__(self) -> int:
-        return len(self.candidates)
-
-    def __getitem__(self, index: Tensor | slice) -> FoundInstances:
-        return FoundInstances(self.candidates[index], self.prototypes, self.size_hw)
-
-    @property
-    def scores(self) -> Tensor:
-        return self.candidates.scores
-
-    @property
-    def boxes_xyxy(self) -> Tensor:
-        return self.candidates.boxes_xyxy
+class FoundInstances(Found[Candidates]):
+    """What was found in one picture; `prototypes` are P×H/8×W/8."""
 
     def mask(self, index: int) -> Tensor:
-        """H×W of the input, float32, to be enlarged before `to_alpha`."""
         one = self.candidates[index : index + 1]
         logits = mask_logits(self.prototypes, one.priors, one.kernels)[None]
         return F.interpolate(logits, size=self.size_hw, mode="bilinear", align_corners=False)[0, 0]
 
     def to_alpha(self, mask: Tensor) -> Tensor:
-        """Of `mask`'s scale → [0, 1]; in place."""
         return mask.sigmoid_()

@@ -13,10 +13,10 @@ from .pafpn import CSPNeXtPAFPN
 class RTMDetIns(nn.Module):
     """B×3×H×W, RGB, normalised → what every cell detects. H and W are multiples of 32.
 
-    The published networks were trained on BGR: the channels are turned around here. `side_px`: of
-    the square that it was tested with, if its file says so.
+    The published networks were trained on BGR: the channels are turned around here.
     """
 
+    centred = False
     side_px: int | None = None
 
     def __init__(
@@ -70,10 +70,7 @@ class RTMDetIns(nn.Module):
         max_iou: float | None = 0.6,
         limit: int | None = 100,
     ) -> list[FoundInstances]:
-        """The instances of every frame, best first, boxes clamped to the input.
-
-        `max_iou` None: every cell that scores above `min_score`, by level, for prompts.
-        """
+        """See `Detector`; boxes are clamped to the input."""
         raw = self(image)
         size_hw = (int(image.shape[-2]), int(image.shape[-1]))
         found = []

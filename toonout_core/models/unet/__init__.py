@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from math import isqrt
 
+from ...words import NetworkInput
 from ..architecture import Architecture, StateDict, count_items
 from .unet import UNet
 
@@ -28,8 +29,6 @@ ARCHITECTURE = Architecture(
     build=build,
     multiple_of=64,
     half=True,
-    input_size_hw=(512, 512),
-    mean=(0.5, 0.5, 0.5),
-    std=(0.5, 0.5, 0.5),
+    input=NetworkInput((512, 512), (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
     bytes_per_pixel=400,
 )

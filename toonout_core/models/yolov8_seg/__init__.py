@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ...words import NetworkInput
 from ..architecture import Architecture, StateDict, count_items
 from .head import Candidates
 from .selecting import Selection, masks, select
@@ -50,10 +51,6 @@ ARCHITECTURE = Architecture(
     build=build,
     multiple_of=32,
     half=True,
-    input_size_hw=(640, 640),
-    mean=(0.0, 0.0, 0.0),
-    std=(1.0, 1.0, 1.0),
-    fit="pad",
-    fill=114 / 255,
+    input=NetworkInput((640, 640), (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), "pad", fill=114 / 255),
     bytes_per_pixel=500,
 )

@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from .blocks import ConvNormSiLU, PooledPyramid, SplitBottlenecks
 from .head import Candidates, Head
+from .selecting import FoundInstances, select
 
 
 class YoloV8Seg(nn.Module):
@@ -16,6 +17,9 @@ class YoloV8Seg(nn.Module):
     `widths`: channels of the five strides 2 … 32. `depths`: bottlenecks of the backbone's four
     stages. `neck_depth`: of each stage of the pyramid. The other widths are those of the head.
     """
+
+    centred = True
+    side_px: int | None = None
 
     def __init__(
         self,
@@ -60,6 +64,26 @@ class YoloV8Seg(nn.Module):
 
     def forward(self, image: Tensor) -> Candidates:
         return self.model["22"](self.features(image))
+
+    def detect(
+        self,
+        image: Tensor,
+        *,
+        min_score: float = 0.25,
+        max_iou: float | None = 0.7,
+        limit: int | None = 300,
+    ) -> list[FoundInstances]:
+        """See `Detector`."""
+        seen = self(image)
+        size_hw = (int(image.shape[-2]), int(image.shape[-1]))
+        return [
+            FoundInstances(
+                select(seen, frame, min_score=min_score, max_iou=max_iou, limit=limit),
+                seen.prototypes[frame],
+                size_hw,
+            )
+            for frame in range(len(image))
+        ]
 
     def features(self, image: Tensor) -> list[Tensor]:
         """What the head looks at, at strides 8, 16 and 32."""

@@ -6,15 +6,11 @@ rotation is a complex number of length 1, so the local step is a division instea
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 import torch
 
+from ...words import Array
 from .mesh import Mesh, barycentric
-
-Array = npt.NDArray[Any]
 
 _PIN_WEIGHT = 1000.0
 _MOST_STEPS = 200

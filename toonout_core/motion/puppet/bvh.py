@@ -8,15 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from ...errors import BadInput
+from ...words import Array
 from .rig import Rig
 
-Array = npt.NDArray[Any]
 Plane = Literal["front", "side"]
 
 _MOST_BYTES = 50_000_000

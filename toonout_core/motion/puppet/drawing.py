@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
+from ...words import Array
 from .mesh import Mesh
-
-Array = npt.NDArray[Any]
 
 _SUBPIXEL = 4  # bits of cv2.fillConvexPoly
 _NOWHERE = -1e4  # a source that shows nothing

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from ...errors import BadInput
-
-Array = npt.NDArray[Any]
+from ...words import Array
 
 _SEEN = 0.02  # alpha from which on a cell belongs to the character
 _LEAST_CELL_PX = 3.0

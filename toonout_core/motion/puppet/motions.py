@@ -5,14 +5,11 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from ...words import Array
 from .rig import Rig
-
-Array = npt.NDArray[Any]
 
 # a motion of the mesh: rest points V×2 and the turn 0 … 2π → new points
 Field = Callable[[Array, float], Array]

@@ -7,12 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from torch import Tensor
 
 from ...errors import BadInput
-
-Array = npt.NDArray[Any]
+from ...words import Array
 
 # OpenPose's first 14 of 18 points, in its order; eyes and ears move with the head
 JOINTS = (

@@ -5,15 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from ...errors import BadInput
 from ...imaging import from_array, to_comfy
+from ...words import Array
 from ..cards import Frame
 from .arap import Deformer
 from .drawing import Painter
@@ -21,8 +20,6 @@ from .mesh import Mesh, mesh_over
 from .motions import FREE, JOINTED, Body, turned
 from .rig import Rig, driven, rig_from_matte
 from .skin import Skin
-
-Array = npt.NDArray[Any]
 
 MOTIONS = (*FREE, *JOINTED)
 

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 from torch import Tensor
 
+from ...words import Array
 from .mesh import Mesh, mesh_of
 from .rig import PARTS, SOCKETS, Rig
-
-Array = npt.NDArray[Any]
 
 _SHARP = 4.0  # power of the inverse distance: the nearest bone decides nearly alone
 _SOCKET = 1.3  # of the distance from a joint to the outline: there a limb stays grown to the body

@@ -10,12 +10,13 @@ import torch
 from numpy.random import Generator
 from torch import Tensor
 
-from ...imaging import Array, from_array, read, to_array
+from ...imaging import from_array, read, to_array
 from ...ops.compositing import premultiply
 from ...ops.resizing import resize
 from ...output.naming import find_sources
 from ...synthesis.composite import draw_background
 from ...synthesis.cutouts import Library
+from ...words import Array
 from ..augmenting import augment
 from ..config import BiRefNetConfig
 from ..data import EpochBatches

@@ -56,7 +56,7 @@ def train_birefnet(config: BiRefNetConfig, host: Host | None = None) -> Path:
     host = host if host is not None and here.first else LocalHost(str(here.device), quiet=True)
     training, validation = (find_examples(Path(config.data), s) for s in ("train", "val"))
     loaded = start_network(config, host)
-    colours = Statistics(loaded.mean, loaded.std)
+    colours = Statistics(loaded.input.mean, loaded.input.std)
     averaged = deepcopy(loaded.network).to(here.device) if config.ema_decay else None
     network = configure(loaded.network.to(here.device), config, here.joined)
     optimizer = torch.optim.AdamW(

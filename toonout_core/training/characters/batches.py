@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from ...imaging import from_array
 from ...models.lite_unet.characters import STRIDE
+from ...words import Array
 from ..data import EpochBatches
 from ..instance_config import CharactersConfig
 from ..labelled_scenes import LabelledScene
 from ..rtmdet.mosaics import change_colours
 
-Array = npt.NDArray[Any]
 Generator = np.random.Generator
 Batch = tuple[Tensor, Tensor]
 

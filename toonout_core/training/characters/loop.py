@@ -87,7 +87,7 @@ def train_characters(config: CharactersConfig, host: Host | None = None) -> Path
         rate = learning_rate(config, step, last)
         for group in optimizer.param_groups:
             group["lr"] = rate
-        image = normalise(image.to(here.device), ARCHITECTURE.mean, ARCHITECTURE.std)
+        image = normalise(image.to(here.device), ARCHITECTURE.input.mean, ARCHITECTURE.input.std)
         with torch.autocast(here.device.type, torch.bfloat16, enabled=config.precision == "bf16"):
             with torch.no_grad():
                 encoded, decoded = network.deep_features(image)

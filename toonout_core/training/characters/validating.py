@@ -9,10 +9,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -25,10 +23,9 @@ from ...models.lite_unet.characters import Certainty, logit
 from ...segmentation.asking import SegmentOptions
 from ...segmentation.centred import CentreSegmenter
 from ...segmentation.grouping import Groups
+from ...words import Array
 from ..labelled_scenes import LabelledScene
 from ..rtmdet.validating import LEAST_SCORE, measure
-
-Array = npt.NDArray[Any]
 
 _RIGHT = 0.5  # mask IoU
 _STEPS = 30  # of Newton's method

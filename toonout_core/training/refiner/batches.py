@@ -8,22 +8,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from ...errors import BadInput
 from ...imaging import from_array, reverse_colours
 from ...ops.regions import expand_box
+from ...words import Array
 from ..data import EpochBatches
 from ..instance_config import RefinerConfig
 from ..labelled_scenes import LabelledScene, read_scenes
 from .coarse_masks import box_of, draw_coarse
 
-Array = npt.NDArray[Any]
 Generator = np.random.Generator
 Batch = tuple[Tensor, Tensor]
 

@@ -6,14 +6,11 @@ masks, grown or shrunk; the results of a detector are imitated here.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
+from ...words import Array
 from ..instance_config import RefinerConfig
 
-Array = npt.NDArray[Any]
 Generator = np.random.Generator
 
 _DETECTOR_PX, _STRIDE = 640, 8  # of the detector's input, of its maps

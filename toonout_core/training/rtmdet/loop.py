@@ -102,7 +102,7 @@ def train_rtmdet(config: RTMDetConfig, host: Host | None = None) -> Path:
         rate = learning_rate(config, step, last, config.batch * here.world)
         for group in optimizer.param_groups:
             group["lr"] = rate
-        image = normalise(image.to(here.device), ARCHITECTURE.mean, ARCHITECTURE.std)
+        image = normalise(image.to(here.device), ARCHITECTURE.input.mean, ARCHITECTURE.input.std)
         with torch.autocast(here.device.type, torch.bfloat16, enabled=config.precision == "bf16"):
             raw = model(image)
         truths = [truth.to(here.device) for truth in truths]

@@ -8,14 +8,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from ...words import Array
 from ..labelled_scenes import Labels
 
-Array = npt.NDArray[Any]
 Generator = np.random.Generator
 Labelled = tuple[Array, Labels]
 Change = Callable[[Array], Array]

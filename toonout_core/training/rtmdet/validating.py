@@ -18,7 +18,8 @@ from ...instances import Instances
 from ...loading import LoadedNetwork
 from ...models.rtmdet_ins import ARCHITECTURE
 from ...output.coco import Annotation, to_annotations
-from ...segmentation.asking import InstanceSegmenter, SegmentOptions
+from ...segmentation.asking import SegmentOptions
+from ...segmentation.instance_segmenter import InstanceSegmenter
 from ...segmentation.segmenter import Segmenter
 from ..labelled_scenes import LabelledScene, truth_of
 

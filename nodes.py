@@ -7,20 +7,21 @@ from typing import Any
 from .comfy_nodes.adjusting import AdjustMatte
 from .comfy_nodes.composing import Compose
 from .comfy_nodes.cropping import CropInstances
+from .comfy_nodes.from_masks import InstancesFromMasks
+from .comfy_nodes.from_prompts import InstancesFromPrompts
+from .comfy_nodes.fusing import FuseSegments
 from .comfy_nodes.host import register_folders
-from .comfy_nodes.loading import LoadMatting
+from .comfy_nodes.loading import LoadMatting, LoadSegmenter
 from .comfy_nodes.matting import EstimateForeground, MatteImage
 from .comfy_nodes.measuring import CompareMattes, MeasureMatte
 from .comfy_nodes.pasting import PasteInstances
 from .comfy_nodes.prompting import JoinPrompts
 from .comfy_nodes.reading import LoadFolder
 from .comfy_nodes.saving import SaveCutout
-from .comfy_nodes.segmenters import LoadSegmenter
 from .comfy_nodes.segmenting import SegmentInstances
 from .comfy_nodes.segs import InstancesToSegs
-from .comfy_nodes.selecting import InstancesFromMasks, SelectInstances
-from .comfy_nodes.sharing import FuseSegments, InstanceMattes
-from .comfy_nodes.showing import InstancesFromPrompts
+from .comfy_nodes.selecting import SelectInstances
+from .comfy_nodes.sharing import InstanceMattes
 from .comfy_nodes.types import Extension
 
 NODES: list[type[Any]] = [

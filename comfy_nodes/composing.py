@@ -6,10 +6,11 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..toonout_core.imaging import from_comfy, mask_from_comfy, to_comfy
-from ..toonout_core.ops.compositing import over, parse_colour
-from ..toonout_core.ops.placing import BackgroundFit, fit_background
+from ..toonout_core.ops.compositing import over
+from ..toonout_core.ops.placing import BackgroundFit, behind
+from ..toonout_core.options import cutout
 from .batches import check_size, matched
-from .types import CATEGORY, Node, schema, widget
+from .types import CATEGORY, Node, schema, widgets
 
 
 class Compose(Node):
@@ -41,22 +42,7 @@ class Compose(Node):
                     optional=True,
                     tooltip="Picture behind the character, of any size. Without it: the colour.",
                 ),
-                widget(
-                    io.String,
-                    "colour",
-                    default="#00ff00",
-                    tooltip="#rrggbb or a name such as white; used where no background picture is.",
-                ),
-                widget(
-                    io.Combo,
-                    "fit",
-                    options=["cover", "contain", "stretch"],
-                    default="cover",
-                    tooltip=(
-                        "How the background gets the character's size. cover: cut what sticks "
-                        "out. contain: all of it, with bars of the colour. stretch: bend it."
-                    ),
-                ),
+                *widgets(cutout.COLOUR, cutout.COMPOSE_FIT),
             ],
             outputs=[io.Image.Output(display_name="image", tooltip="RGB, opaque.")],
         )
@@ -74,13 +60,8 @@ class Compose(Node):
         if mask is not None:
             alpha = mask_from_comfy(mask)
             check_size(alpha, picture)
-        size_hw = (int(picture.shape[-2]), int(picture.shape[-1]))
-        behind = parse_colour(colour).to(picture).expand(1, 3, *size_hw)
-        if background is not None:
-            back, own = from_comfy(background)
-            if own is not None:  # where it is transparent itself, its colours mean nothing
-                back = over(back, own, parse_colour(colour))
-            behind = fit_background(back, size_hw, fit, behind)
-        top, alpha, behind = matched(foreground=picture, mask=alpha, background=behind)
-        assert top is not None and behind is not None
-        return io.NodeOutput(to_comfy(top if alpha is None else over(top, alpha, behind)))
+        back, own = (None, None) if background is None else from_comfy(background)
+        below = behind(picture, colour, back, own, fit)
+        top, alpha, below = matched(foreground=picture, mask=alpha, background=below)
+        assert top is not None and below is not None
+        return io.NodeOutput(to_comfy(top if alpha is None else over(top, alpha, below)))

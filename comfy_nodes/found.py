@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from comfy_api.latest import io
@@ -15,18 +15,6 @@ from ..toonout_core.imaging import mask_to_comfy, to_comfy
 from .types import Boxes, InstancesLink
 
 Frames = tuple[Instances, ...]
-IfNone = Literal["empty mask", "whole picture", "error"]
-ORDERS = ["left-right", "top-bottom", "area", "score", "centre"]
-IF_NONE: list[IfNone] = ["empty mask", "whole picture", "error"]
-
-ORDER_TIP = (
-    "The order in every output, and the numbers in the preview. left-right and top-bottom: by the "
-    "middle of the box. area: largest first. score: best first. centre: nearest to it first."
-)
-IF_NONE_TIP = (
-    "When there is no character at all. empty mask: the graph runs on with a black mask, and the "
-    "picture stays as it is. whole picture: that is the one character. error: stop with a sentence."
-)
 
 
 def as_frames(value: Any) -> Frames:
@@ -140,7 +128,7 @@ def _boxes(instances: Instances) -> list[dict[str, Any]]:
     ]
 
 
-def when_none(frames: Frames, if_none: IfNone) -> Frames:
+def when_none(frames: Frames, if_none: str) -> Frames:
     """What the user wants where nothing was found."""
     if if_none == "empty mask":
         return frames
@@ -188,3 +176,8 @@ def _lines(instances: Instances) -> list[str]:
         share = 100 * area / (height * width)
         lines.append(f"{index}: score {score:.2f}, x {x0}-{x1}, y {y0}-{y1}, {share:.1f} %")
     return lines
+
+
+def canvas(frames: Frames) -> Tensor:
+    """Grey, for a preview without the picture."""
+    return torch.full((len(frames), 3, *frames[0].size_hw), 0.25)

@@ -1,90 +1,31 @@
-"""Load Matting Model."""
+"""Load Matting Model, and Load Character Segmenter."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import folder_paths
 from comfy_api.latest import io
 
-from ..toonout_core import WEIGHTS, Precision, UnknownModel, load_matting
-from ..toonout_core.weights import find
-from .host import (
-    FOLDER,
-    FOREIGN_FOLDERS,
-    ComfyHost,
-    fingerprint,
-    foreign_files,
-    weight_dirs,
+from ..toonout_core import WEIGHTS, Precision, load_matting, load_segmenter
+from ..toonout_core.chosen import PATCH_ORDERS
+from ..toonout_core.options import models
+from ..toonout_core.weights import detectors
+from .host import FOLDER, INSTANCE_FOLDER, ComfyHost, fingerprint
+from .menus import (
+    AUTO,
+    NONE,
+    detector_names,
+    instance_file,
+    matting_file,
+    matting_names,
+    model_source,
+    no_model,
+    published,
+    refiner_names,
+    refiner_source,
 )
-from .host import find_file as find_in
-from .models import OwnModel
-from .types import CATEGORY, MattingModel, Node, schema, widget
-
-PATCH_ORDERS: dict[str, Literal["channel_first", "channel_last"] | None] = {
-    "auto": None,
-    "new": "channel_first",
-    "old": "channel_last",
-}
-
-
-def model_names() -> list[str]:
-    """The weights table, then every file in the folders, `models/background_removal` first."""
-    return table_names("matting") + matting_files()
-
-
-def table_names(task: str) -> list[str]:
-    """Published models."""
-    return [row.name for row in WEIGHTS if row.task == task]
-
-
-def matting_files() -> list[str]:
-    """Those of the user, then those of other packs."""
-    own = sorted(folder_paths.get_filename_list(FOLDER))
-    return own + foreign_files(FOREIGN_FOLDERS)
-
-
-def find_file(name: str) -> Path | None:
-    """The file of an entry of `model_names`; None for a name of the weights table."""
-    return find_in(name, (FOLDER,), FOREIGN_FOLDERS)
-
-
-def loading_widgets() -> list[Any]:
-    """What every loader asks."""
-    return [
-        widget(
-            io.Boolean,
-            "allow_download",
-            default=True,
-            tooltip="Off: never use the network; a model that is not there is an error.",
-        ),
-        widget(
-            io.Combo,
-            "precision",
-            options=["auto", "fp32", "fp16", "bf16"],
-            default="auto",
-            advanced=True,
-            tooltip="auto: fp16 where the device is good at it, fp32 elsewhere.",
-        ),
-    ]
-
-
-def no_model(name: str, folder: str) -> str:
-    """What is wrong with a menu entry whose file is gone; `folder`: where it should lie."""
-    folders = ", ".join(str(path) for path in weight_dirs(folder))
-    return (
-        f"There is no model {name!r}. Folders searched: {folders}. Put the file into the first one "
-        "and press R, or choose another model."
-    )
-
-
-def model_source(name: str, path: Path | None, folder: str) -> Path | str:
-    """What to load: the file of a menu entry, or a name of the weights table. A path is neither,
-    for a connected input could name any file of this machine."""
-    if path is not None or find(name) is not None:
-        return path or name
-    raise UnknownModel(no_model(name, folder))
+from .models import LoadedSegmenter, OwnModel
+from .types import CATEGORY, MattingModel, Node, SegmenterModel, schema, widget
 
 
 class LoadMatting(Node):
@@ -103,63 +44,28 @@ class LoadMatting(Node):
             ),
             search_aliases=["toonout", "birefnet", "background removal", "rembg", "anime"],
             inputs=[
-                widget(
-                    io.Combo,
-                    "model",
-                    options=model_names(),
-                    tooltip=(
-                        "A published model by name, or any .safetensors / .pth file of a known "
-                        "network in models/background_removal (press R after adding one)."
-                    ),
-                ),
-                *loading_widgets(),
-                widget(
-                    io.Combo,
-                    "patch_order",
-                    options=list(PATCH_ORDERS),
-                    default="auto",
-                    advanced=True,
-                    tooltip=(
-                        "Only for BiRefNet files: the order in which the network was trained to "
-                        "see picture patches. auto takes what the file states, then what is known "
-                        "of published files, else new. A wrong order spoils mattes silently."
-                    ),
-                ),
-                widget(
-                    io.Int,
-                    "resolution",
-                    default=0,
-                    min=0,
-                    max=4096,
-                    step=32,
-                    advanced=True,
-                    tooltip=(
-                        "Side of the square that the network sees, when Remove Background runs "
-                        "the model too. 0: what the model was trained with."
-                    ),
-                ),
+                widget(models.MODEL, options=matting_names()),
+                widget(models.ALLOW_DOWNLOAD),
+                widget(models.PRECISION, advanced=True),
+                widget(models.PATCH_ORDER, advanced=True),
+                widget(models.RESOLUTION, advanced=True),
             ],
             outputs=[
                 MattingModel.Output(
                     display_name="model",
-                    tooltip=(
-                        "For Cut Out Character (ToonOut), and for ComfyUI's own Remove Background."
-                    ),
+                    tooltip="For Cut Out Character (ToonOut), and ComfyUI's own Remove Background.",
                 )
             ],
         )
 
     @classmethod
     def validate_inputs(cls, model: str | None) -> bool | str:
-        if model is None:
-            return True  # connected: known only when the graph runs
-        if model in table_names("matting") or find_file(model) is not None:
-            return True
-        return no_model(model, FOLDER)
+        known = model is None or model in published("matting")  # None: connected, not yet known
+        return known or matting_file(model) is not None or no_model(str(model), FOLDER)
 
     @classmethod
     def fingerprint_inputs(cls, model: str | None = None, **_options: Any) -> str:
-        return fingerprint(find_file(model) if model else None) or str(model)
+        return fingerprint(matting_file(model)) or str(model)
 
     @classmethod
     def execute(
@@ -167,12 +73,12 @@ class LoadMatting(Node):
         model: str,
         allow_download: bool,
         precision: Precision,
-        patch_order: Literal["auto", "new", "old"],
+        patch_order: str,
         resolution: int,
     ) -> io.NodeOutput:
         host = ComfyHost()
         matting = load_matting(
-            model_source(model, find_file(model), FOLDER),
+            model_source(model, matting_file(model), FOLDER),
             host=host,
             precision=precision,
             resolution=resolution or None,
@@ -180,3 +86,60 @@ class LoadMatting(Node):
             download=allow_download,
         )
         return io.NodeOutput(OwnModel(matting, host))
+
+
+class LoadSegmenter(Node):
+    """Names or files → TOON_SEGMENTER."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id="ToonOut_LoadSegmenter",
+            display_name="Load Character Segmenter (ToonOut)",
+            category=f"{CATEGORY}/instances",
+            description=(
+                "Loads what finds every character in a picture. toonout-mini comes with this pack. "
+                "anime-instances is larger and made for anime: it is downloaded on first use, or "
+                "read from models/anime_instance."
+            ),
+            search_aliases=["instance segmentation", "rtmdet", "cartoon", "yolo", "detector"],
+            inputs=[
+                widget(models.DETECTOR, options=detector_names()),
+                widget(models.REFINER, options=refiner_names()),
+                widget(models.ALLOW_DOWNLOAD),
+                widget(models.PRECISION, advanced=True),
+            ],
+            outputs=[
+                SegmenterModel.Output(
+                    display_name="segmenter",
+                    tooltip="For Segment Characters and Characters from Prompts (ToonOut).",
+                )
+            ],
+        )
+
+    @classmethod
+    def validate_inputs(cls, detector: str | None, refiner: str | None) -> bool | str:
+        known = {row.name for row in WEIGHTS} | {AUTO, NONE, *detectors(), None}  # None: connected
+        missing = [n for n in (detector, refiner) if n not in known and instance_file(n) is None]
+        return no_model(str(missing[0]), INSTANCE_FOLDER) if missing else True
+
+    @classmethod
+    def fingerprint_inputs(
+        cls, detector: str | None = None, refiner: str | None = None, **_options: Any
+    ) -> str:
+        names = (detector, refiner)
+        return " ".join(fingerprint(instance_file(name)) or str(name) for name in names)
+
+    @classmethod
+    def execute(
+        cls, detector: str, refiner: str, allow_download: bool, precision: Precision
+    ) -> io.NodeOutput:
+        host = ComfyHost(INSTANCE_FOLDER)
+        pipeline = load_segmenter(
+            model_source(detector, instance_file(detector), INSTANCE_FOLDER),
+            refiner_source(refiner),
+            host=host,
+            precision=precision,
+            download=allow_download,
+        )
+        return io.NodeOutput(LoadedSegmenter(pipeline, host))

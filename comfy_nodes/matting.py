@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, get_args
+from typing import Any
 
 import torch
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..toonout_core import Fit, ForegroundOptions
+from ..toonout_core import ForegroundOptions
+from ..toonout_core.chosen import foreground_options
 from ..toonout_core.imaging import from_comfy, mask_from_comfy, to_comfy, views_of_layers
 from ..toonout_core.matting import estimate_colours
 from ..toonout_core.ops.checking import unit_planes
 from ..toonout_core.ops.foreground import Method
+from ..toonout_core.options import cutout, models
 from .batches import check_size, matched
 from .host import ComfyHost
 from .models import as_model
 from .remembering import LIMIT_BYTES, Remembering
-from .types import CATEGORY, MattingModel, Node, schema, widget
+from .types import CATEGORY, MattingModel, Node, schema, widget, widgets
 
 MASK_TIP = "White = character, black = background. No Invert Mask needed anywhere in this pack."
 CUTOUT_TIP = (
@@ -27,44 +29,14 @@ CUTOUT_TIP = (
 FOREGROUND_TIP = "RGB without the old background's colour in the edges; goes with the mask."
 
 
-def radius_widgets() -> list[Any]:
+def window_widgets() -> list[Any]:
     """The two windows of the foreground estimate."""
-    return [
-        widget(
-            io.Int,
-            "radius_px",
-            default=90,
-            min=1,
-            max=1000,
-            advanced=True,
-            tooltip="Window of the first pass: how far colours travel into a soft edge.",
-        ),
-        widget(
-            io.Int,
-            "refine_radius_px",
-            default=6,
-            min=0,
-            max=1000,
-            advanced=True,
-            tooltip="Window of the second pass, which keeps fine detail. 0: one pass only.",
-        ),
-    ]
+    return widgets(cutout.RADIUS, cutout.REFINE_RADIUS, advanced=True)
 
 
 def method_widget() -> Any:
     """How the foreground is estimated; last and optional, so that older graphs stay valid."""
-    return widget(
-        io.Combo,
-        "foreground_method",
-        options=list(get_args(Method)),
-        default="inversion",
-        optional=True,
-        advanced=True,
-        tooltip=(
-            "inversion: also looks at the old background beside the edge, which is cleaner. "
-            "blur-fusion: as published."
-        ),
-    )
+    return widget(cutout.FOREGROUND_METHOD, optional=True, advanced=True)
 
 
 def matte_outputs() -> list[Any]:
@@ -95,61 +67,9 @@ class MatteImage(Node):
             inputs=[
                 MattingModel.Input("model", tooltip="From Load Matting Model (ToonOut)."),
                 io.Image.Input("image", tooltip="One picture or a batch, RGB or RGBA."),
-                widget(
-                    io.Int,
-                    "resolution",
-                    default=0,
-                    min=0,
-                    max=4096,
-                    step=32,
-                    tooltip=(
-                        "Side of the square that the network sees. 0: what the model was trained "
-                        "with, which is best for nearly all pictures. The result has the "
-                        "picture's own size in any case."
-                    ),
-                ),
-                widget(
-                    io.Combo,
-                    "fit",
-                    options=["auto", "squash", "pad"],
-                    default="auto",
-                    tooltip=(
-                        "auto: as the model was trained. squash: the whole square is used. pad: "
-                        "keeps the aspect; try it for very wide or tall pictures."
-                    ),
-                ),
-                widget(
-                    io.Boolean,
-                    "clean_colours",
-                    default=True,
-                    tooltip=(
-                        "Estimates the character's colours in soft edges, so that no halo of the "
-                        "old background stays. Off: faster, the colours stay as they are."
-                    ),
-                ),
-                *radius_widgets(),
-                widget(
-                    io.Int,
-                    "frames_per_step",
-                    default=1,
-                    min=1,
-                    max=64,
-                    advanced=True,
-                    tooltip=(
-                        "Frames on the device at one time; halved by itself when memory runs out."
-                    ),
-                ),
-                widget(
-                    io.Combo,
-                    "source_alpha",
-                    options=["multiply", "ignore"],
-                    default="multiply",
-                    advanced=True,
-                    tooltip=(
-                        "What happens to alpha that the picture already has: multiply keeps its "
-                        "transparent parts transparent."
-                    ),
-                ),
+                *widgets(models.RESOLUTION, cutout.FIT, cutout.CLEAN_COLOURS),
+                *window_widgets(),
+                *widgets(models.FRAMES_PER_STEP, cutout.SOURCE_ALPHA, advanced=True),
                 method_widget(),
             ],
             outputs=matte_outputs(),
@@ -157,34 +77,22 @@ class MatteImage(Node):
 
     @classmethod
     def execute(
-        cls,
-        model: Any,
-        image: Tensor,
-        resolution: int,
-        fit: Fit,
-        clean_colours: bool,
-        radius_px: int,
-        refine_radius_px: int,
-        frames_per_step: int,
-        source_alpha: Literal["multiply", "ignore"],
-        foreground_method: Method = "inversion",
+        cls, model: Any, image: Tensor, frames_per_step: int, source_alpha: str, **chosen: Any
     ) -> io.NodeOutput:
         remover = as_model(model)
         if image.shape[:3].numel() * 4 <= LIMIT_BYTES:
             remover = Remembering(remover, model)
-        options = ForegroundOptions(radius_px, refine_radius_px, foreground_method)
-        foreground = options if clean_colours else None
+        foreground = foreground_options(chosen)
         outputs = Outputs(image.shape[:3])
-        units = len(image) * (2 if clean_colours else 1)
-        with remover.host.progress(units, "matting") as report:
+        with remover.host.progress(len(image) * (2 if foreground else 1), "matting") as report:
             for start in range(0, len(image), frames_per_step):
                 picture, own_alpha = from_comfy(image[start : start + frames_per_step])
                 matte = remover.matte(
                     picture,
                     own_alpha if source_alpha == "multiply" else None,
                     foreground=foreground,
-                    resolution=resolution or None,
-                    fit=fit,
+                    resolution=chosen["resolution"] or None,
+                    fit=chosen["fit"],
                     frames_per_step=frames_per_step,
                     report=report,
                 )
@@ -215,7 +123,7 @@ class EstimateForeground(Node):
                         "way round (white = transparent): those need Invert Mask."
                     ),
                 ),
-                *radius_widgets(),
+                *window_widgets(),
                 method_widget(),
             ],
             outputs=matte_outputs(),
@@ -231,8 +139,7 @@ class EstimateForeground(Node):
         foreground_method: Method = "inversion",
     ) -> io.NodeOutput:
         host = ComfyHost()
-        picture, _ = from_comfy(image)
-        alpha = mask_from_comfy(mask)
+        alpha, picture = mask_from_comfy(mask), from_comfy(image)[0]
         check_size(alpha, picture)
         picture, alpha = matched(image=picture, mask=alpha)
         assert picture is not None and alpha is not None

@@ -14,9 +14,10 @@ from ..toonout_core import estimate_foreground
 from ..toonout_core.errors import BadInput
 from ..toonout_core.imaging import from_comfy, mask_from_comfy, to_comfy
 from ..toonout_core.ops.compositing import parse_colour
+from ..toonout_core.options import measuring as options
 from .batches import check_size, matched
 from .host import ComfyHost
-from .types import CATEGORY, Node, schema, widget
+from .types import CATEGORY, Node, schema, widget, widgets
 
 if TYPE_CHECKING:  # imported where they are used: a node that nobody runs costs no time at start
     from ..toonout_core.evaluation.contact_sheet import Look
@@ -58,17 +59,7 @@ class MeasureMatte(Node):
                 io.Image.Input(
                     "image", optional=True, tooltip="The picture, to be seen under the errors."
                 ),
-                widget(
-                    io.Combo,
-                    "figures",
-                    options=["for soft mattes", "as published", "all"],
-                    default="for soft mattes",
-                    tooltip=(
-                        "for soft mattes: what ranks soft edges rightly. as published: the "
-                        "figures of the ToonOut and BiRefNet papers, which make a mask of the "
-                        "truth first. all: both, and the slow correction effort (HCE)."
-                    ),
-                ),
+                widget(options.FIGURES),
             ],
             outputs=[
                 io.String.Output(
@@ -181,39 +172,7 @@ class CompareMattes(Node):
                 io.Image.Input("image", tooltip="The picture that the mattes belong to."),
                 io.Mask.Input("matte_1", tooltip="The first matte. White = character."),
                 *later,
-                widget(
-                    io.String,
-                    "names",
-                    default="",
-                    tooltip=(
-                        "Their names, separated by commas, one for each matte_1 to matte_4. "
-                        "Without: matte 1, matte 2 …"
-                    ),
-                ),
-                widget(
-                    io.String,
-                    "colours",
-                    default="white, black, magenta",
-                    tooltip="Behind the cutouts: names or #rrggbb, separated by commas.",
-                ),
-                widget(
-                    io.Combo,
-                    "edges",
-                    options=["as they are", "clean colours", "both"],
-                    default="both",
-                    tooltip=(
-                        "as they are: the picture's own colours. clean colours: estimated, as "
-                        "Cut Out Character does. both: a row each."
-                    ),
-                ),
-                widget(
-                    io.Int,
-                    "cell_px",
-                    default=320,
-                    min=64,
-                    max=1024,
-                    tooltip="Longer side of each picture on the sheet.",
-                ),
+                *widgets(options.MATTE_NAMES, options.COLOURS, options.EDGES, options.CELL),
             ],
             outputs=[
                 io.Image.Output(display_name="sheet", tooltip="One for each picture of the batch.")

@@ -1,8 +1,9 @@
-"""What travels on the BACKGROUND_REMOVAL socket: our pipelines, and models of other loaders."""
+"""What travels on the sockets of models: our pipelines, and models of other loaders."""
 
 from __future__ import annotations
 
 import inspect
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -103,4 +104,21 @@ def as_model(value: Any) -> MattingFlow:
         "model must come from a loader of matting models",
         f"a {type(value).__name__}",
         "Connect Load Matting Model (ToonOut).",
+    )
+
+
+@dataclass(frozen=True)
+class LoadedSegmenter:
+    """What travels as TOON_SEGMENTER."""
+
+    pipeline: Any
+    host: ComfyHost
+
+
+def as_segmenter(value: Any) -> LoadedSegmenter:
+    """The segmenter that was connected."""
+    if isinstance(value, LoadedSegmenter):
+        return value
+    raise BadInput(
+        "segmenter must come from Load Character Segmenter (ToonOut)", f"a {type(value).__name__}"
     )

@@ -10,7 +10,8 @@ from ..toonout_core.characters.crops import CropRegion
 from ..toonout_core.characters.pasting import paste_crops
 from ..toonout_core.errors import BadInput
 from ..toonout_core.imaging import from_comfy, mask_from_comfy, mask_to_comfy, to_comfy
-from .types import CATEGORY, CropLink, Node, schema, widget
+from ..toonout_core.options import characters as options
+from .types import CATEGORY, CropLink, Node, schema, widgets
 
 
 class PasteInstances(Node):
@@ -46,28 +47,7 @@ class PasteInstances(Node):
                         "White = character, what is replaced."
                     ),
                 ),
-                widget(
-                    io.Float,
-                    "feather_px",
-                    default=8.0,
-                    min=0.0,
-                    max=200.0,
-                    step=0.5,
-                    tooltip=(
-                        "Over how many pixels, from a mask's edge inwards, the new picture fades "
-                        "in. The grow_px of Crop Characters is a good value; 0 for exact mattes."
-                    ),
-                ),
-                widget(
-                    io.Combo,
-                    "on_top",
-                    options=["last", "first"],
-                    default="last",
-                    tooltip=(
-                        "Which one is in front where masks overlap: the last or the first of the "
-                        "list. A background is always behind."
-                    ),
-                ),
+                *widgets(options.PASTE_FEATHER, options.ON_TOP),
             ],
             outputs=[
                 io.Image.Output(

@@ -8,14 +8,14 @@ from comfy_api.latest import io
 
 from ..toonout_core.characters.crops import CropRegion
 from ..toonout_core.characters.prompts import (
-    BACKGROUND_TAGS,
     PromptOptions,
     has_separator,
     join_prompts,
     split_prompts,
 )
+from ..toonout_core.options import characters as options
 from .found import as_frames
-from .types import CATEGORY, CropLink, InstancesLink, Node, schema, widget
+from .types import CATEGORY, CropLink, InstancesLink, Node, schema, widgets
 
 
 class JoinPrompts(Node):
@@ -35,55 +35,8 @@ class JoinPrompts(Node):
             search_aliases=["prompt list", "wildcard", "[SEP]", "tags", "wd14", "per character"],
             is_input_list=True,
             inputs=[
-                widget(
-                    io.String,
-                    "style",
-                    default="",
-                    multiline=True,
-                    placeholder="style: said of every character",
-                    tooltip="Said of every character and of the background. Left as written.",
-                ),
-                widget(
-                    io.String,
-                    "lines",
-                    default="",
-                    multiline=True,
-                    placeholder="one line for each character, or [SEP] between",
-                    tooltip=(
-                        "What you say of each character, in their order: a line each, or with "
-                        "[SEP] between. Left as written. Empty: nothing."
-                    ),
-                ),
-                widget(
-                    io.String,
-                    "background",
-                    default="",
-                    multiline=True,
-                    placeholder="the background, if Crop Characters gives it",
-                    tooltip=(
-                        "Said of the background instead of a line and tags, where Crop Characters "
-                        "gives it as one more item."
-                    ),
-                ),
-                widget(
-                    io.Combo,
-                    "style_position",
-                    options=["first", "last"],
-                    default="first",
-                    tooltip="Whether the style stands before or behind the rest.",
-                ),
-                widget(
-                    io.String,
-                    "drop_tags",
-                    default=", ".join(BACKGROUND_TAGS),
-                    tooltip="Tags that are left out, with commas between.",
-                ),
-                widget(
-                    io.Boolean,
-                    "character_tags",
-                    default=True,
-                    tooltip="Off: leaves out tags that name a character, such as saber (fate).",
-                ),
+                *widgets(options.STYLE, options.LINES, options.BACKGROUND_PROMPT),
+                *widgets(options.STYLE_POSITION, options.DROP_TAGS, options.CHARACTER_TAGS),
                 io.String.Input(
                     "tags",
                     optional=True,
@@ -130,14 +83,14 @@ class JoinPrompts(Node):
         regions: list[CropRegion] | None = None,
         instances: list[Any] | None = None,
     ) -> io.NodeOutput:
-        options = PromptOptions(
+        wanted = PromptOptions(
             style_position[0],
             tuple(tag for tag in drop_tags[0].split(",") if tag.strip()),
             character_tags[0],
             background[0],
         )
         flags = _backgrounds(regions, instances)
-        prompts = join_prompts(style[0], _texts(tags, flags), _texts(lines, flags), flags, options)
+        prompts = join_prompts(style[0], _texts(tags, flags), _texts(lines, flags), flags, wanted)
         text = "\n".join(f"{number}: {prompt}" for number, prompt in enumerate(prompts))
         return io.NodeOutput(prompts, text, len(prompts))
 

@@ -15,10 +15,11 @@ from comfy_api.latest import io
 
 from ..toonout_core.errors import BadInput
 from ..toonout_core.imaging import read, to_comfy
+from ..toonout_core.options import files
 from ..toonout_core.output.naming import find_sources
 from .host import ComfyHost
-from .places import HERE, folder_names, folder_of, may_read, require_no_way_out
-from .types import CATEGORY, Node, schema, widget
+from .places import folder_names, folder_of, may_read, require_no_way_out
+from .types import CATEGORY, Node, schema, widget, widgets
 
 log = logging.getLogger("toonout")
 
@@ -74,48 +75,9 @@ class LoadFolder(Node):
             ),
             search_aliases=["batch", "directory", "image list", "load images"],
             inputs=[
-                widget(
-                    io.Combo,
-                    "folder",
-                    options=folder_names(),
-                    default=HERE,
-                    tooltip=(
-                        "A folder in ComfyUI's input or output folder (. is the folder itself; "
-                        "press R after adding one). Others: see the help page."
-                    ),
-                ),
-                widget(
-                    io.String,
-                    "pattern",
-                    default="*",
-                    tooltip="Which pictures: *.png, frame_*, … Upper and lower case are the same.",
-                ),
-                widget(
-                    io.Boolean,
-                    "recursive",
-                    default=False,
-                    tooltip="Subfolders too; names then keep the subfolder.",
-                ),
-                widget(
-                    io.Int, "start", default=0, min=0, max=1_000_000, tooltip="Pictures to skip."
-                ),
-                widget(
-                    io.Int,
-                    "limit",
-                    default=0,
-                    min=0,
-                    max=1_000_000,
-                    tooltip=(
-                        "How many pictures at most; 0: all. They are all in memory at one time "
-                        "(12 MB for 1024×1024): do thousands in parts, with start and limit."
-                    ),
-                ),
-                widget(
-                    io.Boolean,
-                    "keep_alpha",
-                    default=True,
-                    tooltip="Transparent pictures come as RGBA. Off: always RGB.",
-                ),
+                widget(files.FOLDER, options=folder_names()),
+                *widgets(files.PATTERN, files.RECURSIVE, files.START, files.LIMIT),
+                widget(files.KEEP_ALPHA),
             ],
             outputs=[
                 io.Image.Output(

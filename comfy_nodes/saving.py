@@ -14,12 +14,13 @@ from comfy_api.latest import io, ui
 from torch import Tensor
 
 from ..toonout_core.imaging import Metadata, from_comfy, mask_from_comfy
+from ..toonout_core.options import files
 from ..toonout_core.output.publishing import numbered, partial_file, publish_numbered
 from ..toonout_core.output.writing import Format, encode, write_checked
 from .batches import check_size, matched
 from .host import ComfyHost
 from .places import check_prefix
-from .types import CATEGORY, Node, schema, widget
+from .types import CATEGORY, Node, schema, widget, widgets
 
 FORMATS: dict[str, tuple[Format, int]] = {
     "png": ("png", 8),
@@ -55,39 +56,9 @@ class SaveCutout(Node):
                         "White = character. Takes the place of alpha that the picture already has."
                     ),
                 ),
-                widget(
-                    io.String,
-                    "filename_prefix",
-                    default="toonout/cutout",
-                    tooltip=(
-                        "Folder and beginning of the file name, in ComfyUI's output folder. "
-                        "%width%, %height%, %year% … work as in Save Image. When names are "
-                        "connected only the folder counts."
-                    ),
-                ),
-                widget(
-                    io.Combo,
-                    "format",
-                    options=list(FORMATS),
-                    default="png",
-                    tooltip="16 bit keeps fine steps in soft edges for compositing programs.",
-                ),
-                widget(
-                    io.Int,
-                    "quality",
-                    default=100,
-                    min=1,
-                    max=100,
-                    advanced=True,
-                    tooltip="WebP only. 100: without loss.",
-                ),
-                widget(
-                    io.String,
-                    "names",
-                    optional=True,
-                    force_input=True,
-                    tooltip="File names without ending, from Load Folder (ToonOut).",
-                ),
+                *widgets(files.FILENAME_PREFIX, files.NODE_FORMAT),
+                widget(files.QUALITY, advanced=True),
+                widget(files.NAMES, optional=True, force_input=True),
             ],
             outputs=[],
         )

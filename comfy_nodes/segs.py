@@ -11,8 +11,9 @@ from torch import Tensor
 
 from ..toonout_core import Instances
 from ..toonout_core.imaging import from_comfy, to_comfy
+from ..toonout_core.options import characters as options
 from .found import as_frames, matched_frames
-from .types import CATEGORY, InstancesLink, Node, Segs, schema, widget
+from .types import CATEGORY, InstancesLink, Node, Segs, schema, widgets
 
 
 class SEG(NamedTuple):
@@ -48,21 +49,7 @@ class InstancesToSegs(Node):
                     optional=True,
                     tooltip="Connect it to put cropped pictures into the SEGS; most need none.",
                 ),
-                widget(
-                    io.Float,
-                    "crop_factor",
-                    default=1.5,
-                    min=1.0,
-                    max=10.0,
-                    step=0.1,
-                    tooltip="How much larger than the character the region is that nodes look at.",
-                ),
-                widget(
-                    io.String,
-                    "label",
-                    default="character",
-                    tooltip="The label of every item, for nodes that filter by it.",
-                ),
+                *widgets(options.CROP_FACTOR, options.LABEL),
             ],
             outputs=[
                 Segs.Output(

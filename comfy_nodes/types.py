@@ -11,6 +11,7 @@ from typing import Any
 from comfy_api.latest import ComfyExtension, io
 from torch import Tensor
 
+from ..toonout_core.options.option import Option
 from .batches import check_frames
 
 CATEGORY = "toonout"
@@ -68,7 +69,28 @@ def schema(**options: Any) -> io.Schema:
     return io.Schema(**{key: value for key, value in options.items() if key in known})
 
 
-def widget(kind: Any, name: str, **options: Any) -> Any:
+def widgets(*options: Option, **how: Any) -> list[Any]:
+    """A widget for each option."""
+    return [widget(option, **how) for option in options]
+
+
+def widget(option: Option, **how: Any) -> Any:
+    """The widget of an option of `toonout_core.options`.
+
+    `how`: advanced, optional, force_input; `options`: a menu that this host fills.
+    """
+    given: dict[str, Any] = {"default": option.default, "tooltip": option.help}
+    if option.kind in ("whole", "number"):
+        given |= {"min": option.least, "max": option.most, "step": option.step}
+    if option.kind == "choice":
+        given["options"] = list(option.choices)
+    if option.lines:
+        given |= {"multiline": True, "placeholder": option.placeholder}
+    kinds = {"switch": io.Boolean, "whole": io.Int, "number": io.Float, "text": io.String}
+    return known_input(kinds.get(option.kind, io.Combo), option.name, **(given | how))
+
+
+def known_input(kind: Any, name: str, **options: Any) -> Any:
     """`kind`.Input without the options that this release does not know, `advanced` for one."""
     known = inspect.signature(kind.Input.__init__).parameters
     return kind.Input(name, **{key: value for key, value in options.items() if key in known})

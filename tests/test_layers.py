@@ -22,6 +22,7 @@ MAY_IMPORT = {
     "errors": set(),
     "words": set(),
     "weights": set(),
+    "options": {"errors"},
     "host": {"errors"},
     "remembering": set(),
     "locking": set(),
@@ -41,6 +42,7 @@ MAY_IMPORT = {
     "matting": PIPELINE,
     "segmentation": PIPELINE | {"matting", "instances", "models", "weight_files"},
     "characters": {"errors", "imaging", "instances", "ops", "segmentation"},
+    "chosen": {"options", "matting", "ops", "segmentation", "characters"},
     # pictures to files
     "output": PIPELINE | {"locking", "matting", "instances", "segmentation", "characters"},
     # what one does with the pipelines
@@ -59,12 +61,14 @@ MAY_IMPORT = {
 # what the skins of ComfyUI and the WebUI may know of the core, beside its public names
 FOR_HOSTS = {
     "characters",
+    "chosen",
     "errors",
     "evaluation",
     "host",
     "imaging",
     "matting",
     "ops",
+    "options",
     "output",
     "portions",
     "weights",

@@ -39,7 +39,7 @@ def listening():
 @pytest.fixture
 def segmenter(listening):
     own = pack("comfy_nodes.host").ComfyHost()
-    return pack("comfy_nodes.segmenters").LoadedSegmenter(listening, own)
+    return pack("comfy_nodes.models").LoadedSegmenter(listening, own)
 
 
 def test_what_the_segmenter_is_asked(run, segmenter, listening):

@@ -95,7 +95,7 @@ def test_folders_of_extra_model_paths_are_kept(host):
     assert paths == [str(elsewhere), str(host.models / "background_removal")]
     assert ".safetensors" in suffixes
     write_luma_model(elsewhere / "shared.pth")
-    assert submodule("loading").find_file("shared.pth") == elsewhere / "shared.pth"
+    assert submodule("menus").matting_file("shared.pth") == elsewhere / "shared.pth"
 
 
 def test_missing_model_is_a_sentence_with_the_folders(nodes, host):

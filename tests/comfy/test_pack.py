@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from tests.options.tables import every
+
 ROOT = Path(__file__).resolve().parents[2]
 STORED = Path(__file__).parent / "schema.json"
 
@@ -36,6 +38,12 @@ NODE_IDS = [
     "ToonOut_MeasureMatte",
     "ToonOut_CompareMattes",
 ]
+
+# a text that only another node can give: a socket, no choice of a person
+SOCKETS = {
+    "What a tagger says of each crop: a list, or one text with lines or [SEP]. "
+    "Cleaned: blanks for underscores, no doubles, escaped parentheses."
+}
 
 # menus that list what is on a machine or in the weights table
 MENUS = {"folder", "model", "detector", "refiner", "segment_anything"}
@@ -88,6 +96,26 @@ def test_nodes_only_grow(nodes):
         for added in grown["inputs"][len(node["inputs"]) :]:
             assert added["optional"], f"{name}.{added['id']}: a later input must be optional"
     assert stored.keys() == now.keys()
+
+
+WIDGETS = {"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO"}
+
+
+def test_every_widget_is_an_option_of_the_table(nodes):
+    """Name, default, limits, step and help stand in `toonout_core.options`, and nowhere else."""
+    tables = list(every().values())
+    for name, node in nodes.items():
+        for item in node.define_schema().inputs:
+            if item.io_type not in WIDGETS or item.tooltip in SOCKETS:
+                continue
+            limits = [getattr(item, key, None) for key in ("min", "max", "step")]
+            assert any(
+                (item.id, item.tooltip) == (option.name, option.help)
+                and getattr(item, "default", None) == option.default
+                and limits in ([None] * 3, [option.least, option.most, option.step])
+                and (not option.choices or item.options == list(option.choices))
+                for option in tables
+            ), f"{name}.{item.id} is not in the table"
 
 
 def test_everything_is_explained(nodes):
@@ -153,7 +181,7 @@ def test_newer_hosts_get_what_they_know_more(nodes, host):
     new_int = type("Int", (), {"Input": NewInput})
     assert types.schema(node_id="x", search_aliases=["a"]).search_aliases == ["a"]
     assert types.schema(node_id="x", no_such_key=1).node_id == "x"
-    assert types.widget(new_int, "x", advanced=True, no_such_option=1).advanced is True
+    assert types.known_input(new_int, "x", advanced=True, no_such_option=1).advanced is True
 
 
 IMPORT = """

@@ -1,4 +1,4 @@
-"""Giving a background the size of the picture that stands on it. B×3×H×W in [0, 1]."""
+"""What lies behind a cutout: a colour, or a picture that is given its size. B×3×H×W in [0, 1]."""
 
 from __future__ import annotations
 
@@ -6,9 +6,31 @@ from typing import Literal
 
 from torch import Tensor
 
+from .compositing import over, parse_colour
 from .resizing import resize
 
 BackgroundFit = Literal["cover", "contain", "stretch"]
+
+
+def behind(
+    picture: Tensor,
+    colour: str,
+    background: Tensor | None = None,
+    alpha: Tensor | None = None,
+    fit: BackgroundFit = "cover",
+) -> Tensor:
+    """What `picture` B×3×H×W stands on: a colour, or a `background` of any size → 1 or b × 3×H×W.
+
+    `alpha`: the background's own. Where it is transparent its colours mean nothing: there is the
+    colour. Raises BadInput for a colour that is none.
+    """
+    size_hw = (int(picture.shape[-2]), int(picture.shape[-1]))
+    plain = parse_colour(colour).to(picture).expand(1, 3, *size_hw)
+    if background is None:
+        return plain
+    if alpha is not None:
+        background = over(background, alpha, parse_colour(colour))
+    return fit_background(background, size_hw, fit, plain)
 
 
 def fit_background(

@@ -1,0 +1,117 @@
+"""From what a person chose, by the names of the options, to the records that the core works with.
+
+Every host calls these with what its widgets, routes or command line gave. Options that are absent
+have the record's default.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from .characters.choosing import Choice, TidyOptions
+from .characters.crops import CropOptions
+from .matting import ForegroundOptions
+from .ops.adjust import AdjustOptions
+from .options.characters import AS_THEY_ARE, MAX_COUNT
+from .segmentation.asking import SegmentOptions
+from .segmentation.fusion import FusionOptions
+from .segmentation.sharing import ShareOptions
+
+Values = Mapping[str, Any]
+
+PATCH_ORDERS: dict[str, Literal["channel_first", "channel_last"] | None] = {
+    "auto": None,
+    "new": "channel_first",
+    "old": "channel_last",
+}
+_SEEN = 100  # characters that are found at least, so that the best are chosen among tidy ones
+
+
+def adjust_options(values: Values) -> AdjustOptions:
+    """Levels, gamma, holes, specks and edges."""
+    same = ("gamma", "drop_specks_px", "fill_holes_px", "grow_px", "feather_px")
+    names = {"black": "black_point", "white": "white_point", **{name: name for name in same}}
+    return AdjustOptions(**_some(values, names))
+
+
+def foreground_options(values: Values) -> ForegroundOptions | None:
+    """How colours are estimated; None if they are to stay as they are."""
+    if not values.get("clean_colours", True):
+        return None
+    names = {"method": "foreground_method", "radius_px": "radius_px"}
+    return ForegroundOptions(**_some(values, {**names, "refine_radius_px": "refine_radius_px"}))
+
+
+def segment_options(values: Values) -> SegmentOptions:
+    """Who counts as a character, and how masks are made."""
+    given = _some(values, {"min_score": "min_score", "soft": "soft", "area": "refine_area"})
+    if "max_count" in values:
+        given["limit"] = max(_SEEN, values["max_count"] or int(MAX_COUNT.most))
+    if "min_area_percent" in values:
+        given["min_area"] = values["min_area_percent"] / 100
+    return SegmentOptions(side_px=values.get("resolution") or None, **given)
+
+
+def tidy_options(values: Values) -> TidyOptions:
+    """What is done to characters that were found."""
+    given = _some(values, {"drop_duplicates": "drop_duplicates", "limit": "max_count"})
+    return TidyOptions(
+        adjust=adjust_options(values),
+        min_area=values.get("min_area_percent", 0) / 100,
+        order=_order(values),
+        **given,
+    )
+
+
+def choice_of(values: Values) -> Choice:
+    """Which characters are meant; points, boxes and areas come from elsewhere."""
+    given = _some(values, {"min_score": "min_score", "reverse": "reverse", "limit": "max_count"})
+    return Choice(
+        numbers=values.get("numbers", ""),
+        min_area=values.get("min_area_percent", 0) / 100,
+        max_area=values.get("max_area_percent", 100) / 100,
+        order=_order(values),
+        **given,
+    )
+
+
+def share_options(values: Values) -> ShareOptions:
+    """How a matte is shared out."""
+    return ShareOptions(
+        uncertain_px=values.get("uncertain_px") or None,
+        reach_px=values.get("reach_px") or math.inf,
+        trust_masks=values.get("trust_masks", False),
+    )
+
+
+def fusion_options(values: Values) -> FusionOptions:
+    """How segments are dealt out."""
+    names = {"min_vote": "threshold", "per_instance": "per_character", "vote": "vote"}
+    same = ("radius_px", "erosions", "dilations")
+    return FusionOptions(**_some(values, {**names, **{name: name for name in same}}))
+
+
+def crop_options(values: Values) -> CropOptions:
+    """What crops show."""
+    given = _some(values, {"padding_px": "padding_px", "grow_px": "grow_px"})
+    scale = values.get("scale", "keep")
+    return CropOptions(
+        padding=values.get("padding_percent", 0) / 100,
+        multiple_of=int(values.get("multiple_of", 64)),  # a text in older graphs
+        scale="none" if scale == "keep" else scale,
+        resolution_px=values.get("resolution", 1024),
+        background=values.get("background", False),
+        **given,
+    )
+
+
+def _some(values: Values, names: Mapping[str, str]) -> dict[str, Any]:
+    """Fields by their options, those that were given."""
+    return {field: values[name] for field, name in names.items() if name in values}
+
+
+def _order(values: Values) -> Any:
+    order = values.get("sort_by", AS_THEY_ARE)
+    return None if order == AS_THEY_ARE else order

@@ -1,0 +1,226 @@
+"""Options for several characters: who is found, chosen, cropped, pasted back and prompted."""
+
+from __future__ import annotations
+
+from .cutout import FEATHER, GROW
+from .option import Option, choice, number, switch, text, whole
+
+ORDERS = ("left-right", "top-bottom", "area", "score", "centre")
+AS_THEY_ARE = "as they are"
+
+# ---------------------------------------------------------------- who is a character
+
+MIN_SCORE = number(
+    "min_score", 0.3, (0.0, 1.0, 0.01),
+    "How sure the detector must be. Lower: more characters, and more mistakes. Regions of a matte "
+    "are scored by their mean opacity.",
+    label="Least score",
+)  # fmt: skip
+MAX_COUNT = whole(
+    "max_count", 100, (0, 1000),
+    "At most so many in a picture, those of the best scores. 0: all.",
+    flag="--limit",
+)  # fmt: skip
+SORT_BY = choice(
+    "sort_by", "left-right", ORDERS,
+    "The order in every output, and the numbers in the preview. left-right and top-bottom: by the "
+    "middle of the box. area: largest first. score: best first. centre: nearest to it first.",
+    flag="--sort",
+)  # fmt: skip
+SOFT = switch("soft", True, "Masks with soft edges. Off: black and white only.")
+REFINE_AREA = choice(
+    "refine_area", "picture", ("picture", "box"),
+    "What the refiner sees at a time. picture: as it was trained. box: the surroundings of each "
+    "character, for more detail in large pictures.",
+)  # fmt: skip
+DROP_DUPLICATES = switch(
+    "drop_duplicates", True, "Leaves a mask out if four fifths of it lie in larger ones."
+)
+MIN_AREA = number(
+    "min_area_percent", 0.2, (0.0, 100.0, 0.05),
+    "Leaves out crumbs: masks that cover less of the picture than this.",
+)  # fmt: skip
+IF_NONE = choice(
+    "if_none", "empty mask", ("empty mask", "whole picture", "error"),
+    "When there is no character at all. empty mask: the graph runs on with a black mask, and the "
+    "picture stays as it is. whole picture: it is the one character. error: stop with a sentence.",
+)  # fmt: skip
+MIN_OVERLAP = number(
+    "min_overlap", 0.5, (0.0, 1.0, 0.05),
+    "How well a box must agree with one that the detector sees (IoU), for its mask to be taken. "
+    "Below it your box itself goes to the refiner. 1: always.",
+)  # fmt: skip
+BOX_LINES = text(
+    "box_lines", "",
+    "A box a line: x0, y0, x1, y1 in pixels, or in percent with a % sign. JSON with x, y, width, "
+    "height works too.",
+    lines=True, placeholder="boxes, one a line: x0, y0, x1, y1",
+)  # fmt: skip
+POINT_LINES = text(
+    "point_lines", "",
+    "A point on each character: x, y in pixels, or in percent with a % sign. JSON with x and y "
+    "works too, as point editors give it.",
+    lines=True, placeholder="points, one a line: x, y",
+)  # fmt: skip
+
+# ---------------------------------------------------------------- choosing
+
+NUMBERS = text(
+    "numbers", "",
+    "Numbers as in the preview, in the order that you want: 0, 2-4. -1 is the last one. Empty: "
+    "all. A range is cut to what is there.",
+    label="Which ones",
+)  # fmt: skip
+POINTS = text(
+    "points", "",
+    "Those at these points: x, y in pixels, or in percent with a % sign; more points after a "
+    "semicolon.",
+)  # fmt: skip
+CHOSEN_SCORE = MIN_SCORE.but(
+    default=0.0, help="Leaves out those of which the detector was less sure."
+)
+CHOSEN_LEAST_AREA = MIN_AREA.but(
+    default=0.0, help="Leaves out those that cover less of the picture."
+)
+CHOSEN_MOST_AREA = MIN_AREA.but(
+    name="max_area_percent", default=100.0, help="Leaves out those that cover more of the picture."
+)
+CHOSEN_ORDER = SORT_BY.but(default=AS_THEY_ARE, choices=(AS_THEY_ARE, *ORDERS))
+REVERSE = switch("reverse", False, "The opposite of sort_by.")
+CHOSEN_COUNT = MAX_COUNT.but(default=0, help="Keeps the first so many, after sorting. 0: all.")
+EXCLUSIVE = switch(
+    "exclusive", False,
+    "Each pixel belongs to one: where masks overlap, the first of the order is in front and the "
+    "others lose it.",
+)  # fmt: skip
+SPLIT = choice(
+    "split", "one each", ("one each", "connected regions"),
+    "one each: every mask is a character. connected regions: every separate part of a mask is one.",
+)  # fmt: skip
+GIVEN_DUPLICATES = DROP_DUPLICATES.but(default=False)  # masks that somebody gave are meant
+GIVEN_LEAST_AREA = MIN_AREA.but(default=0.1)
+
+# ---------------------------------------------------------------- mattes and segments
+
+TRUST_MASKS = switch(
+    "trust_masks", False,
+    "What the characters' masks hold is opaque, even if the matte misses it: for a matte that has "
+    "lost one of them.",
+)  # fmt: skip
+UNCERTAIN = number(
+    "uncertain_px", 0.0, (0.0, 500.0, 0.5),
+    "How far from their edges the masks may be wrong. 0: by picture size.",
+)  # fmt: skip
+REACH = whole(
+    "reach_px", 0, (0, 10_000),
+    "Parts of the matte farther from every mask than this belong to nobody. 0: everything belongs "
+    "to somebody.",
+)  # fmt: skip
+VOTE = choice(
+    "vote", "coverage", ("coverage", "iou"),
+    "When a segment belongs to a character. coverage: so much of the segment lies in the mask. "
+    "iou: both agree so much.",
+)  # fmt: skip
+VOTE_THRESHOLD = number(
+    "threshold", 0.3, (0.0, 1.0, 0.01),
+    "How much, from 0 to 1. A lower one takes more segments.",
+)  # fmt: skip
+VOTE_RADIUS = whole(
+    "radius_px", 2, (0, 100),
+    "Disk by which the detector's masks are eroded and dilated first.",
+)  # fmt: skip
+EROSIONS = whole(
+    "erosions", 3, (0, 50),
+    "How often they are eroded: what is thin or at the edge does not vote.",
+)  # fmt: skip
+DILATIONS = whole("dilations", 2, (0, 50), "How often they are dilated after that.")
+PER_CHARACTER = switch("per_character", True, "Off: all characters become one mask.")
+SEGMENT_ANYTHING = choice(
+    "segment_anything", "none", (),
+    "Instead of segments that are given: a checkpoint of Segment Anything. Needs the Python "
+    "package segment-anything.",
+)  # fmt: skip
+
+# ---------------------------------------------------------------- crops
+
+PADDING = whole(
+    "padding_px", 32, (0, 2048), "Surroundings that are shown on every side, in pixels."
+)
+PADDING_PERCENT = whole(
+    "padding_percent", 0, (0, 200),
+    "More surroundings, in percent of the character's longer side.",
+)  # fmt: skip
+MULTIPLE_OF = whole(
+    "multiple_of", 64, (8, 256, 8),
+    "Both sides of a crop are multiples of it. 8 is the least that VAE Encode takes without "
+    "cutting; 64 suits every model.",
+)  # fmt: skip
+SCALE = choice(
+    "scale", "keep", ("keep", "longer side", "area"),
+    "keep: as large as in the picture. longer side: scaled until that side is resolution. area: "
+    "scaled until the area is resolution x resolution, what SDXL likes.",
+)  # fmt: skip
+CROP_RESOLUTION = whole(
+    "resolution", 1024, (64, 8192, 8),
+    "What crops are scaled to, unless scale is keep. SD 1.5: 512 to 768.",
+)  # fmt: skip
+CROP_GROW = GROW.but(
+    default=8.0, least=0.0,
+    help="Grows the masks, so that the edge is repainted too and the pasted crop has room to fade. "
+    "0 for exact mattes.",
+)  # fmt: skip
+CROP_BACKGROUND = switch(
+    "background", False,
+    "One more item after the characters: the whole picture, with a mask of what belongs to none of "
+    "them.",
+)  # fmt: skip
+PASTE_FEATHER = FEATHER.but(
+    default=8.0,
+    help="Over how many pixels, from a mask's edge inwards, the new picture fades in. As much as "
+    "the crops' masks were grown is a good value; 0 for exact mattes.",
+)
+ON_TOP = choice(
+    "on_top", "last", ("last", "first"),
+    "Which one is in front where masks overlap: the last or the first of the list. A background is "
+    "always behind.",
+)  # fmt: skip
+CROP_FACTOR = number(
+    "crop_factor", 1.5, (1.0, 10.0, 0.1),
+    "How much larger than the character the region is that nodes look at.",
+)  # fmt: skip
+LABEL = text("label", "character", "The label of every item, for nodes that filter by it.")
+
+# ---------------------------------------------------------------- prompts
+
+STYLE = text(
+    "style", "", "Said of every character and of the background. Left as written.",
+    lines=True, placeholder="style: said of every character",
+)  # fmt: skip
+LINES = text(
+    "lines", "",
+    "What you say of each character, in their order: a line each, or with [SEP] between. Left as "
+    "written. Empty: nothing.",
+    lines=True, placeholder="one line for each character, or [SEP] between",
+)  # fmt: skip
+BACKGROUND_PROMPT = text(
+    "background", "",
+    "Said of the background instead of a line and tags, where the background comes as one more "
+    "item.",
+    lines=True, placeholder="the background, if Crop Characters gives it",
+)  # fmt: skip
+STYLE_POSITION = choice(
+    "style_position", "first", ("first", "last"),
+    "Whether the style stands before or behind the rest.",
+)  # fmt: skip
+DROP_TAGS = text(
+    "drop_tags", "simple background, white background",
+    "Tags that are left out, with commas between.",
+)  # fmt: skip
+CHARACTER_TAGS = switch(
+    "character_tags", True, "Off: leaves out tags that name a character, such as saber (fate)."
+)
+
+EDGES: tuple[Option, ...] = (
+    GROW.but(help="Pixels by which the masks' edges move outwards; negative: inwards."),
+    FEATHER.but(help="Softens the masks' edges by that many pixels."),
+)

@@ -1,0 +1,87 @@
+"""Options of a cutout: how the picture is seen, edges and colours, the matte, the background."""
+
+from __future__ import annotations
+
+from .option import choice, number, switch, text, whole
+
+_AREA = (0, 100_000_000)
+
+# ---------------------------------------------------------------- the picture, edges and colours
+
+FIT = choice(
+    "fit", "auto", ("auto", "squash", "pad"),
+    "auto: as the model was trained. squash: the whole square is used. pad: keeps the aspect; try "
+    "it for very wide or tall pictures.",
+)  # fmt: skip
+SOURCE_ALPHA = choice(
+    "source_alpha", "multiply", ("multiply", "ignore"),
+    "What happens to alpha that the picture already has: multiply keeps its transparent parts "
+    "transparent.",
+    label="Alpha that is there already",
+)  # fmt: skip
+CLEAN_COLOURS = switch(
+    "clean_colours", True,
+    "Estimates the character's colours in soft edges, so that no halo of the old background stays. "
+    "Off: faster, the colours stay as they are.",
+    flag="--foreground",
+)  # fmt: skip
+FOREGROUND_METHOD = choice(
+    "foreground_method", "inversion", ("inversion", "blur-fusion"),
+    "inversion: also looks at the old background beside the edge, which is cleaner. blur-fusion: "
+    "as published.",
+    label="Method of the colours",
+)  # fmt: skip
+RADIUS = whole(
+    "radius_px", 90, (1, 1000),
+    "Window of the first pass: how far colours travel into a soft edge.",
+)  # fmt: skip
+REFINE_RADIUS = whole(
+    "refine_radius_px", 6, (0, 1000),
+    "Window of the second pass, which keeps fine detail. 0: one pass only.",
+)  # fmt: skip
+
+# ---------------------------------------------------------------- the matte
+
+BLACK_POINT = number(
+    "black_point", 0.0, (0.0, 0.99, 0.01), "What is darker becomes wholly transparent.",
+    flag="--black",
+)  # fmt: skip
+WHITE_POINT = number(
+    "white_point", 1.0, (0.01, 1.0, 0.01),
+    "What is lighter becomes wholly opaque. Must be above the black point.",
+    flag="--white",
+)  # fmt: skip
+GAMMA = number(
+    "gamma", 1.0, (0.1, 10.0, 0.05),
+    "Above 1 the soft edge becomes lighter (fuller), below 1 thinner.",
+)  # fmt: skip
+GROW = number(
+    "grow_px", 0.0, (-200.0, 200.0, 0.25),
+    "Pixels by which the edge moves outwards; negative: inwards. Parts of a pixel count.",
+)  # fmt: skip
+FEATHER = number(
+    "feather_px", 0.0, (0.0, 200.0, 0.25), "Softens the edge by that many pixels."
+)  # fmt: skip
+FILL_HOLES = whole(
+    "fill_holes_px", 0, _AREA, "Holes of at most that many pixels are closed.",
+    label="Fill holes (px²)", metavar="AREA",
+)  # fmt: skip
+DROP_SPECKS = whole(
+    "drop_specks_px", 0, _AREA, "Loose specks of at most that many pixels are removed.",
+    label="Drop specks (px²)", metavar="AREA",
+)  # fmt: skip
+MATTE = (BLACK_POINT, WHITE_POINT, GAMMA, GROW, FEATHER, FILL_HOLES, DROP_SPECKS)
+
+# ---------------------------------------------------------------- the background
+
+COLOUR = text(
+    "colour", "#00ff00",
+    "Behind the character: #rrggbb or a name such as white. A background picture covers it.",
+)  # fmt: skip
+BACKGROUND_FIT = choice(
+    "background_fit", "cover", ("cover", "contain", "stretch"),
+    "How the background gets the character's size. cover: cut what sticks out. contain: all of it, "
+    "with bars of the colour. stretch: bend it.",
+    label="Fit of the background",
+)  # fmt: skip
+COMPOSE_FIT = BACKGROUND_FIT.but(name="fit")

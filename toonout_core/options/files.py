@@ -1,0 +1,36 @@
+"""Options of what is read and written: folders, names and formats."""
+
+from __future__ import annotations
+
+from .option import choice, switch, text, whole
+
+_MOST = 1_000_000
+
+# ---------------------------------------------------------------- what is read
+
+FOLDER = choice("folder", ".", (), "A folder that may be read. A dot is the input folder itself.")
+PATTERN = text(
+    "pattern", "*", "Which pictures: *.png, frame_*, … Upper and lower case are the same."
+)
+RECURSIVE = switch("recursive", False, "Subfolders too; names then keep the subfolder.", short="-r")
+START = whole("start", 0, (0, _MOST), "Pictures to skip.")
+LIMIT = whole(
+    "limit", 0, (0, _MOST),
+    "How many pictures at most; 0: all. They are all in memory at one time (12 MB for 1024×1024): "
+    "do thousands in parts, with start and limit.",
+)  # fmt: skip
+KEEP_ALPHA = switch("keep_alpha", True, "Transparent pictures come as RGBA. Off: always RGB.")
+
+# ---------------------------------------------------------------- what is written
+
+FILENAME_PREFIX = text(
+    "filename_prefix", "toonout/cutout",
+    "Folder and beginning of the file name, in the output folder. %width%, %height%, %year% … work "
+    "as in Save Image. When names are connected only the folder counts.",
+)  # fmt: skip
+NODE_FORMAT = choice(
+    "format", "png", ("png", "png 16 bit", "webp"),
+    "16 bit keeps fine steps in soft edges for compositing programs.",
+)  # fmt: skip
+QUALITY = whole("quality", 100, (1, 100), "Of webp; 100: without loss.")
+NAMES = text("names", None, "File names without ending, as Load Folder gives them.")

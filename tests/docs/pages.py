@@ -11,6 +11,7 @@ PAGES = (
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md")),
     *sorted((ROOT / "docs").glob("*.md")),
 )
+HELP = tuple(sorted((ROOT / "web" / "docs").glob("*.md")))  # of ComfyUI's nodes
 # what `<!-- needs: … -->` above a block may say: such a block is read, but not run
 NEEDS = {
     "download": "weights or packages from the network",

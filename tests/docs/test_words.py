@@ -7,13 +7,13 @@ from statistics import mean
 
 import pytest
 
-from tests.docs.pages import PAGES, ROOT, sentences
+from tests.docs.pages import HELP, PAGES, ROOT, sentences
 
 MEAN_WORDS = 15
 LONGEST_WORDS = 40
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", (*PAGES, *HELP), ids=lambda page: page.name)
 def test_sentences_are_short(page):
     lengths = {sentence: len(sentence.split()) for sentence in sentences(page)}
     assert mean(lengths.values()) <= MEAN_WORDS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from hashlib import sha256
 from pathlib import Path
 from typing import get_args
 
@@ -10,6 +11,7 @@ import pytest
 
 from tools.readme import BEGIN, END, readme_with_table, weights_table
 from toonout_core.models import ARCHITECTURES
+from toonout_core.weight_files.locating import ASSETS
 from toonout_core.weights import WEIGHTS, Weights, find
 from toonout_core.words import PatchOrder, Task
 
@@ -45,7 +47,9 @@ def test_row_is_complete(row: Weights):
 @each_row
 def test_published_file_is_pinned_or_compared_with_the_hub(row: Weights):
     if row.embedded:
-        assert (row.sha256, row.revision, row.url) == ("", "", "")
+        content = (ASSETS / row.file).read_bytes()
+        assert (row.revision, row.url, row.size_is_exact) == ("", "", True)
+        assert (row.size_bytes, row.sha256) == (len(content), sha256(content).hexdigest())
         return
     assert re.fullmatch(r"[\w.-]+/[\w.-]+", row.repo)
     assert re.fullmatch(r"[0-9a-f]{40}|main", row.revision)

@@ -34,7 +34,6 @@ def _cells(row: Weights) -> tuple[str, ...]:
     height, width = row.input.size_hw
     page = f"[{row.repo}](https://huggingface.co/{row.repo})" if row.repo else "part of this pack"
     size = f"{row.size_bytes / 1_000_000:.0f} MB"
-    size = size if row.size_is_exact or row.repo else f"≤ {size}"
     return (f"`{row.name}`", row.purpose, row.task, f"{width}×{height}", row.licence, size, page)
 
 

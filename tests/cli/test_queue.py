@@ -287,3 +287,11 @@ def test_ctrl_c_takes_back_what_is_ours_and_nothing_needs_torch(tmp_path):
     assert 1 <= len(done) < 10
     for name, content in done.items():
         assert content == f"result x_00001_.png of picture {name.removesuffix('.png')}"
+
+
+def test_the_graph_of_the_readme_takes_pictures(queue, pictures, tmp_path):
+    graph = Path(__file__).parents[2] / "examples" / "cutout_api.json"
+    with fake_server(files_of={"4": ["x_00001_.png"]}) as server:
+        assert queue(server, pictures, workflow=graph).code == 0
+    assert results(tmp_path / "out")
+    assert {body["prompt"]["2"]["inputs"]["model"] for body in server.prompts} == {"toonout-mini"}

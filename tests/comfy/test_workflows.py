@@ -154,3 +154,19 @@ def test_thumbnails_are_pictures(name):
         assert min(picture.size) >= 256
         assert max(picture.size) <= 1024
     assert (EXAMPLES / f"{name}.jpg").stat().st_size < 200_000
+
+
+@pytest.mark.parametrize("release", list(CORE))
+def test_the_graph_for_toonout_queue_fits(nodes, release):
+    """In API format: every input that a node must have is there, and none that it has not."""
+    graph = json.loads((EXAMPLES.parent / "examples" / "cutout_api.json").read_text("utf-8"))
+    known = CORE[release] | our_nodes(nodes)
+    for node in graph.values():
+        inputs = known[node["class_type"]]["input"]
+        taken = {**inputs.get("required", {}), **inputs.get("optional", {})}
+        assert inputs["required"].keys() <= node["inputs"].keys() <= taken.keys()
+        for name, value in node["inputs"].items():
+            if isinstance(value, list):
+                source = known[graph[value[0]]["class_type"]]
+                assert source["output"][value[1]] == taken[name][0]
+    assert ids_of(graph, "ToonOut_SaveCutout")

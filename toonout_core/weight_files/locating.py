@@ -137,7 +137,7 @@ def _name(row: Weights) -> str:
 def _is_file_of(path: Path, row: Weights, fingerprints: Fingerprints) -> bool:
     """False too for a file that cannot be read: others may serve."""
     try:
-        if row.embedded or not _may_be(path, row):
+        if not _may_be(path, row):
             return False
         if row.sha256:
             return fingerprints.of(path).sha256 == row.sha256

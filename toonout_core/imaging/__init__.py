@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from .animated import AnimatedPng, AnimatedWebp
     from .formats import animated_suffixes, picture_suffixes
     from .layouts import (
         Array,
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from .reading import from_pil, read, read_frames, size_hw_of, verify
 
 __all__ = [
+    "AnimatedPng",
+    "AnimatedWebp",
     "Array",
     "Metadata",
     "Picture",
@@ -67,6 +70,10 @@ __all__ = [
 ]
 
 _HOMES = {
+    "animated": (
+        "AnimatedPng",
+        "AnimatedWebp",
+    ),
     "formats": (
         "animated_suffixes",
         "picture_suffixes",

@@ -12,7 +12,8 @@ import gradio as gr
 from torch import Tensor
 
 from ..toonout_core import BadInput, Cancelled, ToonOutError
-from ..toonout_core.output.clip_writers import Add, has_pyav, mp4_writer, webm_writer
+from ..toonout_core.output.clip_formats import CLIP_FORMATS, has_pyav, writable_formats
+from ..toonout_core.output.clip_writers import ClipWriter, clip_writer
 from ..toonout_core.output.clips import pictures_of, timing
 from ..toonout_core.output.destination import sentence_of
 from ..toonout_core.output.publishing import partial_file, publish_numbered
@@ -22,10 +23,13 @@ from .cutting import Cut, cut, wish
 from .options import CutoutOptions
 from .tab_folder import output_folder
 
-FORMATS = ("png", "webm", "mp4")
-HINTS = ("png: a folder of frames.", "mp4: needs a background. Sound is not kept.")
-WITH_AV = "webm: keeps transparency."
-WITHOUT_AV = "For webm with transparency, install the package av for the host's Python."
+HINTS = (
+    "png: a folder of frames.",
+    "mp4: needs a background.",
+    "webp, apng: animated pictures, without sound.",
+)
+WITH_AV = "webm, mov, mkv: keep transparency and sound."
+WITHOUT_AV = "For webm, mov, mkv and sound, install the package av for the host's Python."
 
 _stop = threading.Event()
 
@@ -36,8 +40,8 @@ def elem_id(name: str) -> str:
 
 
 def formats() -> list[str]:
-    """What can be written here: webm needs PyAV."""
-    return [name for name in FORMATS if name != "webm" or has_pyav()]
+    """What can be written here: most kinds of clips need PyAV."""
+    return ["png", *writable_formats()]
 
 
 def build() -> None:
@@ -116,13 +120,13 @@ def one(name: str, path: Path, kind: str, options: CutoutOptions, background: An
     waits for its turn in the host's queue. Stopped, PNG stay and videos go."""
     rate, total = timing(path)
     count = 0
-    with writing(output_folder(""), name, kind, rate, options) as (add, finish):
+    with writing(output_folder(""), name, path, kind, rate, options) as (add, finish):
         try:
             for picture in pictures_of(path):
                 if _stop.is_set():
                     break
                 with hosts.job("ToonOut"):
-                    add(cut(picture, options, background))
+                    add(cut(picture, options, background), picture.seconds)
                 count += 1
                 yield f"{name}: {count}/{total or '?'}"
         except Cancelled:
@@ -138,34 +142,34 @@ def one(name: str, path: Path, kind: str, options: CutoutOptions, background: An
 
 @contextmanager
 def writing(
-    folder: Path, name: str, kind: str, rate: float, options: CutoutOptions
+    folder: Path, name: str, clip: Path, kind: str, rate: float, options: CutoutOptions
 ) -> Iterator[tuple[Any, Any]]:
-    """A function that takes the cut of each frame, and one that gives the results their names."""
+    """A function that takes the cut of each frame and how long it is shown, and one that gives the
+    results their names. The sound comes from `clip`."""
     suffixes = [".mask"] if options.output == "mask" else [""]
     if options.output == "cutout + mask":
         suffixes = ["", ".mask"]
     if kind == "png":
         yield _sequence(fresh_folder(folder, name), name, suffixes)
         return
-    open_writer = webm_writer if kind == "webm" else mp4_writer
+    ending = CLIP_FORMATS[kind].suffixes[0]
     with ExitStack() as partials, ExitStack() as writers:
         paths: list[Path] = []
-        adders: list[Add] = []
+        clips: list[ClipWriter] = []
         for _ in suffixes:
-            # OpenCV goes by the ending
-            paths.append(partials.enter_context(partial_file(folder, f".{kind}")))
-            adders.append(writers.enter_context(open_writer(paths[-1], rate)))
+            paths.append(partials.enter_context(partial_file(folder, ending)))
+            clips.append(writers.enter_context(clip_writer(paths[-1], rate=rate, sound=clip)))
 
-        def add(result: Cut) -> None:
-            for suffix, adder in zip(suffixes, adders, strict=True):
-                adder(*layers(result, suffix))
+        def add(result: Cut, seconds: float) -> None:
+            for suffix, writer in zip(suffixes, clips, strict=True):
+                writer.add(*layers(result, suffix), seconds)
 
         def finish() -> list[Path]:
             writers.close()
 
             def names(number: int) -> list[Path]:
                 counted = name if number == 1 else f"{name}_{number}"
-                return [folder / f"{counted}{suffix}.{kind}" for suffix in suffixes]
+                return [folder / f"{counted}{suffix}{ending}" for suffix in suffixes]
 
             return publish_numbered(paths, names)
 
@@ -175,7 +179,7 @@ def writing(
 def _sequence(folder: Path, name: str, suffixes: list[str]) -> tuple[Any, Any]:
     count = 0
 
-    def add(result: Cut) -> None:
+    def add(result: Cut, seconds: float) -> None:
         nonlocal count
         count += 1
         for suffix in suffixes:

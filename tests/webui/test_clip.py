@@ -124,5 +124,5 @@ def test_what_is_no_clip_and_webm_without_its_package(page, tmp_path, monkeypatc
     (tmp_path / "a.mp4").write_text("no video")
     upload = SimpleNamespace(name=str(tmp_path / "a.mp4"), orig_name="a.mp4")
     assert "must be a video" in run(page, upload)[-1]
-    monkeypatch.setattr(part("tab_clip"), "has_pyav", lambda: False)
-    assert "format must be one of png, mp4" in run(page, upload, "webm")[-1]
+    monkeypatch.setattr(part("tab_clip"), "writable_formats", lambda: ["mp4", "webp", "apng"])
+    assert "format must be one of png, mp4, webp, apng" in run(page, upload, "webm")[-1]

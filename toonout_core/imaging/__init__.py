@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from .animated import AnimatedPng, AnimatedWebp
     from .formats import animated_suffixes, picture_suffixes
     from .layouts import (
         from_array,
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from .reading import from_pil, read, read_frames, size_hw_of, verify
 
 __all__ = [
+    "AnimatedPng",
+    "AnimatedWebp",
     "Metadata",
     "Picture",
     "PixelSource",
@@ -65,6 +68,10 @@ __all__ = [
 ]
 
 _HOMES = {
+    "animated": (
+        "AnimatedPng",
+        "AnimatedWebp",
+    ),
     "formats": (
         "animated_suffixes",
         "picture_suffixes",

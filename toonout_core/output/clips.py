@@ -1,4 +1,4 @@
-"""Clips: one frame after the other out of a file. Sound is not read."""
+"""Clips: one frame after the other out of a file."""
 
 from __future__ import annotations
 
@@ -13,10 +13,16 @@ from torch import Tensor
 
 from ..errors import BadInput
 from ..imaging import Picture, from_array, read_frames, reverse_colours
+from .clip_formats import has_pyav
 
 VIDEO_SUFFIXES = frozenset({".mp4", ".webm", ".mov", ".mkv", ".avi", ".m4v"})
 
 _RATE_OF_PICTURES = 10.0  # frames a second of pictures that do not say it
+
+
+def is_video(path: Path) -> bool:
+    """By its ending."""
+    return path.suffix.lower() in VIDEO_SUFFIXES
 
 
 def frames_of(path: Path) -> Iterator[Tensor]:
@@ -25,46 +31,61 @@ def frames_of(path: Path) -> Iterator[Tensor]:
 
 
 def pictures_of(path: Path) -> Iterator[Picture]:
-    """The same with alpha where a picture has it; no more than one is held. Raises BadInput.
+    """The same upright, with alpha where there is any, and with the time that a frame is shown for.
 
-    OpenCV reads no alpha of videos.
+    No more than one is held. Raises BadInput. Without PyAV OpenCV reads videos, which knows no
+    alpha, and takes all frames to be shown equally long.
     """
-    if path.suffix.lower() not in VIDEO_SUFFIXES:
+    if not is_video(path):
         yield from read_frames(path)
-        return
-    with _video(path) as video:
-        while True:
-            there, frame = video.read()
-            if not there:
-                return
-            yield Picture(reverse_colours(from_array(np.asarray(frame))))
+    elif has_pyav():
+        from .clip_decoder import decoded
+
+        yield from decoded(_there(path))
+    else:
+        seconds = 1 / timing(path)[0]
+        with _video(path) as video:
+            while True:
+                there, frame = video.read()
+                if not there:
+                    return
+                yield Picture(reverse_colours(from_array(np.asarray(frame))), seconds=seconds)
 
 
 def timing(path: Path) -> tuple[float, int]:
     """Frames a second, and how many frames a video says that it has: 0 where nothing says it.
 
-    Of an animated picture, whose frames may be shown for different times, the mean.
+    Of a clip whose frames may be shown for different times, the mean.
     """
-    if path.suffix.lower() not in VIDEO_SUFFIXES:
+    if not is_video(path):
         seconds = [picture.seconds for picture in read_frames(path)]
         known = len(seconds) > 1 and min(seconds) > 0
         return len(seconds) / sum(seconds) if known else _RATE_OF_PICTURES, 0
-    import cv2
+    if has_pyav():
+        from .clip_decoder import told
 
-    with _video(path) as video:
-        rate = float(video.get(cv2.CAP_PROP_FPS))
-        count = float(video.get(cv2.CAP_PROP_FRAME_COUNT))
+        rate, count = told(_there(path))
+    else:
+        import cv2
+
+        with _video(path) as video:
+            rate = float(video.get(cv2.CAP_PROP_FPS))
+            count = float(video.get(cv2.CAP_PROP_FRAME_COUNT))
     rate = rate if math.isfinite(rate) and 0 < rate <= 1000 else _RATE_OF_PICTURES
     return rate, int(count) if math.isfinite(count) and count > 0 else 0
+
+
+def _there(path: Path) -> Path:
+    if not path.is_file():
+        raise BadInput("a clip must exist", f"no file at {path}")
+    return path
 
 
 @contextmanager
 def _video(path: Path) -> Iterator[Any]:
     import cv2
 
-    if not path.is_file():
-        raise BadInput("a clip must exist", f"no file at {path}")
-    video = cv2.VideoCapture(str(path))
+    video = cv2.VideoCapture(str(_there(path)))
     try:
         if not video.isOpened():
             raise BadInput(f"{path} must be a video that OpenCV reads", "something else")

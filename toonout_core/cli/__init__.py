@@ -20,6 +20,7 @@ from . import (
     doctor,
     evaluate,
     instances,
+    layers,
     queue,
     synthesize,
     train,
@@ -31,7 +32,7 @@ from .terminal import INTERRUPTED, Signals, say, show_log
 VERBS = {
     module.__name__.rpartition(".")[2]: module
     for module in (
-        *(cutout, instances, queue, weights, doctor),
+        *(cutout, instances, layers, queue, weights, doctor),
         *(dataset, synthesize, train, evaluate, compare),
     )
 }

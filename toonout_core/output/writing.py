@@ -218,13 +218,17 @@ def _filtered_rows(rows: Array, channels: int, block: int = 64) -> Iterator[byte
 # ---------------------------------------------------------------- files
 
 
-def write_checked(path: Path, encode: Callable[[IO[bytes]], Told]) -> Told:
-    """Make the file `path` by `encode`, and see that it is all there and opens.
+def write_checked(
+    path: Path,
+    encode: Callable[[IO[bytes]], Told],
+    check: Callable[[Path], object] | None = None,
+) -> Told:
+    """Make the file `path` by `encode`, and see that it is all there and, by `check`, whole.
 
-    Raises OSError or BadInput if not.
+    `check` None: a picture that opens. Raises OSError or BadInput if not.
     """
     told = write_whole(path, encode)
-    verify(path)
+    (check or verify)(path)
     return told
 
 
@@ -236,7 +240,7 @@ def publish_parts(parts: Sequence[Part], folder: Path, name: str) -> tuple[list[
         partials: list[Path] = []
         for part in parts:
             partials.append(stack.enter_context(partial_file(folder)))
-            notes += write_checked(partials[-1], part.encode)
+            notes += write_checked(partials[-1], part.encode, part.check)
 
         def names(number: int) -> list[Path]:
             counted = "" if number == 1 else f"_{number}"

@@ -22,6 +22,7 @@ from . import (
     instances,
     layers,
     queue,
+    sprites,
     synthesize,
     train,
     weights,
@@ -32,7 +33,7 @@ from .terminal import INTERRUPTED, Signals, say, show_log
 VERBS = {
     module.__name__.rpartition(".")[2]: module
     for module in (
-        *(cutout, instances, layers, queue, weights, doctor),
+        *(cutout, instances, layers, sprites, queue, weights, doctor),
         *(dataset, synthesize, train, evaluate, compare),
     )
 }

@@ -9,28 +9,17 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from safetensors.torch import save_file
 
+from tests.cli.discs import draw_discs, write_light_model
 from tests.counting import count_work
 from tests.torture import BROKEN, EXPECTED, plant_torture
-from toonout_core.models.unet import UNet
 from toonout_core.output.coco import decode_mask, pictures_of
 from toonout_core.segmentation import sharing
 
 
 @pytest.fixture(scope="session")
 def model(tmp_path_factory):
-    """A U-Net that takes what is light for character: one channel runs through, untouched."""
-    state = UNet(widths=(4, 6)).state_dict()
-    for name, value in state.items():
-        value.fill_(float("running_var" in name or (value.ndim == 1 and "weight" in name)))
-        if value.ndim == 4 and value.shape[-1] == 3:
-            value[0, : 3 if name == "stem.weight" else 1, 1, 1] = 1
-    state["head.weight"][0, 0] = 20
-    state["head.bias"][:] = -10
-    path = tmp_path_factory.mktemp("light") / "light.safetensors"
-    save_file(state, path)
-    return path
+    return write_light_model(tmp_path_factory.mktemp("light") / "light.safetensors")
 
 
 @pytest.fixture
@@ -39,18 +28,6 @@ def instances(toonout, model):
         return toonout("instances", *arguments, "--detector", model, "--device", "cpu")
 
     return call
-
-
-def draw_discs(path, *centres_xy, size=(96, 64), radius=14):
-    rows, columns = np.mgrid[: size[1], : size[0]]
-    light = np.zeros((size[1], size[0]), bool)
-    for x, y in centres_xy:
-        light |= (rows - y) ** 2 + (columns - x) ** 2 < radius**2
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(np.where(light[..., None], (240, 230, 250), (10, 30, 20)).astype("u1")).save(
-        path
-    )
-    return light
 
 
 @pytest.fixture

@@ -20,7 +20,9 @@ from . import (
     doctor,
     evaluate,
     instances,
+    layers,
     queue,
+    sprites,
     synthesize,
     train,
     weights,
@@ -31,7 +33,7 @@ from .terminal import INTERRUPTED, Signals, say, show_log
 VERBS = {
     module.__name__.rpartition(".")[2]: module
     for module in (
-        *(cutout, instances, queue, weights, doctor),
+        *(cutout, instances, layers, sprites, queue, weights, doctor),
         *(dataset, synthesize, train, evaluate, compare),
     )
 }

@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import io
 import sys
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import BadInput
 from .fields import Verbs
-from .folder_run import file_state, finish, note, open_folder, shrink_to
+from .folder_run import file_state, finish, note, open_file, open_folder, shrink_to
 from .options import (
     add_adjust_options,
     add_file_options,
@@ -120,8 +120,6 @@ def _to_file(arguments: argparse.Namespace, out: Path) -> int:
     from ..imaging import read
     from ..output.batch import Batch
     from ..output.cutouts import cut_picture
-    from ..output.destination import Destination
-    from ..output.naming import Found, Source, find_sources
 
     output = _output(arguments, out)
     if arguments.paths == ["-"]:
@@ -132,15 +130,9 @@ def _to_file(arguments: argparse.Namespace, out: Path) -> int:
         for remark in [*notes, str(path)]:
             note(arguments, remark)
         return 0
-    found = find_sources(arguments.paths, recursive=arguments.recursive)
-    if len(found.sources) > 1 or any(Path(path).is_dir() for path in arguments.paths):
-        raise BadInput(
-            "OUT must be a folder for several pictures", f"the file name {out}", "Name a folder."
-        )
-    named = [Source(source.path, PurePath(out.stem)) for source in found.sources]
-    destination = Destination(out.parent, named, settings={}, existing=arguments.on_exists)
+    destination, found = open_file(arguments, out)
     batch = Batch(destination, lambda: _make_cut(arguments), output, shrink_to=shrink_to(arguments))
-    return finish(arguments, batch, Found(named, found.problems), label="cutout")
+    return finish(arguments, batch, found, label="cutout")
 
 
 def _to_folder(arguments: argparse.Namespace, out: Path) -> int:

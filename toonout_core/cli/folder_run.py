@@ -6,7 +6,7 @@ import argparse
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from ..errors import BadInput
@@ -46,6 +46,21 @@ def open_folder(
             manifest=manifest,
         )
         yield destination, found
+
+
+def open_file(arguments: argparse.Namespace, out: Path) -> tuple[Destination, Found]:
+    """OUT as the name of the one result, and the picture that is named."""
+    from ..output.destination import Destination
+    from ..output.naming import Found, Source, find_sources
+
+    found = find_sources(arguments.paths, recursive=arguments.recursive)
+    if len(found.sources) > 1 or any(Path(path).is_dir() for path in arguments.paths):
+        raise BadInput(
+            "OUT must be a folder for several pictures", f"the file name {out}", "Name a folder."
+        )
+    named = [Source(source.path, PurePath(out.stem)) for source in found.sources]
+    destination = Destination(out.parent, named, settings={}, existing=arguments.on_exists)
+    return destination, Found(named, found.problems)
 
 
 def require_folder(out: Path) -> None:

@@ -79,13 +79,14 @@ def add_parser(verbs: Verbs) -> None:
         "paths", nargs="+", metavar="PATH", help="picture, folder or pattern ('*.png')"
     )
     parser.add_argument("-o", "--out", metavar="OUT", required=True, help="folder for the results")
-    _add_model_options(parser)
-    _add_choice_options(parser)
+    add_finding_options(parser)
+    add_choice_options(parser)
     _add_result_options(parser)
     add_file_options(parser)
 
 
-def _add_model_options(parser: argparse.ArgumentParser) -> None:
+def add_finding_options(parser: argparse.ArgumentParser) -> None:
+    """Who finds characters, and whose matte is shared out among them."""
     group = parser.add_argument_group("models")
     group.add_argument(
         "--detector", default=DETECTOR, metavar="NAME|FILE",
@@ -110,7 +111,8 @@ def _add_model_options(parser: argparse.ArgumentParser) -> None:
     add_device_options(group)
 
 
-def _add_choice_options(parser: argparse.ArgumentParser) -> None:
+def add_choice_options(parser: argparse.ArgumentParser) -> None:
+    """Which of them, and how they are numbered."""
     group = parser.add_argument_group("characters")
     group.add_argument(
         "--min-score", type=float, default=0.3, metavar="X",
@@ -162,12 +164,7 @@ def _kinds(text: str) -> frozenset[str]:
 
 def run(arguments: argparse.Namespace) -> int:
     """Find the characters of everything that was named."""
-    if not 0 <= arguments.min_score <= 1:
-        raise BadInput("--min-score must be 0 … 1", str(arguments.min_score))
-    if not 1 <= arguments.limit <= 100:
-        raise BadInput("--limit must be 1 … 100", str(arguments.limit))
-    if "-" in arguments.paths:
-        raise BadInput("inputs must be files or folders", "- (stdin)", "Name a picture.")
+    check_choices(arguments)
 
     from ..output.batch import Batch
     from ..output.instance_files import InstanceFiles
@@ -186,7 +183,24 @@ def run(arguments: argparse.Namespace) -> int:
         return finish(arguments, batch, found, label="instances", summarise=write_coco)
 
 
+def check_choices(arguments: argparse.Namespace) -> None:
+    """Raises BadInput for values that no search can have."""
+    if not 0 <= arguments.min_score <= 1:
+        raise BadInput("--min-score must be 0 … 1", str(arguments.min_score))
+    if not 1 <= arguments.limit <= 100:
+        raise BadInput("--limit must be 1 … 100", str(arguments.limit))
+    if "-" in arguments.paths:
+        raise BadInput("inputs must be files or folders", "- (stdin)", "Name a picture.")
+
+
 def _make_find(arguments: argparse.Namespace, files: InstanceFiles) -> Any:
+    return make_find(
+        arguments, matte=files.needs_matte, colours="cutouts" in arguments.save, soft=arguments.soft
+    )
+
+
+def make_find(arguments: argparse.Namespace, *, matte: bool, colours: bool, soft: bool) -> Any:
+    """See `instance_files.finding`. `matte`, `colours`: whether they are needed; `soft`: masks."""
     from ..matting import ForegroundOptions, load_matting
     from ..output.instance_files import FindOptions, finding
     from ..segmentation.asking import SegmentOptions
@@ -202,7 +216,7 @@ def _make_find(arguments: argparse.Namespace, files: InstanceFiles) -> Any:
             "and those who touch count as one.",
         )
     matting = own if arguments.matte is None else None
-    if files.needs_matte and matting is None:
+    if matte and matting is None:
         matting = load_matting(
             arguments.matte or MATTE,
             host=host,
@@ -212,16 +226,16 @@ def _make_find(arguments: argparse.Namespace, files: InstanceFiles) -> Any:
     # measured on scenes of known mattes: see docs/measuring.md
     weak = own is None and matting is not None and matting.name == MATTE
     # the others take part when the matte is shared out
-    seen = 100 if files.needs_matte else arguments.limit
-    foreground = arguments.foreground and "cutouts" in arguments.save
+    seen = 100 if matte else arguments.limit
+    foreground = arguments.foreground and colours
     options = FindOptions(
-        SegmentOptions(arguments.min_score, limit=seen, soft=arguments.soft),
+        SegmentOptions(arguments.min_score, limit=seen, soft=soft),
         arguments.limit,
         arguments.sort,
         foreground=ForegroundOptions(method=arguments.foreground_method) if foreground else None,
         trust_masks=arguments.trust == "masks" or (arguments.trust == "auto" and weak),
     )
-    return finding(segmenter, matting if files.needs_matte else None, options)
+    return finding(segmenter, matting if matte else None, options)
 
 
 def _load_segmenter(arguments: argparse.Namespace, host: Host) -> InstanceSegmenter:

@@ -10,10 +10,14 @@ from torch import Tensor
 from ..errors import BadInput
 from ..instances import Instances
 from ..ops.compositing import stacked
+from ..ops.morphology import dilate
 from ..ops.plate import background_plate
 from .record import LayeredPicture, trimmed, whole_layer
 
 PICTURE, PLATE, CHARACTERS = "picture", "background", "characters"
+
+_VISIBLE = 0.5 / 255  # alpha that is more than 0 in 8 bit
+_RIM_PX = 2
 
 
 def character_layers(
@@ -22,30 +26,52 @@ def character_layers(
     colours: Tensor,
     plate: Tensor | None = None,
     names: Sequence[str] | None = None,
+    alpha: Tensor | None = None,
 ) -> LayeredPicture:
     """One layer for each character, the background below them, the picture itself hidden lowest.
 
     `image` and `colours` 1×3×H×W (as given, and free of the old background), `mattes` their parts
-    of one alpha, in the order of their numbers; `plate` 1×3×H×W, None: painted over by us. Whose
-    feet stand lower is in front. Laid over one another the layers show the picture again.
+    of one alpha, in the order of their numbers; `plate` 1×3×H×W, None: painted over by us. `alpha`
+    1×1×H×W: the picture's own, None if it is opaque. Whose feet stand lower is in front. Laid over
+    one another the layers show the picture again, as far as mattes and background are right.
     """
+    _check_sizes(image, mattes, colours, plate)
+    parts = mattes.masks[:, None].to("cpu", torch.float32)
+    covered = parts.sum(0, keepdim=True).clamp(0, 1)
+    layers = [whole_layer(PICTURE, image, alpha, visible=False)]
+    seen = None if alpha is None else _seen_behind(alpha, covered)
+    if seen is None or bool((seen > _VISIBLE).any()):
+        behind = background_plate(image, covered) if plate is None else plate
+        layers.append(whole_layer(PLATE, behind, seen))
+    order = depth_order(mattes)
+    texts = list(names or mattes.tags or [])
+    alphas = stacked(parts[order]) if order else parts
+    for index, own in zip(order, alphas[:, None], strict=True):
+        name = texts[index] if index < len(texts) and texts[index] else f"character {index + 1}"
+        # nobody else is hidden under transparency; a rim is left for those who scale the layer
+        visible = colours * dilate(own > _VISIBLE, _RIM_PX)
+        layers.append(trimmed(whole_layer(name, visible, own, group=CHARACTERS)))
+    return LayeredPicture(mattes.size_hw, tuple(layers))
+
+
+def _seen_behind(alpha: Tensor, covered: Tensor) -> Tensor:
+    """1×1×H×W: the picture's own alpha without its characters. Behind them it goes on as it is
+    around them: nothing is behind the character of a cutout."""
+    return background_plate(alpha.expand(-1, 3, -1, -1), covered)[:, :1]
+
+
+def _check_sizes(image: Tensor, mattes: Instances, colours: Tensor, plate: Tensor | None) -> None:
     if tuple(image.shape[-2:]) != mattes.size_hw or image.shape != colours.shape:
         raise BadInput(
             f"picture, colours and mattes must have one size, {tuple(image.shape[-2:])}",
             f"{tuple(colours.shape)} and {mattes.size_hw}",
         )
-    parts = mattes.masks[:, None].to(torch.float32)
-    behind = (
-        background_plate(image, parts.sum(0, keepdim=True).clamp(0, 1)) if plate is None else plate
-    )
-    layers = [whole_layer(PICTURE, image, visible=False), whole_layer(PLATE, behind)]
-    order = depth_order(mattes)
-    texts = list(names or mattes.tags or [])
-    alphas = stacked(parts[order]) if order else parts
-    for index, alpha in zip(order, alphas, strict=True):
-        name = texts[index] if index < len(texts) and texts[index] else f"character {index + 1}"
-        layers.append(trimmed(whole_layer(name, colours, alpha[None], group=CHARACTERS)))
-    return LayeredPicture(mattes.size_hw, tuple(layers))
+    if plate is not None and plate.shape != image.shape:
+        raise BadInput(
+            f"the background must have the picture's size, {image.shape[-1]}×{image.shape[-2]}",
+            f"{plate.shape[-1]}×{plate.shape[-2]}",
+            "Make it of the same picture.",
+        )
 
 
 def depth_order(mattes: Instances) -> list[int]:

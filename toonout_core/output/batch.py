@@ -140,6 +140,7 @@ class Batch(Generic[Made]):
             for part in parts:
                 partial = work.stack.enter_context(self.destination.partial(work.source))
                 work.partials.append(partial)
+                work.checks.append(part.check or verify)
                 work.encodings.append(encoder.submit(self.destination.write, partial, part.encode))
         if not work.suffixes:
             raise BadInput(f"{work.source.path} must hold a picture", "none")
@@ -155,8 +156,8 @@ class Batch(Generic[Made]):
     def _finish(self, work: _Work) -> Result:
         try:
             notes = work.notes + [note for done in work.encodings for note in done.result()]
-            for partial in work.partials:
-                verify(partial)
+            for partial, check in zip(work.partials, work.checks, strict=True):
+                check(partial)
             details = tuple(details for details in work.details if details)
             record = replace(work.record, seconds=work.seconds, details=details)
             outputs, taken = self.destination.publish(
@@ -212,6 +213,9 @@ class _Work:
     details: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])  # of each frame
     notes: list[str] = field(default_factory=list[str])
     partials: list[Path] = field(default_factory=list[Path])  # of all frames, in that order
+    checks: list[Callable[[Path], object]] = field(
+        default_factory=list[Callable[[Path], object]]
+    )  # of each of them
     encodings: list[Future[list[str]]] = field(default_factory=list[Future[list[str]]])
     started: float = field(default_factory=time.monotonic)
 

@@ -13,7 +13,8 @@ import numpy as np
 from av.error import FFmpegError
 
 from ..errors import BadInput
-from ..imaging import Array, Picture, from_array
+from ..imaging import Picture, from_array
+from ..words import Array
 
 # decoders that give alpha, where the usual ones leave it out
 _WITH_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from ..errors import BadInput
-from ..imaging import Array
+from ..words import Array
 from .clip_formats import Codec, has_pyav
 from .clip_sound import Sound
 

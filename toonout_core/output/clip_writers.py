@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from ..errors import BadInput
-from ..imaging import AnimatedPng, AnimatedWebp, Array, to_array
+from ..imaging import AnimatedPng, AnimatedWebp, to_array
+from ..words import Array
 from .clip_encoders import ByOpenCV, ByPyAV, Sink, can_encode
 from .clip_formats import CLIP_FORMATS, require_format
 from .publishing import partial_file, publish_as

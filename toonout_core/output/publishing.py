@@ -28,10 +28,12 @@ _FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
 @dataclass(frozen=True)
 class Part:
     """One file of a result. `suffix`: what follows the name that all files of the result share;
-    `encode` writes to a binary stream and returns what is worth knowing about it."""
+    `encode` writes to a binary stream and returns what is worth knowing about it. `check` raises
+    BadInput unless the finished file is whole; None: it must be a picture that opens."""
 
     suffix: str
     encode: Callable[[IO[bytes]], list[str]]
+    check: Callable[[Path], object] | None = None
 
 
 # ---------------------------------------------------------------- what is not finished yet

@@ -18,9 +18,10 @@ from torch import Tensor
 from ..errors import BadInput
 from ..imaging import Metadata, to_array, to_pil, verify
 from ..words import Array
+from .gif import write_gif
 from .publishing import Part, Told, named, partial_file, publish_as, publish_numbered, write_whole
 
-Format = Literal["png", "webp", "jpg", "tiff"]
+Format = Literal["png", "webp", "jpg", "tiff", "gif"]
 
 NO_METADATA = Metadata()
 
@@ -40,6 +41,7 @@ FORMATS: dict[Format, FileFormat] = {
     "webp": FileFormat((".webp",), True, (8,), 16383),
     "jpg": FileFormat((".jpg", ".jpeg"), False, (8,), 65535),
     "tiff": FileFormat((".tif", ".tiff"), True, (8,), 2**31 - 1),
+    "gif": FileFormat((".gif",), True, (8,), 65535),
 }
 
 
@@ -67,9 +69,10 @@ def encode(
     """Write the first item of `image` B×3×H×W or B×1×H×W with straight `alpha` B×1×H×W.
 
     `bits` of a channel: 8, for PNG also 16 or, for a mask that is split at one half, 1.
-    `quality` 1 … 100 makes WebP lossy and sets JPEG's (95 otherwise). All formats keep artist and
-    copyright. PNG keeps all text; WebP and JPEG keep `parameters` in EXIF's user comment, WebP also
-    ComfyUI's graphs. Raises BadInput for what the format cannot hold.
+    `quality` 1 … 100 makes WebP lossy and sets JPEG's (95 otherwise). GIF has hard
+    edges. All other formats keep artist and copyright. PNG keeps all text; WebP and JPEG keep
+    `parameters` in EXIF's user comment, WebP also ComfyUI's graphs. Raises BadInput for what the
+    format cannot hold.
     """
     kind = FORMATS[format]
     _require(kind, format, image, alpha, bits)
@@ -77,6 +80,9 @@ def encode(
     profile = metadata.icc_profile if colour and _is_rgb(metadata.icc_profile) else None
     if format == "png" and bits == 16:
         _encode_png16(stream, to_array(image[:1], 16, alpha)[0], metadata, profile)
+        return
+    if format == "gif":
+        write_gif(stream, image, alpha)
         return
     picture = to_pil(image > 0.5).convert("1") if bits == 1 else to_pil(image, alpha)
     # Pillow takes an absent value for "none", and None for "as in the file that was read"
@@ -177,25 +183,26 @@ def _encode_png16(
     height, width, channels = array.shape
     colour_type = {1: 0, 3: 2, 4: 6}[channels]
     stream.write(b"\x89PNG\r\n\x1a\n")
-    _chunk(stream, b"IHDR", struct.pack(">IIBBBBB", width, height, 16, colour_type, 0, 0, 0))
+    png_chunk(stream, b"IHDR", struct.pack(">IIBBBBB", width, height, 16, colour_type, 0, 0, 0))
     if profile:
-        _chunk(stream, b"iCCP", b"ICC Profile\0\0" + zlib.compress(profile))
+        png_chunk(stream, b"iCCP", b"ICC Profile\0\0" + zlib.compress(profile))
     if metadata.dpi:
         per_metre = [round(dpi / 0.0254) for dpi in metadata.dpi]
-        _chunk(stream, b"pHYs", struct.pack(">IIB", per_metre[0], per_metre[1], 1))
+        png_chunk(stream, b"pHYs", struct.pack(">IIB", per_metre[0], per_metre[1], 1))
     if exif := _exif(metadata, bare=True):
-        _chunk(stream, b"eXIf", exif.removeprefix(b"Exif\0\0"))
+        png_chunk(stream, b"eXIf", exif.removeprefix(b"Exif\0\0"))
     for name, data, *_ in _png_text(metadata).chunks:
-        _chunk(stream, name, data)
+        png_chunk(stream, name, data)
     packer = zlib.compressobj(6)
     for rows in _filtered_rows(array.astype(">u2").view(np.uint8).reshape(height, -1), channels):
         if packed := packer.compress(rows):
-            _chunk(stream, b"IDAT", packed)
-    _chunk(stream, b"IDAT", packer.flush())
-    _chunk(stream, b"IEND", b"")
+            png_chunk(stream, b"IDAT", packed)
+    png_chunk(stream, b"IDAT", packer.flush())
+    png_chunk(stream, b"IEND", b"")
 
 
-def _chunk(stream: IO[bytes], name: bytes, data: bytes) -> None:
+def png_chunk(stream: IO[bytes], name: bytes, data: bytes) -> None:
+    """Write one chunk of a PNG."""
     stream.write(struct.pack(">I", len(data)) + name + data)
     stream.write(struct.pack(">I", zlib.crc32(data, zlib.crc32(name))))
 
@@ -219,13 +226,17 @@ def _filtered_rows(rows: Array, channels: int, block: int = 64) -> Iterator[byte
 # ---------------------------------------------------------------- files
 
 
-def write_checked(path: Path, encode: Callable[[IO[bytes]], Told]) -> Told:
-    """Make the file `path` by `encode`, and see that it is all there and opens.
+def write_checked(
+    path: Path,
+    encode: Callable[[IO[bytes]], Told],
+    check: Callable[[Path], object] | None = None,
+) -> Told:
+    """Make the file `path` by `encode`, and see that it is all there and, by `check`, whole.
 
-    Raises OSError or BadInput if not.
+    `check` None: a picture that opens. Raises OSError or BadInput if not.
     """
     told = write_whole(path, encode)
-    verify(path)
+    (check or verify)(path)
     return told
 
 
@@ -237,7 +248,7 @@ def publish_parts(parts: Sequence[Part], folder: Path, name: str) -> tuple[list[
         partials: list[Path] = []
         for part in parts:
             partials.append(stack.enter_context(partial_file(folder)))
-            notes += write_checked(partials[-1], part.encode)
+            notes += write_checked(partials[-1], part.encode, part.check)
 
         def names(number: int) -> list[Path]:
             counted = "" if number == 1 else f"_{number}"

@@ -1,0 +1,122 @@
+"""`toonout layers`: pictures as layered files of paint programs, a layer for each character."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import BadInput
+from .fields import Verbs
+from .folder_run import file_state, finish, open_file, open_folder, shrink_to
+from .instances import add_choice_options, add_finding_options, check_choices, make_find
+from .options import add_file_options, add_foreground_method, add_shrink_option
+
+if TYPE_CHECKING:
+    from ..layers.files import LayerFiles
+
+SUFFIXES = (".psd", ".ora")  # those of layers.files, which imports torch
+
+EXAMPLES = """\
+examples:
+  toonout layers group.png -o group.psd             Photoshop, Krita, GIMP
+  toonout layers group.png -o group.ora             OpenRaster: Krita, GIMP, MyPaint
+  toonout layers drawings -o layered --format ora --recursive
+  toonout layers group.png -o group.psd --plate empty_room.png
+
+layers, the lowest first:
+  picture        as it was, hidden
+  background     what is behind the characters, painted over smoothly; or --plate
+  characters     a group with one layer for each: soft hair, colours free of the old background;
+                 whose feet stand lower is in front
+  Laid over one another they look like the picture. They have 8 bits a channel.
+
+exit codes: 0 all done, 1 some pictures failed, 2 nothing could be done, 130 interrupted,
+  143 ended by SIGTERM
+"""
+
+
+def add_parser(verbs: Verbs) -> None:
+    """Add the verb to the command line."""
+    parser = verbs.add_parser(
+        "layers",
+        help="save pictures in layers, one for each character (.psd, .ora)",
+        description="Save pictures in layers, one for each character. Inputs are never changed.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "paths", nargs="+", metavar="PATH", help="picture, folder or pattern ('*.png')"
+    )
+    parser.add_argument(
+        "-o", "--out", metavar="OUT", required=True, help="folder, or file for a single picture"
+    )
+    add_finding_options(parser)
+    add_choice_options(parser)
+    _add_result_options(parser)
+    add_file_options(parser)
+
+
+def _add_result_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("result")
+    group.add_argument(
+        "--format", choices=[suffix[1:] for suffix in SUFFIXES],
+        help="default: psd, or as OUT is called",
+    )  # fmt: skip
+    group.add_argument(
+        "--plate", metavar="FILE",
+        help="the same picture without its characters, for the layer below them",
+    )  # fmt: skip
+    group.add_argument(
+        "--foreground", action=argparse.BooleanOptionalAction, default=True,
+        help="clear the old background's colour from soft edges (default: on)",
+    )  # fmt: skip
+    add_foreground_method(group)
+    add_shrink_option(group)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Take apart everything that was named."""
+    check_choices(arguments)
+    out = Path(arguments.out)
+    to_file = out.suffix.lower() in SUFFIXES and not out.is_dir()
+    files = _files(arguments, out if to_file else None)
+    if to_file:
+        return _run(arguments, files, *open_file(arguments, out))
+    with open_folder(arguments, out, _settings(arguments)) as (destination, found):
+        return _run(arguments, files, destination, found)
+
+
+def _run(arguments: argparse.Namespace, files: LayerFiles, destination: Any, found: Any) -> int:
+    from ..output.batch import Batch
+
+    def make() -> Any:
+        return make_find(arguments, matte=True, colours=True, soft=True)
+
+    batch = Batch(destination, make, files, shrink_to=shrink_to(arguments))
+    return finish(arguments, batch, found, label="layers")
+
+
+def _files(arguments: argparse.Namespace, out: Path | None) -> LayerFiles:
+    from ..layers.files import LayerFiles
+    from ..segmentation.asking import seen
+
+    suffix = out.suffix if out is not None else ""
+    if arguments.format and suffix and suffix.lower() != f".{arguments.format}":
+        raise BadInput(
+            f"--format must fit the name {out}", arguments.format, "Leave one of them out."
+        )
+    kind = suffix.lower() or f".{arguments.format or 'psd'}"
+    return LayerFiles(kind, suffix, seen(arguments.plate) if arguments.plate else None)
+
+
+def _settings(arguments: argparse.Namespace) -> dict[str, Any]:
+    """All that a result depends on, beside its picture."""
+    names = ("trust", "precision", "min_score", "limit", "sort", "format")
+    names += ("foreground", "foreground_method")
+    files = ("detector", "refiner", "matte", "plate")
+    return (
+        {"verb": "layers", "shrink_to": arguments.shrink_to}
+        | {name: getattr(arguments, name) for name in names}
+        | {name: file_state(getattr(arguments, name)) for name in files}
+    )

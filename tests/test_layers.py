@@ -40,7 +40,7 @@ MAY_IMPORT = {
     # pictures to files
     "output": PIPELINE | {"locking", "matting", "instances", "segmentation", "characters"},
     # what one does with the pipelines
-    "motion": {"errors", "host", "imaging", "instances", "layers", "ops", "results"},
+    "motion": {"errors", "host", "imaging", "instances", "layers", "ops", "results", "characters"},
     "layers": {"errors", "imaging", "instances", "ops", "output"},
     "synthesis": APPLICATION,
     "evaluation": APPLICATION | {"segmentation", "synthesis"},
@@ -60,6 +60,7 @@ FOR_HOSTS = {
     "host",
     "imaging",
     "matting",
+    "motion",
     "ops",
     "output",
     "portions",

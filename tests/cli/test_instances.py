@@ -9,34 +9,22 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from safetensors.torch import save_file
 
 from tests.counting import count_work
 from tests.torture import BROKEN, EXPECTED, plant_torture
-from toonout_core.models.unet import UNet
 from toonout_core.output.coco import decode_mask, pictures_of
 from toonout_core.segmentation import sharing
 
 
-@pytest.fixture(scope="session")
-def model(tmp_path_factory):
-    """A U-Net that takes what is light for character: one channel runs through, untouched."""
-    state = UNet(widths=(4, 6)).state_dict()
-    for name, value in state.items():
-        value.fill_(float("running_var" in name or (value.ndim == 1 and "weight" in name)))
-        if value.ndim == 4 and value.shape[-1] == 3:
-            value[0, : 3 if name == "stem.weight" else 1, 1, 1] = 1
-    state["head.weight"][0, 0] = 20
-    state["head.bias"][:] = -10
-    path = tmp_path_factory.mktemp("light") / "light.safetensors"
-    save_file(state, path)
-    return path
+@pytest.fixture
+def model(light):
+    return light
 
 
 @pytest.fixture
-def instances(toonout, model):
+def instances(toonout, light):
     def call(*arguments):
-        return toonout("instances", *arguments, "--detector", model, "--device", "cpu")
+        return toonout("instances", *arguments, "--detector", light, "--device", "cpu")
 
     return call
 
@@ -332,11 +320,12 @@ def test_rgba_pictures(instances, tmp_path):
 
 def test_the_choices_are_those_of_the_core():
     from toonout_core import instances as core
+    from toonout_core.cli import finding
     from toonout_core.cli import instances as verb
     from toonout_core.output import instance_files
 
     assert verb.Kind == instance_files.Kind
-    assert verb.Order == core.Order
+    assert finding.Order == core.Order
 
 
 def test_a_foreign_coco_file_is_left_alone(instances, pair, tmp_path):

@@ -20,6 +20,8 @@ from . import (
     doctor,
     evaluate,
     instances,
+    kenburns,
+    puppet,
     queue,
     synthesize,
     train,
@@ -31,7 +33,7 @@ from .terminal import INTERRUPTED, Signals, say, show_log
 VERBS = {
     module.__name__.rpartition(".")[2]: module
     for module in (
-        *(cutout, instances, queue, weights, doctor),
+        *(cutout, instances, kenburns, puppet, queue, weights, doctor),
         *(dataset, synthesize, train, evaluate, compare),
     )
 }

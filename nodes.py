@@ -8,11 +8,13 @@ from .comfy_nodes.adjusting import AdjustMatte
 from .comfy_nodes.composing import Compose
 from .comfy_nodes.cropping import CropInstances
 from .comfy_nodes.host import register_folders
+from .comfy_nodes.kenburns import KenBurns
 from .comfy_nodes.loading import LoadMatting
 from .comfy_nodes.matting import EstimateForeground, MatteImage
 from .comfy_nodes.measuring import CompareMattes, MeasureMatte
 from .comfy_nodes.pasting import PasteInstances
 from .comfy_nodes.prompting import JoinPrompts
+from .comfy_nodes.puppet import Puppet
 from .comfy_nodes.reading import LoadFolder
 from .comfy_nodes.saving import SaveCutout
 from .comfy_nodes.segmenters import LoadSegmenter
@@ -44,6 +46,8 @@ NODES: list[type[Any]] = [
     InstancesToSegs,
     MeasureMatte,
     CompareMattes,
+    KenBurns,
+    Puppet,
 ]
 
 

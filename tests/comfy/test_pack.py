@@ -35,10 +35,12 @@ NODE_IDS = [
     "ToonOut_InstancesToSEGS",
     "ToonOut_MeasureMatte",
     "ToonOut_CompareMattes",
+    "ToonOut_KenBurns",
+    "ToonOut_Puppet",
 ]
 
 # menus that list what is on a machine or in the weights table
-MENUS = {"folder", "model", "detector", "refiner", "segment_anything"}
+MENUS = {"folder", "model", "detector", "refiner", "segment_anything", "bvh"}
 
 
 def described(node: Any) -> dict[str, Any]:

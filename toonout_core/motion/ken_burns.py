@@ -43,7 +43,9 @@ def ken_burns(
 
 
 def _focus(options: KenBurnsOptions, scene: Scene) -> float:
-    if options.focus_on == "value" or not scene.cards:
+    automatic = "character" if options.motion == "dolly zoom" else "value"
+    chosen = automatic if options.focus_on == "automatic" else options.focus_on
+    if chosen == "value" or not scene.cards:
         return options.focus
     near = {card.number: card.disparity for card in scene.cards}
     return near[options.character] if options.character >= 0 else max(near.values())

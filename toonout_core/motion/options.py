@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args, get_type_hints
 from ..errors import BadInput
 from .camera import Easing, Edges, Loop, Motion
 
-Focus = Literal["value", "character"]
+Focus = Literal["automatic", "value", "character"]
 Levelling = Literal["feet", "median", "mean"]
 Order = Literal["feet", "numbers"]
 PuppetMotion = Literal[
@@ -25,13 +25,20 @@ class Told:
     least: float = 0.0
     most: float = 0.0
     step: float = 1.0
+    advanced: bool = False
 
 
 def told(
-    default: Any, label: str, help: str, limits: tuple[float, float, float] = (0.0, 0.0, 1.0)
+    default: Any,
+    label: str,
+    help: str,
+    limits: tuple[float, float, float] = (0.0, 0.0, 1.0),
+    *,
+    advanced: bool = False,
 ) -> Any:
-    """A dataclass field; `limits`: least, most and step of a number."""
-    return field(default=default, metadata={"told": Told(label, help, *limits), "help": help})
+    """A dataclass field; `limits`: least, most and step of a number; `advanced`: seldom needed."""
+    about = Told(label, help, *limits, advanced)
+    return field(default=default, metadata={"told": about, "help": help})
 
 
 def told_of(item: Field[Any]) -> Told:
@@ -80,8 +87,9 @@ class KenBurnsOptions(_Checked):
     )  # fmt: skip
     easing: Easing = told("sine", "Easing", "how a zoom starts and stops")
     focus_on: Focus = told(
-        "value", "Focus on",
-        "what stays where it is: the depth that focus says, or a character",
+        "automatic", "Focus on",
+        "what stays where it is: the depth that focus says, or a character; automatic: the "
+        "character in a dolly zoom, else the depth",
     )  # fmt: skip
     focus: float = told(
         0.3, "Focus", "depth that stays where it is: 0 far, 1 near", (0.0, 1.0, 0.05)
@@ -98,19 +106,31 @@ class KenBurnsOptions(_Checked):
     )  # fmt: skip
     blur: float = told(0.0, "Depth of field", "blurs what is far from the focus", (0.0, 1.0, 0.05))
     relief: float = told(
-        0.25, "Relief", "how much of its own depth a character keeps; 0: flat", (0.0, 1.0, 0.05)
+        0.25,
+        "Relief",
+        "how much of its own depth a character keeps; 0: flat",
+        (0.0, 1.0, 0.05),
+        advanced=True,
     )
     levelling: Levelling = told(
-        "feet", "Depth of a character", "which part of it says how near all of it stands"
+        "feet",
+        "Depth of a character",
+        "which part of it says how near all of it stands",
+        advanced=True,
     )
     order: Order = told(
         "feet", "Order without depth",
         "feet: whose feet stand lower is nearer; numbers: the last number is the nearest",
+        advanced=True,
     )  # fmt: skip
-    invert_depth: bool = told(False, "Invert depth", "for depth pictures in which near is black")
-    reverse: bool = told(False, "Reverse", "plays the motion backwards")
-    phase: float = told(0.0, "Phase", "where in the motion a loop begins, 0 to 1", (0.0, 1.0, 0.05))
-    seed: int = told(0, "Seed", "of the shake", (0, 2**31 - 1, 1))
+    invert_depth: bool = told(
+        False, "Invert depth", "for depth pictures in which near is black", advanced=True
+    )
+    reverse: bool = told(False, "Reverse", "plays the motion backwards", advanced=True)
+    phase: float = told(
+        0.0, "Phase", "where in the motion a loop begins, 0 to 1", (0.0, 1.0, 0.05), advanced=True
+    )
+    seed: int = told(0, "Seed", "of the shake", (0, 2**31 - 1, 1), advanced=True)
 
 
 @dataclass(frozen=True)
@@ -132,4 +152,4 @@ class PuppetOptions(_Checked):
     characters: str = told(
         "", "Characters", "numbers of those that move, such as 0, 2-4; empty: all"
     )
-    cells: int = told(36, "Cells", "of the mesh, along the longer side", (4, 96, 1))
+    cells: int = told(36, "Cells", "of the mesh, along the longer side", (4, 96, 1), advanced=True)

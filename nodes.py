@@ -11,11 +11,13 @@ from .comfy_nodes.from_masks import InstancesFromMasks
 from .comfy_nodes.from_prompts import InstancesFromPrompts
 from .comfy_nodes.fusing import FuseSegments
 from .comfy_nodes.host import register_folders
+from .comfy_nodes.kenburns import KenBurns
 from .comfy_nodes.loading import LoadMatting, LoadSegmenter
 from .comfy_nodes.matting import EstimateForeground, MatteImage
 from .comfy_nodes.measuring import CompareMattes, MeasureMatte
 from .comfy_nodes.pasting import PasteInstances
 from .comfy_nodes.prompting import JoinPrompts
+from .comfy_nodes.puppet import Puppet
 from .comfy_nodes.reading import LoadFolder
 from .comfy_nodes.saving import SaveCutout
 from .comfy_nodes.segmenting import SegmentInstances
@@ -45,6 +47,8 @@ NODES: list[type[Any]] = [
     InstancesToSegs,
     MeasureMatte,
     CompareMattes,
+    KenBurns,
+    Puppet,
 ]
 
 

@@ -46,7 +46,7 @@ MAY_IMPORT = {
     # pictures to files
     "output": PIPELINE | {"locking", "matting", "instances", "segmentation", "characters"},
     # what one does with the pipelines
-    "motion": {"errors", "host", "imaging", "instances", "layers", "ops", "results"},
+    "motion": {"errors", "host", "imaging", "instances", "layers", "ops", "results", "characters"},
     "layers": {"errors", "imaging", "instances", "ops", "output"},
     "synthesis": APPLICATION,
     "evaluation": APPLICATION | {"segmentation", "synthesis"},
@@ -67,6 +67,7 @@ FOR_HOSTS = {
     "host",
     "imaging",
     "matting",
+    "motion",
     "ops",
     "options",
     "output",

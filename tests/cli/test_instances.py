@@ -10,22 +10,22 @@ import pytest
 import torch
 from PIL import Image
 
-from tests.cli.discs import draw_discs, write_light_model
+from tests.cli.discs import draw_discs
 from tests.counting import count_work
 from tests.torture import BROKEN, EXPECTED, plant_torture
 from toonout_core.output.coco import decode_mask, pictures_of
 from toonout_core.segmentation import sharing
 
 
-@pytest.fixture(scope="session")
-def model(tmp_path_factory):
-    return write_light_model(tmp_path_factory.mktemp("light") / "light.safetensors")
+@pytest.fixture
+def model(light):
+    return light
 
 
 @pytest.fixture
-def instances(toonout, model):
+def instances(toonout, light):
     def call(*arguments):
-        return toonout("instances", *arguments, "--detector", model, "--device", "cpu")
+        return toonout("instances", *arguments, "--detector", light, "--device", "cpu")
 
     return call
 
@@ -309,11 +309,12 @@ def test_rgba_pictures(instances, tmp_path):
 
 def test_the_choices_are_those_of_the_core():
     from toonout_core import instances as core
+    from toonout_core.cli import finding
     from toonout_core.cli import instances as verb
     from toonout_core.output import instance_files
 
     assert verb.Kind == instance_files.Kind
-    assert verb.Order == core.Order
+    assert finding.Order == core.Order
 
 
 def test_a_foreign_coco_file_is_left_alone(instances, pair, tmp_path):

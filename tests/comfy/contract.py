@@ -20,6 +20,7 @@ CALLED = {
         "get_input_directory",
         "get_output_directory",
         "get_save_image_path",
+        "get_temp_directory",
     ],
     "comfy.model_management": [
         "free_memory",
@@ -40,6 +41,10 @@ CALLED = {
         "io.Image.Output",
         "io.Mask.Input",
         "io.Mask.Output",
+        "io.Video.Output",
+        "InputImpl.VideoFromComponents",
+        "InputImpl.VideoFromFile",
+        "Types.VideoComponents",
         "io.Int.Input",
         "io.Float.Input",
         "io.String.Input",

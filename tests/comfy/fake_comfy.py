@@ -29,6 +29,7 @@ class FakeComfy:
 
     def __init__(self, folder: Path) -> None:
         self.models, self.input, self.output = (folder / n for n in ("models", "input", "output"))
+        self.temp = folder / "temp"  # made when somebody writes there
         for path in (self.models, self.input, self.output):
             path.mkdir(parents=True)
         self.folders: dict[str, tuple[list[str], set[str]]] = {}
@@ -46,7 +47,9 @@ class FakeComfy:
         comfy.model_patcher = _module("comfy.model_patcher", ModelPatcher=ModelPatcher)
         comfy.utils = _utils(host)
         comfy.cli_args = _module("comfy.cli_args", args=SimpleNamespace(disable_metadata=False))
-        latest = _module("comfy_api.latest", ComfyExtension=ComfyExtension, io=_io(), ui=_ui())
+        latest = _module(
+            "comfy_api.latest", ComfyExtension=ComfyExtension, io=_io(), ui=_ui(), **_video()
+        )
         return {
             "comfy": comfy,
             "comfy.model_management": comfy.model_management,
@@ -163,6 +166,7 @@ def _folder_paths(host: FakeComfy) -> ModuleType:
         get_filename_list=get_filename_list,
         get_full_path=get_full_path,
         get_input_directory=lambda: str(host.input),
+        get_temp_directory=lambda: str(host.temp),
         get_output_directory=lambda: str(host.output),
         get_save_image_path=get_save_image_path,
     )
@@ -227,6 +231,7 @@ def _io() -> ModuleType:
         Custom=_type,
         Image=_type("IMAGE"),
         Mask=_type("MASK"),
+        Video=_type("VIDEO"),
         Int=_type("INT", *number),
         Float=_type("FLOAT", *number),
         String=_type("STRING", "multiline", "placeholder", "default", "force_input"),
@@ -246,3 +251,27 @@ def _ui() -> ModuleType:
             self.results = results
 
     return _module("comfy_api.latest.ui", SavedResult=SavedResult, SavedImages=SavedImages)
+
+
+def _video() -> dict[str, Any]:
+    @dataclasses.dataclass
+    class VideoComponents:
+        images: Any
+        frame_rate: Any
+        audio: Any = None
+        metadata: Any = None
+
+    class VideoFromComponents:
+        def __init__(self, components):
+            self.components = components
+
+    class VideoFromFile:
+        def __init__(self, file):
+            self.file = file
+
+    return {
+        "Types": SimpleNamespace(VideoComponents=VideoComponents),
+        "InputImpl": SimpleNamespace(
+            VideoFromComponents=VideoFromComponents, VideoFromFile=VideoFromFile
+        ),
+    }

@@ -37,6 +37,8 @@ NODE_IDS = [
     "ToonOut_InstancesToSEGS",
     "ToonOut_MeasureMatte",
     "ToonOut_CompareMattes",
+    "ToonOut_KenBurns",
+    "ToonOut_Puppet",
 ]
 
 # a text that only another node can give: a socket, no choice of a person
@@ -46,7 +48,7 @@ SOCKETS = {
 }
 
 # menus that list what is on a machine or in the weights table
-MENUS = {"folder", "model", "detector", "refiner", "segment_anything"}
+MENUS = {"folder", "model", "detector", "refiner", "segment_anything", "bvh"}
 
 
 def described(node: Any) -> dict[str, Any]:

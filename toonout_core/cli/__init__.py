@@ -20,7 +20,9 @@ from . import (
     doctor,
     evaluate,
     instances,
+    kenburns,
     layers,
+    puppet,
     queue,
     sprites,
     synthesize,
@@ -33,7 +35,7 @@ from .terminal import INTERRUPTED, Signals, say, show_log
 VERBS = {
     module.__name__.rpartition(".")[2]: module
     for module in (
-        *(cutout, instances, layers, sprites, queue, weights, doctor),
+        *(cutout, instances, kenburns, puppet, layers, sprites, queue, weights, doctor),
         *(dataset, synthesize, train, evaluate, compare),
     )
 }

@@ -7,6 +7,8 @@ from dataclasses import MISSING, Field, fields
 from types import UnionType
 from typing import Any, Literal, Protocol, Union, get_args, get_origin, get_type_hints
 
+from .options import Group
+
 
 class Verbs(Protocol):
     """Where a verb adds its parser."""
@@ -14,7 +16,7 @@ class Verbs(Protocol):
     def add_parser(self, name: str, **options: Any) -> argparse.ArgumentParser: ...
 
 
-def add_fields(parser: argparse.ArgumentParser, record: type[Any]) -> None:
+def add_fields(parser: argparse.ArgumentParser | Group, record: type[Any]) -> None:
     """`--field-name` for every field; fields without a default are left to the caller."""
     hints = get_type_hints(record)
     for item in fields(record):

@@ -8,8 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import BadInput
 from .fields import Verbs
+from .finding import (
+    add_choice_options,
+    add_finding_options,
+    check_choices,
+    make_find,
+    require_files,
+)
 from .folder_run import file_state, finish, open_file, open_folder, shrink_to
-from .instances import add_choice_options, add_finding_options, check_choices, make_find
 from .options import add_file_options, add_foreground_method, add_shrink_option
 
 if TYPE_CHECKING:
@@ -78,6 +84,7 @@ def _add_result_options(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Take apart everything that was named."""
     check_choices(arguments)
+    require_files(arguments)
     out = Path(arguments.out)
     to_file = out.suffix.lower() in SUFFIXES and not out.is_dir()
     files = _files(arguments, out if to_file else None)

@@ -7,17 +7,14 @@ Single Image, 2019, and J. Lin and others, Instance-guided Cartoon Editing, 2023
 
 from __future__ import annotations
 
-from typing import Literal
-
 from torch import Tensor
 from torch.nn import functional
 
 from ..errors import BadInput
+from .options import Levelling
 
 FOCAL_PX = 512.0
 BASELINE = 40.0
-
-Levelling = Literal["feet", "median", "mean"]
 
 _FEET = 0.97  # of a character's height: what is below it are the feet
 _TEAR = 0.03  # of the largest disparity: neighbours that differ more are two things

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import get_args
 
 import torch
 from torch import Tensor
@@ -12,11 +12,10 @@ from torch.nn import functional
 from ..errors import BadInput
 from ..instances import Instances
 from ..layers.building import depth_order
-from ..ops.compositing import stacked
+from ..ops.compositing import over, stacked
 from ..ops.plate import background_plate
 from .disparity import level_instances
-
-Levelling = Literal["feet", "median", "mean"]
+from .options import Levelling, Order
 
 _QUANTILES = (0.01, 0.99)  # of depth: what lies beyond is noise
 _LEAST_RANGE = 1e-4
@@ -28,12 +27,14 @@ _RELIEF_PX = 256  # longer side at which disparity is filled in under characters
 @dataclass(frozen=True, eq=False)
 class Card:
     """A character that moves as one. `image` 1×3×H×W and `alpha` 1×1×H×W, straight, [0, 1];
-    `disparity`: how near, 0 … 1; `relief` 1×1×H×W: how near each of its pixels is, None: flat."""
+    `disparity`: how near, 0 … 1; `relief` 1×1×H×W: how near each of its pixels is, None: flat;
+    `number`: which of the characters it is."""
 
     image: Tensor
     alpha: Tensor
     disparity: float
     relief: Tensor | None = None
+    number: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,13 +55,17 @@ class Scene:
 @dataclass(frozen=True)
 class SceneOptions:
     """How depth is read. `levelling`: which part of a character says how near all of it is;
-    `relief` 0 … 1: how much of its own depth a character keeps."""
+    `relief` 0 … 1: how much of its own depth a character keeps; `order`: who is nearer where no
+    depth is given: whose feet stand lower, or who is later."""
 
     invert_depth: bool = False
     levelling: Levelling = "feet"
     relief: float = 0.25
+    order: Order = "feet"
 
     def __post_init__(self) -> None:
+        if self.order not in get_args(Order):
+            raise BadInput(f"order must be one of {', '.join(get_args(Order))}", repr(self.order))
         if not 0 <= self.relief <= 1:
             raise BadInput("relief must be 0 to 1", str(self.relief))
 
@@ -95,14 +100,14 @@ def build_scene(
     whole = alphas.sum(0, keepdim=True).clamp(0, 1)
     behind = background_plate(image, whole) if plate is None else plate
     if depth is None:
-        ground, cards = torch.zeros_like(whole), _standing(mattes)
+        ground, cards = torch.zeros_like(whole), _standing(mattes, options.order)
     else:
         nearness = normalised(depth, size_hw, options.invert_depth)
         ground, cards = _under(nearness, whole), _levelled(nearness, mattes, options)
     order = sorted(range(len(cards)), key=lambda i: cards[i][0])
     fronts = stacked(alphas[order]) if order else alphas
     built = [
-        Card(colours, front[None], cards[index][0], cards[index][1])
+        Card(colours, front[None], cards[index][0], cards[index][1], index)
         for index, front in zip(order, fronts, strict=True)
     ]
     return Scene(image, behind, ground, tuple(built))
@@ -136,9 +141,9 @@ def normalised(depth: Tensor, size_hw: tuple[int, int], invert: bool = False) ->
     return 1 - full if invert else full
 
 
-def _standing(mattes: Instances) -> list[tuple[float, None]]:
-    """How near each character is, by where its feet are and by its size."""
-    order = depth_order(mattes)
+def _standing(mattes: Instances, by: Order) -> list[tuple[float, None]]:
+    """How near each character is, by where its feet are and by its size, or by its number."""
+    order = depth_order(mattes) if by == "feet" else list(range(len(mattes)))
     steps = max(len(order) - 1, 1)
     near = {index: 1 - (1 - _NEARER) * (1 - rank / steps) for rank, index in enumerate(order)}
     if len(order) == 1:
@@ -187,7 +192,10 @@ def out_of_focus(scene: Scene, focus: float, strength: float) -> Scene:
     stack = [_gaussian(scene.plate, level * widest) for level in levels]
     lower = torch.lerp(stack[0], stack[1], (far * 2).clamp(0, 1))
     plate = torch.lerp(lower, stack[2], (far * 2 - 1).clamp(0, 1))
-    return replace(scene, plate=plate, cards=cards)
+    image = plate  # what a still camera shows is blurred as well
+    for card in cards:
+        image = over(card.image, card.alpha, image)
+    return replace(scene, image=image, plate=plate, cards=cards)
 
 
 def _blurred_card(card: Card, sigma_px: float) -> Card:

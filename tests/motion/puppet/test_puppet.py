@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import get_args
 
 import cv2
 import numpy as np
@@ -11,12 +12,13 @@ import torch
 from torch import Tensor
 
 from toonout_core.errors import BadInput
+from toonout_core.motion.options import PuppetMotion, PuppetOptions
 from toonout_core.motion.puppet.arap import Deformer, areas
 from toonout_core.motion.puppet.bvh import read_bvh
 from toonout_core.motion.puppet.mesh import barycentric, mesh_over
 from toonout_core.motion.puppet.motions import JOINTED, turned
 from toonout_core.motion.puppet.rig import JOINTS, Rig, driven, rig_from_matte, rig_from_pose
-from toonout_core.motion.puppet.show import MOTIONS, Puppet, PuppetOptions, puppet_film
+from toonout_core.motion.puppet.show import Puppet, puppet_film
 
 SIZE = (200, 160)
 POINTS = {
@@ -96,7 +98,7 @@ def test_no_triangle_turns_over_at_elbows_and_knees(rig, joint, degrees):
     assert (after * np.sign(before)).min() > 0
 
 
-@pytest.mark.parametrize("motion", MOTIONS)
+@pytest.mark.parametrize("motion", get_args(PuppetMotion))
 def test_loops_close_and_move(rig, motion):
     puppet = Puppet(*figure(), PuppetOptions(motion, seed=3), rig)
     shapes = list(puppet.shapes(12))
@@ -107,7 +109,7 @@ def test_loops_close_and_move(rig, motion):
     assert steps[-1] <= 1.6 * max(steps[:-1])
 
 
-@pytest.mark.parametrize("motion", MOTIONS)
+@pytest.mark.parametrize("motion", get_args(PuppetMotion))
 def test_nothing_of_the_character_gets_lost(rig, motion):
     image, alpha = figure()
     for frame in puppet_film([Puppet(image, alpha, PuppetOptions(motion), rig)], 6):

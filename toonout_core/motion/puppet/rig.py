@@ -75,25 +75,50 @@ class Rig:
         return np.array([self.points[name] for name in self.names], np.float64)
 
 
+def people_of(frame: Mapping[str, Any]) -> int:
+    """How many people a frame of POSE_KEYPOINT shows. Raises BadInput for what is none."""
+    people = frame.get("people") if isinstance(frame, Mapping) else None
+    if not isinstance(people, Sequence):
+        raise BadInput("a pose must have a list of people", "another record")
+    return len(people)
+
+
 def rig_from_pose(frame: Mapping[str, Any], size_hw: tuple[int, int], person: int = 0) -> Rig:
     """One frame of POSE_KEYPOINT (OpenPose's JSON) → joints in px of a picture of `size_hw`.
 
     Raises BadInput where there is no such person, or one without hips or neck.
     """
-    people = frame.get("people") if isinstance(frame, Mapping) else None
-    if not isinstance(people, Sequence) or not 0 <= person < len(people):
-        raise BadInput(
-            f"a pose must have a person {person}",
-            f"{len(people) if isinstance(people, Sequence) else 'no list of'} people",
-        )
+    return Rig(_with_root(_joints(frame, size_hw, person)))
+
+
+def joints_inside(
+    frame: Mapping[str, Any], size_hw: tuple[int, int], person: int, alpha: Tensor
+) -> float:
+    """The share of a person's joints that lie in a matte 1×1×H×W; 0 if it shows none."""
+    points = _joints(frame, size_hw, person)
+    solid = alpha[0, 0] > 0.5
+    inside = [
+        bool(solid[int(y), int(x)])
+        for x, y in points.values()
+        if 0 <= x < size_hw[1] and 0 <= y < size_hw[0]
+    ]
+    return sum(inside) / max(len(points), 1)
+
+
+def _joints(
+    frame: Mapping[str, Any], size_hw: tuple[int, int], person: int
+) -> dict[str, tuple[float, float]]:
+    count = people_of(frame)
+    if not 0 <= person < count:
+        raise BadInput(f"a pose must have a person {person}", f"{count} people")
     scale_x, scale_y = _scale(frame, size_hw)
-    values = people[person].get("pose_keypoints_2d") or []
+    values = frame["people"][person].get("pose_keypoints_2d") or []
     points: dict[str, tuple[float, float]] = {}
     for index, name in enumerate(JOINTS):
         triple = values[3 * index : 3 * index + 3]
         if len(triple) == 3 and all(np.isfinite(triple)) and triple[2] >= _SURE:
             points[name] = (float(triple[0]) * scale_x, float(triple[1]) * scale_y)
-    return Rig(_with_root(points))
+    return points
 
 
 def _scale(frame: Mapping[str, Any], size_hw: tuple[int, int]) -> tuple[float, float]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -14,34 +13,13 @@ from ...errors import BadInput
 from ...imaging import from_array, to_comfy
 from ...words import Array
 from ..cards import Frame
+from ..options import PuppetOptions
 from .arap import Deformer
 from .drawing import Painter
 from .mesh import Mesh, mesh_over
 from .motions import FREE, JOINTED, Body, turned
 from .rig import Rig, driven, rig_from_matte
 from .skin import Skin
-
-MOTIONS = (*FREE, *JOINTED)
-
-
-@dataclass(frozen=True)
-class PuppetOptions:
-    """`motion`: one of MOTIONS; `amount` 0 … 2; `speed`: periods in the clip, whole ones;
-    `cells`: of the mesh, along the longer side."""
-
-    motion: str = "idle"
-    amount: float = 1.0
-    speed: int = 1
-    seed: int = 0
-    cells: int = 36
-
-    def __post_init__(self) -> None:
-        if self.motion not in MOTIONS:
-            raise BadInput(f"motion must be one of {', '.join(MOTIONS)}", repr(self.motion))
-        if not 0 <= self.amount <= 2 or not 1 <= self.speed <= 20:
-            raise BadInput(
-                "amount must be 0 to 2 and speed 1 to 20", f"{self.amount} and {self.speed}"
-            )
 
 
 class Puppet:

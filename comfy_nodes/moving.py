@@ -1,0 +1,256 @@
+"""What the nodes that make clips have in common: widgets, characters, frames into batches."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import fields
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import comfy_api.latest as api
+import folder_paths
+import torch
+from comfy_api.latest import io
+from torch import Tensor
+
+from ..toonout_core import ForegroundOptions, Instances, share_matte
+from ..toonout_core.errors import BadInput
+from ..toonout_core.imaging import from_comfy, mask_from_comfy, mask_to_comfy, to_comfy
+from ..toonout_core.matting import estimate_colours
+from ..toonout_core.motion.cards import Frame
+from ..toonout_core.motion.options import choices_of, told_of
+from ..toonout_core.ops.compositing import on_white
+from .batches import check_size
+from .found import as_frames
+from .host import ComfyHost
+from .types import InstancesLink, widget
+
+ALL, VIDEO_ONLY = "images and video", "video only"
+
+
+# ---------------------------------------------------------------- inputs
+
+
+def picture_inputs() -> list[Any]:
+    """image, instances, mask, background."""
+    return [
+        io.Image.Input("image", tooltip="One picture."),
+        InstancesLink.Input(
+            "instances",
+            optional=True,
+            tooltip="Its characters, best from Mattes of Characters, whose edges are soft.",
+        ),
+        io.Mask.Input(
+            "mask",
+            optional=True,
+            tooltip=(
+                "The matte of the whole picture. With instances it is shared out among them, alone "
+                "it is one character. White = character."
+            ),
+        ),
+        io.Image.Input(
+            "background",
+            optional=True,
+            tooltip=(
+                "The picture without its characters, from an inpainting graph: what comes into "
+                "view behind them. Without it that is painted over smoothly."
+            ),
+        ),
+    ]
+
+
+def option_widgets(record: type[Any]) -> list[Any]:
+    """A widget for each field of a record of options."""
+    choices = choices_of(record)
+    made: list[Any] = []
+    for item in fields(record):
+        about = told_of(item)
+        common: dict[str, Any] = {
+            "default": item.default,
+            "optional": about.advanced,
+            "advanced": about.advanced,
+            "tooltip": about.help[:1].upper() + about.help[1:] + ".",
+        }
+        if item.name in choices:
+            made.append(widget(io.Combo, item.name, options=list(choices[item.name]), **common))
+        elif isinstance(item.default, bool):
+            made.append(widget(io.Boolean, item.name, **common))
+        elif isinstance(item.default, str):
+            made.append(widget(io.String, item.name, **common))
+        else:
+            kind = io.Int if isinstance(item.default, int) else io.Float
+            limits = {"min": about.least, "max": about.most, "step": about.step}
+            made.append(widget(kind, item.name, **limits, **common))
+    return made
+
+
+def keep_widget() -> Any:
+    """Whether all frames are handed on."""
+    return widget(
+        io.Combo,
+        "output",
+        options=[ALL, VIDEO_ONLY],
+        default=ALL,
+        optional=True,
+        tooltip=(
+            "video only: images and masks hold the first frame alone. For long clips, whose frames "
+            "do not fit into memory: 300 of 1024 x 1024 take 4 GB."
+        ),
+    )
+
+
+def characters_of(
+    image: Tensor, instances: Any, mask: Tensor | None, host: ComfyHost
+) -> tuple[Tensor, Instances, Tensor]:
+    """Picture 1×3×H×W, soft parts of one matte, and colours free of the old background."""
+    if len(image) != 1:
+        raise BadInput(
+            "image must be one picture", f"{len(image)}", "Take one of them with ImageFromBatch."
+        )
+    picture, own_alpha = from_comfy(image)
+    picture = on_white(picture, own_alpha)
+    size_hw = (int(picture.shape[-2]), int(picture.shape[-1]))
+    alpha = None if mask is None else mask_from_comfy(mask)[:1]
+    if alpha is not None:
+        check_size(alpha, picture)
+    if instances is None:
+        found = Instances.none(size_hw) if alpha is None else Instances.from_masks(alpha[0])
+    else:
+        found = as_frames(instances)[0]
+        if found.size_hw != size_hw:
+            raise BadInput(
+                f"instances must be of a picture of {size_hw[1]}×{size_hw[0]}",
+                f"{found.size_hw[1]}×{found.size_hw[0]}",
+                "Connect the picture in which they were found.",
+            )
+        if alpha is not None and len(found):
+            found = share_matte(alpha, found, picture, host=host)
+    whole = found.union().to("cpu", torch.float32)
+    if not bool((whole > 0).any()):
+        return picture, found, picture
+    with host.progress(1, "colours") as report:
+        return picture, found, estimate_colours(host, picture, whole, ForegroundOptions(), report)
+
+
+def plate_of(background: Tensor | None, picture: Tensor) -> Tensor | None:
+    """1×3×H×W of the picture's size."""
+    if background is None:
+        return None
+    plate = from_comfy(background[:1])[0]
+    if plate.shape != picture.shape:
+        raise BadInput(
+            f"background must have the image's size {picture.shape[-1]}×{picture.shape[-2]}",
+            f"{plate.shape[-1]}×{plate.shape[-2]}",
+            "Resize it, or inpaint the same picture.",
+        )
+    return plate
+
+
+# ---------------------------------------------------------------- outputs
+
+
+def has_video() -> bool:
+    """Whether this host knows VIDEO."""
+    return hasattr(io, "Video") and hasattr(api, "InputImpl")
+
+
+def video_outputs() -> list[Any]:
+    """VIDEO, or nothing."""
+    if not has_video():
+        return []
+    return [
+        io.Video.Output(
+            display_name="video",
+            tooltip="The clip, for Save Video. It knows no transparency: that is black there.",
+        )
+    ]
+
+
+def clip_result(
+    host: ComfyHost, frames: Iterable[Frame], count: int, rate: float, keep: str
+) -> dict[str, Any]:
+    """`images`, `masks` and `alphas` as batches, and `video`: a list of one, or of none."""
+    with host.progress(count, "frames") as report:
+        reported = _reported(frames, report)
+        if keep == VIDEO_ONLY and has_video():
+            return _streamed(reported, count, rate)
+        made = _Batches(count)
+        for frame in reported:
+            made.add(frame)
+    images, masks, alphas = made.result()
+    videos: list[Any] = []
+    if has_video():
+        parts = api.Types.VideoComponents(images=images, frame_rate=_fraction(rate))
+        videos = [api.InputImpl.VideoFromComponents(parts)]
+    return {"images": images, "masks": masks, "alphas": alphas, "video": videos}
+
+
+def _reported(frames: Iterable[Frame], report: Any) -> Iterator[Frame]:
+    for frame in frames:
+        yield frame
+        report(1, preview=frame.image[0])
+
+
+def _shown(frame: Frame) -> Tensor:
+    """Colours on black where nothing is: batches and videos are opaque."""
+    return frame.image * frame.alpha
+
+
+class _Batches:
+    """Room for all frames, taken once: a list joined at the end would need it twice."""
+
+    def __init__(self, count: int) -> None:
+        self._count, self._made = count, 0
+        self._images = self._masks = torch.empty(0)
+        self._alphas: Tensor | None = None  # opaque as yet
+
+    def add(self, frame: Frame) -> None:
+        image, mask = to_comfy(_shown(frame)), mask_to_comfy(frame.mask)
+        if not self._made:
+            self._images = image.new_zeros((self._count, *image.shape[1:]))
+            self._masks = mask.new_zeros((self._count, *mask.shape[1:]))
+        if self._alphas is None and bool((frame.alpha < 1).any()):
+            self._alphas = torch.ones_like(self._masks)
+        self._images[self._made], self._masks[self._made] = image[0], mask[0]
+        if self._alphas is not None:
+            self._alphas[self._made] = frame.alpha[0, 0]
+        self._made += 1
+
+    def result(self) -> tuple[Tensor, Tensor, Tensor]:
+        alphas = self._alphas
+        if alphas is None:  # one value serves all
+            alphas = torch.ones((1, 1, 1)).expand(self._masks.shape)
+        return self._images, self._masks, alphas
+
+
+def _streamed(frames: Iterator[Frame], count: int, rate: float) -> dict[str, Any]:
+    """One frame in memory at a time; the clip lies in ComfyUI's temporary folder."""
+    from ..toonout_core.output.films import write_film
+
+    folder = Path(folder_paths.get_temp_directory())
+    folder.mkdir(parents=True, exist_ok=True)
+    first = _Batches(1)
+
+    def shown() -> Iterator[tuple[Tensor, None]]:
+        for number, frame in enumerate(frames):
+            if number == 0:
+                first.add(frame)
+            yield _shown(frame), None
+
+    own = Path(tempfile.mkdtemp(prefix="toonout_", dir=folder))
+    path = write_film(own / "clip.mp4", shown(), count, rate)
+    images, masks, alphas = first.result()
+    video = api.InputImpl.VideoFromFile(str(path))
+    return {"images": images, "masks": masks, "alphas": alphas, "video": [video]}
+
+
+def _fraction(rate: float) -> Fraction:
+    return Fraction(rate).limit_denominator(1001)
+
+
+def options_of(record: type[Any], values: Mapping[str, Any]) -> Any:
+    """The record of what the widgets say."""
+    names = {item.name for item in fields(record)}
+    return record(**{name: value for name, value in values.items() if name in names})

@@ -1,0 +1,118 @@
+"""`toonout puppet`: a clip in which the characters of a picture move."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import BadInput
+from ..motion.options import PuppetOptions
+from .clip_run import add_clip_options, find_in, plate_of, read_picture, save
+from .fields import Verbs, add_fields, given_fields
+from .folder_run import note
+
+if TYPE_CHECKING:
+    from ..motion.puppet.rig import Rig
+
+EXAMPLES = """\
+examples:
+  toonout puppet girl.png -o girl.mp4
+  toonout puppet girl.png -o girl.webm --motion wave --transparent
+  toonout puppet girl.png -o girl.mp4 --motion dance --seed 3 --pose girl_pose.json
+  toonout puppet girl.png -o girl.mp4 --pose dance_poses.json      poses of a clip drive her
+  toonout puppet girl.png -o girl.mp4 --bvh jump.bvh
+  toonout puppet group.png -o frames/ --motion sway --characters 0,2
+
+joints:
+  --pose takes OpenPose's JSON, as DWPose and other estimators write it: one frame says where the
+  joints of the picture are; a list of frames drives the characters. Without it, and with --bvh,
+  joints are guessed from each character's shape, which suits people who stand upright.
+
+results:
+  mp4 (H.264 with the package av) is opaque; webm, webp and a folder of png keep transparency.
+  There is a whole clip at the end, or none. Nothing is overwritten unless you say so: girl_2.mp4 is
+  next.
+
+exit codes: 0 done, 2 nothing could be done, 130 interrupted, 143 ended by SIGTERM
+"""
+
+_MOST_BYTES = 200_000_000
+
+
+def add_parser(verbs: Verbs) -> None:
+    """Add the verb to the command line."""
+    parser = verbs.add_parser(
+        "puppet",
+        help="make a clip in which the characters of a picture move",
+        description="Let characters breathe, wave, walk or dance. The picture is never changed.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_clip_options(parser)
+    group = parser.add_argument_group("motion")
+    group.add_argument("--pose", metavar="JSON", help="joints, or a sequence of them (see below)")
+    group.add_argument("--bvh", metavar="FILE", help="motion capture that drives the characters")
+    group.add_argument(
+        "--plane", choices=("front", "side"), default="front",
+        help="from where --bvh is looked at (default: %(default)s)",
+    )  # fmt: skip
+    group.add_argument(
+        "--transparent", action="store_true", help="the characters alone, without a background"
+    )
+    add_fields(group, PuppetOptions)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Make the clip."""
+    from ..output.films import require_film
+
+    options = PuppetOptions(**given_fields(arguments, PuppetOptions))
+    transparent = bool(arguments.transparent)
+    require_film(Path(arguments.out), transparent=transparent)
+    if arguments.pose and arguments.bvh:
+        raise BadInput("one of --pose and --bvh must be given", "both")
+
+    from ..motion.puppet.stage import puppet_show
+    from ..ops.compositing import on_white
+
+    poses, sequence = _poses(arguments), _sequence(arguments)
+    picture = read_picture(arguments)
+    plate = plate_of(arguments, picture.size_hw)
+    found = find_in(arguments, picture)
+    assert found.mattes is not None
+    assert found.colours is not None
+    show = puppet_show(
+        on_white(picture.image, picture.alpha), found.mattes, found.colours, options,
+        plate=plate, transparent=transparent, poses=poses, sequence=sequence,
+    )  # fmt: skip
+    for remark in show.notes:
+        note(arguments, remark)
+    return save(arguments, show.frames, show.count, options.fps, transparent=transparent)
+
+
+def _poses(arguments: argparse.Namespace) -> list[dict[str, Any]] | None:
+    """Frames of OpenPose's JSON: one, or a list."""
+    if arguments.pose is None:
+        return None
+    path = Path(arguments.pose)
+    must = f"{path} must be OpenPose's JSON: a frame with people, or a list of frames"
+    if path.stat().st_size > _MOST_BYTES:
+        raise BadInput(f"{path} must be at most 200 MB", f"{path.stat().st_size} bytes")
+    try:
+        document = json.loads(path.read_text("utf-8"))
+    except ValueError as error:
+        raise BadInput(must, "something that is no JSON") from error
+    frames = document if isinstance(document, list) else [document]
+    if not frames or not all(isinstance(frame, dict) and "people" in frame for frame in frames):
+        raise BadInput(must, "another document")
+    return frames
+
+
+def _sequence(arguments: argparse.Namespace) -> list[Rig] | None:
+    if arguments.bvh is None:
+        return None
+    from ..motion.puppet.bvh import read_bvh
+
+    return read_bvh(arguments.bvh, arguments.plane)

@@ -1,0 +1,79 @@
+"""A picture and its characters → frames of a camera that moves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from ..errors import BadInput
+from ..instances import Instances
+from .camera import CameraOptions, poses
+from .cards import Frame, film
+from .options import KenBurnsOptions
+from .scene import Scene, SceneOptions, build_scene, out_of_focus
+
+_HEAD = 0.5  # of a character's height, from the top: what a camera goes for
+
+
+def ken_burns(
+    image: Tensor,
+    mattes: Instances,
+    colours: Tensor,
+    options: KenBurnsOptions,
+    *,
+    depth: Tensor | None = None,
+    plate: Tensor | None = None,
+) -> Iterator[Frame]:
+    """Frames, one at a time; see `build_scene` for what is given. Wrong input is told at once."""
+    number = options.character
+    if number >= len(mattes):
+        most = f"-1 or 0 to {len(mattes) - 1}" if len(mattes) else "-1 where there is none"
+        raise BadInput(f"character must be {most}", str(number))
+    read = SceneOptions(options.invert_depth, options.levelling, options.relief, options.order)
+    scene = build_scene(image, mattes, colours, depth=depth, plate=plate, options=read)
+    focus = _focus(options, scene)
+    camera = CameraOptions(
+        options.motion, options.amount, focus, aim_of(mattes, number), options.loop,
+        options.easing, options.reverse, options.phase, options.seed,
+    )  # fmt: skip
+    path = poses(camera, options.frames)
+    return film(out_of_focus(scene, focus, options.blur), path, focus, options.edges)
+
+
+def _focus(options: KenBurnsOptions, scene: Scene) -> float:
+    automatic = "character" if options.motion == "dolly zoom" else "value"
+    chosen = automatic if options.focus_on == "automatic" else options.focus_on
+    if chosen == "value" or not scene.cards:
+        return options.focus
+    near = {card.number: card.disparity for card in scene.cards}
+    return near[options.character] if options.character >= 0 else max(near.values())
+
+
+def aim_of(mattes: Instances, number: int = -1) -> tuple[float, float]:
+    """Where a camera goes, x and y as shares of the sides: to the upper half of character `number`.
+
+    -1: to the middle between those of the two largest, or the picture's where there is none.
+    """
+    chosen = [number] if number >= 0 else mattes.ranking("area").tolist()[:2]
+    points = [point for index in chosen if (point := _head(mattes.masks[index])) is not None]
+    if not points:
+        return 0.5, 0.5
+    x, y = torch.tensor(points).mean(0).tolist()
+    return x, y
+
+
+def _head(mask: Tensor) -> tuple[float, float] | None:
+    """Centre of the upper half of H×W, in shares of the sides."""
+    solid = mask > 0.5
+    rows = solid.any(1).nonzero()
+    if not len(rows):
+        return None
+    top, bottom = int(rows[0]), int(rows[-1]) + 1
+    upper = solid[top : top + max(1, round(_HEAD * (bottom - top)))].to(torch.float32)
+    y, x = (upper.sum(1 - axis) for axis in (0, 1))
+    total = float(upper.sum())
+    across = float((x * torch.arange(len(x))).sum()) / total
+    down = float((y * torch.arange(len(y))).sum()) / total + top
+    return (across + 0.5) / mask.shape[1], (down + 0.5) / mask.shape[0]

@@ -1,0 +1,142 @@
+"""A picture and its characters → frames in which they move: who moves, by which joints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from torch import Tensor
+
+from ...characters.choosing import parse_numbers
+from ...errors import BadInput
+from ...instances import Instances
+from ..cards import Frame
+from ..options import PuppetOptions
+from ..scene import Card, build_scene
+from .motions import JOINTED
+from .rig import Rig, joints_inside, people_of, rig_from_pose
+from .show import Puppet, puppet_film
+
+PoseFrames = Sequence[Mapping[str, Any]]  # POSE_KEYPOINT
+
+_INSIDE = 0.5  # of a person's joints that lie in the character whose pose it is
+
+
+@dataclass(frozen=True, eq=False)
+class Show:
+    """What will be seen: `frames`, made one at a time, and how many; `rigs` by the number of the
+    character; what is worth knowing."""
+
+    frames: Iterator[Frame]
+    count: int
+    rigs: Mapping[int, Rig]
+    notes: tuple[str, ...] = ()
+
+
+def puppet_show(
+    image: Tensor,
+    mattes: Instances,
+    colours: Tensor,
+    options: PuppetOptions,
+    *,
+    plate: Tensor | None = None,
+    transparent: bool = False,
+    poses: PoseFrames | None = None,
+    sequence: Sequence[Rig] | None = None,
+) -> Show:
+    """See `build_scene` for picture, mattes, colours and plate; `transparent`: nothing behind them.
+
+    `poses`: one frame is the pose of this picture, more of them drive the characters, from the
+    first on. A person belongs to the character that most of its joints lie in; where none fits,
+    joints are guessed and the first person drives all. `sequence`: the same from a BVH file.
+    """
+    if not len(mattes):
+        raise BadInput("a puppet show must have a character", "none was found in the picture")
+    size_hw = mattes.size_hw
+    scene = build_scene(image, mattes, colours, plate=image if transparent else plate)
+    moving = parse_numbers(options.characters, len(mattes))
+    people = _people(poses, scene.cards, size_hw) if poses else {}
+    driving = _driving(poses, people, size_hw, sequence)
+    puppets: list[Puppet] = []
+    for card in scene.cards:
+        rig = None
+        if card.number in people and poses:
+            rig = rig_from_pose(poses[0], size_hw, people[card.number])
+        still = card.number not in moving
+        wish = replace(options, motion="float", amount=0.0) if still else options
+        puppets.append(Puppet(card.image, card.alpha, wish, rig))
+    own = [
+        driving.get(card.number, driving.get(-1)) if card.number in moving else None
+        for card in scene.cards
+    ]
+    count = next((len(one) for one in own if one), options.frames)
+    rigs = {card.number: one.rig for card, one in zip(scene.cards, puppets, strict=True)}
+    return Show(
+        puppet_film(puppets, count, None if transparent else scene.plate, own),
+        count,
+        rigs,
+        _notes(options, rigs, moving, bool(driving)),
+    )
+
+
+def _notes(
+    options: PuppetOptions, rigs: Mapping[int, Rig], moving: Sequence[int], driven: bool
+) -> tuple[str, ...]:
+    guessed = [number for number in moving if rigs[number].guessed]
+    if not guessed or not (driven or options.motion in JOINTED):
+        return ()
+    named = ", ".join(map(str, sorted(guessed)))
+    return (
+        f"The joints of character {named} are guessed from its shape. A pose from DWPose or "
+        "another estimator is better.",
+    )
+
+
+def _people(poses: PoseFrames, cards: Sequence[Card], size_hw: tuple[int, int]) -> dict[int, int]:
+    """Number of a character → index of the person whose joints lie in it."""
+    found: dict[int, int] = {}
+    for person in range(people_of(poses[0])):
+        shares = {
+            card.number: joints_inside(poses[0], size_hw, person, card.alpha) for card in cards
+        }
+        best = max(shares, key=lambda number: shares[number])
+        if shares[best] >= _INSIDE and best not in found and _is_whole(poses[0], size_hw, person):
+            found[best] = person
+    return found
+
+
+def _is_whole(frame: Mapping[str, Any], size_hw: tuple[int, int], person: int) -> bool:
+    """Whether it has the joints that a rig needs: half-length portraits show no hips."""
+    try:
+        rig_from_pose(frame, size_hw, person)
+    except BadInput:
+        return False
+    return True
+
+
+def _driving(
+    poses: PoseFrames | None,
+    people: Mapping[int, int],
+    size_hw: tuple[int, int],
+    sequence: Sequence[Rig] | None,
+) -> dict[int, list[Rig]]:
+    """Sequences by the number of a character; -1: for all that have none."""
+    if sequence:
+        return {-1: list(sequence)}
+    if poses is None or len(poses) < 2:
+        return {}
+    if not people:
+        return {-1: _followed(poses, size_hw, 0)}
+    return {number: _followed(poses, size_hw, person) for number, person in people.items()}
+
+
+def _followed(poses: PoseFrames, size_hw: tuple[int, int], person: int) -> list[Rig]:
+    """One person through all frames; where a frame does not show it, it stays as it was."""
+    rigs = [rig_from_pose(poses[0], size_hw, person)]
+    for frame in poses[1:]:
+        try:
+            rigs.append(rig_from_pose(frame, size_hw, person))
+        except BadInput:
+            rigs.append(rigs[-1])
+    return rigs

@@ -175,7 +175,7 @@ def clip_result(
     with host.progress(count, "frames") as report:
         reported = _reported(frames, report)
         if keep == VIDEO_ONLY and has_video():
-            return _streamed(reported, count, rate)
+            return _streamed(reported, rate)
         made = _Batches(count)
         for frame in reported:
             made.add(frame)
@@ -225,7 +225,7 @@ class _Batches:
         return self._images, self._masks, alphas
 
 
-def _streamed(frames: Iterator[Frame], count: int, rate: float) -> dict[str, Any]:
+def _streamed(frames: Iterator[Frame], rate: float) -> dict[str, Any]:
     """One frame in memory at a time; the clip lies in ComfyUI's temporary folder."""
     from ..toonout_core.output.films import write_film
 
@@ -240,7 +240,7 @@ def _streamed(frames: Iterator[Frame], count: int, rate: float) -> dict[str, Any
             yield _shown(frame), None
 
     own = Path(tempfile.mkdtemp(prefix="toonout_", dir=folder))
-    path = write_film(own / "clip.mp4", shown(), count, rate)
+    path = write_film(own / "clip.mp4", shown(), rate)
     images, masks, alphas = first.result()
     video = api.InputImpl.VideoFromFile(str(path))
     return {"images": images, "masks": masks, "alphas": alphas, "video": [video]}

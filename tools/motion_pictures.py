@@ -86,7 +86,7 @@ def main() -> int:
     )
     if arguments.out.suffix == ".webp":
         film = ((frame.image, None) for frame in next(made))
-        write_film(arguments.out, film, arguments.frames, arguments.fps, overwrite=True)
+        write_film(arguments.out, film, arguments.fps, overwrite=True)
     else:
         rows = [[frame.image for frame in frames] for frames in made]
         write(arguments.out, sheet(rows), overwrite=True)

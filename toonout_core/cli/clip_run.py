@@ -95,6 +95,6 @@ def save(
                 yield frame.image, frame.alpha if transparent else None
                 bar.advance()
 
-        path = write_film(Path(arguments.out), shown(), count, rate, overwrite=arguments.overwrite)
+        path = write_film(Path(arguments.out), shown(), rate, overwrite=arguments.overwrite)
     note(arguments, f"{count} frames. Result: {path}")
     return 0

@@ -12,7 +12,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .animated import AnimatedPng, AnimatedWebp
     from .formats import animated_suffixes, picture_suffixes
     from .layouts import (
         from_array,
@@ -37,8 +36,6 @@ if TYPE_CHECKING:
     from .reading import from_pil, read, read_frames, size_hw_of, verify
 
 __all__ = [
-    "AnimatedPng",
-    "AnimatedWebp",
     "Metadata",
     "Picture",
     "PixelSource",
@@ -68,10 +65,6 @@ __all__ = [
 ]
 
 _HOMES = {
-    "animated": (
-        "AnimatedPng",
-        "AnimatedWebp",
-    ),
     "formats": (
         "animated_suffixes",
         "picture_suffixes",

@@ -50,7 +50,9 @@ class AnimationOptions:
     metadata: Metadata = NO_METADATA
 
 
-class _Sink(Protocol):
+class StillSink(Protocol):
+    """Takes frames; each says for how many ticks it is shown."""
+
     @property
     def ticks_per_second(self) -> int: ...
 
@@ -70,12 +72,12 @@ def write_animation(stream: IO[bytes], frames: Iterable[Frame], options: Animati
     """
     if options.format not in MOVING:
         raise BadInput(f"an animation must be one of {', '.join(sorted(MOVING))}", options.format)
-    sink: _Sink | None = None
+    sink: StillSink | None = None
     first: Frame | None = None
     count, shown_s, shown = 0, 0.0, 0
     for frame in frames:
         if sink is None or first is None:
-            first, sink = frame, _begin(stream, frame, options)
+            first, sink = frame, begin_animation(stream, frame, options)
         image, alpha = _alike(frame, first)
         shown_s += frame.seconds
         ticks = max(1, round(shown_s * sink.ticks_per_second) - shown)
@@ -88,7 +90,8 @@ def write_animation(stream: IO[bytes], frames: Iterable[Frame], options: Animati
     return count
 
 
-def _begin(stream: IO[bytes], frame: Frame, options: AnimationOptions) -> _Sink:
+def begin_animation(stream: IO[bytes], frame: Frame, options: AnimationOptions) -> StillSink:
+    """What takes `frame` and those after it. Raises BadInput if the format cannot hold it."""
     if max(frame.image.shape[-2:]) > FORMATS[options.format].longest_px:
         encode(stream, frame.image, frame.alpha, format=options.format)  # which says why not
     if options.format == "gif":

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+from torch import Tensor
 
 from ..errors import BadInput
+from ..imaging import reverse_colours, to_array
 from ..words import Array
 from .clip_formats import Codec, has_pyav
 from .clip_sound import Sound
@@ -21,9 +23,9 @@ _FINEST = 10_000  # at least so many ticks a second: frames may be shown for dif
 
 
 class Sink(Protocol):
-    """Takes H×W×3 or H×W×4 arrays of 8 bit, all of one shape, and how long each is shown."""
+    """Takes frames of one shape, 1×3×H×W or 1×4×H×W in [0, 1], and how long each is shown."""
 
-    def add(self, frame: Array, start: Fraction, seconds: Fraction) -> None:
+    def add(self, layers: Tensor, start: Fraction, seconds: Fraction) -> None:
         """A frame that is shown from `start` on, for `seconds`."""
         ...
 
@@ -101,12 +103,11 @@ class ByPyAV:
         frame.pts, frame.time_base = round(start / self._tick), self._tick
         self._durations[frame.pts] = round((start + seconds) / self._tick) - frame.pts
 
-    def add(self, frame: Array, start: Fraction, seconds: Fraction) -> None:
+    def add(self, layers: Tensor, start: Fraction, seconds: Fraction) -> None:
+        frame = to_array(layers)[0]
         if self._alpha is not None:
-            colours = frame.copy()
-            colours[..., 3] = 255
             self._alpha.add(frame, start, seconds)
-            frame = colours
+            frame[..., 3] = 255
         self._mux(self._stream.encode(self._frame(frame, start, seconds)))
         if self._sound is not None:
             self._sound.until(start)
@@ -203,10 +204,8 @@ class ByOpenCV:
             raise BadInput("OpenCV must be able to write mp4", "a refusal", "Save png instead.")
         self._path, self._count = path, 0
 
-    def add(self, frame: Array, start: Fraction, seconds: Fraction) -> None:
-        import cv2
-
-        self._writer.write(cv2.cvtColor(_even(frame), cv2.COLOR_RGB2BGR))
+    def add(self, layers: Tensor, start: Fraction, seconds: Fraction) -> None:
+        self._writer.write(np.ascontiguousarray(_even(to_array(reverse_colours(layers))[0])))
         self._count += 1
 
     def close(self) -> None:

@@ -12,6 +12,7 @@ from .comfy_nodes.from_prompts import InstancesFromPrompts
 from .comfy_nodes.fusing import FuseSegments
 from .comfy_nodes.host import register_folders
 from .comfy_nodes.kenburns import KenBurns
+from .comfy_nodes.layering import Layers, SaveLayers
 from .comfy_nodes.loading import LoadMatting, LoadSegmenter
 from .comfy_nodes.matting import EstimateForeground, MatteImage
 from .comfy_nodes.measuring import CompareMattes, MeasureMatte
@@ -19,11 +20,13 @@ from .comfy_nodes.pasting import PasteInstances
 from .comfy_nodes.prompting import JoinPrompts
 from .comfy_nodes.puppet import Puppet
 from .comfy_nodes.reading import LoadFolder
+from .comfy_nodes.regional import PromptCharacters
 from .comfy_nodes.saving import SaveCutout
 from .comfy_nodes.segmenting import SegmentInstances
 from .comfy_nodes.segs import InstancesToSegs
 from .comfy_nodes.selecting import SelectInstances
 from .comfy_nodes.sharing import InstanceMattes
+from .comfy_nodes.spriting import SpriteSheet
 from .comfy_nodes.types import Extension
 
 NODES: list[type[Any]] = [
@@ -49,6 +52,10 @@ NODES: list[type[Any]] = [
     CompareMattes,
     KenBurns,
     Puppet,
+    Layers,
+    SaveLayers,
+    SpriteSheet,
+    PromptCharacters,
 ]
 
 

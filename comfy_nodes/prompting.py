@@ -90,7 +90,9 @@ class JoinPrompts(Node):
             background[0],
         )
         flags = _backgrounds(regions, instances)
-        prompts = join_prompts(style[0], _texts(tags, flags), _texts(lines, flags), flags, wanted)
+        prompts = join_prompts(
+            style[0], texts_of(tags, flags), texts_of(lines, flags), flags, wanted
+        )
         text = "\n".join(f"{number}: {prompt}" for number, prompt in enumerate(prompts))
         return io.NodeOutput(prompts, text, len(prompts))
 
@@ -107,8 +109,9 @@ def _backgrounds(
     return None
 
 
-def _texts(given: list[str] | None, flags: list[bool] | None) -> list[str]:
-    """A list as it is; one text, by its lines."""
+def texts_of(given: list[str] | None, flags: list[bool] | None) -> list[str]:
+    """A list as it is; one text by its lines, of which one prompt alone may have several. `flags`:
+    as many as there must be, None: not known."""
     if given is None:
         return []
     if len(given) > 1:

@@ -81,7 +81,7 @@ class SaveCutout(Node):
         assert top is not None
         kind, bits = FORMATS[format]
         place = Place(filename_prefix, names, f".{kind}", top)
-        metadata = Metadata(text=_workflow(cls.hidden))
+        metadata = Metadata(text=workflow_text(cls.hidden))
         results: list[Any] = []
         with ComfyHost().progress(len(top), "saving") as report:
             for i in range(len(top)):
@@ -131,7 +131,7 @@ class Place:
         return lambda number: [numbered(self.folder / f"{stem}{self._suffix}", number)]
 
 
-def _workflow(hidden: Any) -> dict[str, str]:
+def workflow_text(hidden: Any) -> dict[str, str]:
     """What ComfyUI's own nodes store, so that the file opens as a workflow."""
     if args.disable_metadata or hidden is None:
         return {}

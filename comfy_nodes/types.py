@@ -22,6 +22,9 @@ InstancesLink = io.Custom("TOON_INSTANCES")  # a tuple of Instances, one for eac
 CropLink = io.Custom("TOON_CROP")
 Boxes = io.Custom("BOUNDING_BOX")  # ComfyUI's own: for each frame a list of x, y, width, height
 Segs = io.Custom("SEGS")  # the Impact Pack's
+LayersLink = io.Custom("LAYERS")  # ComfyUI's own: see toonout_core/layers/comfy_document.py
+ClipLink = io.Custom("CLIP")
+ConditioningLink = io.Custom("CONDITIONING")
 SOCKET_ONLY = {"forceInput": True}  # for types that newer releases draw as a widget
 
 

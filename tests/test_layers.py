@@ -66,6 +66,7 @@ FOR_HOSTS = {
     "evaluation",
     "host",
     "imaging",
+    "layers",
     "matting",
     "motion",
     "ops",

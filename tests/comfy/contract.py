@@ -51,6 +51,7 @@ CALLED = {
         "io.String.Output",
         "io.Boolean.Input",
         "io.Combo.Input",
+        "ui.PreviewImage",
         "ui.SavedImages",
         "ui.SavedResult",
     ],

@@ -250,7 +250,14 @@ def _ui() -> ModuleType:
         def __init__(self, results):
             self.results = results
 
-    return _module("comfy_api.latest.ui", SavedResult=SavedResult, SavedImages=SavedImages)
+    class PreviewImage:
+        def __init__(self, image, animated=False, cls=None):
+            self.image, self.animated = image, animated
+
+    return _module(
+        "comfy_api.latest.ui",
+        SavedResult=SavedResult, SavedImages=SavedImages, PreviewImage=PreviewImage,
+    )  # fmt: skip
 
 
 def _video() -> dict[str, Any]:

@@ -13,11 +13,14 @@ from tests.options.tables import every
 from toonout_core import chosen
 from toonout_core.characters import crops, prompts
 from toonout_core.instances import Order
+from toonout_core.layers import files, sprites
+from toonout_core.layers.sprites import SheetOptions
 from toonout_core.loading import Precision
 from toonout_core.matting import Fit, SourceAlpha
 from toonout_core.ops.foreground import Method
 from toonout_core.ops.placing import BackgroundFit
-from toonout_core.options import characters, cutout, models
+from toonout_core.options import characters, cutout, layers, models
+from toonout_core.output import animations
 from toonout_core.segmentation.asking import Area
 from toonout_core.segmentation.fusion import Vote
 
@@ -67,6 +70,14 @@ def test_choices_are_the_words_of_the_core(option, words):
 def test_scales_are_those_of_crops():
     scales = [chosen.crop_options({"scale": scale}).scale for scale in characters.SCALE.choices]
     assert scales == list(get_args(crops.Scale))
+
+
+def test_choices_are_the_keys_of_the_core():
+    assert list(layers.LAYERS_FORMAT.choices) == [suffix[1:] for suffix in files.FORMATS]
+    assert layers.PIVOT.choices == tuple(sprites.PIVOTS)
+    assert set(layers.ANIMATION.choices) == {"none", *animations.MOVING}
+    sheet = SheetOptions(*(option.default for option in layers.SHEET))
+    assert sheet == SheetOptions()
 
 
 def defaults(*options):

@@ -12,7 +12,7 @@ from ..instances import Instances
 from ..ops.compositing import stacked
 from ..ops.morphology import dilate
 from ..ops.plate import background_plate
-from .record import LayeredPicture, trimmed, whole_layer
+from .record import Layer, LayeredPicture, trimmed, whole_layer
 
 PICTURE, PLATE, CHARACTERS = "picture", "background", "characters"
 
@@ -52,6 +52,28 @@ def character_layers(
         visible = colours * dilate(own > _VISIBLE, _RIM_PX)
         layers.append(trimmed(whole_layer(name, visible, own, group=CHARACTERS)))
     return LayeredPicture(mattes.size_hw, tuple(layers))
+
+
+def card_layers(
+    cards: Sequence[tuple[Tensor, Tensor | None]],
+    names: Sequence[str] = (),
+    *,
+    below: LayeredPicture | None = None,
+    size_hw: tuple[int, int] | None = None,
+) -> LayeredPicture:
+    """Pictures that are layers already, the lowest first, above those of `below`.
+
+    `cards`: colours 1×3×h×w and straight alpha 1×1×h×w (None: opaque) of each, placed by their
+    upper left corners. `size_hw` of the canvas: None takes that of `below`, else the largest card.
+    """
+    layers: list[Layer] = []
+    for index, (image, alpha) in enumerate(cards):
+        name = names[index] if index < len(names) and names[index] else f"layer {index + 1}"
+        layers.append(trimmed(whole_layer(name, image, alpha)))
+    if below is not None:
+        return LayeredPicture(below.size_hw, (*below.layers, *layers))
+    largest = [max((int(image.shape[axis]) for image, _ in cards), default=0) for axis in (2, 3)]
+    return LayeredPicture(size_hw or (largest[0], largest[1]), tuple(layers))
 
 
 def _seen_behind(alpha: Tensor, covered: Tensor) -> Tensor:

@@ -7,20 +7,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 from xml.etree import ElementTree
 from zipfile import ZipFile
 
 from torch import Tensor
 
 from ..errors import BadInput
-from ..imaging import Picture
-from ..output.instance_files import Characters
 from ..output.publishing import Part
 from .building import character_layers
 from .openraster import write_openraster
 from .psd import write_psd
 from .record import LayeredPicture
+
+if TYPE_CHECKING:
+    from ..imaging import Picture
+    from ..output.instance_files import Characters
 
 Write = Callable[[IO[bytes], LayeredPicture], None]
 

@@ -11,7 +11,6 @@ import struct
 from collections.abc import Iterator
 from typing import IO
 
-from PIL import ImageCms
 from torch import Tensor
 
 from ..errors import BadInput
@@ -50,6 +49,8 @@ def write_psd(stream: IO[bytes], picture: LayeredPicture) -> None:
 
 def _resources() -> bytes:
     """Resolution and colour profile."""
+    from PIL import ImageCms  # slow to import
+
     dots = struct.pack(">IHHIHH", _PIXELS_PER_INCH << 16, 1, 1, _PIXELS_PER_INCH << 16, 1, 1)
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     return _resource(_RESOLUTION, dots) + _resource(_ICC_PROFILE, profile)

@@ -220,6 +220,29 @@ CHARACTER_TAGS = switch(
     "character_tags", True, "Off: leaves out tags that name a character, such as saber (fate)."
 )
 
+# one conditioning of several prompts
+SHARED_STYLE = STYLE.but(
+    help="Said of every character and of the background, before the rest.",
+    placeholder="style: said of everything",
+)
+SHARED_LINES = LINES.but(
+    help="What you say of each character, in their order: a line each, or with [SEP] between. One "
+    "line alone is said of all. A list works too.",
+)
+REST_PROMPT = BACKGROUND_PROMPT.but(
+    help="Said where no character is.", placeholder="what is said of the rest of the picture"
+)
+PROMPT_STRENGTH = number(
+    "strength", 1.0, (0.0, 1.0, 0.05),
+    "What a character's own prompt has inside of its mask. The rest is the background's: 0.8 binds "
+    "characters and surroundings together.",
+)  # fmt: skip
+PROMPT_FEATHER = FEATHER.but(
+    default=24.0, most=500.0, step=1.0,
+    help="Over how many pixels of the picture one prompt fades into the next. A latent pixel is 8 "
+    "of them: less than that does nothing.",
+)  # fmt: skip
+
 EDGES: tuple[Option, ...] = (
     GROW.but(help="Pixels by which the masks' edges move outwards; negative: inwards."),
     FEATHER.but(help="Softens the masks' edges by that many pixels."),

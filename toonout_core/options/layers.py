@@ -1,0 +1,48 @@
+"""Options of layered files, sprite sheets and animated pictures."""
+
+from __future__ import annotations
+
+from .files import FILENAME_PREFIX
+from .option import choice, number, switch, text, whole
+
+# ---------------------------------------------------------------- layers
+
+LAYERS_FORMAT = choice(
+    "format", "psd", ("psd", "ora"),
+    "psd: Photoshop, Krita, GIMP. ora (OpenRaster): Krita, GIMP, MyPaint.",
+)  # fmt: skip
+LAYER_NAMES = text(
+    "names", "", "For the characters, or for the cards, a line each. Empty: numbers.",
+    lines=True, placeholder="names of the layers, one a line",
+)  # fmt: skip
+LAYERS_PREFIX = FILENAME_PREFIX.but(default="toonout/layers")
+
+# ---------------------------------------------------------------- sprite sheets
+
+COLUMNS = whole(
+    "columns", 0, (0, 1000), "Frames in a row. 0: as many as make the sheet nearly square."
+)
+TRIM = switch("trim", True, "Cuts all frames to the one box that holds all that is visible.")
+SHEET_PADDING = whole(
+    "padding_px", 0, (0, 512),
+    "Empty room around every frame, so that engines do not mix neighbours.",
+)  # fmt: skip
+POWER_OF_TWO = switch(
+    "power_of_two", False,
+    "Fills the sides up to 256, 512, 1024, …, as old graphics cards want.",
+)  # fmt: skip
+PIVOT = choice(
+    "pivot", "bottom", ("centre", "bottom", "top-left"),
+    "The point of a frame that engines place: a slice in the list.",
+)  # fmt: skip
+FPS = number(
+    "fps", 12.0, (0.1, 240.0, 0.5), "Frames a second: fps of Get Video Components fits."
+)  # fmt: skip
+SPRITES_PREFIX = FILENAME_PREFIX.but(
+    default="toonout/sprites", help="Folder and beginning of the file names, in the output folder."
+)
+ANIMATION = choice(
+    "animation", "none", ("none", "webp", "png", "gif"),
+    "Also saves the frames one after the other. webp and png have soft edges, gif has hard ones.",
+)  # fmt: skip
+SHEET = (COLUMNS, TRIM, SHEET_PADDING, POWER_OF_TWO, PIVOT)

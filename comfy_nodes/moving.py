@@ -20,7 +20,7 @@ from ..toonout_core.errors import BadInput
 from ..toonout_core.imaging import from_comfy, mask_from_comfy, mask_to_comfy, to_comfy
 from ..toonout_core.matting import estimate_colours
 from ..toonout_core.motion.cards import Frame
-from ..toonout_core.motion.options import choices_of, told_of
+from ..toonout_core.motion.options import choices_of, sentence_of_help, told_of
 from ..toonout_core.ops.compositing import on_white
 from .batches import check_size
 from .found import as_frames
@@ -71,7 +71,7 @@ def option_widgets(record: type[Any]) -> list[Any]:
             "default": item.default,
             "optional": about.advanced,
             "advanced": about.advanced,
-            "tooltip": about.help[:1].upper() + about.help[1:] + ".",
+            "tooltip": sentence_of_help(item),
         }
         if item.name in choices:
             made.append(widget(io.Combo, item.name, options=list(choices[item.name]), **common))

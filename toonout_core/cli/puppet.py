@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,8 +36,6 @@ results:
 
 exit codes: 0 done, 2 nothing could be done, 130 interrupted, 143 ended by SIGTERM
 """
-
-_MOST_BYTES = 200_000_000
 
 
 def add_parser(verbs: Verbs) -> None:
@@ -93,21 +90,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _poses(arguments: argparse.Namespace) -> list[dict[str, Any]] | None:
-    """Frames of OpenPose's JSON: one, or a list."""
     if arguments.pose is None:
         return None
-    path = Path(arguments.pose)
-    must = f"{path} must be OpenPose's JSON: a frame with people, or a list of frames"
-    if path.stat().st_size > _MOST_BYTES:
-        raise BadInput(f"{path} must be at most 200 MB", f"{path.stat().st_size} bytes")
-    try:
-        document = json.loads(path.read_text("utf-8"))
-    except ValueError as error:
-        raise BadInput(must, "something that is no JSON") from error
-    frames = document if isinstance(document, list) else [document]
-    if not frames or not all(isinstance(frame, dict) and "people" in frame for frame in frames):
-        raise BadInput(must, "another document")
-    return frames
+    from ..motion.puppet.pose_files import read_poses
+
+    return read_poses(arguments.pose)
 
 
 def _sequence(arguments: argparse.Namespace) -> list[Rig] | None:

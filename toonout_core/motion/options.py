@@ -46,6 +46,12 @@ def told_of(item: Field[Any]) -> Told:
     return item.metadata["told"]
 
 
+def sentence_of_help(item: Field[Any]) -> str:
+    """What a field does, as a sentence."""
+    words = told_of(item).help
+    return f"{words[:1].upper()}{words[1:]}."
+
+
 def choices_of(record: type[Any]) -> dict[str, tuple[str, ...]]:
     """Field → what it must be one of."""
     hints = get_type_hints(record)

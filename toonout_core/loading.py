@@ -1,4 +1,4 @@
-"""Name or path → verified file → network."""
+"""From a name or a path to a verified file, and from the file to a network."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ DTYPES: dict[Dtype, torch.dtype] = {
 
 @dataclass(frozen=True)
 class LoadedNetwork:
-    """A network ready for inference, on the CPU, and what it wants to be fed."""
+    """A network that is ready to be used, on the CPU, with all that is known of its weights."""
 
     network: nn.Module
     architecture: Architecture
@@ -73,12 +73,12 @@ def load_network(
     download: bool = True,
     verify: bool = False,
 ) -> LoadedNetwork:
-    """The network of a name in the table, of a file in the host's folders, or of any file.
+    """Load the network of a name in the table, of a file in the host's folders, or of any file.
 
-    `task` None: any. `patch_order` overrides the file's and the table's. `download=False` forbids
-    any use of the internet.
-    `verify` computes the file's sha256 again and compares it with what is known.
-    Raises UnknownModel, CorruptWeights, DownloadFailed.
+    `task`: what the network must be for; None: anything. `patch_order` wins over what the file and
+    the table say. `download=False` forbids any use of the internet. `verify` computes the file's
+    sha256 again and compares it with what is known. Raises UnknownModel, CorruptWeights,
+    DownloadFailed.
     """
     started = time.perf_counter()
     path, row = locate(name_or_path, host, task=task, download=download)
@@ -120,9 +120,11 @@ def share_network(
     patch_order: PatchOrder | None = None,
     download: bool = True,
 ) -> LoadedNetwork:
-    """`load_network`, or the same network if it is in use: of one file, unchanged, as precise.
+    """Return the network that somebody uses already, if it is of the same unchanged file, else load
+    it.
 
-    So whoever asks twice holds one copy in memory. For inference: nobody may change its weights.
+    So whoever asks twice holds one copy in memory. It is for inference: nobody may change its
+    weights.
     """
     with _one_at_a_time:
         path, row = locate(name_or_path, host, task=task, download=download)
@@ -143,7 +145,9 @@ def share_network(
 def locate(
     name_or_path: str | Path, host: Host, *, task: Task | None = "matting", download: bool = True
 ) -> tuple[Path, Weights | None]:
-    """The file and, if it is a published one, its row; fetched if it is not here and may be."""
+    """Return the file and, if it is a published one, its row. It is downloaded if it is not here
+    and `download` allows it.
+    """
     row = find(str(name_or_path))
     if row is not None:
         _check_task(row.name, row.task, task)
@@ -156,7 +160,9 @@ def locate(
 
 
 def find_here(name_or_path: str | Path, host: Host) -> tuple[Path, Weights | None]:
-    """The same without the network: DownloadFailed says what is missing where, and a link."""
+    """Do the same without the network. DownloadFailed says which file is missing, where, and its
+    link.
+    """
     row = find(str(name_or_path))
     if row is None:
         path = find_path(str(name_or_path), host)
@@ -168,7 +174,10 @@ def find_here(name_or_path: str | Path, host: Host) -> tuple[Path, Weights | Non
 
 
 def verify_file(path: Path, row: Weights | None, host: Host) -> bool:
-    """Whether anything is known to compare the sha256 with; CorruptWeights if it differs."""
+    """Compare the file's sha256 with the one that is known; return False if none is known.
+
+    Raises CorruptWeights if it differs.
+    """
     fingerprints = Fingerprints(host)
     known = fingerprints.recall(path)
     wanted = known.sha256 if known and known.source else row.sha256 if row else ""
@@ -198,7 +207,9 @@ def _check_row(row: Weights | None, architecture: Architecture) -> None:
 
 
 def stated_feeding(metadata: Mapping[str, str], architecture: Architecture) -> Feeding:
-    """What a file of this kind states. CorruptWeights for what makes no sense."""
+    """Read what a file of this kind states of itself. Raises CorruptWeights if that
+    makes no sense.
+    """
     try:
         stated = read_feeding(metadata)
         stated.check(architecture)
@@ -211,7 +222,7 @@ def stated_feeding(metadata: Mapping[str, str], architecture: Architecture) -> F
 
 
 def _load_as(dtype: torch.dtype, architecture: Architecture, state: StateDict) -> nn.Module:
-    """A network that computes in `dtype`."""
+    """Make a network that computes in `dtype`."""
     if dtype == torch.float32:
         return architecture.load(cast_floats(state, dtype))
     network = architecture.load(state)
@@ -220,10 +231,10 @@ def _load_as(dtype: torch.dtype, architecture: Architecture, state: StateDict) -
 
 
 def in_fp32(loaded: LoadedNetwork) -> LoadedNetwork:
-    """The same network object with fp32 values, on the CPU.
+    """Give the same network object fp32 values, on the CPU.
 
-    They come from the file again, as half precision may have made infinities of some; if that is
-    gone, from what is loaded.
+    They are read from the file again, as half precision may have made infinities of some. If the
+    file is gone, they come from what is loaded.
     """
     try:
         state, _ = read_state(loaded.path)
@@ -235,8 +246,9 @@ def in_fp32(loaded: LoadedNetwork) -> LoadedNetwork:
 
 
 def choose_dtype(precision: Precision, architecture: Architecture, host: Host) -> torch.dtype:
-    """What "auto" means: half precision if the host has a sound and fast one for its device and
-    the architecture is sound in it, else fp32."""
+    """Choose the type to compute in. "auto" is half precision where the host has a fast and sound
+    one for its device and the architecture is sound in it, else fp32.
+    """
     if precision not in ("auto", *DTYPES):
         raise BadInput("precision must be auto, fp32, fp16 or bf16", repr(precision))
     if precision not in ("auto", "fp32") and not architecture.half:
@@ -254,8 +266,10 @@ def choose_dtype(precision: Precision, architecture: Architecture, host: Host) -
 
 
 def cast_floats(state: StateDict, dtype: torch.dtype) -> dict[str, Tensor]:
-    """Floating point tensors as `dtype`, but for those with values beyond its range (variances
-    above 65504 in fp16); these and integers stay as they are."""
+    """Return floating point tensors as `dtype`, and integers as they are.
+
+    A tensor with values beyond the range of `dtype` (variances above 65504 in fp16) stays as it is.
+    """
     return {
         key: value.to(dtype) if value.is_floating_point() and _holds(dtype, value) else value
         for key, value in state.items()

@@ -1,4 +1,4 @@
-"""Kinds of value that several rooms speak of, and the record of what a network is fed."""
+"""The kinds of value that several rooms name, and the record of what a network is fed."""
 
 from __future__ import annotations
 

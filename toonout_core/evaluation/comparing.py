@@ -1,4 +1,4 @@
-"""Models side by side on pictures without truth: how they look, how long they take."""
+"""Compare models on pictures without truth: how they look, how long they take."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def compare_picture(
     cell_px: int = 256,
     fusion: bool = True,
 ) -> Tensor | None:
-    """A `cutout_sheet` of all variants, or None if none has a matte of the picture.
+    """Draw a `cutout_sheet` of all variants; None if none has a matte of the picture.
 
     With `fusion` each variant has a second row, its colours estimated by blur fusion.
     """
@@ -102,7 +102,7 @@ def _note_difference(variant: Variant, first: Tensor, alpha: Tensor) -> None:
 
 
 def comparison_table(variants: Sequence[Variant]) -> Table:
-    """Sizes, times and how far formats of one model are apart."""
+    """Tabulate sizes, times and how far formats of one model are apart."""
     header = ["method", "weights (MiB)", "load (s)", "matting (s)", "blur fusion (s)"]
     header += ["peak memory (MiB)", "device", "apart: greatest, mean (levels)"]
     return Table("Compared", header, [_cells(variant) for variant in variants])

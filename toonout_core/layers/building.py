@@ -1,4 +1,4 @@
-"""From the characters of a picture to its layers."""
+"""Make the layers of a picture from its characters."""
 
 from __future__ import annotations
 
@@ -28,12 +28,13 @@ def character_layers(
     names: Sequence[str] | None = None,
     alpha: Tensor | None = None,
 ) -> LayeredPicture:
-    """One layer for each character, the background below them, the picture itself hidden lowest.
+    """Make a layer for each character, the background below them, the picture itself hidden lowest.
 
     `image` and `colours` 1×3×H×W (as given, and free of the old background), `mattes` their parts
-    of one alpha, in the order of their numbers; `plate` 1×3×H×W, None: painted over by us. `alpha`
-    1×1×H×W: the picture's own, None if it is opaque. Whose feet stand lower is in front. Laid over
-    one another the layers show the picture again, as far as mattes and background are right.
+    of one alpha, in the order of their numbers; `plate` 1×3×H×W, or None to have it painted over.
+    `alpha` 1×1×H×W: the picture's own, None if it is opaque. A character whose feet stand lower is
+    in front. Laid over one another the layers show the picture again, as far as mattes and
+    background are right.
     """
     _check_sizes(image, mattes, colours, plate)
     parts = mattes.masks[:, None].to("cpu", torch.float32)
@@ -77,8 +78,10 @@ def card_layers(
 
 
 def _seen_behind(alpha: Tensor, covered: Tensor) -> Tensor:
-    """1×1×H×W: the picture's own alpha without its characters. Behind them it goes on as it is
-    around them: nothing is behind the character of a cutout."""
+    """Return the picture's own alpha without its characters, 1×1×H×W.
+
+    Behind them it goes on as it is around them: nothing is behind the character of a cutout.
+    """
     return background_plate(alpha.expand(-1, 3, -1, -1), covered)[:, :1]
 
 
@@ -97,6 +100,6 @@ def _check_sizes(image: Tensor, mattes: Instances, colours: Tensor, plate: Tenso
 
 
 def depth_order(mattes: Instances) -> list[int]:
-    """Indices from the farthest to the nearest: by the feet, then by the area."""
+    """Return indices from the farthest to the nearest: by the feet, then by the area."""
     feet, areas = mattes.boxes_xyxy[:, 3].tolist(), mattes.areas_px.tolist()
     return sorted(range(len(mattes)), key=lambda i: (feet[i], areas[i]))

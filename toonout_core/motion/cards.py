@@ -33,7 +33,7 @@ class Frame:
 def film(
     scene: Scene, path: Sequence[Pose], focus: float = 0.0, edges: Edges = "crop"
 ) -> Iterator[Frame]:
-    """A frame for each pose, one at a time; nothing is kept but the scene."""
+    """Yield a frame for each pose, one at a time; nothing is kept but the scene."""
     renderer = _Renderer(scene, focus, edges)
     zoom = renderer.zoom_for(path) if edges == "crop" else 1.0
     for pose in path:
@@ -192,7 +192,7 @@ class _Surface:
 
 
 def _card_surface(card: Card, focus: float, size_hw: tuple[int, int]) -> _Surface:
-    """Cut to what is visible, with a rim of one pixel for the interpolation."""
+    """Cut a card to what is visible, with a rim of one pixel for the interpolation."""
     seen = card.alpha[0, 0] > 0
     rows, columns = seen.any(1).nonzero(), seen.any(0).nonzero()
     top, bottom, left, right = 0, 1, 0, 1
@@ -207,7 +207,10 @@ def _card_surface(card: Card, focus: float, size_hw: tuple[int, int]) -> _Surfac
 
 
 def _centres(pixels: slice) -> Array:
-    """Of blocks of _GRID_PX pixels; the last one may be cut, which the mean width allows for."""
+    """Return the centres of blocks of _GRID_PX pixels.
+
+    The last block may be cut, which the mean width allows for.
+    """
     count = -(-(pixels.stop - pixels.start) // _GRID_PX)
     width = (pixels.stop - pixels.start) / count
     return (pixels.start - 0.5 + (np.arange(count, dtype=np.float32) + 0.5) * width).astype(
@@ -220,7 +223,7 @@ def _all(size_hw: tuple[int, int]) -> tuple[slice, slice]:
 
 
 def _pixels(planes: Tensor) -> Array:
-    """1×C×H×W → H×W×C, as OpenCV wants it."""
+    """Convert 1×C×H×W to H×W×C, as OpenCV wants it."""
     return np.ascontiguousarray(to_comfy(planes)[0].cpu().numpy())
 
 

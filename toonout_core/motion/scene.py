@@ -1,4 +1,4 @@
-"""A picture taken apart for a moving camera: a background plate, and a card for each character."""
+"""Take a picture apart for a moving camera: a background plate, and a card for each character."""
 
 from __future__ import annotations
 
@@ -114,7 +114,8 @@ def build_scene(
 
 
 def normalised(depth: Tensor, size_hw: tuple[int, int], invert: bool = False) -> Tensor:
-    """Any depth picture, B×1×h×w with near = white → 1×1×H×W in [0, 1], its range stretched.
+    """Convert any depth picture, B×1×h×w with near = white, to 1×1×H×W in [0, 1], its range
+    stretched.
 
     Raises BadInput for distances in metres and for a picture without depth.
     """
@@ -154,7 +155,7 @@ def _standing(mattes: Instances, by: Order) -> list[tuple[float, None]]:
 def _levelled(
     nearness: Tensor, mattes: Instances, options: SceneOptions
 ) -> list[tuple[float, Tensor | None]]:
-    """The disparity of every card, and its relief around it."""
+    """Return the disparity of every card, and its relief around it."""
     result: list[tuple[float, Tensor | None]] = []
     for mask in mattes.masks.to(torch.float32) > 0.5:
         if not bool(mask.any()):
@@ -168,7 +169,7 @@ def _levelled(
 
 
 def _under(nearness: Tensor, alpha: Tensor) -> Tensor:
-    """The background's disparity, filled in smoothly where characters hide it."""
+    """Fill the background's disparity in smoothly where characters hide it."""
     scale = min(1.0, _RELIEF_PX / max(nearness.shape[-2:]))
     small_hw = [max(2, round(side * scale)) for side in nearness.shape[-2:]]
     small, hidden = (
@@ -182,7 +183,7 @@ def _under(nearness: Tensor, alpha: Tensor) -> Tensor:
 
 
 def out_of_focus(scene: Scene, focus: float, strength: float) -> Scene:
-    """Depth of field: what is far from `focus` (disparity) is blurred; `strength` 0 … 1."""
+    """Blur what is far from `focus` (a disparity), like depth of field; `strength` 0 … 1."""
     if not strength:
         return scene
     widest = strength * max(scene.size_hw) / 50
@@ -199,7 +200,7 @@ def out_of_focus(scene: Scene, focus: float, strength: float) -> Scene:
 
 
 def _blurred_card(card: Card, sigma_px: float) -> Card:
-    """Colours are blurred with their alpha, so that no hidden colour comes in."""
+    """Blur colours with their alpha, so that no hidden colour comes in."""
     alpha = _gaussian(card.alpha, sigma_px)
     colours = _gaussian(card.image * card.alpha, sigma_px)
     straight = torch.where(alpha > 1e-4, colours / alpha.clamp_min(1e-4), card.image)

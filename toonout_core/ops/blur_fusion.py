@@ -97,13 +97,13 @@ def bands(height: int, width: int, radius_px: int) -> list[slice]:
 
 
 def _widen(part: slice, window_px: int, length: int) -> slice:
-    """`part` and all that box windows over it see, inside of 0 … length."""
+    """Return `part` and all that box windows over it see, within 0 … length."""
     margin = window_px // 2 + 1 if window_px else 0
     return slice(max(0, part.start - margin), min(length, part.stop + margin))
 
 
 def _within(inner: slice, outer: slice) -> slice:
-    """`inner` counted from the start of `outer`."""
+    """Return `inner` counted from the start of `outer`."""
     return slice(inner.start - outer.start, inner.stop - outer.start)
 
 
@@ -160,7 +160,7 @@ def blur_fusion_cpu(
 
 
 def _occupied(alpha: Array, band: slice, window_px: int) -> slice:
-    """Columns of a band outside of which every window is unreached; may be none."""
+    """Return the columns of a band that hold alpha; every window outside of them is unreached."""
     height, width = alpha.shape
     present = alpha[_widen(band, window_px, height)].max(axis=0) >= TRANSPARENT
     columns = np.flatnonzero(present)
@@ -189,7 +189,9 @@ class _Memory:
 
 
 def _box(source: Array, size_px: int, target: Array) -> None:
-    """Box mean of a plane; plain sums are quicker than running ones for a small window."""
+    """Compute the box mean of a plane. For a small window plain sums are quicker than
+    running ones.
+    """
     import cv2
 
     if size_px <= SMALL_WINDOW_PX:
@@ -200,7 +202,7 @@ def _box(source: Array, size_px: int, target: Array) -> None:
 
 
 class _Pass:
-    """One pass over a window: what depends on alpha alone is worked out once for three colours.
+    """One pass over a window. What depends on alpha alone is computed once for the three colours.
 
     α and n = 1−α are H×W; results are wanted for the pixels `inside` only.
     """

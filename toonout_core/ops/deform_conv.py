@@ -1,4 +1,4 @@
-"""Modulated deformable convolution: the op of torchvision, and an equal one of tensor functions."""
+"""Modulated deformable convolution: torchvision's op, and an equal one made of tensor functions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ _OP_SAMPLE_BYTES = 128 << 20  # by the op
 def deform_conv2d(
     x: Tensor, offset: Tensor, mask: Tensor, weight: Tensor, bias: Tensor | None = None
 ) -> Tensor:
-    """Deformable convolution v2 (Zhu et al. 2019, arXiv:1811.11168), stride 1, "same" padding.
+    """Compute deformable convolution v2 (Zhu et al. 2019, arXiv:1811.11168), stride 1, "same"
+    padding.
 
     x: B×C×H×W. offset: B×2k²×H×W, for each tap (row by row) dy then dx, in pixels. mask: B×k²×H×W.
     weight: O×C×k×k, k odd. Samples are bilinear; outside of x there are zeros. Half precision is
@@ -40,7 +41,7 @@ def deform_conv2d(
 
 
 def _prefers_op(x: Tensor) -> bool:
-    """Whether to ask for the op: in training, and on accelerators.
+    """Tell whether to ask for the op: in training, and on accelerators.
 
     On a CPU the sampled form takes a third of the op's time (64 channels, 7×7 taps, AVX-512).
     """
@@ -48,8 +49,9 @@ def _prefers_op(x: Tensor) -> bool:
 
 
 def _op(x: Tensor, offset: Tensor, mask: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """The op buffers k²·C samples per pixel. Where nothing is kept for training, it gets single
-    pictures, and these in bands of rows.
+    """Call the op so that it takes little memory, as it buffers k²·C samples for each pixel.
+
+    Where nothing is kept for training, it gets single pictures, and these in bands of rows.
     """
     from torchvision.ops import deform_conv2d as op
 
@@ -99,7 +101,9 @@ def _unless_missing(
     function: Callable[..., Tensor],
     *args: Tensor | None,
 ) -> Tensor | None:
-    """Result of `function`; None where this build, device or dtype lacks it, which is noted."""
+    """Return what `function` gives; None where this build, device or dtype lacks it,
+    which is noted.
+    """
     key = (name, device.type, dtype)
     if key in _missing:
         return None
@@ -121,7 +125,7 @@ def _says_missing(error: RuntimeError) -> bool:
 def sampled_deform_conv2d(
     x: Tensor, offset: Tensor, mask: Tensor, weight: Tensor, bias: Tensor | None = None
 ) -> Tensor:
-    """The same function without the op, in bands of rows. Shapes as in `deform_conv2d`.
+    """Compute the same without the op, in bands of rows. Shapes are as in `deform_conv2d`.
 
     The result has the dtype of `weight`, in which the samples are multiplied.
     """
@@ -143,7 +147,8 @@ def sampled_deform_conv2d(
 
 
 def _samples(table: Tensor, offset: Tensor, mask: Tensor, band: slice, like: Tensor) -> Tensor:
-    """Weighted samples for the rows `band` of a map of the size of `like`, which are P pixels.
+    """Return the weighted samples for the rows `band` of a map of the size of `like`, which are P
+    pixels.
 
     table: (H + 3)·(W + 3)×C. offset: P×2k². mask: P×k². Returns P×k²·C.
     """
@@ -166,7 +171,7 @@ def _samples(table: Tensor, offset: Tensor, mask: Tensor, band: slice, like: Ten
 
 
 def _weighted_rows(table: Tensor, rows: Tensor, weights: Tensor) -> Tensor:
-    """Σ_j weights[n, j] · table[rows[n, j]]: N×C, from table R×C, rows and weights N×J."""
+    """Compute Σ_j weights[n, j] · table[rows[n, j]]: N×C, from table R×C, rows and weights N×J."""
     sums = _unless_missing("embedding_bag", table.device, table.dtype, _bags, table, rows, weights)
     return (table[rows] * weights.unsqueeze(-1)).sum(1) if sums is None else sums
 

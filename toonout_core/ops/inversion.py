@@ -70,7 +70,7 @@ class Inversion:
 
 
 def near_radius(height: int, width: int) -> int:
-    """In pixels, for a picture of that size."""
+    """Return the radius of the small window in pixels, for a picture of that size."""
     return round(NEAR_PX * max(math.sqrt(height * width / 1e6), 1.0))
 
 
@@ -90,7 +90,7 @@ def soft_windows(alpha: Tensor) -> list[Window]:
 
 
 def _is_soft(alpha: Tensor) -> Tensor:
-    """1 where 0 < α < 1, else 0."""
+    """Return 1 where 0 < α < 1, else 0."""
     return ((alpha > 0) & (alpha < 1)).to(torch.float32)
 
 

@@ -1,4 +1,4 @@
-"""What lies behind a cutout: a colour, or a picture that is given its size. B×3×H×W in [0, 1]."""
+"""Give a background the size of the picture that stands on it. Images are B×3×H×W in [0, 1]."""
 
 from __future__ import annotations
 

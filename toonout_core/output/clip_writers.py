@@ -1,4 +1,4 @@
-"""Frames into a clip: whole at the end, or not there."""
+"""Write frames into a clip that is whole at the end, or not there."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def new_clip(
     quality: int | None = None,
     overwrite: bool = False,
 ) -> Iterator[ClipWriter]:
-    """A clip that is `path` at the end of the block, or has a number there if that is taken.
+    """Make a clip that is `path` at the end of the block, or has a number there if that is taken.
 
-    Its `path` says which. If the block ends with an error nothing is left. See `clip_writer`.
+    Its `path` says which. If the block ends with an error, nothing is left. See `clip_writer`.
     """
     require_format(path)
     with partial_file(path.parent, path.suffix) as partial:
@@ -44,7 +44,7 @@ def new_clip(
 def clip_writer(
     path: Path, *, rate: float = _RATE, sound: Path | None = None, quality: int | None = None
 ) -> Iterator[ClipWriter]:
-    """A clip at `path`, which nobody has yet; its kind is told by the name's ending.
+    """Write a clip at `path`, which nobody has yet; the name's ending tells its kind.
 
     `rate`: frames a second of frames that do not say how long they are shown. `sound`: a clip whose
     sound is kept, as far as the frames reach. `quality` 1 … 100 makes animated WebP lossy; other

@@ -1,4 +1,4 @@
-"""Characters without a detector: the connected regions of a matte."""
+"""Find characters without a detector: as the connected regions of a matte."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class RegionSegmenter(InstanceSegmenter):
     def _matte_and_characters(
         self, frame: Tensor, options: SegmentOptions
     ) -> tuple[Tensor, Instances]:
-        """1×3×H×W → its matte on the CPU, and who is found in it."""
+        """Return the matte of 1×3×H×W, on the CPU, and the characters in it."""
         alpha = self._alpha(frame)
         return alpha, self._regions(frame, alpha, options)
 
@@ -97,7 +97,9 @@ class RegionSegmenter(InstanceSegmenter):
 
 
 def _chosen(regions: Instances, best: list[int], alpha: Tensor, boxes_xyxy: Tensor) -> Instances:
-    """One for each prompt: the region at index `best`, or where that is −1 the matte in its box."""
+    """Make one character for each prompt: the region at index `best`, or for −1 the matte
+    in its box.
+    """
     masks = regions.masks.new_zeros((len(best), *regions.size_hw))
     scores = torch.zeros(len(best))
     for place, index in enumerate(best):

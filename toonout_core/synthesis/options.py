@@ -1,4 +1,4 @@
-"""What synthetic pictures are like: records without any import of torch, for the command line."""
+"""Say what synthetic pictures are like: records for the command line that import no torch."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class PairOptions:
 
 @dataclass(frozen=True)
 class KeyOptions:
-    """How a frame is keyed. `hue_deg` None: the border's own."""
+    """How a frame is keyed. `hue_deg` None takes the border's own hue."""
 
     hue_deg: float | None = field(default=None, metadata={"help": "of the screen, 0 to 360"})
     cone_deg: float = field(
@@ -104,7 +104,7 @@ class KeyOptions:
 
 @dataclass(frozen=True)
 class ClipOptions:
-    """Which frames are taken."""
+    """Which frames of a clip are taken."""
 
     every: int = field(default=1, metadata={"help": "take one frame of that many"})
     least_change: float = field(

@@ -26,7 +26,7 @@ _BASE_SCALE = 0.6  # height of a figure to the canvas, where the report keeps th
 
 
 def make_pair(art: Art, seed: int, index: int, options: PairOptions) -> InstanceScene:
-    """Picture `index` of the data set `seed`: it depends on nothing else."""
+    """Make picture `index` of the data set `seed`: it depends on nothing else."""
     rng = np.random.default_rng((seed, index))
     size_px = options.size_px
     background = random_crop(rng, draw_background(rng, art, size_px), size_px)
@@ -48,7 +48,9 @@ def make_pair(art: Art, seed: int, index: int, options: PairOptions) -> Instance
 
 
 def vary_colours(rng: Generator, rgba: Array, spread: float = 0.5) -> Array:
-    """Brightness, contrast, colour and sharpness of H×W×4 uint8, each 1 ± `spread`."""
+    """Change brightness, contrast, colour and sharpness of H×W×4 uint8, each by a factor 1
+    ± `spread`.
+    """
     import cv2
 
     varied = rgba.astype(np.float32)
@@ -81,7 +83,9 @@ def _varied(rng: Generator, cutout: Cutout, options: PairOptions) -> Cutout:
 
 
 def _placement(rng: Generator, cutout: Cutout, enhanced: bool) -> Placement:
-    """Normally distributed around the middle; the centre inside, so that half of it is too."""
+    """Place it around the middle, normally distributed, with its centre inside, so that half of it
+    is too.
+    """
     if not enhanced:
         scale = float(rng.uniform(0.5, 0.95))
         centre = (float(rng.uniform(0.3, 0.7)), float(rng.uniform(0.4, 0.6)))

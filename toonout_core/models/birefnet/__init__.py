@@ -29,12 +29,12 @@ def _size(state: StateDict, key: str, axis: int = 0) -> int:
 
 
 def _window(table: Tensor) -> int:
-    """Side of the attention window whose bias table is (2w − 1)² × heads."""
+    """Return the side w of the attention window whose bias table has (2w − 1)² rows."""
     return (isqrt(int(table.shape[0])) + 1) // 2
 
 
 def build(state: StateDict) -> BiRefNet:
-    """A BiRefNet of the shapes in `state`, without its values."""
+    """Make a BiRefNet of the shapes in `state`, without its values."""
     stages = range(count_items(state, "bb.layers"))
     tables = [
         state[f"bb.layers.{stage}.blocks.0.attn.relative_position_bias_table"] for stage in stages
@@ -64,7 +64,9 @@ def build(state: StateDict) -> BiRefNet:
 
 
 def default_value(key: str, state: StateDict) -> Tensor | None:
-    """What a file may leave out because it follows from the rest: position indices, counters."""
+    """Return what a file may leave out because it follows from the rest: position indices,
+    counters.
+    """
     prefix, _, name = key.rpartition(".")
     table = state.get(f"{prefix}.relative_position_bias_table")
     if name == "relative_position_index" and table is not None:

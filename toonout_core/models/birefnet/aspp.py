@@ -21,7 +21,9 @@ class DeformableConv(nn.Module):
         self.regular_conv = nn.Conv2d(channels_in, channels_out, kernel, bias=False)
 
     def field(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Offsets B×2k²×H×W in pixels and factors B×k²×H×W in [0, 2]: both from one convolution."""
+        """Predict offsets B×2k²×H×W in pixels and factors B×k²×H×W in [0, 2], with one
+        convolution.
+        """
         heads = (self.offset_conv, self.modulator_conv)
         weight = torch.cat([head.weight for head in heads])
         bias = torch.cat([head.bias for head in heads if head.bias is not None])
@@ -52,7 +54,9 @@ class DeformableBranch(nn.Module):
 
 
 class ASPPDeformable(nn.Module):
-    """A 1×1 branch, one per entry of `kernels`, and the mean of the map; joined by a 1×1 conv."""
+    """Joins a 1×1 branch, one branch per entry of `kernels`, and the mean of the map, by a 1×1
+    conv.
+    """
 
     def __init__(self, channels: int, width: int, kernels: tuple[int, ...]) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""IS-Net twice: anime matting from a picture, and the refiner of a picture with a coarse mask."""
+"""IS-Net, used twice: to cut out anime characters, and to refine a coarse mask of one."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _FIRST = "conv_in.weight"
 
 
 def build(state: StateDict) -> ISNet:
-    """An IS-Net of the shapes in `state`, without its values."""
+    """Make an IS-Net of the shapes in `state`, without its values."""
     width, channels_in = state[_FIRST].shape[:2]
     return ISNet(channels_in=int(channels_in), width=int(width))
 
 
 def rename_keys(state: StateDict) -> dict[str, Tensor]:
-    """Without the network that taught it to describe masks: of use in training only."""
+    """Leave out the network that taught it to describe masks: it serves training only."""
     return {key: value for key, value in state.items() if not key.startswith("gt_encoder.")}
 
 

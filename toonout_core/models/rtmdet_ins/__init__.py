@@ -25,7 +25,7 @@ def _size(state: StateDict, key: str, axis: int = 0) -> int:
 
 
 def build(state: StateDict) -> RTMDetIns:
-    """An RTMDet-Ins of the shapes in `state`, without its values."""
+    """Make an RTMDet-Ins of the shapes in `state`, without its values."""
     stages = [f"backbone.stage{stage}" for stage in (1, 2, 3, 4)]
     depth = count_items(state, f"{_HEAD}.cls_convs.0")
     kernel_length = _size(state, f"{_HEAD}.rtm_kernel.0.weight")
@@ -55,7 +55,7 @@ def build(state: StateDict) -> RTMDetIns:
 
 
 def _same_convolutions(state: StateDict) -> bool:
-    """Whether the levels of the towers of scores and of boxes hold one convolution."""
+    """Tell whether all levels of the towers of scores and of boxes share their convolutions."""
     return all(
         key not in state or torch.equal(state[key], first)
         for tower in ("cls_convs", "reg_convs")
@@ -66,7 +66,7 @@ def _same_convolutions(state: StateDict) -> bool:
 
 
 def _same_towers(state: StateDict) -> bool:
-    """Whether boxes are read from the tower of scores, whose tensors are then listed twice."""
+    """Tell whether boxes are read from the tower of scores, whose tensors are then listed twice."""
     return all(
         torch.equal(value, state[key.replace("reg_convs", "cls_convs")])
         for key, value in state.items()
@@ -75,12 +75,12 @@ def _same_towers(state: StateDict) -> bool:
 
 
 def rename_keys(state: StateDict) -> dict[str, Tensor]:
-    """`state` without what is no part of the network."""
+    """Leave out what is no part of the network."""
     return {key: value for key, value in state.items() if not key.startswith(_NOT_NETWORK)}
 
 
 def default_value(key: str, state: StateDict) -> Tensor | None:
-    """The other name of a tensor that is listed once in a file, or a counter."""
+    """Return the other name of a tensor that the file lists once, or a counter."""
     first = key.replace(f"{_HEAD}.reg_convs.", f"{_HEAD}.cls_convs.")
     if first in state:
         return state[first]
@@ -91,7 +91,9 @@ def default_value(key: str, state: StateDict) -> Tensor | None:
 
 
 def configure(network: nn.Module, text: str) -> None:
-    """The side and the norms' eps of the configuration that a checkpoint carries."""
+    """Take over the input side and the norms' eps of the configuration that a
+    checkpoint carries.
+    """
     assert isinstance(network, RTMDetIns)
     settings = read_settings(text)
     network.side_px = settings.side_px

@@ -1,4 +1,4 @@
-"""YOLOv8-seg, n to x: own network for the published files, which need their authors' package."""
+"""YOLOv8-seg, sizes n to x: a network of our own for the published files."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def _size(state: StateDict, key: str) -> int:
 
 
 def build(state: StateDict) -> YoloV8Seg:
-    """A YOLOv8-seg of the shapes in `state`, without its values."""
+    """Make a YOLOv8-seg of the shapes in `state`, without its values."""
     one, two, three, four, five = (
         _size(state, f"model.{layer}.conv.weight") for layer in (0, 1, 3, 5, 7)
     )

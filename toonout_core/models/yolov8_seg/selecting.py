@@ -1,4 +1,4 @@
-"""Candidates → the instances that they are of, and their masks."""
+"""Choose the instances among all candidates, and draw their masks."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def select(
     max_iou: float | None = 0.7,
     limit: int | None = 300,
 ) -> Selection:
-    """The picture `index` of the batch: what scores above `min_score`, best first.
+    """Choose from the picture `index` of the batch what scores above `min_score`, best first.
 
-    Of candidates of one class whose boxes overlap by more than `max_iou` the best one is kept.
+    Of candidates of one class whose boxes overlap by more than `max_iou`, the best one is kept.
     """
     scores, classes = candidates.scores[index].max(1)
     good = (scores > min_score).nonzero().squeeze(1)

@@ -1,10 +1,10 @@
-"""Tensors out of checkpoints, whatever else is in them, without running anything of the file.
+"""Read the tensors of a checkpoint, whatever else is in it, without running anything of the file.
 
-A pickle is a little program: it names functions and classes and says what to call them with. This
-reader follows that program, but knows a dozen names, each with a meaning written here. All others
-become stand-ins, which keep what they were given and do nothing. No module is imported and nothing
-that a file names is called, so a hostile file can at worst be refused; what it can ask for in time
-and memory is bounded by its own size.
+A pickle is a little program: it names functions and classes, and says what to call them with. This
+reader follows the program, but knows only a dozen names, each with a meaning that is written here.
+All other names become stand-ins, which keep what they are given and do nothing. No module is
+imported, and nothing that a file names is called. So a hostile file can at worst be refused, and
+the time and memory that it takes are bounded by its own size.
 """
 
 from __future__ import annotations
@@ -25,9 +25,10 @@ __all__ = ["StandIn", "read_objects"]
 
 
 def read_objects(path: Path) -> Any:
-    """What `torch.save` wrote; networks in it as state dicts, what is unknown as StandIn.
+    """Read what `torch.save` wrote. Networks in it become state dicts, unknown objects become
+    StandIns.
 
-    Tensors are mapped from the file. Raises CorruptWeights for whatever is no such file.
+    Tensors are mapped from the file. Raises CorruptWeights for any other file.
     """
     try:
         with warnings.catch_warnings():

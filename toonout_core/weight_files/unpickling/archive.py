@@ -1,4 +1,4 @@
-"""The zip file that `torch.save` writes: a pickle, and a file of numbers for each storage."""
+"""Read the zip file that `torch.save` writes: a pickle, and a file of numbers for each storage."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ DTYPES = {
 
 
 class Records:
-    """The files within the archive; numbers stay in the file and are mapped from there."""
+    """The files within the archive. Numbers stay in the file, and are mapped from there."""
 
     def __init__(self, archive: ZipFile, path: Path) -> None:
         self._archive = archive
@@ -57,11 +57,11 @@ class Records:
         self._storages: dict[str, Storage] = {}
 
     def program(self) -> IO[bytes]:
-        """The pickle."""
+        """Return the pickle."""
         return BytesIO(self._read("data.pkl"))
 
     def storage(self, reference: Any) -> Storage:
-        """`reference`: ("storage", type, name, device, number of elements)."""
+        """Find a storage. `reference`: ("storage", type, name, device, number of elements)."""
         name, dtype, count = read_reference(reference, 5)
         if name not in self._storages:
             self._storages[name] = Storage(self._mapped(f"data/{name}", dtype))
@@ -89,7 +89,7 @@ class Records:
 
 
 def read_reference(reference: Any, length: int) -> tuple[str, torch.dtype, int]:
-    """Name, type and number of elements of a storage that a pickle mentions."""
+    """Return the name, type and number of elements of a storage that a pickle mentions."""
     if not isinstance(reference, tuple) or len(cast("tuple[Any, ...]", reference)) != length:
         raise Damage("a reference to a storage is not one")
     _, kind, name, _, count = cast("tuple[Any, ...]", reference)[:5]
@@ -100,7 +100,7 @@ def read_reference(reference: Any, length: int) -> tuple[str, torch.dtype, int]:
 
 
 def numbers(source: mmap.mmap, start: int, size: int, dtype: torch.dtype) -> torch.Tensor:
-    """`size` bytes of the file as a flat tensor, in place where they are aligned."""
+    """Make a flat tensor of `size` bytes of the file, in place where they are aligned."""
     if size % dtype.itemsize:
         raise Damage("a storage ends within a number")
     if not size:

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from ..errors import BadInput
 from ..instances import Instances
-from ..segmentation.asking import InstanceSegmenter, SegmentOptions
+from ..segmentation.asking import SegmentOptions
+from ..segmentation.instance_segmenter import InstanceSegmenter
 from .choosing import boxes_of_frame, parse_boxes, parse_points
 
 

@@ -46,7 +46,8 @@ MAY_IMPORT = {
     # pictures to files
     "output": PIPELINE | {"locking", "matting", "instances", "segmentation", "characters"},
     # what one does with the pipelines
-    "motion": {"errors", "host", "imaging", "instances", "layers", "ops", "results", "characters"},
+    "motion": {"errors", "host", "imaging", "instances", "layers", "ops", "options", "results"}
+    | {"characters"},
     "layers": {"errors", "imaging", "instances", "ops", "output"},
     "synthesis": APPLICATION,
     "evaluation": APPLICATION | {"segmentation", "synthesis"},

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -16,28 +16,23 @@ from ..toonout_core import BadInput, Cancelled, ToonOutError
 from ..toonout_core.imaging import Picture, read
 from ..toonout_core.motion.cards import Frame
 from ..toonout_core.motion.ken_burns import ken_burns
-from ..toonout_core.motion.options import (
-    KenBurnsOptions,
-    PuppetOptions,
-    choices_of,
-    sentence_of_help,
-    told_of,
-)
+from ..toonout_core.motion.options import KenBurnsOptions, PuppetOptions
 from ..toonout_core.motion.puppet.bvh import read_bvh
 from ..toonout_core.motion.puppet.pose_files import read_poses
 from ..toonout_core.motion.puppet.stage import puppet_show
 from ..toonout_core.ops.compositing import on_white
+from ..toonout_core.options import characters as table
+from ..toonout_core.options.option import options_of
 from ..toonout_core.output.clip_writers import has_pyav
 from ..toonout_core.output.destination import sentence_of
 from ..toonout_core.output.films import require_film, write_film
-from . import characters, hosts, previews
+from . import characters, hosts, previews, widgets
 from .pipelines import default_model, model_names
 from .tab_characters import find
 from .tab_folder import output_folder
 
 KEN_BURNS, PUPPET = "ken_burns", "puppet"
 FORMATS = ("mp4", "webm", "webp", "png")
-MIN_SCORE = 0.3
 _WAIT_SECONDS = 0.25  # between two looks at what is being made
 
 _stop = threading.Event()
@@ -137,28 +132,12 @@ def _widgets(record: type[Any], kind: str) -> dict[str, Any]:
     """Name → component, in the record's order; what is seldom needed is folded away."""
     made: dict[str, Any] = {}
     for advanced in (False, True):
-        chosen = [item for item in fields(record) if told_of(item).advanced == advanced]
         frame = gr.Accordion("More", open=False) if advanced else gr.Column()
         with frame:
-            made |= {item.name: _widget(record, item, kind) for item in chosen}
-    return {item.name: made[item.name] for item in fields(record)}
-
-
-def _widget(record: type[Any], item: Any, kind: str) -> Any:
-    about, choices = told_of(item), choices_of(record).get(item.name)
-    common: dict[str, Any] = {
-        "value": item.default, "label": about.label, "info": sentence_of_help(item),
-        "elem_id": elem_id(f"{kind}_{item.name}"),
-    }  # fmt: skip
-    if choices:
-        return gr.Dropdown(choices=list(choices), **common)
-    if isinstance(item.default, bool):
-        return gr.Checkbox(elem_classes=["toonout-switch"], **common)
-    if isinstance(item.default, str):
-        return gr.Textbox(max_lines=1, **common)
-    if about.most > 1000:
-        return gr.Number(precision=0, **common)
-    return gr.Slider(about.least, about.most, step=about.step, **common)
+            for option in options_of(record):
+                if option.advanced == advanced:
+                    made[option.name] = widgets.component(option, elem_id(f"{kind}_{option.name}"))
+    return {option.name: made[option.name] for option in options_of(record)}
 
 
 # ---------------------------------------------------------------- work
@@ -193,7 +172,7 @@ def work(plan: Plan, make: Callable[[characters.Found], Film]) -> Iterator[Told]
     try:
         if plan.kind not in formats():
             raise BadInput(f"format must be one of {', '.join(formats())}", repr(plan.kind))
-        found = find(plan.image, plan.detector, plan.model, MIN_SCORE)
+        found = find(plan.image, plan.detector, plan.model, table.MIN_SCORE.default)
         film = make(found)
         ending = "" if plan.kind == "png" else f".{plan.kind}"
         path = output_folder("") / f"{film.name}-{datetime.now():%Y%m%d-%H%M%S}{ending}"
@@ -260,10 +239,9 @@ def _puppet(
 
 
 def _given(record: type[Any], wish: dict[str, Any]) -> dict[str, Any]:
-    """Numbers in their types: sliders give whole ones as fractions, empty fields nothing."""
-    given = {name: value for name, value in wish.items() if value is not None}
-    whole = {item.name for item in fields(record) if type(item.default) is int}
-    return {name: int(value) if name in whole else value for name, value in given.items()}
+    """In their types: sliders give whole numbers as fractions, empty fields give nothing."""
+    checks = {option.name: option.check for option in options_of(record)}
+    return {name: checks[name](value) for name, value in wish.items() if value is not None}
 
 
 def _parts(found: characters.Found) -> tuple[Any, Any, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import gradio as gr
 
+from ..toonout_core.options.option import Option
 from . import hosts
 from .options import CutoutOptions, Group, shown
 from .pipelines import default_model, model_names
@@ -20,6 +21,7 @@ GROUPS: dict[Group, str] = {
     "model": "Model details",
 }
 BACKGROUND_PICTURE = "background_picture"
+_MOST_ON_SLIDER = 1000
 
 ElemId = Callable[[str], str]
 
@@ -63,6 +65,22 @@ def _component(option: Field[Any], elem_id: ElemId) -> Any:
     if show.most > 10_000:
         return gr.Number(value=option.default, precision=0, **common)
     return gr.Slider(show.least, show.most, value=option.default, step=show.step, **common)
+
+
+def component(option: Option, elem_id: str) -> Any:
+    """The component of an option of `toonout_core.options`."""
+    common: dict[str, Any] = {
+        "value": option.default, "label": option.on_page, "info": option.help, "elem_id": elem_id
+    }  # fmt: skip
+    if option.kind == "switch":
+        return gr.Checkbox(elem_classes=["toonout-switch"], **common)
+    if option.kind == "choice":
+        return gr.Dropdown(choices=list(option.choices), **common)
+    if option.kind == "text":
+        return gr.Textbox(max_lines=1, **common)
+    if option.most > _MOST_ON_SLIDER:
+        return gr.Number(precision=0, **common)
+    return gr.Slider(option.least, option.most, step=option.step, **common)
 
 
 def split(values: dict[str, Any]) -> tuple[dict[str, Any], Any]:

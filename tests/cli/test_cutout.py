@@ -323,15 +323,6 @@ def test_large_pictures_can_be_reduced(cutout, tmp_path):
         assert picture.size == (400, 200)
 
 
-def test_adjustments_are_those_of_the_core():
-    from dataclasses import fields
-
-    from toonout_core.cli.options import ADJUSTMENTS
-    from toonout_core.ops.adjust import AdjustOptions
-
-    assert list(ADJUSTMENTS) == [field.name for field in fields(AdjustOptions)]
-
-
 def test_the_matte_is_adjusted_before_its_colours(cutout, tmp_path, girl):
     # alpha of the random network lies around 0.5: nothing is left, or everything
     assert cutout(girl, "-o", tmp_path / "none.png", "--black", "0.99").code == 0

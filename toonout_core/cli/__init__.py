@@ -29,6 +29,7 @@ from . import (
     train,
     weights,
 )
+from .parsing import Parser
 from .terminal import INTERRUPTED, Signals, say, show_log
 
 # the table of contents, in the order of the help: a verb is called as its module
@@ -41,13 +42,11 @@ VERBS = {
 }
 
 
-def build_parser() -> argparse.ArgumentParser:
+def build_parser() -> Parser:
     """The whole command line."""
-    parser = argparse.ArgumentParser(
-        prog="toonout", description="Cut anime and cartoon characters out of pictures."
-    )
+    parser = Parser(prog="toonout", description="Cut anime and cartoon characters out of pictures.")
     parser.add_argument("--version", action="version", version=f"toonout {__version__}")
-    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    verbs = parser.add_verbs("verb")
     for module in VERBS.values():
         module.add_parser(verbs)
     return parser

@@ -12,9 +12,10 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, cast
 
 from ..errors import BadInput
+from ..options import measuring, models, running
 from .evaluate_mattes import spare_inputs, told_apart
-from .fields import Verbs
 from .options import add_model_options, load_model, open_host, require_models
+from .parsing import Verbs, add
 from .reports import replace_report
 from .terminal import say, say_failure
 
@@ -43,29 +44,11 @@ def add_parser(verbs: Verbs) -> None:
         help="see models side by side on your pictures",
         description="See models side by side on pictures whose alpha nobody knows.",
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("paths", nargs="+", metavar="PATH", help="picture, folder or pattern")
-    parser.add_argument("-o", "--out", metavar="OUT", required=True, help="folder for the sheets")
-    parser.add_argument("-r", "--recursive", action="store_true", help="also read subfolders")
-    parser.add_argument(
-        "--colours", default="white,black,magenta", metavar="A,B,…",
-        help="behind the cutouts (default: %(default)s)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--formats", metavar="A,B,…",
-        help="compare each model's weights stored as fp32, fp16, bf16 (default: as they are); "
-        "what they are computed in, --precision says",
-    )  # fmt: skip
-    parser.add_argument("--grabcut", action="store_true", help="OpenCV's GrabCut beside it")
-    parser.add_argument(
-        "--fusion", action=argparse.BooleanOptionalAction, default=True,
-        help="a second row each with blur fusion (default: on)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--cell", type=int, default=256, metavar="PX", help="side of a picture (default: 256)"
-    )
-    parser.add_argument("-q", "--quiet", action="store_true", help="no progress")
+    add(parser, measuring.SHEETS_OUT, required=True)
+    add(parser, running.RECURSIVE, measuring.COLOURS, measuring.FORMATS, measuring.GRABCUT)
+    add(parser, measuring.FUSION_ROWS, measuring.CELL, running.QUIET)
     add_model_options(parser, several=True)
 
 
@@ -78,8 +61,6 @@ def run(arguments: argparse.Namespace) -> int:
     colours = [colour.strip() for colour in arguments.colours.split(",")]
     for colour in colours:
         parse_colour(colour)  # before any work
-    if arguments.cell < 32:
-        raise BadInput("--cell must be at least 32 pixels", str(arguments.cell))
     formats = _formats(arguments.formats)
     out = Path(arguments.out)
     found = find_sources(arguments.paths, recursive=arguments.recursive, out=out)
@@ -114,10 +95,10 @@ def _cut(
 ) -> list[Variant]:
     from ..evaluation.comparing import Variant
 
-    models = arguments.model or ["toonout-mini"]
-    require_models(arguments, models)
+    wanted = arguments.model or [models.MODEL.default]
+    require_models(arguments, wanted)
     variants: list[Variant] = []
-    for name, model in zip(told_apart(models), models, strict=True):
+    for name, model in zip(told_apart(wanted), wanted, strict=True):
         for format in formats:
             with _stored_as(arguments, model, format) as file:
                 begun = time.perf_counter()
@@ -159,7 +140,7 @@ def _stored_as(arguments: argparse.Namespace, model: str, format: Any) -> Iterat
     from ..host import LocalHost
     from ..loading import locate
 
-    source, _ = locate(model, open_host(arguments), download=not arguments.no_download)
+    source, _ = locate(model, open_host(arguments), download=arguments.allow_download)
     with TemporaryDirectory(prefix="toonout-") as folder:
         target = Path(folder) / f"{source.stem}-{format}.safetensors"
         convert(source, target, LocalHost("cpu", [Path(folder)], quiet=True), dtype=format)
@@ -181,7 +162,7 @@ def _write_sheets(
     for source in sources:
         try:
             sheet = compare_picture(
-                source, variants, colours, cell_px=arguments.cell, fusion=arguments.fusion
+                source, variants, colours, cell_px=arguments.cell_px, fusion=arguments.fusion
             )
             if sheet is not None:
                 target = out / source.target

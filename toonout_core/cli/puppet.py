@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import BadInput
 from ..motion.options import PuppetOptions
+from ..options import clips
+from ..options.option import options_of
 from .clip_run import add_clip_options, find_in, plate_of, read_picture, save
-from .fields import Verbs, add_fields, given_fields
+from .fields import given_fields
 from .folder_run import note
+from .parsing import Verbs, add
 
 if TYPE_CHECKING:
     from ..motion.puppet.rig import Rig
@@ -45,20 +48,10 @@ def add_parser(verbs: Verbs) -> None:
         help="make a clip in which the characters of a picture move",
         description="Let characters breathe, wave, walk or dance. The picture is never changed.",
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_clip_options(parser)
-    group = parser.add_argument_group("motion")
-    group.add_argument("--pose", metavar="JSON", help="joints, or a sequence of them (see below)")
-    group.add_argument("--bvh", metavar="FILE", help="motion capture that drives the characters")
-    group.add_argument(
-        "--plane", choices=("front", "side"), default="front",
-        help="from where --bvh is looked at (default: %(default)s)",
-    )  # fmt: skip
-    group.add_argument(
-        "--transparent", action="store_true", help="the characters alone, without a background"
-    )
-    add_fields(group, PuppetOptions)
+    add(parser, clips.POSE, clips.BVH_FILE, clips.PLANE, clips.TRANSPARENT, title="motion")
+    add(parser, *options_of(PuppetOptions), title="motion")
 
 
 def run(arguments: argparse.Namespace) -> int:

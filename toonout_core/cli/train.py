@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import BadInput
+from ..options import data_sets
 from ..training.config import BiRefNetConfig, UNetConfig
 from ..training.instance_config import CharactersConfig, RefinerConfig, RTMDetConfig
-from .fields import Verbs, add_fields, given_fields
+from .fields import add_fields, given_fields
+from .parsing import Verbs, add
 from .terminal import say
 
 EXAMPLES = """\
@@ -73,7 +75,7 @@ examples:
 CHARACTERS_EXAMPLES = (
     """\
 examples:
-  toonout synthesize scenes --data art -o set --count 6000 --size-px 640 --single-share 0.27 \
+  toonout synthesize scenes --data art -o set --count 6000 --size 640 --single-share 0.27 \
 --empty-share 0.03 --close-share 0.3 --attach-share 0.3 --flat-share 0.2 --least-visible 0.15
   toonout train characters --data set --init toonout-mini --out runs/who --epochs 4
   toonout weights convert runs/who/best.safetensors -o mini.safetensors --dtype fp16
@@ -96,7 +98,7 @@ RECORDS: dict[str, type[Any]] = {
 def add_parser(verbs: Verbs) -> None:
     """Add the verb to the command line."""
     parser = verbs.add_parser("train", help="train a network", description="Train a network.")
-    networks = parser.add_subparsers(dest="network", metavar="NETWORK", required=True)
+    networks = parser.add_verbs("network")
     _add_network(
         networks,
         "unet",
@@ -145,11 +147,8 @@ def _add_network(networks: Verbs, name: str, what: str, description: str, exampl
         help=what,
         description=description,
         epilog=examples,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--data", metavar="DIR", default=argparse.SUPPRESS, help="the pictures")
-    parser.add_argument("--out", metavar="DIR", default=argparse.SUPPRESS, help="the run")
-    parser.add_argument("--config", metavar="FILE", help="start from the fields of a config.json")
+    add(parser, data_sets.PICTURES, data_sets.RUN, data_sets.CONFIG)
     add_fields(parser, RECORDS[name])
 
 
@@ -157,6 +156,7 @@ def read_fields(arguments: argparse.Namespace) -> Any:
     """The record that the options and the file say; options win."""
     record = RECORDS[arguments.network]
     given = given_fields(arguments, record)
+    given = {name: value for name, value in given.items() if value is not None}
     if arguments.config:
         from ..training.config import read_record
 

@@ -247,3 +247,32 @@ EDGES: tuple[Option, ...] = (
     GROW.but(help="Pixels by which the masks' edges move outwards; negative: inwards."),
     FEATHER.but(help="Softens the masks' edges by that many pixels."),
 )
+
+# ---------------------------------------------------------------- the shell
+
+FILE_SOFT = SOFT.but(  # a file of a mask has 1 bit unless somebody wants more
+    default=False, help="Masks with soft edges, of 8 bit. Without it: black and white, of 1 bit."
+)
+TRUST = choice(
+    "trust", "auto", ("auto", "masks", "matte"),
+    "masks: what they hold is opaque, and matte far from all of them is left out. matte: all parts "
+    "sum to the matte. auto: masks if a detector made them and toonout-mini the matte, else matte.",
+)  # fmt: skip
+SAVE = text(
+    "save", "masks,mattes,cutouts,background,overlay,coco",
+    "What to write, separated by commas: some of masks, mattes, cutouts, background, overlay, "
+    "coco.",
+    metavar="KIND,…",
+)  # fmt: skip
+CROP_MARGIN = whole(
+    "crop", None, (0, 4096),
+    "Cutouts end at their character, with so many pixels around it. Without it they are as large "
+    "as the picture.",
+    metavar="PIXELS",
+)  # fmt: skip
+SHARED_MATTE = text(
+    "matte", None,
+    "The matting model whose matte is shared out. Without it: the detector if that is a matting "
+    "model, else toonout-mini.",
+    metavar="NAME|FILE",
+)  # fmt: skip

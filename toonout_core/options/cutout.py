@@ -85,3 +85,7 @@ BACKGROUND_FIT = choice(
     label="Fit of the background",
 )  # fmt: skip
 COMPOSE_FIT = BACKGROUND_FIT.but(name="fit")
+BACKGROUND = text(
+    "background", None, "Put the character on a colour ('#ff00ff', white) or a picture.",
+    metavar="COLOUR|FILE",
+)  # fmt: skip

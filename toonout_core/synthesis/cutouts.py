@@ -144,6 +144,13 @@ def _capped(weights: dict[str, float], most: float) -> dict[str, float]:
         result |= dict.fromkeys(above, share)
 
 
+def split_here(root: Path, split: str) -> str:
+    """`split` as its folder is called: val and validation are the same."""
+    names = {"val": "validation", "validation": "val"}
+    other = names.get(split, split)
+    return other if not (root / "fg" / split).is_dir() and (root / "fg" / other).is_dir() else split
+
+
 def find_art(root: Path, split: str, leave_out: Collection[str] = ()) -> Art:
     """List the files of one split, by `ATTRIBUTION.csv` (file, split, cut_sides, style, category)
     if there is one.
@@ -151,7 +158,7 @@ def find_art(root: Path, split: str, leave_out: Collection[str] = ()) -> Art:
     `leave_out`: categories that are no figures; items among them are props. Raises BadInput where
     there is no figure.
     """
-    rows = _attribution(root)
+    rows, split = _attribution(root), split_here(root, split)
     everything = [
         _figure_file(path, rows.get(path.relative_to(root).as_posix(), {}))
         for path in _pictures(root / "fg" / split)

@@ -50,20 +50,6 @@ def _apart(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return result
 
 
-@torch.no_grad()
-def average(averaged: nn.Module, network: nn.Module, decay: float) -> None:
-    """Exponential moving average of parameters and BatchNorm statistics, once for every tensor."""
-    for mean, value in zip(_tensors(averaged), _tensors(network), strict=True):
-        if mean.is_floating_point():
-            mean.lerp_(value, 1 - decay)
-        else:
-            mean.copy_(value)
-
-
-def _tensors(network: nn.Module) -> list[Tensor]:
-    return [*network.parameters(), *network.buffers()]
-
-
 def save_run(
     path: Path,
     networks: Mapping[str, nn.Module],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, TypeVar
 
 import numpy as np
@@ -12,10 +12,6 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from ..errors import BadInput
-from ..imaging import from_array
-from ..synthesis.composite import training_sample
-from ..synthesis.cutouts import Library
-from ..synthesis.hard_samples import hard_sample
 
 Batch = TypeVar("Batch")
 
@@ -86,48 +82,6 @@ class EpochBatches(Dataset[Batch], ABC):
     @abstractmethod
     def joined(self, samples: list[Any]) -> Batch:
         """A batch."""
-
-
-class CompositeBatches(Dataset[tuple[Tensor, Tensor]]):
-    """Item `i` is batch `i`: images B×3×S×S and alphas B×1×S×S in [0, 1]."""
-
-    def __init__(
-        self,
-        library: Library,
-        sizes_px: tuple[int, ...],
-        batch: int,
-        flat_share: float,
-        seed: int,
-        first: int,
-        last: int,
-        *,
-        even_pixels: bool = False,
-        hard_share: float = 0.0,
-        style_shares: Mapping[str, float] | None = None,
-    ) -> None:
-        self.art, self.sizes_px, self.batch = library, sizes_px, batch
-        self.flat_share, self.seed, self.first, self.last = flat_share, seed, first, last
-        self.even_pixels, self.hard_share = even_pixels, hard_share
-        self.weights = library.weights(style_shares)
-
-    def __len__(self) -> int:
-        return self.last - self.first
-
-    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        if not 0 <= index < len(self):
-            raise IndexError(index)
-        rng = np.random.default_rng((self.seed, self.first + index))
-        size_px = int(rng.choice(self.sizes_px))
-        more = (max(self.sizes_px) / size_px) ** 2 if self.even_pixels else 1
-        pairs = [self._sample(rng, size_px) for _ in range(round(self.batch * more))]
-        images = from_array(np.stack([rgb for rgb, _ in pairs]))
-        alphas = from_array(np.stack([alpha for _, alpha in pairs]))
-        return images, alphas
-
-    def _sample(self, rng: np.random.Generator, size_px: int) -> tuple[Any, Any]:
-        if self.hard_share and rng.random() < self.hard_share:
-            return hard_sample(rng, self.art, size_px, self.weights)
-        return training_sample(rng, self.art, size_px, self.flat_share, self.weights)
 
 
 def normalise(

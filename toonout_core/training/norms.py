@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPrivateUsage]
 
 from ..errors import BadInput
+from .processes import Processes
 
 Norms = Literal["batch", "sync", "kept"]
 
@@ -33,7 +33,19 @@ def share_statistics(network: nn.Module, norms: Norms, *, joined: bool) -> nn.Mo
     return network
 
 
-def require_cuda(norms: Norms, device: torch.device) -> None:
-    """Raises BadInput where statistics cannot be shared."""
-    if norms == "sync" and device.type != "cuda":
-        raise BadInput("--norms sync must have cuda", device.type, "Give --norms batch or kept.")
+def require_cuda(norms: Norms, here: Processes) -> None:
+    """Raises BadInput where several processes cannot share statistics."""
+    if here.joined and norms == "sync" and here.device.type != "cuda":
+        device = here.device.type
+        raise BadInput("--norms sync must have cuda", device, "Give --norms batch or kept.")
+
+
+def require_pair(norms: Norms, batch: int, here: Processes) -> None:
+    """Raises BadInput where statistics would be those of one picture."""
+    seen = batch * here.world if norms == "sync" else batch
+    if seen < 2 and norms != "kept":
+        raise BadInput(
+            "--batch must be at least 2 where BatchNorm takes its statistics from the batch",
+            str(batch),
+            "Or give --norms kept.",
+        )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
+from types import MethodType
 from typing import Any
 
 import torch
@@ -17,7 +19,8 @@ from ...models.birefnet import ARCHITECTURE
 from ...models.birefnet.aspp import ASPPDeformable
 from ...models.birefnet.swin import SwinBlock
 from ..config import BiRefNetConfig
-from ..norms import batch_norms, require_cuda, set_mode, share_statistics
+from ..norms import batch_norms, require_cuda, require_pair, share_statistics
+from ..processes import Processes
 
 
 def start_network(config: BiRefNetConfig, host: Host) -> LoadedNetwork:
@@ -34,17 +37,16 @@ def start_network(config: BiRefNetConfig, host: Host) -> LoadedNetwork:
     return loaded
 
 
-def check_config(config: BiRefNetConfig, device: torch.device) -> None:
+def check_config(config: BiRefNetConfig, here: Processes) -> None:
     """Raises BadInput for what cannot work."""
     if config.size_px % 32 or config.size_px < 32:
         raise BadInput("--size-px must be a multiple of 32", str(config.size_px))
-    if config.batch < 1 or (config.batch == 1 and config.norms == "batch"):
+    if min(config.batch, config.epochs) < 1:
         raise BadInput(
-            "--batch must be at least 2 where BatchNorm takes its statistics from the batch",
-            str(config.batch),
-            "Or give --norms kept.",
+            "--batch and --epochs must be at least 1", f"{config.batch} and {config.epochs}"
         )
-    require_cuda(config.norms, device)
+    require_pair(config.norms, config.batch, here)
+    require_cuda(config.norms, here)
 
 
 def configure(network: nn.Module, config: BiRefNetConfig, joined: bool) -> nn.Module:
@@ -55,6 +57,10 @@ def configure(network: nn.Module, config: BiRefNetConfig, joined: bool) -> nn.Mo
     for module in network.modules():
         if isinstance(module, nn.Dropout):
             module.p = config.dropout
+    if not config.gradient:
+        # whose gradients are averaged must have some: nothing else learns from these
+        for name, parameter in network.named_parameters():
+            parameter.requires_grad_("gdt_convs_pred" not in name)
     network = share_statistics(network, config.norms, joined=joined)
     if config.checkpointing:
         for module in network.modules():
@@ -63,27 +69,24 @@ def configure(network: nn.Module, config: BiRefNetConfig, joined: bool) -> nn.Mo
     return network
 
 
-def set_training(network: nn.Module, config: BiRefNetConfig) -> None:
-    """Training mode, in which BatchNorm may keep its values."""
-    set_mode(network, config.norms)
-
-
 def compute_again(module: nn.Module) -> None:
     """Keep only what enters `module`; the gradient computes its forward pass once more.
 
     The second pass leaves BatchNorm's running statistics alone.
     """
-    inner = module.forward
+    # a method, not a closure: a copy of the module must compute with its own weights
+    module.forward = MethodType(_forward_again, module)
+
+
+def _forward_again(module: nn.Module, *args: Any) -> Any:
+    forward = partial(type(module).forward, module)
+    if not torch.is_grad_enabled():
+        return forward(*args)
 
     def contexts() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
         return nullcontext(), _statistics_untouched(module)
 
-    def forward(*args: Any) -> Any:
-        if not torch.is_grad_enabled():
-            return inner(*args)
-        return checkpoint(inner, *args, use_reentrant=False, context_fn=contexts)
-
-    module.forward = forward
+    return checkpoint(forward, *args, use_reentrant=False, context_fn=contexts)
 
 
 @contextmanager

@@ -11,11 +11,13 @@ from ...imaging import reverse_colours
 from ...loading import load_network
 from ...models.isnet import ISNet
 from ..instance_config import RefinerConfig
+from ..norms import require_cuda, require_pair
+from ..processes import Processes
 
 _CHANNELS = 4
 
 
-def check_config(config: RefinerConfig) -> None:
+def check_config(config: RefinerConfig, here: Processes) -> None:
     """Raises BadInput for what cannot work."""
     if config.size_px < 32 or config.width < 4 or config.width % 4:
         raise BadInput(
@@ -24,14 +26,10 @@ def check_config(config: RefinerConfig) -> None:
         )
     if min(config.batch, config.epochs) < 1:
         raise BadInput(
-            "--batch and --epochs must be at least 1", f"{config.batch}, {config.epochs}"
+            "--batch and --epochs must be at least 1", f"{config.batch} and {config.epochs}"
         )
-    if config.batch == 1 and config.norms != "kept":
-        raise BadInput(
-            "--batch must be at least 2 where BatchNorm takes its statistics from the batch",
-            "1",
-            "Or give --norms kept.",
-        )
+    require_cuda(config.norms, here)
+    require_pair(config.norms, config.batch, here)
 
 
 def start_network(config: RefinerConfig, host: Host) -> ISNet:

@@ -13,6 +13,8 @@ from ...host import Host
 from ...loading import load_network
 from ...models.rtmdet_ins import ARCHITECTURE, RTMDetIns
 from ..instance_config import RTMDetConfig
+from ..norms import require_cuda
+from ..processes import Processes
 
 _WIDTHS, _DEPTHS = (64, 128, 256, 512, 1024), (3, 6, 6, 3)
 _CHANNELS, _NECK_BLOCKS = 256, 3
@@ -20,7 +22,7 @@ _FIRST_SCORE = 0.01  # of every cell of a new network
 _FIRST_DISTANCE = 2.0  # strides from a cell to the sides of its box; below 0 there is no gradient
 
 
-def check_config(config: RTMDetConfig) -> None:
+def check_config(config: RTMDetConfig, here: Processes) -> None:
     """Raises BadInput for what cannot work."""
     unit = ARCHITECTURE.multiple_of
     if config.size_px % unit or config.size_px < unit:
@@ -33,6 +35,7 @@ def check_config(config: RTMDetConfig) -> None:
             "--batch and --epochs must be at least 1, --mask-stride 1, 2, 4 or 8",
             f"{config.batch}, {config.epochs} and {config.mask_stride}",
         )
+    require_cuda(config.norms, here)
 
 
 def start_network(config: RTMDetConfig, host: Host) -> RTMDetIns:

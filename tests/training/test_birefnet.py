@@ -154,7 +154,7 @@ def test_computing_again_changes_neither_gradients_nor_statistics(start, norms):
     for checkpointing in (False, True):
         network = ARCHITECTURE.load(load_file(start)).requires_grad_(True)
         settings = BiRefNetConfig(data="", out="", checkpointing=checkpointing, norms=norms)
-        network = configure(network, settings, joined=False)
+        network = configure(network, settings)
         results.append((gradients(network, image, alpha, norms=norms), network.state_dict()))
     for first, second in zip(*results, strict=True):
         assert all(torch.allclose(first[key], second[key], atol=1e-6) for key in first)
@@ -222,8 +222,8 @@ def test_a_run_starts_from_half_precision(pictures, start, tmp_path):
 def test_a_copy_computes_again_with_its_own_weights(start):
     network = configure(
         ARCHITECTURE.load(load_file(start)).requires_grad_(True),
-        BiRefNetConfig(data="", out="", checkpointing=True), joined=False,
-    ).eval()  # fmt: skip
+        BiRefNetConfig(data="", out="", checkpointing=True),
+    ).eval()
     copied = deepcopy(network)
     image = uniform(1, (1, 3, 64, 64))
     before = copied(image)

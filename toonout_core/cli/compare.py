@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from ..output.naming import Source
 
 _FORMATS = ("fp32", "fp16", "bf16")
+_SHEET = "_compared"
 
 EXAMPLES = """\
 examples:
@@ -82,7 +84,9 @@ def run(arguments: argparse.Namespace) -> int:
         raise BadInput("--cell must be at least 32 pixels", str(arguments.cell))
     formats = _formats(arguments.formats)
     out = Path(arguments.out)
-    found = find_sources(arguments.paths, recursive=arguments.recursive, out=out)
+    found = find_sources(
+        arguments.paths, recursive=arguments.recursive, out=out, results=_earlier_sheets(out)
+    )
     spare_inputs(out, [source.path for source in found.sources])
     variants = _cut(arguments, formats, found.sources, out)
     problems = found.problems + _write_sheets(arguments, found.sources, variants, colours, out)
@@ -99,6 +103,13 @@ def run(arguments: argparse.Namespace) -> int:
     return 1 if problems else 0
 
 
+def _earlier_sheets(out: Path) -> set[Path]:
+    """Of earlier comparisons in that folder: no pictures to compare."""
+    if not (out / "compare.json").is_file():
+        return set()
+    return {Path(os.path.abspath(path)) for path in out.rglob(f"*{_SHEET}.png")}
+
+
 def _formats(text: str | None) -> list[str]:
     """Those named; one empty name for files as they are."""
     if text is None:
@@ -112,7 +123,7 @@ def _formats(text: str | None) -> list[str]:
 def _cut(
     arguments: argparse.Namespace, formats: Sequence[str], sources: Sequence[Source], out: Path
 ) -> list[Variant]:
-    from ..evaluation.comparing import Variant
+    from ..evaluation.comparing import Variant, pair_variants
 
     models = arguments.model or ["toonout-mini"]
     require_models(arguments, models)
@@ -136,6 +147,7 @@ def _cut(
         variants.append(Variant("GrabCut", "GrabCut"))
         host = LocalHost("cpu", quiet=arguments.quiet)
         _run(variants[-1], grabcut, sources, host, out)
+    pair_variants(variants)
     return variants
 
 
@@ -185,7 +197,7 @@ def _write_sheets(
             )
             if sheet is not None:
                 target = out / source.target
-                write_picture(sheet, target.with_name(f"{target.name}_compared.png"))
+                write_picture(sheet, target.with_name(f"{target.name}{_SHEET}.png"))
         except (ToonOutError, OSError) as error:
             problems.append((str(source.target), str(error)))
     return problems
@@ -201,6 +213,7 @@ def _described(variants: Sequence[Variant]) -> list[dict[str, Any]]:
             "peak_bytes": variant.peak_bytes,
             "seconds": {str(path): value for path, value in variant.seconds.items()},
             "fusion_seconds": variant.fusion_seconds,
+            "compared_with": variant.beside,
             "worst_levels": variant.worst_levels,
             "mean_levels": variant.mean_levels,
         }

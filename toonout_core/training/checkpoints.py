@@ -32,10 +32,7 @@ def save_weights(
         for key, value in network.state_dict().items()
         if not key.endswith("num_batches_tracked")
     }
-    _save(state, path, {"format": "pt", "architecture": architecture, **(notes or {})})
-
-
-def _save(state: Mapping[str, Tensor], path: Path, metadata: dict[str, str]) -> None:
+    metadata = {"format": "pt", "architecture": architecture, **(notes or {})}
     write_safetensors(_apart(state), path, metadata)
 
 
@@ -65,7 +62,7 @@ def save_run(
     for index, values in optimizer.state_dict()["state"].items():
         for key, value in values.items():
             state[f"optimizer.{index}.{key}"] = torch.as_tensor(value).detach().cpu()
-    _save(state, path, {"format": "pt", "notes": json.dumps(notes)})
+    write_safetensors(_apart(state), path, {"format": "pt", "notes": json.dumps(notes)})
 
 
 def load_run(

@@ -39,6 +39,9 @@ class TrainingConfig:
     weight_decay: float = explained(1e-2, "of AdamW")
     clip: float = explained(1.0, "largest norm of all gradients together")
     ema_decay: float = explained(0.0, "of averaged weights, which are the result then; 0: none")
+    norms: Literal["batch", "sync", "kept"] = explained(
+        "batch", "BatchNorm sees each process's samples, those of all (cuda), or keeps its values"
+    )
 
     def write(self, path: Path) -> None:
         write_record(self, path)
@@ -114,9 +117,6 @@ class BiRefNetConfig(TrainingConfig):
     bce: float = explained(0.0, "weight of the cross-entropy, likewise (30 upstream)")
     gradient: float = explained(1.0, "weight of the gradient maps")
     # network
-    norms: Literal["batch", "sync", "kept"] = explained(
-        "batch", "BatchNorm sees each process's pictures, those of all (cuda), or keeps its values"
-    )
     dropout: float = explained(0.5, "in the decoder's pyramids")
     drop_path: float = explained(0.2, "highest share of skipped branches in the backbone")
     checkpointing: bool = explained(False, "compute again instead of keeping: less memory, slower")

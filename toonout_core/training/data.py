@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from typing import Any, TypeVar
+from collections.abc import Iterator, Sequence
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
@@ -12,8 +12,11 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from ..errors import BadInput
+from .config import TrainingConfig
 
 Batch = TypeVar("Batch")
+Example = TypeVar("Example")
+Config = TypeVar("Config", bound=TrainingConfig)
 
 
 def steps_per_epoch(examples: int, batch: int, world: int) -> int:
@@ -28,40 +31,27 @@ def steps_per_epoch(examples: int, batch: int, world: int) -> int:
     return steps
 
 
-def places_of_step(
-    step: int, examples: int, *, batch: int, seed: int, rank: int, world: int
-) -> list[tuple[int, int]]:
-    """(epoch, number of the example) of one process in that step.
+class EpochBatches(Dataset[Batch], ABC, Generic[Example, Config, Batch]):
+    """Item `i` is what one process, `rank` of `world`, sees in step `first + i`.
 
     An epoch takes every example once, in an order of its own; what does not fill a step of all
-    processes is left out of that epoch.
-    """
-    epoch, position = divmod(step, steps_per_epoch(examples, batch, world))
-    order = np.random.default_rng((seed, epoch)).permutation(examples)
-    start = (position * world + rank) * batch
-    return [(epoch, int(number)) for number in order[start : start + batch]]
-
-
-class EpochBatches(Dataset[Batch], ABC):
-    """Item `i` is what one process sees in step `first + i`: see `places_of_step`.
-
-    Who inherits makes a sample of each place, and a batch of samples.
+    processes is left out of that epoch. Who inherits makes a sample of an example, and a batch of
+    samples.
     """
 
     def __init__(
         self,
-        examples: int,
+        examples: Sequence[Example],
+        config: Config,
         *,
-        batch: int,
-        seed: int,
         first: int,
         last: int,
         rank: int = 0,
         world: int = 1,
     ) -> None:
-        self._order = {"batch": batch, "seed": seed, "rank": rank, "world": world}
-        self._examples, self.first, self.last = examples, first, last
-        self.steps_per_epoch = steps_per_epoch(examples, batch, world)
+        self.examples, self.config, self.rank, self.world = examples, config, rank, world
+        self.first, self.last = first, last
+        self.steps_per_epoch = steps_per_epoch(len(examples), config.batch, world)
 
     def __len__(self) -> int:
         return max(self.last - self.first, 0)
@@ -73,7 +63,10 @@ class EpochBatches(Dataset[Batch], ABC):
 
     def places(self, step: int) -> list[tuple[int, int]]:
         """(epoch, number of the example) of this process in that step."""
-        return places_of_step(step, self._examples, **self._order)
+        epoch, position = divmod(step, self.steps_per_epoch)
+        order = np.random.default_rng((self.config.seed, epoch)).permutation(len(self.examples))
+        start = (position * self.world + self.rank) * self.config.batch
+        return [(epoch, int(number)) for number in order[start : start + self.config.batch]]
 
     @abstractmethod
     def sample(self, epoch: int, number: int) -> Any:

@@ -1,122 +1,26 @@
-"""One run of any training: join, go on, step, average, check, record.
-
-A network fills in a `Training`; `train` does the rest.
-"""
+"""One run of any training: join, go on, step, average, check, record."""
 
 from __future__ import annotations
 
 import logging
 import math
 import time
-from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.optim.swa_utils import AveragedModel
-from torch.utils.data import Dataset
 
 from ..errors import BadInput
 from ..host import Host
-from ..models import Architecture
-from .config import TrainingConfig
 from .data import batches
-from .processes import Processes, join_processes
+from .processes import join_processes
 from .run_folder import Rows, RunFolder, is_due, shown
+from .training import Config, Training
 
 log = logging.getLogger("toonout")
-
-Config = TypeVar("Config", bound=TrainingConfig)
-Batch = TypeVar("Batch")
-Validated = tuple[dict[str, float], Tensor | None]  # figures by name, and a sheet of samples
-
-
-class Training(ABC, Generic[Config, Batch]):
-    """What a network gives to `train`.
-
-    A run has `units`, epochs as a rule, of `unit_steps` steps each. `parts` names the losses.
-    `kept` is what learns, by its name in the file that a run goes on from: its first network, or
-    the average of it, becomes the result. `notes` are texts that are kept beside the weights.
-    """
-
-    architecture: Architecture
-    parts: ClassVar[tuple[str, ...]]
-    panels: ClassVar[Mapping[str, Sequence[str]]]  # titles and columns of the curves
-    shown: ClassVar[tuple[str, ...]]  # columns of the log
-    unit: ClassVar[str] = "epoch"
-
-    kept: dict[str, nn.Module]
-    units: int
-    unit_steps: int
-    record_every = 1  # units
-    keep_every = 1
-
-    def __init__(self, config: Config, here: Processes, host: Host) -> None:
-        """Who inherits checks `config`, reads the pictures and starts the network, in that order.
-
-        Raises BadInput for what cannot work; nothing is written.
-        """
-        self.config, self.here, self.host = config, here, host
-        self.notes: dict[str, str] = {}
-
-    @property
-    def steps(self) -> int:
-        """Of the whole run."""
-        return self.units * self.unit_steps
-
-    def places(self, first: int, last: int) -> dict[str, int]:
-        """Which steps of which process, for `EpochBatches`."""
-        return {"rank": self.here.rank, "world": self.here.world, "first": first, "last": last}
-
-    def lowered(self) -> torch.autocast:
-        """The context of forward passes: bf16, if that was asked for."""
-        enabled = self.config.precision == "bf16"
-        return torch.autocast(self.here.device.type, torch.bfloat16, enabled=enabled)
-
-    @abstractmethod
-    def groups(self) -> list[dict[str, Any]]:
-        """What AdamW takes; a group's `rate` is a factor of the learning rate."""
-
-    @abstractmethod
-    def batches(self, first: int) -> Dataset[Batch]:
-        """What this process sees from step `first` on."""
-
-    @abstractmethod
-    def set_mode(self, step: int) -> None:
-        """Put all networks into training mode, at the first step and after each validation."""
-
-    @abstractmethod
-    def learning_rate(self, step: int) -> float:
-        """In that step, counted from 0."""
-
-    @abstractmethod
-    def losses(self, step: int, batch: Batch) -> dict[str, Tensor]:
-        """Some of `parts`, each times its weight: their sum is made small."""
-
-    def stepped(self, step: int) -> None:
-        """Called when the networks have changed."""
-
-    def decay(self, step: int) -> float:
-        """What the average keeps of itself: at first it forgets what was random."""
-        return min(self.config.ema_decay, (step + 1) / (step + 10))
-
-    def result(self, learnt: nn.Module) -> nn.Module:
-        """The network whose first kept part is `learnt`."""
-        return learnt
-
-    @abstractmethod
-    def validate(self, network: nn.Module, unit: int) -> Validated:
-        """Of a result; no number where a unit is not validated."""
-
-    @abstractmethod
-    def quality(self, row: Mapping[str, float]) -> tuple[float, ...]:
-        """The larger, the better; the first of the largest is the best."""
-
-    def read_old_state(self, kept: Mapping[str, nn.Module], optimizer: Any) -> dict[str, Any]:
-        """The notes of a run in a format of former days, which is put back; or nothing."""
-        return {}
 
 
 def train(kind: type[Training[Config, Any]], config: Config, host: Host | None = None) -> Path:
@@ -128,7 +32,8 @@ def train(kind: type[Training[Config, Any]], config: Config, host: Host | None =
     host = host if host is not None and here.first else here.quiet_host
     training = kind(config, here, host)
     run = _Run(training)
-    data: Any = training.batches(run.first)
+    places = {"first": run.first, "last": training.steps, "rank": here.rank, "world": here.world}
+    data: Any = training.dataset(**places)
     if here.first:
         run.folder.begin(config)
     training.set_mode(run.first)
@@ -151,11 +56,10 @@ class _Run:
         if self.averaged is not None:
             kept["averaged"] = self.averaged.module
         self.kept = kept
-        self.optimizer = torch.optim.AdamW(training.groups(), config.lr, config.betas)
-        self.folder = RunFolder(
-            Path(config.out), training.architecture.id, training.panels, training.shown,
-            training.quality, training.notes,
-        )  # fmt: skip
+        rest = {"params": self.parameters, "weight_decay": config.weight_decay}
+        groups = training.groups or [rest]
+        self.optimizer = torch.optim.AdamW(groups, config.lr, config.betas)
+        self.folder = RunFolder(Path(config.out), training)
         notes = self.folder.resume(kept, self.optimizer)
         notes = notes or training.read_old_state(kept, self.optimizer)
         self.rows: Rows = notes.get("rows", [])

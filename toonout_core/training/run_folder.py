@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,6 +17,7 @@ from ..output.writing import write
 from .checkpoints import load_run, save_run, save_weights
 from .config import write_record
 from .curves import draw_curves, write_table
+from .training import Training
 
 log = logging.getLogger("toonout")
 
@@ -26,17 +27,10 @@ Rows = list[dict[str, Any]]
 
 @dataclass(frozen=True)
 class RunFolder:
-    """`panels`, `shown`, `quality` and `notes` are those of a `Training`.
-
-    A row begins with the unit that is counted, epochs or steps.
-    """
+    """A row begins with the unit that is counted, epochs or steps."""
 
     out: Path
-    architecture: str
-    panels: Mapping[str, Sequence[str]]
-    shown: Sequence[str]
-    quality: Callable[[Mapping[str, float]], tuple[float, ...]]
-    notes: Mapping[str, str] = field(default_factory=dict[str, str])
+    training: Training[Any, Any]
 
     def resume(
         self, kept: Mapping[str, nn.Module], optimizer: torch.optim.Optimizer
@@ -53,14 +47,14 @@ class RunFolder:
     def record(self, rows: Rows, network: nn.Module, sheet: Tensor | None) -> None:
         """The last epoch's weights, the best ones if it is the best, table, curves and samples."""
         last = rows[-1]
-        told = [name for name in self.shown if not math.isnan(last.get(name, math.nan))]
+        told = [name for name in self.training.shown if not math.isnan(last.get(name, math.nan))]
         log.info("%s", ", ".join(f"{name} {last[name]:.5g}" for name in told))
         self._save(network, "last")
-        if max(rows, key=self.quality) is last:
+        if max(rows, key=self.training.quality) is last:
             self._save(network, "best")
         write_table(self.out / "curve.csv", rows)
         unit = next(iter(last))
-        write(self.out / "curve.png", draw_curves(rows, self.panels, unit), overwrite=True)
+        write(self.out / "curve.png", draw_curves(rows, self.training.panels, unit), overwrite=True)
         if sheet is not None:
             name = f"{unit}_{int(last[unit]):03d}.png"
             write(self.out / "samples" / name, sheet, overwrite=True)
@@ -76,7 +70,7 @@ class RunFolder:
 
     def _save(self, network: nn.Module, name: str) -> None:
         path = self.out / f"{name}.safetensors"
-        save_weights(network, path, self.architecture, notes=self.notes)
+        save_weights(network, path, self.training.architecture.id, notes=self.training.notes)
 
 
 def is_due(every: int, unit: int, last: int) -> bool:

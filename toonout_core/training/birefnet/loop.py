@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from ...host import Host
 from ...models.birefnet import ARCHITECTURE
+from ..checks import require_counts, require_pair, require_sides
 from ..config import BiRefNetConfig
 from ..data import steps_per_epoch
 from ..examples import find_examples
-from ..norms import set_mode
 from ..processes import Processes
-from ..run import Training, Validated, train
+from ..run import train
+from ..training import Training, Validated
 from .batches import MatteBatches, read_backgrounds
 from .losses import PAIR, LossWeights, birefnet_losses
-from .network import check_config, configure, start_network
+from .network import configure, start_network
 from .validating import Statistics, validate
 
 PUBLISHED_VALIDATION_STEPS = 15
@@ -40,33 +41,21 @@ class BiRefNetTraining(Training[BiRefNetConfig, tuple[Tensor, Tensor]]):
 
     def __init__(self, config: BiRefNetConfig, here: Processes, host: Host) -> None:
         super().__init__(config, here, host)
-        check_config(config, here)
-        self.examples, self.validation = (
-            find_examples(Path(config.data), split) for split in ("train", "val")
-        )
-        self.units = config.epochs
-        self.unit_steps = steps_per_epoch(len(self.examples), config.batch, here.world)
-        self.backgrounds = read_backgrounds(Path(config.data))
+        require_sides("--size-px", config.size_px, unit=32, least=32)
+        require_counts(config, "epochs")
+        require_pair(config, here)
+        root = Path(config.data)
+        training, self.validation = find_examples(root, "train"), find_examples(root, "val")
+        self.backgrounds = read_backgrounds(root)
+        self.take(training, config.epochs, partial(MatteBatches, self.backgrounds))
         loaded = start_network(config, host)
         self.colours = Statistics(loaded.input.mean, loaded.input.std)
-        self.network = configure(loaded.network.to(here.device), config, here.joined)
+        self.network = configure(self.placed(loaded.network), config)
         self.kept = {"network": self.network}
         self.model = here.share(self.network)
+        self.learning_rate = lambda step: learning_rate(config, step // self.unit_steps)
+        self.quality = lambda row: (row["PA"], -row["MAE"])
         self.weights = LossWeights(config.ssim, config.mae, config.iou, config.bce, config.gradient)
-
-    def groups(self) -> list[dict[str, Any]]:
-        decay = self.config.weight_decay
-        return [{"params": list(self.network.parameters()), "weight_decay": decay}]
-
-    def batches(self, first: int) -> MatteBatches:
-        places = self.places(first, self.steps)
-        return MatteBatches(self.examples, self.backgrounds, self.config, **places)
-
-    def set_mode(self, step: int) -> None:
-        set_mode(self.network, self.config.norms)
-
-    def learning_rate(self, step: int) -> float:
-        return learning_rate(self.config, step // self.unit_steps)
 
     def losses(self, step: int, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
         image, alpha = (value.to(self.here.device) for value in batch)
@@ -83,8 +72,8 @@ class BiRefNetTraining(Training[BiRefNetConfig, tuple[Tensor, Tensor]]):
         if not self.config.as_published or (step + 1) % PUBLISHED_VALIDATION_STEPS:
             return
         count = steps_per_epoch(len(self.validation), self.config.batch, self.here.world)
-        places = self.places(0, count)
-        leaked = MatteBatches(self.validation, self.backgrounds, self.config, **places)
+        places = {"first": 0, "last": count, "rank": self.here.rank, "world": self.here.world}
+        leaked = MatteBatches(self.backgrounds, self.validation, self.config, **places)
         for index in range(count):
             image, _ = leaked[index]
             with self.lowered():
@@ -92,9 +81,6 @@ class BiRefNetTraining(Training[BiRefNetConfig, tuple[Tensor, Tensor]]):
 
     def validate(self, network: nn.Module, unit: int) -> Validated:
         return validate(network, self.validation, self.backgrounds, self.config, self.colours)
-
-    def quality(self, row: Mapping[str, float]) -> tuple[float, ...]:
-        return row["PA"], -row["MAE"]
 
 
 def learning_rate(config: BiRefNetConfig, epoch: int) -> float:

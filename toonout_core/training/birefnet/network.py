@@ -19,8 +19,7 @@ from ...models.birefnet import ARCHITECTURE
 from ...models.birefnet.aspp import ASPPDeformable
 from ...models.birefnet.swin import SwinBlock
 from ..config import BiRefNetConfig
-from ..norms import batch_norms, require_cuda, require_pair, share_statistics
-from ..processes import Processes
+from ..norms import batch_norms
 
 
 def start_network(config: BiRefNetConfig, host: Host) -> LoadedNetwork:
@@ -37,20 +36,8 @@ def start_network(config: BiRefNetConfig, host: Host) -> LoadedNetwork:
     return loaded
 
 
-def check_config(config: BiRefNetConfig, here: Processes) -> None:
-    """Raises BadInput for what cannot work."""
-    if config.size_px % 32 or config.size_px < 32:
-        raise BadInput("--size-px must be a multiple of 32", str(config.size_px))
-    if min(config.batch, config.epochs) < 1:
-        raise BadInput(
-            "--batch and --epochs must be at least 1", f"{config.batch} and {config.epochs}"
-        )
-    require_pair(config.norms, config.batch, here)
-    require_cuda(config.norms, here)
-
-
-def configure(network: nn.Module, config: BiRefNetConfig, joined: bool) -> nn.Module:
-    """Set what is random, and what is computed again, once; SyncBatchNorm if it is wanted."""
+def configure(network: nn.Module, config: BiRefNetConfig) -> nn.Module:
+    """Set what is random, what learns, and what is computed again."""
     blocks = [module for module in network.modules() if isinstance(module, SwinBlock)]
     for index, block in enumerate(blocks):
         block.drop_path.rate = config.drop_path * index / max(len(blocks) - 1, 1)
@@ -61,7 +48,6 @@ def configure(network: nn.Module, config: BiRefNetConfig, joined: bool) -> nn.Mo
         # whose gradients are averaged must have some: nothing else learns from these
         for name, parameter in network.named_parameters():
             parameter.requires_grad_("gdt_convs_pred" not in name)
-    network = share_statistics(network, config.norms, joined=joined)
     if config.checkpointing:
         for module in network.modules():
             if isinstance(module, SwinBlock | ASPPDeformable):

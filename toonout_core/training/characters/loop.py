@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, cast
+from typing import ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -14,18 +14,19 @@ from ...host import Host
 from ...models.lite_unet import ARCHITECTURE, LiteUNet
 from ...models.lite_unet.characters import CharacterHead
 from ...weight_files.reading import CONFIG_KEY
-from ..data import normalise, steps_per_epoch
+from ..checks import require_counts, require_sides
+from ..data import normalise
 from ..instance_config import CharactersConfig
 from ..labelled_scenes import read_scenes
-from ..norms import set_mode, share_statistics
 from ..processes import Processes
 from ..rtmdet.network import parameter_groups
 from ..rtmdet.validating import SCORES, require_metrics
-from ..run import Training, Validated, train
+from ..run import train
 from ..run_folder import is_due, unvalidated, validated_first
+from ..training import Training, Validated
 from .batches import Batch, CharacterScenes
 from .losses import PARTS, centre_losses, centre_truth
-from .network import check_config, start_network, with_head
+from .network import start_network, with_head
 from .validating import validate
 
 _LAST_RATE = 0.02  # of the highest, after the last step
@@ -46,31 +47,25 @@ class CharactersTraining(Training[CharactersConfig, Batch]):
 
     def __init__(self, config: CharactersConfig, here: Processes, host: Host) -> None:
         super().__init__(config, here, host)
-        check_config(config, here)
+        require_sides("--sizes-px", *config.sizes_px, unit=32, least=32)
+        require_counts(config, "epochs", "zoom")
         require_metrics(config.validate_every)
-        self.scenes = read_scenes(Path(config.data), "train")
-        self.validation = read_scenes(Path(config.data), "val") if config.validate_every else []
-        self.units = config.epochs
-        self.unit_steps = steps_per_epoch(len(self.scenes), config.batch, here.world)
+        root = Path(config.data)
+        training = read_scenes(root, "train")
+        self.validation = read_scenes(root, "val") if config.validate_every else []
+        self.take(training, config.epochs, CharacterScenes)
         self.network = start_network(config, host).to(here.device)
-        self.head = cast("CharacterHead", self.network.characters)
-        share_statistics(self.head, config.norms, joined=here.joined)
-        self.kept = {"head": self.head}
-        self.model = here.share(self.head)
+        head = self.placed(cast("CharacterHead", self.network.characters))
+        self.kept = {"head": head}
+        self.groups = parameter_groups(head, config.weight_decay)
+        self.model = here.share(head)
+        self.learning_rate = lambda step: learning_rate(config, step, self.steps)
+        self.quality = partial(validated_first, "mask_AP", "box_AP")
         self.weights = {"heat": config.heat, "way": config.way, "size": config.size}
-
-    def groups(self) -> list[dict[str, Any]]:
-        return parameter_groups(self.head, self.config.weight_decay)
-
-    def batches(self, first: int) -> CharacterScenes:
-        return CharacterScenes(self.scenes, self.config, **self.places(first, self.steps))
 
     def set_mode(self, step: int) -> None:
         self.network.train(False)
-        set_mode(self.head, self.config.norms)
-
-    def learning_rate(self, step: int) -> float:
-        return learning_rate(self.config, step, self.steps)
+        super().set_mode(step)
 
     def losses(self, step: int, batch: Batch) -> dict[str, Tensor]:
         image, owners = (value.to(self.here.device) for value in batch)
@@ -91,9 +86,6 @@ class CharactersTraining(Training[CharactersConfig, Batch]):
             scores = validate(network, self.validation, self.here.quiet_host, config.samples)
         self.notes[CONFIG_KEY] = cast("CharacterHead", network.characters).certainty.write()
         return scores
-
-    def quality(self, row: Mapping[str, float]) -> tuple[float, ...]:
-        return validated_first("mask_AP", "box_AP", row)
 
 
 def learning_rate(config: CharactersConfig, step: int, steps: int) -> float:

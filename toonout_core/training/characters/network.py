@@ -13,23 +13,9 @@ from ...models.lite_unet import LiteUNet
 from ...models.lite_unet.characters import CharacterHead
 from ...models.lite_unet.lite_unet import LEVELS
 from ..instance_config import CharactersConfig
-from ..norms import require_cuda
-from ..processes import Processes
 
 _WIDTHS = (48, 64, 128)
 _DEFAULT = "toonout-mini"
-
-
-def check_config(config: CharactersConfig, here: Processes) -> None:
-    """Raises BadInput for what cannot work."""
-    if min(config.sizes_px) < 32 or any(side % 32 for side in config.sizes_px):
-        raise BadInput("--sizes-px must be multiples of 32", " ".join(map(str, config.sizes_px)))
-    if min(config.batch, config.epochs) < 1 or config.zoom < 1:
-        raise BadInput(
-            "--batch, --epochs and --zoom must be at least 1",
-            f"{config.batch}, {config.epochs} and {config.zoom}",
-        )
-    require_cuda(config.norms, here)
 
 
 def start_network(config: CharactersConfig, host: Host) -> LiteUNet:

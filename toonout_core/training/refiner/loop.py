@@ -7,21 +7,20 @@ an encoder learns to describe true masks, then the refiner learns to say and to 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from ...host import Host
 from ...models.isnet import ARCHITECTURE_REFINER
-from ..data import steps_per_epoch
 from ..instance_config import RefinerConfig
-from ..norms import set_mode, share_statistics
 from ..processes import Processes
-from ..run import Training, Validated, train
+from ..run import train
 from ..run_folder import is_due, unvalidated, validated_first
+from ..training import Training, Validated
 from .batches import Batch, CharacterBatches, read_characters
 from .losses import feature_loss, side_loss
 from .network import check_config, start_network
@@ -46,37 +45,25 @@ class RefinerTraining(Training[RefinerConfig, Batch]):
         super().__init__(config, here, host)
         check_config(config, here)
         root = Path(config.data)
-        self.scenes = read_characters(root, "train")
+        training = read_characters(root, "train")
         self.validation = read_characters(root, "val") if config.validate_every else []
-        self.units = config.encoder_epochs + config.epochs
-        self.unit_steps = steps_per_epoch(len(self.scenes), config.batch, here.world)
-        self.network = start_network(config, host).to(here.device)
-        self.encoder = TrueMaskEncoder(width=self.network.conv_in.out_channels).to(here.device)
-        self.kept = {"network": self.network, "encoder": self.encoder}
-        for part in self.kept.values():
-            share_statistics(part, config.norms, joined=here.joined)
-        self.refining = here.share(DescribingRefiner(self.network))
+        self.take(training, config.encoder_epochs + config.epochs, CharacterBatches)
+        network = self.placed(start_network(config, host))
+        self.encoder = self.placed(TrueMaskEncoder(width=network.conv_in.out_channels))
+        self.kept = {"network": network, "encoder": self.encoder}
+        self.refining = here.share(DescribingRefiner(network))
         self.encoding = here.share(self.encoder)
-
-    def groups(self) -> list[dict[str, Any]]:
-        parameters = [value for part in self.kept.values() for value in part.parameters()]
-        return [{"params": parameters, "weight_decay": self.config.weight_decay}]
-
-    def batches(self, first: int) -> CharacterBatches:
-        return CharacterBatches(self.scenes, self.config, **self.places(first, self.steps))
+        self.learning_rate = lambda step: learning_rate(config, step, self.steps)
+        self.quality = partial(validated_first, "IoU", "BIoU")
 
     def encodes(self, step: int) -> bool:
         """Whether it is the encoder that learns."""
         return step // self.unit_steps < self.config.encoder_epochs
 
     def set_mode(self, step: int) -> None:
-        set_mode(self.network, self.config.norms)
-        self.encoder.train(False)
-        if self.encodes(step):
-            set_mode(self.encoder, self.config.norms)
-
-    def learning_rate(self, step: int) -> float:
-        return learning_rate(self.config, step, self.steps)
+        super().set_mode(step)
+        if not self.encodes(step):
+            self.encoder.train(False)
 
     def losses(self, step: int, batch: Batch) -> dict[str, Tensor]:
         image, mask = (value.to(self.here.device) for value in batch)
@@ -100,9 +87,6 @@ class RefinerTraining(Training[RefinerConfig, Batch]):
         if unit <= first or not is_due(every, unit, self.units):
             return unvalidated(SCORES)
         return validate(network, self.validation, self.config)
-
-    def quality(self, row: Mapping[str, float]) -> tuple[float, ...]:
-        return validated_first("IoU", "BIoU", row)
 
 
 def learning_rate(config: RefinerConfig, step: int, steps: int) -> float:

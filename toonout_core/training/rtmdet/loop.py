@@ -6,22 +6,22 @@ The recipe is that of arXiv:2312.01943, section 4.2, and of RTMDet, arXiv:2212.0
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from torch import Tensor, nn
 
 from ...host import Host
 from ...models.rtmdet_ins import ARCHITECTURE
 from ...weight_files.reading import CONFIG_KEY
-from ..data import normalise, steps_per_epoch
+from ..data import normalise
 from ..instance_config import RTMDetConfig
 from ..labelled_scenes import read_scenes
-from ..norms import set_mode, share_statistics
 from ..processes import Processes
-from ..run import Training, Validated, train
+from ..run import train
 from ..run_folder import is_due, unvalidated, validated_first
+from ..training import Training, Validated
 from .batches import Batch, SceneBatches
 from .losses import InstanceLossWeights, instance_losses
 from .network import check_config, configuration_text, parameter_groups, start_network
@@ -45,33 +45,22 @@ class RTMDetTraining(Training[RTMDetConfig, Batch]):
 
     def __init__(self, config: RTMDetConfig, here: Processes, host: Host) -> None:
         super().__init__(config, here, host)
-        check_config(config, here)
+        check_config(config)
         require_metrics(config.validate_every)
+        root = Path(config.data)
+        training = read_scenes(root, "train")
+        self.validation = read_scenes(root, "val") if config.validate_every else []
+        self.take(training, config.epochs, SceneBatches)
         self.notes = {CONFIG_KEY: configuration_text(config.size_px)}
-        self.scenes = read_scenes(Path(config.data), "train")
-        self.validation = read_scenes(Path(config.data), "val") if config.validate_every else []
-        self.units = config.epochs
-        self.unit_steps = steps_per_epoch(len(self.scenes), config.batch, here.world)
-        network = start_network(config, host).to(here.device)
-        self.network = share_statistics(network, config.norms, joined=here.joined)
-        self.kept = {"network": self.network}
-        self.model = here.share(self.network)
-        self.weights = InstanceLossWeights(
-            config.score, config.box, config.mask, config.mask_stride
-        )
-
-    def groups(self) -> list[dict[str, Any]]:
-        return parameter_groups(self.network, self.config.weight_decay)
-
-    def batches(self, first: int) -> SceneBatches:
-        return SceneBatches(self.scenes, self.config, **self.places(first, self.steps))
-
-    def set_mode(self, step: int) -> None:
-        set_mode(self.network, self.config.norms)
-
-    def learning_rate(self, step: int) -> float:
-        pictures = self.config.batch * self.here.world
-        return learning_rate(self.config, step, self.steps, pictures)
+        network = self.placed(start_network(config, host))
+        self.kept = {"network": network}
+        self.groups = parameter_groups(network, config.weight_decay)
+        self.model = here.share(network)
+        pictures = config.batch * here.world
+        self.learning_rate = lambda step: learning_rate(config, step, self.steps, pictures)
+        self.quality = partial(validated_first, "mask_AP", "box_AP")
+        weights = (config.score, config.box, config.mask, config.mask_stride)
+        self.weights = InstanceLossWeights(*weights)
 
     def losses(self, step: int, batch: Batch) -> dict[str, Tensor]:
         image, truths = batch
@@ -92,9 +81,6 @@ class RTMDetTraining(Training[RTMDetConfig, Batch]):
             return unvalidated(SCORES)
         options = {"side_px": config.size_px, "samples": config.samples}
         return validate(network, self.validation, self.here.quiet_host, **options)
-
-    def quality(self, row: Mapping[str, float]) -> tuple[float, ...]:
-        return validated_first("mask_AP", "box_AP", row)
 
 
 def learning_rate(config: RTMDetConfig, step: int, steps: int, pictures: int) -> float:

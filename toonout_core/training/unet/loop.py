@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import partial
 from math import cos, pi
 from pathlib import Path
 from typing import Any, ClassVar
@@ -12,17 +13,18 @@ import torch
 from torch import Tensor, nn
 
 from ...evaluation.alpha_metrics import AlphaScores, mean_scores, score_alpha
-from ...evaluation.composites import KINDS, composites
+from ...evaluation.composites import KINDS, Composite, composites
 from ...host import Host
-from ...models import Architecture
 from ...synthesis.cutouts import Library, read_library
+from ..checks import require_counts
 from ..config import UNetConfig
 from ..data import normalise
 from ..losses import weighted_parts
 from ..processes import Processes
-from ..run import Training, Validated, train
+from ..run import train
+from ..training import Training, Validated
 from .batches import CompositeBatches
-from .network import check_config, check_sides, parameter_groups, set_training, start_network
+from .network import check_sides, keep_statistics, parameter_groups, start_network
 from .old_runs import read_old_run
 
 
@@ -41,46 +43,52 @@ class UNetTraining(Training[UNetConfig, tuple[Tensor, Tensor]]):
 
     def __init__(self, config: UNetConfig, here: Processes, host: Host) -> None:
         super().__init__(config, here, host)
-        check_config(config)
+        require_counts(config, "steps", "validate_every", "checkpoint_every")
         network, self.architecture = start_network(config)
         check_sides(network, config)
         self.units, self.unit_steps = config.steps, 1
         self.record_every, self.keep_every = config.validate_every, config.checkpoint_every
-        self.art, self.validation = read_art(config)
-        self.network = network.to(here.device).to(memory_format=torch.channels_last)
+        art, self.validation = read_art(config)
+        self.dataset = partial(CompositeBatches, art, config)
+        self.network = self.placed(network).to(memory_format=torch.channels_last)
         self.kept = {"network": self.network}
+        self.groups = parameter_groups(self.network, config)
         self.model = here.share(self.network)
+        self.learning_rate = lambda step: learning_rate(config, step)
+        self.quality = lambda row: (sum(row[f"{kind}_iou"] for kind in KINDS),)
         self.weights = {name: getattr(config, name) for name in self.parts}
 
-    def groups(self) -> list[dict[str, Any]]:
-        return parameter_groups(self.network, self.config)
-
-    def batches(self, first: int) -> CompositeBatches:
-        return CompositeBatches(self.art, self.config, **self.places(first, self.steps))
-
     def set_mode(self, step: int) -> None:
-        set_training(self.network)
-
-    def learning_rate(self, step: int) -> float:
-        return learning_rate(self.config, step)
+        super().set_mode(step)
+        keep_statistics(self.network)
 
     def losses(self, step: int, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
         image, alpha = (value.to(self.here.device) for value in batch)
-        image = normalise(image, self.architecture.input.mean, self.architecture.input.std)
         with self.lowered():
-            logits = self.model(image.contiguous(memory_format=torch.channels_last))
+            logits = self.model(self._seen(image))
         return weighted_parts(logits.float(), alpha, self.weights)
 
+    @torch.inference_mode()
     def validate(self, network: nn.Module, unit: int) -> Validated:
+        """On the fixed composites of a split, at the composites' own size."""
+        network.train(False)
         side_px = self.config.validate_px or max(self.config.sizes_px)
         scores: dict[str, float] = {}
         for start, art in self.validation.items():
-            for kind, score in validate(network, self.architecture, art, side_px).items():
-                scores |= {f"{start}{kind}_{name}": value for name, value in asdict(score).items()}
+            for kind in KINDS:
+                pairs = composites(art, kind, side_px, per_figure=1)
+                mean = mean_scores([self._score(network, pair) for pair in pairs])
+                scores |= {f"{start}{kind}_{name}": value for name, value in asdict(mean).items()}
         return scores, None
 
-    def quality(self, row: Mapping[str, float]) -> tuple[float, ...]:
-        return (sum(row[f"{kind}_iou"] for kind in KINDS),)
+    def _score(self, network: nn.Module, pair: Composite) -> AlphaScores:
+        logits = network(self._seen(pair.image.to(self.here.device)))
+        return score_alpha(logits.sigmoid().cpu(), pair.alpha)
+
+    def _seen(self, image: Tensor) -> Tensor:
+        known = self.architecture.input
+        image = normalise(image, known.mean, known.std)
+        return image.contiguous(memory_format=torch.channels_last)
 
     def read_old_state(
         self, kept: Mapping[str, nn.Module], optimizer: torch.optim.Optimizer
@@ -108,28 +116,6 @@ def learning_rate(config: UNetConfig, step: int) -> float:
         return config.lr * warm
     done = min(1.0, step / max(config.steps, 1))
     return config.lr * warm * (0.01 + 0.99 * (1 + cos(pi * done)) / 2)
-
-
-@torch.inference_mode()
-def validate(
-    network: nn.Module, architecture: Architecture, library: Library, size_px: int
-) -> dict[str, AlphaScores]:
-    """Scores by kind on the fixed composites of a split, at the composites' own size.
-
-    The network is in inference mode afterwards.
-    """
-    device = next(network.parameters()).device
-    network.train(False)
-    result: dict[str, AlphaScores] = {}
-    for kind in KINDS:
-        scores: list[AlphaScores] = []
-        for item in composites(library, kind, size_px, per_figure=1):
-            image = normalise(
-                item.image.to(device), architecture.input.mean, architecture.input.std
-            )
-            scores.append(score_alpha(network(image).sigmoid().cpu(), item.alpha))
-        result[kind] = mean_scores(scores)
-    return result
 
 
 def train_unet(config: UNetConfig, host: Host | None = None) -> Path:

@@ -13,6 +13,7 @@ from ...errors import BadInput
 from ...models import Architecture, lite_unet, recognise, unet
 from ...models.lite_unet import LITE_SIZES, LiteUNet
 from ...models.unet import UNet
+from ..checks import require_sides
 from ..config import UNetConfig
 from ..norms import batch_norms
 
@@ -41,27 +42,13 @@ def start_network(config: UNetConfig) -> tuple[nn.Module, Architecture]:
     return network, lite_unet.ARCHITECTURE
 
 
-def check_config(config: UNetConfig) -> None:
-    """Raises BadInput for what cannot work with any network."""
-    counts = (config.batch, config.steps, config.validate_every, config.checkpoint_every)
-    if min(counts) < 1:
-        raise BadInput(
-            "--batch, --steps, --validate-every and --checkpoint-every must be at least 1",
-            " ".join(map(str, counts)),
-        )
-
-
 def check_sides(network: nn.Module, config: UNetConfig) -> None:
-    """Raises BadInput for pictures that the network cannot halve as often as it does."""
+    """Raises BadInput for pictures that `network` cannot halve as often as it does."""
     unit = least = lite_unet.ARCHITECTURE.multiple_of
     if isinstance(network, UNet):  # levels may have odd sides, patches may not
         unit, least = network.patch, network.patch << len(network.decoder)
-    sides = (*config.sizes_px, config.validate_px or max(config.sizes_px))
-    if any(side % unit or side < least for side in sides):
-        raise BadInput(
-            f"--sizes-px and --validate-px must be multiples of {unit}, at least {least}",
-            " ".join(map(str, sides)),
-        )
+    require_sides("--sizes-px", *config.sizes_px, unit=unit, least=least)
+    require_sides("--validate-px", *filter(None, [config.validate_px]), unit=unit, least=least)
 
 
 def parameter_groups(network: nn.Module, config: UNetConfig) -> list[dict[str, Any]]:
@@ -81,9 +68,8 @@ def parameter_groups(network: nn.Module, config: UNetConfig) -> list[dict[str, A
     ]
 
 
-def set_training(network: nn.Module) -> None:
-    """Training mode; an encoder that has seen ImageNet keeps its statistics."""
-    network.train()
+def keep_statistics(network: nn.Module) -> None:
+    """An encoder that has seen ImageNet keeps what its BatchNorm knows."""
     if isinstance(network, LiteUNet):
         for norm in batch_norms(network.encoder):
             norm.train(False)

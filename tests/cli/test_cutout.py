@@ -46,6 +46,21 @@ def names(folder: Path) -> list[str]:
     return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
 
 
+def test_results_among_the_sources_are_not_cut_again(cutout, girl):
+    folder = girl.parent
+    assert cutout(folder, "-o", folder).code == 0
+    assert [name for name in names(folder) if name[0] != "."] == ["girl.png", "girl_2.png"]
+    with Image.open(folder / "girl_2.png") as result:
+        result.rotate(180).save(folder / "girl_2.png")  # a retouched one is a result, too
+    mine = (folder / "girl_2.png").read_bytes()
+    shell = cutout(folder, "-o", folder)
+    assert shell.code == 0, shell.stderr
+    assert "Own results among the inputs, left out: 1." in shell.stderr
+    expected = ["girl.png", "girl_2.png", "girl_3.png"]
+    assert [name for name in names(folder) if name[0] != "."] == expected
+    assert (folder / "girl_2.png").read_bytes() == mine
+
+
 def test_torture_folder_from_the_shell(cutout, tmp_path):
     root, out = plant_torture(tmp_path / "in"), tmp_path / "in" / "out"
     inputs = names(root)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from ..output.naming import Source
 
 _FORMATS = ("fp32", "fp16", "bf16")
+_SHEET = "_compared"
 
 EXAMPLES = """\
 examples:
@@ -63,7 +65,9 @@ def run(arguments: argparse.Namespace) -> int:
         parse_colour(colour)  # before any work
     formats = _formats(arguments.formats)
     out = Path(arguments.out)
-    found = find_sources(arguments.paths, recursive=arguments.recursive, out=out)
+    found = find_sources(
+        arguments.paths, recursive=arguments.recursive, out=out, results=_earlier_sheets(out)
+    )
     spare_inputs(out, [source.path for source in found.sources])
     variants = _cut(arguments, formats, found.sources, out)
     problems = found.problems + _write_sheets(arguments, found.sources, variants, colours, out)
@@ -80,6 +84,13 @@ def run(arguments: argparse.Namespace) -> int:
     return 1 if problems else 0
 
 
+def _earlier_sheets(out: Path) -> set[Path]:
+    """Of earlier comparisons in that folder: no pictures to compare."""
+    if not (out / "compare.json").is_file():
+        return set()
+    return {Path(os.path.abspath(path)) for path in out.rglob(f"*{_SHEET}.png")}
+
+
 def _formats(text: str | None) -> list[str]:
     """Those named; one empty name for files as they are."""
     if text is None:
@@ -93,7 +104,7 @@ def _formats(text: str | None) -> list[str]:
 def _cut(
     arguments: argparse.Namespace, formats: Sequence[str], sources: Sequence[Source], out: Path
 ) -> list[Variant]:
-    from ..evaluation.comparing import Variant
+    from ..evaluation.comparing import Variant, pair_variants
 
     wanted = arguments.model or [models.MODEL.default]
     require_models(arguments, wanted)
@@ -117,6 +128,7 @@ def _cut(
         variants.append(Variant("GrabCut", "GrabCut"))
         host = LocalHost("cpu", quiet=arguments.quiet)
         _run(variants[-1], grabcut, sources, host, out)
+    pair_variants(variants)
     return variants
 
 
@@ -166,7 +178,7 @@ def _write_sheets(
             )
             if sheet is not None:
                 target = out / source.target
-                write_picture(sheet, target.with_name(f"{target.name}_compared.png"))
+                write_picture(sheet, target.with_name(f"{target.name}{_SHEET}.png"))
         except (ToonOutError, OSError) as error:
             problems.append((str(source.target), str(error)))
     return problems
@@ -182,6 +194,7 @@ def _described(variants: Sequence[Variant]) -> list[dict[str, Any]]:
             "peak_bytes": variant.peak_bytes,
             "seconds": {str(path): value for path, value in variant.seconds.items()},
             "fusion_seconds": variant.fusion_seconds,
+            "compared_with": variant.beside,
             "worst_levels": variant.worst_levels,
             "mean_levels": variant.mean_levels,
         }

@@ -72,6 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _split(folder: Path, arguments: argparse.Namespace) -> int:
+    from ..training.dataset.checking import few_to_choose_by
     from ..training.dataset.splitting import split_folder
 
     counts = split_folder(
@@ -86,6 +87,8 @@ def _split(folder: Path, arguments: argparse.Namespace) -> int:
     say(f"Copies, and split.csv: {arguments.out}")
     for split in (split for split, row in counts.items() if not row):
         say(f"There is no picture in {split}: too few characters, or --shares leave it out.")
+    if text := few_to_choose_by(sum(counts["validation"].values())):
+        say(text)
     kept, *others = counts.values()
     elsewhere = {name for row in others for name in row}
     whole = [name or "-" for name, n in kept.items() if n > 2 and name not in elsewhere]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,8 @@ examples:
   torchrun --nproc-per-node 2 -m toonout_core train unet --data art --out runs/two-gpus
 
 DATA holds fg/train, fg/val (cutouts with alpha) and bg (backgrounds); OUT gets config.json,
-curve.csv, last.pt (to go on from) and best.safetensors (usable as --model).
+curve.csv and curve.png, last.safetensors and best.safetensors (usable as --model), and
+state.safetensors (to go on from).
 """
 
 BIREFNET_EXAMPLES = """\
@@ -176,25 +178,18 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _train(network: str, config: Any) -> Path:
-    if network == "unet":
-        from ..training.unet import train_unet
-
-        return train_unet(config)
     from ..host import LocalHost
-
-    host = LocalHost(config.device, quiet=not sys.stderr.isatty())
-    if network == "birefnet":
-        from ..training.birefnet.loop import train_birefnet
-
-        return train_birefnet(config, host)
-    if network == "rtmdet":
-        from ..training.rtmdet.loop import train_rtmdet
-
-        return train_rtmdet(config, host)
-    if network == "characters":
-        from ..training.characters.loop import train_characters
-
-        return train_characters(config, host)
+    from ..training.birefnet.loop import train_birefnet
+    from ..training.characters.loop import train_characters
     from ..training.refiner.loop import train_refiner
+    from ..training.rtmdet.loop import train_rtmdet
+    from ..training.unet.loop import train_unet
 
-    return train_refiner(config, host)
+    loops: dict[str, Callable[[Any, Any], Path]] = {
+        "unet": train_unet,
+        "birefnet": train_birefnet,
+        "rtmdet": train_rtmdet,
+        "refiner": train_refiner,
+        "characters": train_characters,
+    }
+    return loops[network](config, LocalHost(config.device, quiet=not sys.stderr.isatty()))

@@ -9,27 +9,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from .config import explained
+from .config import TrainingConfig, explained
 
 
 @dataclass(frozen=True)
-class SceneTraining:
-    """What both networks have: where scenes lie, where they run."""
+class SceneTraining(TrainingConfig):
+    """What all three have: how they are validated, what BatchNorm does."""
 
-    data: str
-    out: str
-    init: str = explained("", "name of a model or weight file to start from; none: from scratch")
-    seed: int = explained(7, "of new weights, order and augmentation")
-    workers: int = explained(2, "processes that read pictures")
-    device: str = explained("auto", "auto, cpu, cuda, cuda:1, mps")
-    precision: Literal["fp32", "bf16"] = explained("bf16", "of convolutions")
     samples: int = explained(4, "validation pictures in the sheet of each epoch")
     validate_every: int = explained(1, "epochs, and after the last; 0: never, the last is the best")
     norms: Literal["batch", "sync", "kept"] = explained(
         "sync", "BatchNorm sees all processes' pictures (cuda), its own's, or keeps its values"
     )
     epochs: int = explained(60, "to train in all")
-    betas: tuple[float, float] = explained((0.9, 0.999), "of AdamW")
     clip: float = explained(35.0, "largest norm of all gradients together")
 
 

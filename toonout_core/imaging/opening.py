@@ -63,7 +63,7 @@ class Opened:
         raise AssertionError
 
     def _first(self, count: int) -> int:
-        # a PNG may have a picture of its own for who knows no animations
+        # an animated PNG may begin with a still picture for programs that show no animations
         return int(bool(getattr(self.image, "default_image", False)) and count > 1)
 
     def seek(self, frame: int) -> None:
@@ -90,7 +90,8 @@ class Opened:
             if whole is None:
                 raise
             return whole, None
-        require_pixels(self.image.size, self.name, self.limit)  # an icon's differs from its table
+        # an icon may be larger than its table says
+        require_pixels(self.image.size, self.name, self.limit)
         return self.image, low
 
     def _low_bytes(self, frame: int) -> Image.Image | None:
@@ -162,7 +163,7 @@ def opened(source: PixelSource, shrink_to: int | None) -> Iterator[Opened]:
             )
         yield _open(source, name, limit, shrink_to)
         return
-    # not by its name: Pillow loses the orientation of a TIFF that it maps into memory
+    # a stream, not a name: Pillow loses the orientation of a TIFF that it maps into memory
     try:
         stream = Path(source).open("rb")  # noqa: SIM115 (closed by the `with` below)
     except FileNotFoundError:

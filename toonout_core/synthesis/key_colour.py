@@ -23,7 +23,7 @@ _WIDEST_DEG = 9.0  # standard deviation of the screen's hue
 
 @dataclass(frozen=True)
 class Key:
-    """A screen's hue. `spread_deg`: its standard deviation; `share`: of the frames' borders."""
+    """A screen's hue. `spread_deg`: its standard deviation; `share`: of the border that has it."""
 
     hue_deg: float
     spread_deg: float
@@ -82,7 +82,7 @@ def key_of(histogram: Array, pixels: int) -> Key:
     spread = float(np.sqrt((peak * (offset_deg - mean) ** 2).sum() / count))
     if spread > _WIDEST_DEG:
         raise BadInput(f"a screen's hue must vary by {_WIDEST_DEG:.0f}° at most", f"{spread:.1f}°")
-    # bins are known by their first degree
+    # a bin is named by its first degree: its middle is half a bin further
     hue = ((mode + 0.5) * 360 / _BINS + mean) % 360
     return Key(hue, max(spread, 1.0), share)
 

@@ -64,7 +64,7 @@ def vary_colours(rng: Generator, rgba: Array, spread: float = 0.5) -> Array:
     grey = rgb.mean(-1, keepdims=True)
     rgb = grey + (rgb - grey) * np.float32(colour)
     soft = cv2.blur(rgb, (3, 3))
-    # near the outline a mean would take in what lies under transparency
+    # near the outline, the mean would include colours of transparent pixels
     inner = cv2.erode(seen.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
     rgb = np.where(inner[..., None], soft + (rgb - soft) * np.float32(sharp), rgb)
     colours[:] = rgb
@@ -78,7 +78,7 @@ def _varied(rng: Generator, cutout: Cutout, options: PairOptions) -> Cutout:
         high, wide = (max(round(side * rng.uniform(0.5, 1.0)), 2) for side in (height, width))
         top, left = int(rng.integers(height - high + 1)), int(rng.integers(width - wide + 1))
         rgba = rgba[top : top + high, left : left + wide]
-    # any angle is wanted: a side that its picture cuts may be anywhere then, as in the report
+    # figures are turned by any angle, so a cut side need not stay at the border: as in the report
     return replace(cutout, rgba=vary_colours(rng, rgba), cut_sides="" if sides else sides)
 
 

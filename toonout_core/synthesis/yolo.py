@@ -51,7 +51,7 @@ def outline(mask: Array) -> Array:
         for contour, node in zip(found, tree[0], strict=True)
         if cv2.contourArea(contour) >= _LEAST_PART_PX
     ]
-    # parts first, the largest first: what a hole is cut from must be there
+    # parts before holes, larger ones first: a hole needs the part that it is cut from
     contours.sort(key=lambda item: (item[0], -cv2.contourArea(item[1])))
     merged = np.zeros((0, 2), np.int32)
     for _, contour in contours:
@@ -68,6 +68,6 @@ def _bridged(polygon: Array, contour: Array) -> Array:
 
 
 def _line(points: Array, width: int, height: int) -> str:
-    # readers cut the products off: the middle of a pixel comes back as that pixel
+    # readers round down: the middle of a pixel comes back as that pixel
     shares = (points + 0.5) / (width, height)
     return "0 " + " ".join(f"{value:.6f}" for value in shares.ravel()) + "\n"

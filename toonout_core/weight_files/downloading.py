@@ -123,7 +123,7 @@ class _Download:
         return wanted
 
     def _prepare(self, partial: Path, size: int) -> int:
-        """Open what is there already of the file, with room for the rest."""
+        """Return how many bytes are there; raise DownloadFailed if the disk is too full."""
         have = _size(partial)
         if have > size:
             partial.unlink()
@@ -151,7 +151,7 @@ class _Download:
                     partial.unlink()
                     if restarted:
                         raise
-                    have, restarted = 0, True  # perhaps it was to continue, and started over
+                    have, restarted = 0, True  # it may have sent the whole file, not the rest
                 elif have <= before or isinstance(error.__cause__, NoEnd):
                     raise
                 log.info("%s: %s; going on at %d", self.row.name, plain(error.__cause__), have)

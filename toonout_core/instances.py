@@ -274,5 +274,5 @@ def _chosen(index: Index, count: int) -> list[int]:
         return [position for position, wanted in enumerate(numbers) if wanted]
     wrong = [number for number in numbers if not -count <= number < count]
     if wrong:
-        raise IndexError(f"there are {count} instances, but {wrong[0]} was asked for")
+        raise IndexError(f"there are {count} characters, but number {wrong[0]} was asked for")
     return [number % count for number in numbers]

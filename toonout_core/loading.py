@@ -103,7 +103,8 @@ def load_network(
         setattr(network, "patch_order", order)  # noqa: B010
     loaded = LoadedNetwork(network, architecture, row, path, dtype, stated)
     seconds = time.perf_counter() - started
-    log.info("%s: %s, %s, loaded in %.1f s", loaded.name, architecture.id, dtype, seconds)
+    kind = next(name for name, known in DTYPES.items() if known == dtype)
+    log.info("%s: %s in %s, loaded in %.1f s", loaded.name, architecture.id, kind, seconds)
     return loaded
 
 
@@ -202,7 +203,8 @@ def _check_task(name: str, purpose: str, task: Task | None) -> None:
 def _check_row(row: Weights | None, architecture: Architecture) -> None:
     if row is not None and row.architecture != architecture.id:
         raise CorruptWeights(
-            f"The weights must be {row.architecture}, as {row.name} is, but are {architecture.id}."
+            f"The weights must be {row.architecture}, as {row.name} is, but are {architecture.id}. "
+            "Get the file again."
         )
 
 

@@ -91,7 +91,7 @@ def test_resume_sees_other_settings(cutout, tmp_path, girl):
     assert cutout(girl, "-o", out).code == 0
     before = (out / "girl.png").read_bytes()
     again = cutout(girl, "-o", out, "--resume", "--background", "#ff00ff")
-    assert "1 done, 1 in the place of older results." in again.stderr
+    assert "1 done, 1 replaced earlier results." in again.stderr
     assert (out / "girl.png").read_bytes() != before
     assert names(out) == [".toonout.jsonl", "girl.png"]
 
@@ -412,4 +412,4 @@ def test_where_results_are_is_said(cutout, tmp_path, girl):
     out = tmp_path / "out"
     assert f"1 done. Result: {out / 'girl.png'}" in cutout(girl, "-o", out).stderr
     said = cutout(girl, tmp_path / "boy.png", "-o", out).stderr
-    assert f"2 done, 1 under a numbered name, as theirs was taken. Results: {out}" in said
+    assert f"2 done, 1 saved under a new number, as the name existed. Results: {out}" in said

@@ -188,10 +188,10 @@ def _numbers(match: re.Match[str], count: int) -> list[int]:
     if match[2] is None:
         if not 0 <= first < count and count:
             raise BadInput(
-                f"a number must be one of the {count} instances, 0 … {count - 1}",
+                f"a number must be one of the {count} characters, 0 … {count - 1}",
                 match[0],
-                f'A range such as "{max(int(match[1]), 0)}-{max(int(match[1]), 0)}" is nothing '
-                "where there are fewer.",
+                f'If it may be missing, write it as a range, "{max(int(match[1]), 0)}-'
+                f'{max(int(match[1]), 0)}".',
             )
         return [first] if count else []
     last = int(match[2])

@@ -111,7 +111,9 @@ def crop_frames(
     """
     if len(image) != len(frames):
         raise BadInput(
-            f"there must be instances for each of {len(image)} frames", f"those of {len(frames)}"
+            f"there must be characters for each of {len(image)} pictures",
+            f"those of {len(frames)}",
+            "Find them in the same batch of pictures.",
         )
     crops: list[Crop] = []
     for number, instances in enumerate(frames):
@@ -130,7 +132,7 @@ def _crop_frame(
 ) -> list[Crop]:
     if instances.size_hw != tuple(image.shape[-2:]):
         raise BadInput(
-            f"instances must belong to the picture of {image.shape[-1]}×{image.shape[-2]}",
+            f"the characters must be of the picture of {image.shape[-1]}×{image.shape[-2]}",
             f"masks of {instances.size_hw[1]}×{instances.size_hw[0]}",
             "Connect the picture in which they were found.",
         )

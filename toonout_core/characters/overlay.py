@@ -60,7 +60,7 @@ def draw_instances(
         raise BadInput("image must be 1×3×H×W", f"shape {tuple(image.shape)}")
     if instances.size_hw != tuple(image.shape[-2:]):
         raise BadInput(
-            f"instances must belong to the picture of {image.shape[-1]}×{image.shape[-2]}",
+            f"the characters must be of the picture of {image.shape[-1]}×{image.shape[-2]}",
             f"masks of {instances.size_hw[1]}×{instances.size_hw[0]}",
             "Connect the picture in which they were found.",
         )

@@ -75,7 +75,7 @@ def _count(
     expected = {len(backgrounds), len(backgrounds) - sum(backgrounds)}
     if any(count not in expected for count in given.values()):
         several = " or ".join(str(number) for number in sorted(expected))
-        raise _mismatch(f"there must be {several} prompts, one for each instance", given)
+        raise _mismatch(f"there must be {several} prompts, one for each character", given)
     return len(backgrounds)
 
 
@@ -83,7 +83,7 @@ def _mismatch(expected: str, given: dict[str, int]) -> BadInput:
     return BadInput(
         expected,
         " and ".join(f"{count} {name}" for name, count in given.items()),
-        "Write a line for each instance, in their order, or give the tags of their crops.",
+        "Write a line for each character, in their order, or give the tags of their crops.",
     )
 
 

@@ -82,9 +82,8 @@ class Architecture:
                 return self.build(state)
         except Exception as error:
             raise CorruptWeights(
-                f"The weights must fit {self.id}, whose marks they bear, but its sizes cannot be "
-                f"read from them ({type(error).__name__}: {plain(error)}). The file is not whole, "
-                "or of another network: get it again."
+                f"The weights must be a whole {self.id}, as their names say, but its sizes cannot "
+                f"be read from them ({type(error).__name__}: {plain(error)}). Get the file again."
             ) from error
 
 

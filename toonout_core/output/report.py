@@ -52,9 +52,9 @@ class Report:
         parts += [f"{n} left out, as their results exist" for n in [self.count("skipped")] if n]
         taken = Counter(result.taken for result in self.results)
         parts += [
-            f"{n} under a numbered name, as theirs was taken" for n in [taken["numbered"]] if n
+            f"{n} saved under a new number, as the name existed" for n in [taken["numbered"]] if n
         ]
-        parts += [f"{n} in the place of older results" for n in [taken["replaced"]] if n]
+        parts += [f"{n} replaced earlier results" for n in [taken["replaced"]] if n]
         parts += [f"{n} failed" for n in [self.count("failed")] if n]
         said = ", ".join(parts) + (", then interrupted." if self.interrupted else ".")
         return said + self.not_read_sentence()

@@ -236,7 +236,7 @@ def mask_on_picture(found: Found[Any], index: int, fitted: Fitted) -> Tensor | N
     """
     mask = found.mask(index)
     if not bool(mask.isfinite().all()):
-        log.warning("an instance was left out: its mask is not finite; try precision fp32")
+        log.warning("a character was left out, as its mask is not finite: try precision fp32")
         return None
     return found.to_alpha(map_to_picture(mask, fitted)).cpu()
 

@@ -156,15 +156,17 @@ def _require_settings(data: DataSet) -> None:
         images = data.out / "images" / data.split
         if images.is_dir() and any(images.iterdir()):
             raise BadInput(
-                f"{images} must be empty", "pictures of unknown origin", "Name another folder."
+                f"the folder {images} must be empty",
+                "pictures that this program did not make",
+                "Choose another folder.",
             ) from None
         write_text(path, text, overwrite=True)
         return
     if there != text:
         raise BadInput(
-            f"{data.out} must be empty, or hold {data.split} of the same settings",
-            f"those in {path.name}",
-            "Name another folder, another split, or take that one away.",
+            f"the folder {data.out} must be empty, or hold a data set of the same settings",
+            f"other settings, which are in {path.name}",
+            f"Choose another folder or another split than {data.split}, or delete this one.",
         )
 
 

@@ -76,12 +76,16 @@ def key_of(histogram: Array, pixels: int) -> Key:
         raise BadInput(
             f"a key colour must fill {_LEAST_SHARE:.0%} of the frame's border",
             f"{share:.0%} at hue {mode * 360 / _BINS:.0f}°",
-            "Is there a screen? Then crop the frame to it, or give its hue.",
+            "If there is a screen, crop the frame to it, or give its hue.",
         )
     mean = float((peak * offset_deg).sum() / count)
     spread = float(np.sqrt((peak * (offset_deg - mean) ** 2).sum() / count))
     if spread > _WIDEST_DEG:
-        raise BadInput(f"a screen's hue must vary by {_WIDEST_DEG:.0f}° at most", f"{spread:.1f}°")
+        raise BadInput(
+            f"a screen's hue must vary by {_WIDEST_DEG:.0f}° at most",
+            f"{spread:.1f}°",
+            "Give the hue of the screen.",
+        )
     # a bin is named by its first degree: its middle is half a bin further
     hue = ((mode + 0.5) * 360 / _BINS + mean) % 360
     return Key(hue, max(spread, 1.0), share)
@@ -108,7 +112,11 @@ def screen_colours(planes: Array, mask: Array) -> Array:
     height, width = mask.shape
     rows, columns = np.nonzero(mask)
     if len(rows) < 100:
-        raise BadInput("a frame must show its screen", f"{len(rows)} pixels of it")
+        raise BadInput(
+            "a frame must show its screen",
+            f"{len(rows)} pixels of it",
+            "Give the hue of the screen, or leave this frame out.",
+        )
     step = max(len(rows) // 20000, 1)
     rows, columns = rows[::step], columns[::step]
     terms = _quadric(columns / width, rows / height)

@@ -61,7 +61,9 @@ def extract(image: Tensor, key: Key, options: KeyOptions) -> Keyed:
     alpha = _largest_parts(alpha, options.least_part)
     if float(alpha.mean()) < options.least_share:
         raise BadInput(
-            f"a figure must fill {options.least_share:.0%} of the frame", f"{alpha.mean():.1%}"
+            f"a figure must fill {options.least_share:.0%} of the frame",
+            f"{alpha.mean():.1%}",
+            "Lower that share if figures are small.",
         )
     colours = _own_colours(planes, alpha, screen)
     colours = _despilled(colours, alpha, screen, options)

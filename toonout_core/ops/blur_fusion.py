@@ -93,7 +93,7 @@ def _put_one(result: tuple[int, slice, Tensor], foreground: Tensor) -> None:
 
 
 def bands(height: int, width: int, radius_px: int) -> list[slice]:
-    """Slices of rows that together are the whole height."""
+    """Cut the height into slices of rows."""
     rows = max(min(BAND_ROWS, BAND_PIXELS // width, height // 4), radius_px, 128)
     return [slice(top, min(top + rows, height)) for top in range(0, height, rows)]
 
@@ -121,7 +121,7 @@ def blur_fusion_cpu(
     *,
     overwrite: bool = False,
 ) -> tuple[Tensor, Tensor]:
-    """`blur_fusion` through cv2.blur, a band a thread."""
+    """Do what `blur_fusion` does, by cv2.blur, a band on each thread."""
     width = image.shape[-1]
     pictures = image.detach().to(torch.float32).numpy()
     alphas = alpha.detach().to(torch.float32).numpy()
@@ -182,7 +182,7 @@ class _Memory:
         self._data = np.empty(0, np.float32)
 
     def planes(self, height: int, width: int) -> Array:
-        """COUNT×height×width, of unknown content."""
+        """Return COUNT×height×width of unknown content."""
         size = self.COUNT * height * width
         if self._data.size < size:
             self._data = np.empty(0, np.float32)
@@ -331,7 +331,7 @@ def blur_fusion_torch(
     *,
     overwrite: bool = False,
 ) -> tuple[Tensor, Tensor]:
-    """`blur_fusion` on any device."""
+    """Do what `blur_fusion` does, on any device."""
     foreground = image if overwrite else torch.empty_like(image, dtype=torch.float32)
     unreached = torch.empty(alpha.shape, dtype=torch.bool, device=image.device)
 
@@ -369,7 +369,7 @@ def _fuse_band_torch(
 
 
 def _explain_torch(a: Tensor, n: Tensor, seen: Tensor, means: Tensor) -> tuple[Tensor, Tensor]:
-    """F′ and n·B̄ from αI and the means of α, n, F·α (3 planes) and B·n (3 planes)."""
+    """Return F′ and n·B̄ from αI and the means of α, n, F·α (3 planes) and B·n (3 planes)."""
     background = n / (means[:, 1:2] + EPSILON) * means[:, 5:8]
     weight = (1 + a) * n / (means[:, :1] + EPSILON)
     foreground = torch.addcmul(seen, means[:, 2:5], weight)

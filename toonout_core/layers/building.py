@@ -62,10 +62,11 @@ def card_layers(
     below: LayeredPicture | None = None,
     size_hw: tuple[int, int] | None = None,
 ) -> LayeredPicture:
-    """Pictures that are layers already, the lowest first, above those of `below`.
+    """Make layers of pictures that are layers already, the lowest first, above those of `below`.
 
     `cards`: colours 1×3×h×w and straight alpha 1×1×h×w (None: opaque) of each, placed by their
-    upper left corners. `size_hw` of the canvas: None takes that of `below`, else the largest card.
+    upper left corners. `size_hw` of the canvas: None takes that of `below`, else of the largest
+    card.
     """
     layers: list[Layer] = []
     for index, (image, alpha) in enumerate(cards):

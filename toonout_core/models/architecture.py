@@ -114,6 +114,11 @@ def count_items(state: StateDict, prefix: str) -> int:
     return max(indices) + 1 if indices else 0
 
 
+def size_of(state: StateDict, key: str, axis: int = 0) -> int:
+    """Return the length of an axis of a tensor."""
+    return int(state[key].shape[axis])
+
+
 def examples(keys: Iterable[str], limit: int = 3) -> str:
     """Spell some of the keys: `a, b, c, …`."""
     listed = [plain(key, 100) for key in sorted(keys)]

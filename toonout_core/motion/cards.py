@@ -1,4 +1,4 @@
-"""Draws a scene of cards from a camera that moves: one warp for each card, the farthest first."""
+"""Draw a scene of cards from a camera that moves: one warp for each card, the farthest first."""
 
 from __future__ import annotations
 
@@ -22,8 +22,11 @@ _FLAT = 1e-3  # range of disparity below which a surface is flat
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """`image` 1×3×H×W; `mask` 1×1×H×W, where characters are; `alpha` 1×1×H×W, below 1 only where
-    the picture's edge came into view and edges are transparent. All in [0, 1], colours straight."""
+    """One frame of a film.
+
+    `image` 1×3×H×W; `mask` 1×1×H×W, where characters are; `alpha` 1×1×H×W, below 1 only where the
+    picture's edge came into view and edges are transparent. All are in [0, 1], colours straight.
+    """
 
     image: Tensor
     mask: Tensor
@@ -55,7 +58,9 @@ class _Renderer:
         self.mask = whole
 
     def zoom_for(self, path: Sequence[Pose]) -> float:
-        """How much larger all must be drawn so that the background's border is never seen."""
+        """Return how much larger all must be drawn so that the background's border is
+        never seen.
+        """
         if all(pose.is_still for pose in path):
             return 1.0
         near = float(self.scene.plate_disparity.min()), float(self.scene.plate_disparity.max())
@@ -111,7 +116,9 @@ class _Surface:
     def placing(
         self, pose: Pose, disparity: float | Array, zoom: float
     ) -> tuple[Any, tuple[Any, Any]]:
-        """Scale and shift of x' = scale·x + shift, canvas pixels, for points of that disparity."""
+        """Return scale and shift of x' = scale·x + shift, canvas pixels, for points of that
+        disparity.
+        """
         height, width = self.canvas_hw
         away = disparity - self.focus
         scale = zoom * pose.zoom / (1 - pose.push * away)
@@ -122,7 +129,9 @@ class _Surface:
         return scale, (shifts[0], shifts[1])
 
     def drawn(self, pose: Pose, zoom: float, border: int) -> tuple[tuple[slice, slice], Array]:
-        """The part of the canvas that it covers, and its pixels there, premultiplied RGBA."""
+        """Return the part of the canvas that it covers, and its pixels there,
+        premultiplied RGBA.
+        """
         import cv2
 
         box = self._box(pose, zoom) if border == cv2.BORDER_CONSTANT else _all(self.canvas_hw)
@@ -146,8 +155,11 @@ class _Surface:
         return box, cv2.remap(self.pixels, x, y, cv2.INTER_LINEAR, borderMode=border)
 
     def _sources(self, pose: Pose, zoom: float, box: tuple[slice, slice]) -> tuple[Array, Array]:
-        """Where each pixel of the box comes from: x = (x' − shift(s)) / scale(s), and s is that of
-        x: a few steps find it. Done on a grid of every other pixel, as the way is smooth."""
+        """Find where each pixel of the box comes from: x = (x' − shift(s)) / scale(s), where s is
+        that of x.
+
+        A few steps find it. They are done on a grid of every other pixel, as the way is smooth.
+        """
         import cv2
 
         assert self.relief is not None
@@ -172,7 +184,7 @@ class _Surface:
         return right, down
 
     def _box(self, pose: Pose, zoom: float) -> tuple[slice, slice]:
-        """Rows and columns of the canvas that hold all of it."""
+        """Return the rows and columns of the canvas that hold all of it."""
         height, width = self.pixels.shape[:2]
         spread = (self.disparity,)
         if self.relief is not None:

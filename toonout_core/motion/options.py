@@ -17,7 +17,7 @@ PuppetMotion = Literal[
 
 
 class _Checked:
-    """Raises BadInput for what a field cannot be."""
+    """A record that raises BadInput for what a field cannot be."""
 
     def __post_init__(self) -> None:
         for option in options_of(type(self)):
@@ -26,7 +26,10 @@ class _Checked:
 
 @dataclass(frozen=True)
 class KenBurnsOptions(_Checked):
-    """One wish: motion, length, and how depth is read. Numbers of characters begin with 0."""
+    """What a user wants of a moving camera: motion, length, and how depth is read.
+
+    Numbers of characters begin with 0.
+    """
 
     motion: Motion = told(choice(
         "motion", "ken burns", get_args(Motion),
@@ -118,7 +121,9 @@ class KenBurnsOptions(_Checked):
 
 @dataclass(frozen=True)
 class PuppetOptions(_Checked):
-    """One wish: the motion and the length. Numbers of characters begin with 0."""
+    """What a user wants of a puppet: the motion and the length. Numbers of characters
+    begin with 0.
+    """
 
     motion: PuppetMotion = told(choice(
         "motion", "idle", get_args(PuppetMotion),

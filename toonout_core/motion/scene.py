@@ -143,7 +143,7 @@ def normalised(depth: Tensor, size_hw: tuple[int, int], invert: bool = False) ->
 
 
 def _standing(mattes: Instances, by: Order) -> list[tuple[float, None]]:
-    """How near each character is, by where its feet are and by its size, or by its number."""
+    """Guess how near each character is, by where its feet are and by its size, or by its number."""
     order = depth_order(mattes) if by == "feet" else list(range(len(mattes)))
     steps = max(len(order) - 1, 1)
     near = {index: 1 - (1 - _NEARER) * (1 - rank / steps) for rank, index in enumerate(order)}

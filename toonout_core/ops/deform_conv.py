@@ -60,11 +60,14 @@ def _op(x: Tensor, offset: Tensor, mask: Tensor, weight: Tensor, bias: Tensor | 
     dilation = 0 if torch.is_grad_enabled() else _band_dilation(x, kernel)
     if dilation == 0:
         return op(x, offset, weight, bias, padding=(across, across), mask=mask)
+    # The op has no bands. But a convolution without padding, whose taps lie `dilation` rows apart,
+    # has only H − (k − 1)·dilation rows, and each of them may sample all of x: the offsets, moved,
+    # lead every tap back to where it belongs.
     rows = height - (kernel - 1) * dilation
     out = x.new_empty(len(x), len(weight), *x.shape[-2:])
     for index in range(len(x)):
         for start in range(0, height, rows):
-            top = min(start, height - rows)
+            top = min(start, height - rows)  # the last band overlaps the one before
             part = (slice(index, index + 1), slice(None), slice(top, top + rows))
             moved = _moved(offset[part], top, dilation)
             steps = {"padding": (0, across), "dilation": (dilation, 1)}
@@ -73,8 +76,9 @@ def _op(x: Tensor, offset: Tensor, mask: Tensor, weight: Tensor, bias: Tensor | 
 
 
 def _band_dilation(x: Tensor, kernel: int) -> int:
-    """How far apart the rows of a kernel must be for a convolution of x, unpadded, to have few
-    rows: H − (k − 1)·dilation. 0: all rows in one go.
+    """Return how far apart a kernel's rows must be for bands of x to fit into the memory.
+
+    An unpadded convolution of x then has H − (k − 1)·dilation rows. 0: all rows fit in one go.
     """
     channels, height, width = x.shape[1:]
     bytes_per_row = kernel * kernel * channels * width * x.element_size()
@@ -83,8 +87,9 @@ def _band_dilation(x: Tensor, kernel: int) -> int:
 
 
 def _moved(offset: Tensor, top: int, dilation: int) -> Tensor:
-    """Offsets for rows that begin at `top`, where the op begins at 0, unpadded and dilated:
-    tap i of the kernel has dilation·i for its place instead of top + i − k//2.
+    """Move the offsets of rows that begin at `top` for an op that begins at row 0.
+
+    Unpadded and dilated, it puts tap i of the kernel at row dilation·i, instead of top + i − k//2.
     """
     kernel = isqrt(offset.shape[1] // 2)
     taps = torch.arange(kernel, device=offset.device, dtype=offset.dtype)
@@ -160,10 +165,11 @@ def _samples(table: Tensor, offset: Tensor, mask: Tensor, band: slice, like: Ten
     x = (offset[:, 1::2] + (pixel % width + taps.repeat(len(taps)))).clamp(-1, width)
     top, left = y.floor(), x.floor()
     right = x - left
+    # bilinear weights times the mask m: (1−dy)(1−dx)m, (1−dy)dx·m, dy(1−dx)m, dy·dx·m
     lower = (y - top) * mask
     upper = mask - lower
     weights = (upper - upper * right, upper * right, lower - lower * right, lower * right)
-    stride = width + 3
+    stride = width + 3  # of the table, which has one column of zeros before x and two behind it
     corner = ((top + 1) * stride + (left + 1)).long().clamp(0, (height + 2) * stride - 2)
     corners = corner.unsqueeze(-1) + corner.new_tensor([0, 1, stride, stride + 1])
     sums = _weighted_rows(table, corners.reshape(-1, 4), torch.stack(weights, -1).reshape(-1, 4))

@@ -31,10 +31,10 @@ def unmix_edges_(part: Array, first: Array, second: Array, alpha: Array, colours
     pair = np.stack((first[rows, columns], second[rows, columns]))
     beside = np.zeros((2, 3, len(rows)), np.float32)
     known = np.ones(len(rows), np.bool_)
-    for figure in np.unique(pair):
-        core = (first == figure) & (alpha > 0.5) & ~band
+    for number in np.unique(pair):
+        core = (first == number) & (alpha > 0.5) & ~band
         for place in range(2):
-            chosen = np.nonzero(pair[place] == figure)[0]
+            chosen = np.nonzero(pair[place] == number)[0]
             if len(chosen):
                 found, near = nearest_colours(core, colours, rows[chosen], columns[chosen])
                 beside[place][:, chosen] = found

@@ -1,4 +1,4 @@
-"""Frames into an animated picture: PNG (APNG), WebP or GIF, each shown as long as it says.
+"""Write frames into an animated picture: PNG (APNG), WebP or GIF, each shown as long as it says.
 
 Every frame is encoded as a still picture, and its packed pixels are put into the animation. So a
 clip of any length takes the memory of one frame, and alike frames stay frames of their own.
@@ -31,8 +31,11 @@ _NO_BLENDING = 2
 
 @dataclass(frozen=True)
 class Frame:
-    """`image` 1×3×H×W or 1×1×H×W and its straight `alpha` 1×1×H×W, if any, in [0, 1]; `seconds`:
-    how long it is shown."""
+    """One frame of an animation.
+
+    `image` 1×3×H×W or 1×1×H×W and its straight `alpha` 1×1×H×W, if any, in [0, 1]; `seconds`: how
+    long it is shown.
+    """
 
     image: Tensor
     alpha: Tensor | None
@@ -91,7 +94,7 @@ def write_animation(stream: IO[bytes], frames: Iterable[Frame], options: Animati
 
 
 def begin_animation(stream: IO[bytes], frame: Frame, options: AnimationOptions) -> StillSink:
-    """What takes `frame` and those after it. Raises BadInput if the format cannot hold it."""
+    """Make what takes `frame` and those after it. Raises BadInput if the format cannot hold it."""
     if max(frame.image.shape[-2:]) > FORMATS[options.format].longest_px:
         encode(stream, frame.image, frame.alpha, format=options.format)  # which says why not
     if options.format == "gif":

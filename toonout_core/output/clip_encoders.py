@@ -1,4 +1,4 @@
-"""Clips that are being written: by PyAV, or mp4 by OpenCV where that is not there."""
+"""Encode clips: by PyAV, or mp4 by OpenCV where PyAV is missing."""
 
 from __future__ import annotations
 
@@ -39,7 +39,9 @@ class Sink(Protocol):
 
 
 def can_encode(codec: Codec) -> bool:
-    """Whether PyAV is there and writes it. Raises BadInput if it does not, and OpenCV neither."""
+    """Tell whether PyAV is there and writes it. Raises BadInput if it does not, and
+    OpenCV neither.
+    """
     if not has_pyav():
         return False
     import av
@@ -52,7 +54,7 @@ def can_encode(codec: Codec) -> bool:
 
 
 class ByPyAV:
-    """Any `Codec`, with the sound of another clip."""
+    """Writes any `Codec` by PyAV, with the sound of another clip."""
 
     def __init__(
         self, path: Path, codec: Codec, rate: Fraction, shape: tuple[int, ...], sound: Path | None
@@ -138,10 +140,10 @@ class ByPyAV:
 
 
 class _ExactAlpha:
-    """Alpha of VP9, which is a second picture without colours beside each frame: without loss.
+    """Writes the alpha of VP9, a second picture without colours beside each frame, without loss.
 
-    The codec itself gives alpha the quality of the colours: 20/255 are lost at edges at a quality
-    that suits colours, and without loss colours take several times the room.
+    The codec itself gives alpha the quality of the colours. At a quality that suits colours, 20/255
+    are lost at edges; without loss, colours take several times the room.
     """
 
     def __init__(self, sink: ByPyAV, shape: tuple[int, ...], rate: Fraction) -> None:
@@ -181,18 +183,22 @@ class _ExactAlpha:
 
 
 def _even(frame: Array) -> Array:
-    """With the last row or column twice, where it has an odd number of them."""
+    """Repeat the last row or column where there is an odd number of them."""
     rows, columns = frame.shape[0] % 2, frame.shape[1] % 2
     return np.pad(frame, ((0, rows), (0, columns), (0, 0)), mode="edge")
 
 
 def _tick(rate: Fraction) -> Fraction:
-    """A frame at `rate` takes a whole number of these, and a second at least 10 000."""
+    """Return the unit of time. A frame at `rate` takes a whole number of these, and a second at
+    least 10 000.
+    """
     return 1 / (rate.numerator * Fraction(max(1, -(-_FINEST // rate.numerator))))
 
 
 class ByOpenCV:
-    """MPEG-4, which editors read and browsers do not play. All frames are shown equally long."""
+    """Writes MPEG-4, which editors read and browsers do not play. All frames are shown
+    equally long.
+    """
 
     def __init__(self, path: Path, rate: float, shape: tuple[int, ...]) -> None:
         import cv2

@@ -1,4 +1,4 @@
-"""Frames that were made, one at a time, into a file or a folder: whole or not there."""
+"""Write frames, made one at a time, into a file or a folder: whole or not there."""
 
 from __future__ import annotations
 
@@ -22,12 +22,14 @@ _QUALITY = 90  # of an animated WebP
 
 
 def is_folder(path: Path | str) -> bool:
-    """Whether results are frames in a folder: a name without an ending, or one that ends in /."""
+    """Tell whether results are frames in a folder: a name without an ending, or one that
+    ends in /.
+    """
     return str(path).endswith(("/", "\\")) or not Path(path).suffix or Path(path).is_dir()
 
 
 def require_film(path: Path, *, transparent: bool) -> None:
-    """Raises BadInput for a name that no film can have, before anything is computed."""
+    """Raise BadInput for a name that no film can have, before anything is computed."""
     if is_folder(path):
         return
     kind = require_format(path)
@@ -41,10 +43,10 @@ def require_film(path: Path, *, transparent: bool) -> None:
 def write_film(
     path: Path, frames: Iterable[Shown], rate: float, *, overwrite: bool = False
 ) -> Path:
-    """Where the frames lie: a clip of the kind that the name says, or a folder of png.
+    """Write a clip of the kind that the name says, or a folder of png, and return where it is.
 
     Only one frame is held at a time. A name that is taken gets a number, unless a file may be
-    overwritten. When anything is raised between the frames, stop for one, nothing is left.
+    overwritten. When anything is raised between the frames, such as a stop, nothing is left.
     """
     if is_folder(path):
         return _to_folder(path, frames)
@@ -57,7 +59,7 @@ def write_film(
 
 
 def _to_folder(path: Path, frames: Iterable[Shown]) -> Path:
-    """Numbered png, from 1 on."""
+    """Write numbered png, from 1 on."""
     path.parent.mkdir(parents=True, exist_ok=True)
     hidden = Path(tempfile.mkdtemp(PARTIAL_SUFFIX, ".", path.parent))
     try:
@@ -73,7 +75,7 @@ def _to_folder(path: Path, frames: Iterable[Shown]) -> Path:
 
 
 def _published(hidden: Path, path: Path) -> Path:
-    """The folder under its name, or one with the next free number."""
+    """Give the folder its name, or one with the next free number."""
     number = 1
     while True:
         target = path if number == 1 else named(path, f"_{number}")

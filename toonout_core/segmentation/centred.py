@@ -94,7 +94,7 @@ class CentreSegmenter(RegionSegmenter):
         size_hw = self.matting.size_hw(None, (int(frame.shape[-2]), int(frame.shape[-1])))
         if max(size_hw) <= _HEAD_PX:
             return self._look(frame, size_hw)
-        # larger figures than it has learnt: the head sees the picture smaller than the matte does
+        # the head has learnt from smaller characters: it sees the picture smaller than the matte
         _, centres = self._look(frame, (_HEAD_PX, _HEAD_PX))
         return self.matting.predict(frame).cpu(), centres
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from torch import Tensor
 
 from ...words import NetworkInput
@@ -53,17 +55,13 @@ ARCHITECTURE = Architecture(
 
 # second stage of Instance-guided Cartoon Editing (arXiv:2312.01943): blue, green, red in [0, 1]
 # and a coarse mask; never enlarged, black to the right and below
-ARCHITECTURE_REFINER = Architecture(
+ARCHITECTURE_REFINER = replace(
+    ARCHITECTURE,
     id="isnet_refiner",
     task="refine",
-    keys=_KEYS,
     condition=lambda state: _sees(4, state),
-    build=build,
-    multiple_of=1,
     # measured on a small trained one (not on published weights): alpha differs from that of fp32 by
     # up to 0.003 in fp16 and 0.03 in bf16
     half=True,
-    input=NetworkInput((720, 720), (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), "pad", fill=0.0),
-    bytes_per_pixel=1000,
-    rename_keys=rename_keys,
+    input=replace(ARCHITECTURE.input, size_hw=(720, 720)),
 )

@@ -145,7 +145,7 @@ class CharacterHead(nn.Module):
         self.context = nn.Conv2d(encoded[3], coarse, 1, bias=False)
         self.blocks32 = nn.Sequential(WideBlock(coarse, 5), WideBlock(coarse, 5))
         self.join16 = ConvNorm(coarse + encoded[2] + decoded[2], coarse, 1)
-        # dilated: a figure that fills the picture is seen from everywhere in it
+        # dilated: a character that fills the picture is seen from everywhere in it
         self.blocks16 = nn.Sequential(*(WideBlock(coarse, 7, dilation) for dilation in (1, 2, 3)))
         self.join8 = ConvNorm(coarse + encoded[1] + decoded[1], middle, 1)
         self.blocks8 = nn.Sequential(WideBlock(middle, 7))

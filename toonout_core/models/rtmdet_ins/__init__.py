@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ...words import NetworkInput
-from ..architecture import Architecture, StateDict, batch_counter, count_items
+from ..architecture import Architecture, StateDict, batch_counter, count_items, size_of
 from .config import read_settings
 from .dynamic_masks import hidden_channels
 from .head import STRIDES
@@ -20,34 +20,30 @@ _LEVELS = range(1, len(STRIDES))
 _NOT_NETWORK = ("data_preprocessor.", "ema_", "steps")
 
 
-def _size(state: StateDict, key: str, axis: int = 0) -> int:
-    return int(state[key].shape[axis])
-
-
 def build(state: StateDict) -> RTMDetIns:
     """Make an RTMDet-Ins of the shapes in `state`, without its values."""
     stages = [f"backbone.stage{stage}" for stage in (1, 2, 3, 4)]
     depth = count_items(state, f"{_HEAD}.cls_convs.0")
-    kernel_length = _size(state, f"{_HEAD}.rtm_kernel.0.weight")
-    prototypes = _size(state, f"{_HEAD}.mask_head.projection.weight")
+    kernel_length = size_of(state, f"{_HEAD}.rtm_kernel.0.weight")
+    prototypes = size_of(state, f"{_HEAD}.mask_head.projection.weight")
     hidden_channels(kernel_length, prototypes)  # raises ValueError if they do not fit
     return RTMDetIns(
         widths=(
-            _size(state, "backbone.stem.2.conv.weight"),
-            *(_size(state, f"{stage}.0.conv.weight") for stage in stages),
+            size_of(state, "backbone.stem.2.conv.weight"),
+            *(size_of(state, f"{stage}.0.conv.weight") for stage in stages),
         ),
         depths=tuple(
             count_items(state, f"{stage}.{2 if stage is stages[-1] else 1}.blocks")
             for stage in stages
         ),
-        neck_channels=_size(state, "neck.out_convs.0.conv.weight"),
+        neck_channels=size_of(state, "neck.out_convs.0.conv.weight"),
         neck_blocks=count_items(state, "neck.top_down_blocks.0.blocks"),
-        channels=_size(state, f"{_HEAD}.cls_convs.0.0.conv.weight"),
-        classes=_size(state, f"{_HEAD}.rtm_cls.0.weight"),
+        channels=size_of(state, f"{_HEAD}.cls_convs.0.0.conv.weight"),
+        classes=size_of(state, f"{_HEAD}.rtm_cls.0.weight"),
         depth=depth,
         kernel_length=kernel_length,
         prototypes=prototypes,
-        mask_channels=_size(state, f"{_HEAD}.mask_head.fusion_conv.weight"),
+        mask_channels=size_of(state, f"{_HEAD}.mask_head.fusion_conv.weight"),
         mask_depth=count_items(state, f"{_HEAD}.mask_head.stacked_convs"),
         shared_convs=_same_convolutions(state),
         shared_towers=_same_towers(state),

@@ -1,4 +1,4 @@
-"""As-rigid-as-possible deformation in the plane.
+"""Deform a mesh in the plane as rigidly as possible.
 
 Source: O. Sorkine and M. Alexa, As-Rigid-As-Possible Surface Modeling, 2007. In the plane a
 rotation is a complex number of length 1, so the local step is a division instead of an SVD.
@@ -41,7 +41,7 @@ class Deformer:
         self.factor = torch.linalg.cholesky(torch.from_numpy(system))
 
     def pose(self, targets: Array, guess: Array, steps: int = 6) -> Array:
-        """V×2 for pins moved to `targets` P×2, beginning with `guess` V×2."""
+        """Return V×2 for pins moved to `targets` P×2, beginning with `guess` V×2."""
         pull = _PIN_WEIGHT * self.held.T @ _complex(targets)
         points = _complex(guess)
         for _ in range(steps):
@@ -54,8 +54,11 @@ class Deformer:
         return self._untangled(_plane(points))
 
     def _untangled(self, points: Array) -> Array:
-        """Triangles that turned over, at the inside of a sharp bend, are opened: their points move
-        to the mean of their neighbours until none is left. What stays shut gets more room."""
+        """Open triangles that turned over, at the inside of a sharp bend.
+
+        Their points move to the mean of their neighbours until no triangle is left. What stays shut
+        gets more room.
+        """
         way = np.sign(areas(self.mesh.points, self.mesh.triangles))
         least = _LEAST_AREA * self.mesh.cell_px**2
         loose = np.zeros(len(points), bool)
@@ -71,7 +74,7 @@ class Deformer:
         return points
 
     def _means(self, points: Array) -> Array:
-        """Of the neighbours of each point."""
+        """Return the mean of the neighbours of each point."""
         sums, weights = np.zeros_like(points), np.zeros(len(points))
         for one, two in ((self.one, self.two), (self.two, self.one)):
             np.add.at(sums, one, self.mesh.weights[:, None] * points[two])
@@ -94,7 +97,7 @@ class Deformer:
 
 
 def areas(points: Array, triangles: Array) -> Array:
-    """Twice the signed area of every triangle: one that has turned over has another sign."""
+    """Return twice the signed area of every triangle: one that has turned over has another sign."""
     a, b, c = (points[triangles[:, corner]] for corner in range(3))
     one, two = b - a, c - a
     return one[:, 0] * two[:, 1] - one[:, 1] * two[:, 0]

@@ -1,4 +1,4 @@
-"""A bent mesh as pixels: triangle by triangle, part of the body by part."""
+"""Draw a bent mesh as pixels: triangle by triangle, part of the body by part."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Painter:
         self.parts = [np.flatnonzero(part_of_triangle == n) for n in np.unique(part_of_triangle)]
 
     def draw(self, points: Array) -> Array:
-        """The character with its mesh at `points` V×2: H×W×4, premultiplied."""
+        """Draw the character with its mesh at `points` V×2: H×W×4, premultiplied."""
         if np.abs(points - self.mesh.points).max() < 1e-9:
             return self.pixels
         canvas = np.zeros_like(self.pixels)
@@ -61,7 +61,7 @@ class Painter:
 
 
 def _affine(now: Array, before: Array) -> Array:
-    """T×2×3: from a place in a bent triangle to where it was. A triangle without area has none."""
+    """Return T×2×3, the map from a place in a bent triangle to where it was; none without area."""
     ones = np.ones((*now.shape[:2], 1))
     corners = np.concatenate((now, ones), 2)
     flat = np.abs(np.linalg.det(corners)) < 1e-9

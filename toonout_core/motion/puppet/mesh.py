@@ -1,4 +1,4 @@
-"""A regular grid of triangles over a matte."""
+"""Lay a regular grid of triangles over a matte."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ class Mesh:
 
 
 def mesh_over(alpha: Tensor, cells: int = 36) -> Mesh:
-    """1×1×H×W → a mesh whose longer side has about `cells` cells; every visible pixel is inside.
+    """Make a mesh over 1×1×H×W whose longer side has about `cells` cells; every visible pixel is
+    inside.
 
     Parts that hang in the air are tied to the nearest part that does not. Raises BadInput for an
     empty matte.
@@ -60,7 +61,9 @@ def mesh_over(alpha: Tensor, cells: int = 36) -> Mesh:
 
 
 def mesh_of(points: Array, triangles: Array, cell_px: float) -> Mesh:
-    """With the edges of its triangles; parts that hang in the air are tied to the nearest one."""
+    """Make a mesh with the edges of its triangles; parts that hang in the air are tied to the
+    nearest one.
+    """
     edges, weights = _edges(points, triangles, cell_px)
     ties = _ties(points, edges)
     return Mesh(
@@ -73,7 +76,7 @@ def mesh_of(points: Array, triangles: Array, cell_px: float) -> Mesh:
 
 
 def _occupied(seen: Array, top: float, left: float, cell: float) -> Array:
-    """Which cells hold a visible pixel; a pixel reaches half a pixel around its centre."""
+    """Tell which cells hold a visible pixel; a pixel reaches half a pixel around its centre."""
     y, x = np.nonzero(seen)
     found: list[Array] = []
     for dy, dx in ((-0.5, -0.5), (-0.5, 0.5), (0.5, -0.5), (0.5, 0.5)):
@@ -86,7 +89,9 @@ def _occupied(seen: Array, top: float, left: float, cell: float) -> Array:
 
 
 def _triangles(square: list[Array], falling: Array) -> Array:
-    """Two for each cell, cut along alternating diagonals, so that no direction is preferred."""
+    """Make two triangles for each cell, cut along alternating diagonals, so that no direction is
+    preferred.
+    """
     a, b, c, d = square  # upper left, upper right, lower left, lower right
     one = np.where(falling[:, None], np.stack((a, b, d), 1), np.stack((a, b, c), 1))
     two = np.where(falling[:, None], np.stack((a, d, c), 1), np.stack((b, d, c), 1))
@@ -94,7 +99,9 @@ def _triangles(square: list[Array], falling: Array) -> Array:
 
 
 def _edges(points: Array, triangles: Array, cell_px: float) -> tuple[Array, Array]:
-    """For each triangle its sides weigh 1 and its diagonal a half, which resists shear as well."""
+    """Return the edges: the sides of a triangle weigh 1 and its diagonal a half, which resists
+    shear as well.
+    """
     sides = [triangles[:, [one, two]] for one, two in ((0, 1), (1, 2), (0, 2))]
     pairs = np.sort(np.concatenate(sides), 1)
     lengths = np.linalg.norm(points[pairs[:, 0]] - points[pairs[:, 1]], axis=1)
@@ -104,7 +111,7 @@ def _edges(points: Array, triangles: Array, cell_px: float) -> tuple[Array, Arra
 
 
 def _ties(points: Array, edges: Array) -> Array:
-    """Edges from every detached part to the nearest points of what hangs together already."""
+    """Make edges from every detached part to the nearest points of what hangs together already."""
     labels = _components(len(points), edges)
     held = labels == np.bincount(labels).argmax()
     ties: list[Array] = []
@@ -121,7 +128,7 @@ def _ties(points: Array, edges: Array) -> Array:
 
 
 def _components(count: int, edges: Array) -> Array:
-    """A number for each point, the same for those that edges connect."""
+    """Return a number for each point, the same for those that edges connect."""
     labels = np.arange(count)
     while True:
         least = labels.copy()
@@ -134,14 +141,16 @@ def _components(count: int, edges: Array) -> Array:
 
 
 def _nearest(points: Array, among: Array) -> Array:
-    """For each of `points` the index of the nearest one."""
+    """Return for each of `points` the index of the nearest one."""
     one, two = torch.from_numpy(points), torch.from_numpy(among)
     return torch.cdist(one, two).argmin(1).numpy()
 
 
 def barycentric(mesh: Mesh, points: Array) -> Array:
-    """P×V matrix that gives `points` P×2 from the mesh's; one outside of it goes with the nearest
-    triangle, by coordinates beyond 0 … 1."""
+    """Return the P×V matrix that gives `points` P×2 from the mesh's.
+
+    A point outside of the mesh goes with the nearest triangle, by coordinates beyond 0 … 1.
+    """
     corners = mesh.points[mesh.triangles]
     nearest = _nearest(points, corners.mean(1))
     rows = np.zeros((len(points), len(mesh.points)))

@@ -1,4 +1,4 @@
-"""Files that place joints or drive a puppet: OpenPose's JSON and BVH."""
+"""Read files that place joints or drive a puppet: OpenPose's JSON and BVH."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _MOST_BYTES = 200_000_000
 
 
 def read_poses(path: Path | str) -> list[dict[str, Any]]:
-    """Frames of POSE_KEYPOINT: one, or a list of them. Raises BadInput for other files."""
+    """Read frames of POSE_KEYPOINT: one, or a list of them. Raises BadInput for other files."""
     path = Path(path)
     must = f"{path.name} must be OpenPose's JSON: a frame with people, or a list of frames"
     if path.stat().st_size > _MOST_BYTES:

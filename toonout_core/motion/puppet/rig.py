@@ -1,4 +1,4 @@
-"""Joints of a character: from a pose that was estimated, or guessed from the matte's shape."""
+"""Find the joints of a character: by a pose that was estimated, or by the matte's shape."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class Rig:
 
 
 def people_of(frame: Mapping[str, Any]) -> int:
-    """How many people a frame of POSE_KEYPOINT shows. Raises BadInput for what is none."""
+    """Count the people that a frame of POSE_KEYPOINT shows. Raises BadInput for what is none."""
     people = frame.get("people") if isinstance(frame, Mapping) else None
     if not isinstance(people, Sequence):
         raise BadInput("a pose must have a list of people", "another record")
@@ -94,7 +94,7 @@ def rig_from_pose(frame: Mapping[str, Any], size_hw: tuple[int, int], person: in
 def joints_inside(
     frame: Mapping[str, Any], size_hw: tuple[int, int], person: int, alpha: Tensor
 ) -> float:
-    """The share of a person's joints that lie in a matte 1×1×H×W; 0 if it shows none."""
+    """Return the share of a person's joints that lie in a matte 1×1×H×W; 0 if it shows none."""
     points = _joints(frame, size_hw, person)
     solid = alpha[0, 0] > 0.5
     inside = [
@@ -122,7 +122,7 @@ def _joints(
 
 
 def _scale(frame: Mapping[str, Any], size_hw: tuple[int, int]) -> tuple[float, float]:
-    """From the pose's canvas to the picture."""
+    """Return the scale from the pose's canvas to the picture."""
     width, height = frame.get("canvas_width"), frame.get("canvas_height")
     if not width or not height:
         return 1.0, 1.0
@@ -146,7 +146,7 @@ _NECK, _SHOULDER, _ELBOW, _HIP, _KNEE = 0.24, 0.28, 0.40, 0.54, 0.76
 
 
 def rig_from_matte(alpha: Tensor) -> Rig:
-    """1×1×H×W → joints of a standing figure, a guess from widths at usual heights.
+    """Guess the joints of a standing character from the widths of 1×1×H×W at usual heights.
 
     Hands are the outermost points between shoulders and hips, feet the lowest ones on either side.
     """
@@ -157,7 +157,7 @@ def rig_from_matte(alpha: Tensor) -> Rig:
     top, height = float(rows[0]), float(rows[-1] - rows[0])
 
     def middle(share: float) -> tuple[float, float, float]:
-        """Centre, y and half the width of the figure at a height."""
+        """Return centre, y and half the width of the body at a height."""
         row = int(top + share * height)
         columns = np.flatnonzero(solid[row])
         if not len(columns):
@@ -185,7 +185,7 @@ def rig_from_matte(alpha: Tensor) -> Rig:
 
 
 def _lowest(half: Array, offset: int, otherwise_x: float, bottom: float) -> tuple[float, float]:
-    """The middle of what a half of the figure stands on."""
+    """Return the middle of what a half of the body stands on."""
     rows = np.flatnonzero(half.any(1))
     if not len(rows):
         return otherwise_x, bottom
@@ -194,10 +194,11 @@ def _lowest(half: Array, offset: int, otherwise_x: float, bottom: float) -> tupl
 
 
 def driven(rig: Rig, sequence: Sequence[Rig]) -> list[Array]:
-    """Targets J×2 for each frame: bones keep the rig's lengths and take the sequence's directions.
+    """Return targets J×2 for each frame: bones keep the rig's lengths and take the sequence's
+    directions.
 
-    A bone that a frame does not show keeps its direction of before. The hip moves as the
-    sequence's hip does, in proportion to the height of both bodies.
+    A bone that a frame does not show keeps its direction of before. The hip moves as the sequence's
+    hip does, in proportion to the height of both bodies.
     """
     names = rig.names
     first = sequence[0]
@@ -228,7 +229,9 @@ def _way(rig: Rig, name: str) -> Array:
 
 
 def _turned(rig: Rig, first: Rig, frame: Rig, name: str, parent: str) -> Array:
-    """The rig's bone, turned by as much as the sequence's has turned since its first frame."""
+    """Return the rig's bone, turned by as much as the sequence's has turned since its
+    first frame.
+    """
 
     def bone(of: Rig) -> complex:
         way = np.array(of.points[name]) - np.array(of.points[parent])

@@ -1,4 +1,4 @@
-"""From a character's pixels and a motion to frames."""
+"""Make frames from a character's pixels and a motion."""
 
 from __future__ import annotations
 
@@ -42,7 +42,9 @@ class Puppet:
         self._deformer: Deformer | None = None
 
     def shapes(self, frames: int, sequence: Sequence[Rig] | None = None) -> Iterator[Array]:
-        """The mesh's points V×2 for each frame. With a `sequence` of poses, those drive it."""
+        """Return the mesh's points V×2 for each frame. With a `sequence` of poses,
+        those drive it.
+        """
         if frames < 1:
             raise BadInput("a clip must have at least one frame", str(frames))
         if sequence:
@@ -72,7 +74,7 @@ def puppet_film(
     plate: Tensor | None = None,
     sequences: Sequence[Sequence[Rig] | None] = (),
 ) -> Iterator[Frame]:
-    """Frames of puppets, the farthest first, before `plate` 1×3×H×W; None: transparent."""
+    """Yield frames of puppets, the farthest first, before `plate` 1×3×H×W; None: transparent."""
     if not puppets:
         raise BadInput("a puppet show must have a character", "none")
     given = [*sequences, *([None] * len(puppets))][: len(puppets)]

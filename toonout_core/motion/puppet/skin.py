@@ -1,4 +1,4 @@
-"""Which bone holds which part of a mesh, and where bones alone would put it."""
+"""Bind a mesh to bones: which bone holds which part, and where bones alone would put it."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ class Skin:
         self.weights = near / np.maximum(near.sum(1, keepdims=True), 1e-30)
 
     def _distances(self, points: Array) -> Array:
-        """N×B px, to every bone."""
+        """Return the distances to every bone, N×B px."""
         return np.stack([_distance(points, self.rest[a], self.rest[b]) for a, b in self.bones], 1)
 
     def placed(self, targets: Array) -> Array:
-        """V×2: every point where its bones carry it, J×2 being where the joints are now."""
+        """Return V×2: every point where its bones carry it, J×2 being where the joints are now."""
         moved = np.zeros_like(self.mesh.points)
         for index, (a, b) in enumerate(self.bones):
             old = _complex(self.rest[b] - self.rest[a])
@@ -52,7 +52,7 @@ class Skin:
 
 
 def _cut(mesh: Mesh, part_of_triangle: Array, rig: Rig, alpha: Tensor) -> Mesh:
-    """The mesh with points of its own for every limb, but for those where it hangs."""
+    """Cut the mesh, so that every limb has points of its own, except for those where it hangs."""
     triangles = mesh.triangles.copy()
     points = [mesh.points]
     count = len(mesh.points)
@@ -76,7 +76,7 @@ def _cut(mesh: Mesh, part_of_triangle: Array, rig: Rig, alpha: Tensor) -> Mesh:
 
 
 def _reach_px(alpha: Tensor, socket: tuple[float, float], mesh: Mesh) -> float:
-    """How far around its socket a limb is grown to the body: about half the limb's width."""
+    """Return how far around its socket a limb is grown to the body: about half the limb's width."""
     import cv2
 
     solid = (alpha[0, 0] > 0.5).cpu().numpy().astype(np.uint8)
@@ -87,12 +87,14 @@ def _reach_px(alpha: Tensor, socket: tuple[float, float], mesh: Mesh) -> float:
 
 
 def _part(joint: str) -> int:
-    """The number of the part, in the order of drawing, that the bone above a joint belongs to."""
+    """Return the number of the part, in the order of drawing, that the bone above a joint
+    belongs to.
+    """
     return next(number for number, joints in enumerate(PARTS.values()) if joint in joints)
 
 
 def _distance(points: Array, start: Array, end: Array) -> Array:
-    """Of N×2 points to a line segment."""
+    """Return the distance of N×2 points to a line segment."""
     way = end - start
     length = float(way @ way)
     share = np.clip((points - start) @ way / length, 0, 1) if length > 0 else np.zeros(len(points))

@@ -26,8 +26,8 @@ CELL = 8  # pixels over which a tile must agree, and how far from an edge it may
 # mean differences of alpha over a cell: up to the first one a tile counts wholly, from the second
 # on not at all. Where the matte is sure, a tile that says something else has not understood: it
 # sees a white coat between two lines as background, and the lines alone as figure
-_AGREES, _SURE_AGREES = (0.4, 0.8), (0.05, 0.2)
-_NEAR = 9  # cells
+_AGREES, _SURE_AGREES = (0.4, 0.8), (0.02, 0.1)
+_NEAR = 7  # cells
 _TRANSPARENT, _OPAQUE = 0.05, 0.95
 _LEAST_STEP = 1.25  # a level must be so much larger than the one before
 

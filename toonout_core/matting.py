@@ -123,9 +123,7 @@ class MattingFlow(ABC):
         return resolution or 1024
 
     def sees_more(self, image: Tensor, resolution: int | None = None) -> bool:
-        """Whether `predict` looks closer at the whole of this picture than at that of a smaller
-        one.
-        """
+        """Whether `predict` looks closer at the whole of `image` than at a smaller picture."""
         return False
 
     def matte(

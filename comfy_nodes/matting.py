@@ -71,6 +71,7 @@ class MatteImage(Node):
                 *window_widgets(),
                 *widgets(models.FRAMES_PER_STEP, cutout.SOURCE_ALPHA, advanced=True),
                 method_widget(),
+                widget(cutout.DETAIL, optional=True),  # last, so that older graphs stay valid
             ],
             outputs=matte_outputs(),
         )
@@ -95,6 +96,7 @@ class MatteImage(Node):
                     fit=chosen["fit"],
                     frames_per_step=frames_per_step,
                     report=report,
+                    detail=chosen.get("detail", False),
                 )
                 outputs.put(start, matte.colours, matte.alpha)
         return outputs.node_output()

@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[1]
 CORE = ROOT / "toonout_core"
 
 PIPELINE = {"errors", "host", "imaging", "results", "weights", "loading", "ops"}
-PIPELINE |= {"portions", "inference"}
+PIPELINE |= {"portions", "inference", "detail"}
 APPLICATION = PIPELINE | {"matting", "instances", "output"}
 
 # on the ground floor: every part of the core may import these
@@ -39,6 +39,7 @@ MAY_IMPORT = {
     "portions": {"errors", "host"},
     "inference": {"errors", "host", "loading", "portions"},
     # pipelines
+    "detail": {"errors", "host", "ops"},
     "matting": PIPELINE,
     "segmentation": PIPELINE | {"matting", "instances", "models", "weight_files"},
     "characters": {"errors", "imaging", "instances", "ops", "segmentation"},

@@ -5,12 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
 
+from .detail import predict_detail
 from .errors import BadInput
 from .host import Host, LocalHost, Step, reporting
 from .imaging import Picture, PixelSource, read
@@ -116,6 +118,14 @@ class MattingFlow(ABC):
         OutOfMemory.
         """
 
+    def native_px(self, resolution: int | None = None) -> int:
+        """Longer side of what the model was trained to see, or of what it is told to."""
+        return resolution or 1024
+
+    def sees_more(self, image: Tensor, resolution: int | None = None) -> bool:
+        """Whether `predict` looks closer at the whole of `image` than at a smaller picture."""
+        return False
+
     def matte(
         self,
         image: Tensor,
@@ -129,13 +139,14 @@ class MattingFlow(ABC):
         label: str = "matting",
         report: Step | None = None,
         keep_image: bool = True,
+        detail: bool = False,
     ) -> Matte:
         """B×3×H×W (and the alpha B×1×H×W that it has already) → Matte; options as in `predict`.
 
         Of both alphas the smaller one counts, so that cutting out a cutout gives it back. Then
         alpha is adjusted, and colours are estimated for the adjusted alpha; `foreground` None
         leaves the colours as they are. `report` is told of every frame, and once more when its
-        colours are done.
+        colours are done. `detail`: pictures above the model's size are seen in parts, too.
         """
         image = unit_planes(image, "image", 3)
         if own_alpha is not None:
@@ -144,7 +155,7 @@ class MattingFlow(ABC):
             memory_for(self.host, "the matte"),
             reporting(self.host, len(image) * (2 if foreground else 1), label, report) as step,
         ):
-            found = self.predict(
+            found = (partial(predict_detail, self) if detail else self.predict)(
                 on_white(image, None if own_alpha is None else own_alpha**_SEEN_ALPHA),
                 resolution=resolution, fit=fit, frames_per_step=frames_per_step, report=step,
             )  # fmt: skip
@@ -168,6 +179,7 @@ class MattingFlow(ABC):
         resolution: int | None = None,
         fit: Fit = "auto",
         keep_image: bool = True,
+        detail: bool = False,
     ) -> Matte:
         """A path, open file, PIL picture or Picture → Matte of that one picture.
 
@@ -177,7 +189,7 @@ class MattingFlow(ABC):
         own = picture.alpha if source_alpha == "multiply" else None
         return self.matte(
             picture.image, own, adjust, foreground,
-            resolution=resolution, fit=fit, keep_image=keep_image,
+            resolution=resolution, fit=fit, keep_image=keep_image, detail=detail,
         )  # fmt: skip
 
 
@@ -212,6 +224,13 @@ class Matting(MattingFlow):
             height, width = (grown(own, max(image_hw)) for own in (height, width))
         unit = self.loaded.architecture.multiple_of
         return -(-height // unit) * unit, -(-width // unit) * unit
+
+    def native_px(self, resolution: int | None = None) -> int:
+        return max(self.size_hw(resolution))
+
+    def sees_more(self, image: Tensor, resolution: int | None = None) -> bool:
+        usual = self.size_hw(resolution, (int(image.shape[-2]), int(image.shape[-1])))
+        return max(usual) > self.native_px(resolution)
 
     def predict(
         self,

@@ -112,6 +112,7 @@ def _run(picture: Picture, options: CutoutOptions, *, on_cpu: bool) -> tuple[Mat
             foreground=colours,
             resolution=options.resolution or None,
             fit=options.fit,
+            detail=options.detail,
         )
         device = str(matting.host.device())  # pyright: ignore
     return matte, device, observations(matte)

@@ -76,6 +76,10 @@ class CutoutOptions:
         "auto", Fit, "Fit", "edge",
         "auto: as the model was trained. pad: keeps the aspect, for very wide or tall pictures.",
     )  # fmt: skip
+    detail: bool = _switch(
+        False, "Detail", "edge",
+        "For large pictures: looks at each edge from near, too. Takes several times as long.",
+    )  # fmt: skip
     clean_colours: bool = _switch(
         True, "Clean colours", "edge",
         "Takes the old background's colour out of soft edges. Off: faster.",

@@ -62,6 +62,7 @@ def add_parser(verbs: Verbs) -> None:
     )
     add(parser, running.OUT_OR_FILE)
     add_model_options(parser)
+    add(parser, cutout.DETAIL, title="model")
     add(parser, *cutout.MATTE, title="matte")
     add_output_options(parser)
     add_file_options(parser)
@@ -164,6 +165,7 @@ def _make_cut(arguments: argparse.Namespace) -> Cut:
             adjust=adjustments if changed else None,
             foreground=colours,
             keep_image=False,
+            detail=arguments.detail,
         )
 
     return cut
@@ -200,6 +202,7 @@ def _settings(arguments: argparse.Namespace) -> dict[str, Any]:
     """All that a result depends on, beside its picture."""
     names = ("precision", "format", "background", "mask_only", "foreground_method", "shrink_to")
     names += ("source_alpha", "bits", "quality", "metadata")
+    names += ("detail",) if arguments.detail else ()  # older records do not name it
     return settings_of(arguments, "clean_colours", *names) | {
         "resolution": arguments.resolution or None,
         "adjust": _changed_adjustments(arguments),

@@ -13,6 +13,11 @@ FIT = choice(
     "auto: as the model was trained. squash: the whole square is used. pad: keeps the aspect; try "
     "it for very wide or tall pictures.",
 )  # fmt: skip
+DETAIL = switch(
+    "detail", False,
+    "For pictures that are larger than what the model sees: it also looks at each edge from near. "
+    "Edges and hairs become finer. It takes several times as long.",
+)  # fmt: skip
 SOURCE_ALPHA = choice(
     "source_alpha", "multiply", ("multiply", "ignore"),
     "What happens to alpha that the picture already has: multiply keeps its transparent parts "

@@ -132,6 +132,12 @@ def test_every_node_has_a_help_page_that_names_its_sockets(nodes):
             assert f"**{item.id}**" in page, f"{name}: {item.id}"
 
 
+def test_the_readme_names_every_node(nodes):
+    readme = (ROOT / "README.md").read_text("utf-8")
+    names = [title.removesuffix(" (ToonOut)") for title in listed(nodes).values()]
+    assert [name for name in names if f"**{name}**" not in readme] == []
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_translations_follow_the_nodes(nodes, language):
     translated = json.loads((ROOT / "locales" / language / "nodeDefs.json").read_text("utf-8"))

@@ -55,8 +55,8 @@ def add_parser(verbs: Verbs) -> None:
     )
     parser.add_argument(
         "paths", nargs="*", metavar="PATH",
-        help="folders (or files) of mattes and last that of the truth; "
-        "with --model the folder of images and that of the truth",
+        help="folders or files of mattes, and the truth last; with --model: the pictures, then the "
+        "truth",
     )  # fmt: skip
     add_matte_options(parser)
     add(parser, measuring.DATA, measuring.SPLIT, title="composites")

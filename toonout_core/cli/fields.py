@@ -42,7 +42,7 @@ def _help(item: Field[Any]) -> str:
     explained = str(item.metadata.get("help", ""))
     default = item.default
     shown = " ".join(map(str, default)) if isinstance(default, tuple) else str(default)
-    note = f"(default: {shown})" if shown else ""
+    note = f"(default: {shown})" if shown and default is not None else ""
     return " ".join(part for part in (explained, note) if part).replace("%", "%%")
 
 

@@ -52,7 +52,9 @@ def add_parser(verbs: Verbs) -> None:
     add(listing, running.JSON)
     download = actions.add_parser("download", help="fetch published weights, verified")
     download.add_argument("names", nargs="+", metavar="NAME", help="see 'toonout weights list'")
-    verify = actions.add_parser("verify", help="check that weight files are sound and say what of")
+    verify = actions.add_parser(
+        "verify", help="check weight files, and say which network they are for"
+    )
     verify.add_argument("files", nargs="+", metavar="FILE", help="a file, or a name of the list")
     convert = actions.add_parser("convert", help="write a weight file as safetensors")
     convert.add_argument("file", metavar="FILE", help="a file, or a name of the list")

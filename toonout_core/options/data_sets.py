@@ -22,7 +22,7 @@ THRESHOLD = whole(
 )  # fmt: skip
 UNDER_CUTOUTS = text(
     "background", "random",
-    "Colour under cutouts without a picture of their own. random: for each another.",
+    "Colour under cutouts without a picture of their own. random: a different one for each.",
     metavar="COLOUR",
 )  # fmt: skip
 FINDINGS = REPORT.but(help="Write the findings there, too, as JSON.", older=("--json",))

@@ -43,10 +43,11 @@ FORMAT = choice(
 MASK_ONLY = switch("mask_only", False, "Write alpha as a grey picture.")
 BITS = choice(
     "bits", "auto", ("auto", "8", "16"),
-    "Of a channel. auto keeps 16 where the picture has 16 and the result is png.",
+    "Bits per channel. auto keeps 16 where the picture has 16 and the result is png.",
 )  # fmt: skip
 FILE_QUALITY = QUALITY.but(
-    default=None, help="Of jpg (95 without it); webp gets lossy by it, else it is without loss."
+    default=None,
+    help="Quality of jpg; without it 95. With it webp is lossy, else it is without loss.",
 )
 METADATA = switch("metadata", True, "Keep text, colour profile and dpi.")
 SHRINK_TO = number(

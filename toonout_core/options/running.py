@@ -44,8 +44,8 @@ DTYPE = choice("dtype", None, ("fp32", "fp16", "bf16"), "Without it: as stored."
 REPLACE = switch("replace", False, "Replace OUT if it exists.", flag="--overwrite",
                  older=("--force",))  # fmt: skip
 SHARES = number("shares", None, (0.0, 1e6, 0.1), "One for each file; without it they are equal.")
-MEAN = text("mean", None, "Taken off a picture from 0 to 1.", metavar="R,G,B")
-STD = text("std", None, "What the rest is divided by.", metavar="R,G,B")
+MEAN = text("mean", None, "Is subtracted from a picture with values from 0 to 1.", metavar="R,G,B")
+STD = text("std", None, "The rest is divided by it.", metavar="R,G,B")
 STATED_FIT = text(
     "fit", None, "Stretch to the size (squash), or keep the aspect (pad).", metavar="squash|pad"
 )

@@ -255,6 +255,7 @@ def test_every_planted_fault_is_found(tmp_path):
     assert kinds(result) == {
         "leak": 1, "character in several splits": 1, "opaque": 1, "empty": 1, "small": 1,
         "hard edges": 1, "unreadable": 1, "no matte": 1, "sizes differ": 1,
+        "few to choose by": 1,
     }  # fmt: skip
     assert sum(result.counts["train"].values()) == 11
 

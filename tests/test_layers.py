@@ -210,6 +210,40 @@ def test_the_webui_reaches_the_core_in_the_same_way(path: Path):
     assert forbidden_in_skin(text, ("<root>", "toonout_webui"), public, FOR_WEBUI) == []
 
 
+# ---------------------------------------------------------------- what costs seconds to import
+
+# torchvision alone takes as long as torch: whoever wants one of them imports it where it is used
+SLOW = {"torchvision", "cv2", "huggingface_hub", "tqdm"}
+
+
+def slow_imports(source: str) -> list[str]:
+    """Of those, what a module imports as soon as it is imported itself."""
+    tree = ast.parse(source)
+    later = [
+        node
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+        or (isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test))
+    ]
+    tree.body = [node for node in tree.body if node not in later]
+    names = {name[0] for name, _ in imports_of(ast.unparse(tree), ())}
+    return sorted(names & SLOW)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in (*CORE_FILES, *skin_files(), *webui_files()) if "training" not in path.parts],
+    ids=lambda p: p.relative_to(ROOT).as_posix(),
+)
+def test_slow_packages_are_imported_where_they_are_used(path: Path):
+    assert slow_imports(path.read_text("utf-8")) == []
+
+
+def test_a_planted_slow_import_is_seen():
+    assert slow_imports("import os\ntry:\n    from torchvision.ops import nms\nexcept E:\n    pass")
+    assert not slow_imports("if TYPE_CHECKING:\n    import cv2\ndef f():\n    import cv2")
+
+
 # ---------------------------------------------------------------- layouts
 
 LAYOUT_METHODS = {"permute", "movedim", "moveaxis"}

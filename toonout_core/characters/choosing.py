@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torchvision.ops import box_iou
 
 from ..errors import BadInput
 from ..instances import Instances, Order
@@ -155,6 +154,8 @@ def _holds(box: list[int], column: int, row: int) -> bool:
 def _at_boxes(instances: Instances, boxes_xyxy: Tensor | None) -> set[int]:
     if boxes_xyxy is None or not len(instances) or not len(boxes_xyxy):
         return set()
+    from torchvision.ops import box_iou
+
     theirs = instances.boxes_xyxy.to("cpu", torch.float32)
     best = box_iou(boxes_xyxy.to("cpu", torch.float32), theirs).max(1)
     pairs = zip(best.indices.tolist(), best.values.tolist(), strict=True)

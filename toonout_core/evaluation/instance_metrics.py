@@ -15,7 +15,6 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from torch import Tensor
-from torchvision.ops import box_iou
 
 from ..errors import ToonOutError
 from ..output.coco import decode_mask
@@ -220,6 +219,8 @@ def _ious(
 ) -> Tensor:
     """Return the IoUs, N×M float64."""
     if kind == "box":
+        from torchvision.ops import box_iou
+
         return box_iou(_boxes(found), _boxes(wanted))
     theirs = [decode_mask(one["segmentation"]) for one in wanted]
     rows: list[list[float]] = []

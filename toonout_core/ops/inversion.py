@@ -21,6 +21,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from .blur import box_blur
+from .blur_fusion import TRANSPARENT
 from .spreading import CELL_PX, MIDDLE, colour_cells
 
 # α below this shows the background alone
@@ -92,8 +93,8 @@ def soft_windows(alpha: Tensor) -> list[Window]:
 
 
 def _is_soft(alpha: Tensor) -> Tensor:
-    """Return 1 where 0 < α < 1, else 0."""
-    return ((alpha > 0) & (alpha < 1)).to(torch.float32)
+    """Return 1 where 0 < α < 1 in a file of 8 bit, else 0: a network's α is hardly ever 0 or 1."""
+    return ((alpha > TRANSPARENT) & (alpha < 1 - TRANSPARENT)).to(torch.float32)
 
 
 def _far_background(image: Tensor, alpha: Tensor) -> Tensor:
@@ -116,7 +117,7 @@ def _invert_window_(
     """Improve the smooth estimate `target` 3×h×w of a window of `image` 3×H×W, in place."""
     inside = (slice(None), *window)
     opacity = alpha[inside]
-    soft = (opacity > 0) & (opacity < 1)
+    soft = _is_soft(opacity) > 0
     rows, columns = torch.nonzero(soft[0], as_tuple=True)
     place = rows * target.shape[-1] + columns
 

@@ -24,6 +24,8 @@ from .publishing import Part, Told, named, partial_file, publish_as, publish_num
 Format = Literal["png", "webp", "jpg", "tiff", "gif"]
 
 NO_METADATA = Metadata()
+# of zlib: half the time of its usual 6 for cutouts 5 % larger; 1 makes halftones 70 % larger
+PNG_LEVEL = 4
 
 
 @dataclass(frozen=True)
@@ -91,8 +93,9 @@ def encode(
         shared["dpi"] = metadata.dpi
     if format == "png":
         picture.save(
-            stream, "PNG", pnginfo=_png_text(metadata), exif=_exif(metadata, bare=True), **shared
-        )
+            stream, "PNG", compress_level=PNG_LEVEL, pnginfo=_png_text(metadata),
+            exif=_exif(metadata, bare=True), **shared,
+        )  # fmt: skip
     elif format == "tiff":
         picture.save(
             stream, "TIFF", compression="tiff_adobe_deflate", tiffinfo=_people(metadata), **shared
@@ -200,7 +203,7 @@ def _encode_png16(
         png_chunk(stream, b"eXIf", exif.removeprefix(b"Exif\0\0"))
     for name, data, *_ in _png_text(metadata).chunks:
         png_chunk(stream, name, data)
-    packer = zlib.compressobj(6)
+    packer = zlib.compressobj(PNG_LEVEL)
     for rows in _filtered_rows(array.astype(">u2").view(np.uint8).reshape(height, -1), channels):
         if packed := packer.compress(rows):
             png_chunk(stream, b"IDAT", packed)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torchvision.ops import box_iou
 
 from ..errors import BadInput
 from ..instances import Instances
@@ -41,6 +40,8 @@ class RegionSegmenter(InstanceSegmenter):
     def _at_boxes(
         self, image: Tensor, boxes_xyxy: Tensor, options: SegmentOptions, min_iou: float
     ) -> Instances:
+        from torchvision.ops import box_iou
+
         alpha, regions = self._matte_and_characters(image, options)
         best: list[int] = []
         for box in boxes_xyxy:

@@ -10,7 +10,6 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor
-from torchvision.ops import box_iou, nms
 
 from ..errors import UnknownModel
 from ..host import Host, LocalHost
@@ -245,6 +244,8 @@ def _best_by_box(box_xyxy: Tensor, found: Found[Any], fitted: Fitted, min_iou: f
     """Find the one whose box overlaps most: its index, or −1 where none does by `min_iou`."""
     if not len(found):
         return -1
+    from torchvision.ops import box_iou
+
     overlaps = box_iou(box_xyxy[None], boxes_to_picture(found.boxes_xyxy, fitted).cpu())[0]
     best = int(overlaps.argmax())
     return best if float(overlaps[best]) >= min_iou else -1
@@ -254,6 +255,8 @@ def _best_by_mask(
     point_xy: list[float], found: Found[Any], fitted: Fitted, options: SegmentOptions
 ) -> int:
     """Find the best one whose mask holds the point: its index, or −1 where there is none."""
+    from torchvision.ops import nms
+
     x, y = point_xy
     left, top, right, bottom = boxes_to_picture(found.boxes_xyxy, fitted).cpu().unbind(1)
     around = ((left <= x) & (x < right) & (top <= y) & (y < bottom)).nonzero()[:, 0]

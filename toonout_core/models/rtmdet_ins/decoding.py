@@ -7,7 +7,6 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from torchvision.ops import batched_nms
 
 from ..detecting import Found, Rows
 from .dynamic_masks import mask_logits
@@ -93,6 +92,8 @@ def suppress(
 
     `max_iou` is compared in float32, as the published program does.
     """
+    from torchvision.ops import batched_nms
+
     threshold = float(torch.tensor(max_iou, dtype=torch.float32))
     return batched_nms(boxes_xyxy, scores, classes, threshold)[:limit]
 

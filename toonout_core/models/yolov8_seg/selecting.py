@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from torchvision.ops import nms
 
 from ..detecting import Found, Rows
 from .head import Candidates
@@ -38,6 +37,8 @@ def select(
     good = (scores > min_score).nonzero().squeeze(1)
     good = good[scores[good].argsort(descending=True, stable=True)]
     if max_iou is not None:
+        from torchvision.ops import nms
+
         apart = candidates.boxes_xyxy[index, good] + classes[good, None] * _CLASS_OFFSET_PX
         good = good[nms(apart, scores[good], max_iou)]
     good = good[:limit]

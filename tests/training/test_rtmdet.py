@@ -161,7 +161,7 @@ def test_norms_and_biases_do_not_decay():
 def test_tensors_of_several_names_are_averaged_once(scenes, tmp_path):
     settings = config(scenes, tmp_path, ema_decay=0.5, ema_steps=0)
     training = RTMDetTraining(settings, Processes(torch.device("cpu")), HOST)
-    network = training.network
+    network = training.kept["network"]
     averaged = averaged_of(network, training)
     before = network.bbox_head.cls_convs[0][0].conv.weight.clone()
     with torch.no_grad():

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from .errors import BadInput, CorruptWeights
 from .host import Host
-from .loading import DTYPES, cast_floats, stated_feeding
+from .loading import DTYPES, stated_feeding
 from .models import recognise
 from .weight_files.feeding import KEYS, NOTHING_STATED, Feeding
 from .weight_files.fingerprints import Fingerprints
@@ -134,11 +134,23 @@ def _complete(
         stated = stated_feeding({**metadata, **feeding.stated()}, architecture).stated()
     except CorruptWeights as error:
         raise CorruptWeights(f"{source}: {error}") from error
+    wanted = DTYPES[dtype] if dtype is not None else None
     complete = architecture.load(state).state_dict()
-    if dtype is not None:
-        complete = cast_floats(complete, DTYPES[dtype])
-    owned = {
-        key: value.clone(memory_format=torch.contiguous_format) for key, value in complete.items()
-    }
+    owned = {key: _owned(value, wanted) for key, value in complete.items()}
     kept = {key: metadata[key] for key in (WEIGHTS_KEY, CONFIG_KEY) if metadata.get(key)}
     return owned, {"format": "pt", **kept, **stated}
+
+
+def _owned(value: Tensor, dtype: torch.dtype | None) -> Tensor:
+    """Copy a tensor, as `dtype` if it is one of floating point numbers and `dtype` can hold them.
+
+    A variance above 65504 cannot be held in fp16, so that it stays as it is.
+    """
+    casts = dtype is not None and value.is_floating_point() and _holds(dtype, value)
+    return value.to(dtype if casts else value.dtype, copy=True).contiguous()
+
+
+def _holds(dtype: torch.dtype, value: Tensor) -> bool:
+    if dtype != torch.float16 or value.dtype == dtype or not value.numel():
+        return True
+    return float(value.abs().amax()) <= torch.finfo(dtype).max

@@ -11,12 +11,13 @@ from pathlib import Path
 from weakref import WeakKeyDictionary
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from .errors import BadInput, CorruptWeights, DownloadFailed, ToonOutError, UnknownModel
 from .host import Host
 from .models import Architecture, recognise
 from .models.architecture import StateDict
+from .models.casting import cast_
 from .models.norms import fold_norms_
 from .remembering import LastMattes
 from .weight_files.downloading import download as fetch
@@ -92,7 +93,7 @@ def load_network(
         _check_task(architecture.id, architecture.task, task)
         stated = stated_feeding(metadata, architecture)
         dtype = choose_dtype(precision, architecture, host)
-        network = _load_as(dtype, architecture, state)
+        network = _load_as(dtype, architecture, state, path)
         if architecture.configure is not None and CONFIG_KEY in metadata:
             architecture.configure(network, metadata[CONFIG_KEY])
     except CorruptWeights as error:
@@ -223,13 +224,16 @@ def stated_feeding(metadata: Mapping[str, str], architecture: Architecture) -> F
     return stated
 
 
-def _load_as(dtype: torch.dtype, architecture: Architecture, state: StateDict) -> nn.Module:
-    """Make a network that computes in `dtype`."""
-    if dtype == torch.float32:
-        return architecture.load(cast_floats(state, dtype))
+def _load_as(
+    dtype: torch.dtype, architecture: Architecture, state: StateDict, path: Path
+) -> nn.Module:
+    """Make a network that computes in `dtype` of `state`, which is that of the file at `path`."""
     network = architecture.load(state)
-    fold_norms_(network)
-    return network.to(dtype)
+    if dtype != torch.float32:
+        fold_norms_(network)
+    if any(value.dtype != dtype for value in state.values() if value.is_floating_point()):
+        cast_(network, dtype, lambda: architecture.renamed(read_state(path, again=True)[0]))
+    return network.to(dtype)  # norms that were folded
 
 
 def in_fp32(loaded: LoadedNetwork) -> LoadedNetwork:
@@ -240,7 +244,7 @@ def in_fp32(loaded: LoadedNetwork) -> LoadedNetwork:
     """
     try:
         state, _ = read_state(loaded.path)
-        fresh = _load_as(torch.float32, loaded.architecture, state)
+        fresh = _load_as(torch.float32, loaded.architecture, state, loaded.path)
         loaded.network.load_state_dict(fresh.state_dict(), assign=True)
     except (OSError, ToonOutError):
         loaded.network.to(torch.float32)
@@ -265,20 +269,3 @@ def choose_dtype(precision: Precision, architecture: Architecture, host: Host) -
             "Or run on a GPU.",
         )
     return DTYPES[precision]
-
-
-def cast_floats(state: StateDict, dtype: torch.dtype) -> dict[str, Tensor]:
-    """Return floating point tensors as `dtype`, and integers as they are.
-
-    A tensor with values beyond the range of `dtype` (variances above 65504 in fp16) stays as it is.
-    """
-    return {
-        key: value.to(dtype) if value.is_floating_point() and _holds(dtype, value) else value
-        for key, value in state.items()
-    }
-
-
-def _holds(dtype: torch.dtype, value: Tensor) -> bool:
-    if dtype != torch.float16 or value.dtype == dtype or not value.numel():
-        return True
-    return float(value.abs().amax()) <= torch.finfo(dtype).max

@@ -57,7 +57,7 @@ class Architecture:
         Every tensor must be there and fit: CorruptWeights names what is missing, unknown or of
         another shape.
         """
-        state = self.rename_keys(state) if self.rename_keys is not None else dict(state)
+        state = self.renamed(state)
         _check_numbers(state)
         network = self._build(state)
         expected = network.state_dict()
@@ -75,6 +75,10 @@ class Architecture:
         left = [key for key, value in _all_tensors(network) if value.is_meta]
         assert not left, f"{self.id} leaves {left} without values: register them persistent"
         return network.train(False).requires_grad_(False)
+
+    def renamed(self, state: StateDict) -> dict[str, Tensor]:
+        """Return the tensors of a file under the names of the network."""
+        return self.rename_keys(state) if self.rename_keys is not None else dict(state)
 
     def _build(self, state: StateDict) -> nn.Module:
         try:

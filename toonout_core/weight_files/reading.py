@@ -38,17 +38,18 @@ _HEADER_LIMIT = 2_000_000
 _SHARING = 4
 
 
-def read_state(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+def read_state(path: Path, *, again: bool = False) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Return the tensors under bare keys, and the metadata. No code of a file is ever run.
 
     Tensors are on the CPU, and mapped from the file where that is possible. The format is seen in
-    the content, not in the file's name.
+    the content, not in the file's name. `again`: the file was read just now, so that its checksums
+    need not be computed once more.
     """
     try:
         with path.open("rb") as file:
             start = file.read(64)
         if start.startswith((b"PK\x03\x04", b"\x80\x02")):
-            content = read_objects(path)
+            content = read_objects(path, checked=again)
             return _bare_names(path, _unwrap(path, content)), _metadata(content)
         _refuse_others(path, start)
         return _read_safetensors(path)

@@ -24,7 +24,7 @@ from .program import Reader
 __all__ = ["StandIn", "read_objects"]
 
 
-def read_objects(path: Path) -> Any:
+def read_objects(path: Path, *, checked: bool = False) -> Any:
     """Read what `torch.save` wrote. Networks in it become state dicts, unknown objects become
     StandIns.
 
@@ -34,7 +34,7 @@ def read_objects(path: Path) -> Any:
         with warnings.catch_warnings():
             # about odd backslashes in the text of damaged files
             warnings.simplefilter("ignore", DeprecationWarning)
-            return flatten(_read(path))
+            return flatten(_read(path, checked))
     except Foreign as error:
         raise CorruptWeights(
             f"{path} must be a PyTorch checkpoint, but {error}. Get another file."
@@ -46,12 +46,12 @@ def read_objects(path: Path) -> Any:
         ) from error
 
 
-def _read(path: Path) -> Any:
+def _read(path: Path, checked: bool) -> Any:
     with path.open("rb") as file:
         is_old = file.read(len(BEGINNING)) == BEGINNING
     if is_old:
         old = OldRecords(path)
         return Reader(old.program(), old.storage).read()
     with ZipFile(path) as archive:
-        records = Records(archive, path)
+        records = Records(archive, path, checked)
         return Reader(records.program(), records.storage).read()

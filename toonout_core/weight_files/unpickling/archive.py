@@ -33,8 +33,8 @@ DTYPES = {
 class Records:
     """The files within the archive. Numbers stay in the file, and are mapped from there."""
 
-    def __init__(self, archive: ZipFile, path: Path) -> None:
-        self._archive = archive
+    def __init__(self, archive: ZipFile, path: Path, checked: bool) -> None:
+        self._archive, self._checked = archive, checked
         with path.open("rb") as file:
             # a private copy where somebody writes: the file never changes
             self._bytes = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
@@ -82,10 +82,18 @@ class Records:
         start += int.from_bytes(lengths[2:], "little")
         if start + size > len(self._bytes):
             raise Damage("a storage is cut off")
-        with memoryview(self._bytes) as view, view[start : start + size] as part:
-            if zlib.crc32(part) != entry.CRC:
-                raise Damage("a storage has another checksum than it should")
+        if not self._checked:
+            self._check(start, size, entry.CRC)
         return numbers(self._bytes, start, size, dtype)
+
+    def _check(self, start: int, size: int, checksum: int) -> None:
+        with memoryview(self._bytes) as view, view[start : start + size] as part:
+            if zlib.crc32(part) != checksum:
+                raise Damage("a storage has another checksum than it should")
+        if hasattr(mmap, "MADV_DONTNEED") and size:
+            # what was read of the file would count as memory of ours; nobody has written yet
+            before = start % mmap.PAGESIZE
+            self._bytes.madvise(mmap.MADV_DONTNEED, start - before, size + before)
 
 
 def read_reference(reference: Any, length: int) -> tuple[str, torch.dtype, int]:

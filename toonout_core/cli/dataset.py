@@ -114,7 +114,7 @@ def _mattes(folder: Path, arguments: argparse.Namespace) -> int:
     )
     for name, text in faults:
         say(f"{name}: {text}")
-    older = f", {replaced} of them in the place of older ones" if replaced else ""
+    older = f", {replaced} of them replaced older ones" if replaced else ""
     say(f"{written} cutouts in folders im, gt and an{older}: {out}")
     return 1 if faults else 0
 

@@ -89,8 +89,8 @@ def load_run(
 def other_run(path: Path) -> BadInput:
     """What to raise for a file that a run cannot go on from."""
     return BadInput(
-        f"{path} must be of a run of this network, in this size",
-        "one that does not fit, or is damaged",
+        f"{path} must hold a run of this network, in this size",
+        "a run of another one, or a damaged file",
         "Give another --out, or delete the file to begin anew.",
     )
 

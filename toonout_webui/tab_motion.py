@@ -23,7 +23,7 @@ from ..toonout_core.motion.puppet.stage import puppet_show
 from ..toonout_core.ops.compositing import on_white
 from ..toonout_core.options import characters as table
 from ..toonout_core.options.option import options_of
-from ..toonout_core.output.clip_writers import has_pyav
+from ..toonout_core.output.clip_formats import has_pyav
 from ..toonout_core.output.destination import sentence_of
 from ..toonout_core.output.films import require_film, write_film
 from . import characters, hosts, previews, widgets

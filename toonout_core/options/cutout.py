@@ -94,3 +94,18 @@ BACKGROUND = text(
     "background", None, "Put the character on a colour ('#ff00ff', white) or a picture.",
     metavar="COLOUR|FILE",
 )  # fmt: skip
+
+# ---------------------------------------------------------------- pages and routes
+
+RESULT = choice(
+    "output", "cutout", ("cutout", "mask", "cutout + mask"),
+    "What is made. White in the mask is the character.",
+)  # fmt: skip
+BEHIND = choice(
+    "background", "transparent", ("transparent", "colour", "picture"),
+    "What the character stands on.",
+)  # fmt: skip
+CROP = switch("crop", False, "Cuts off what is empty.", label="Crop to the subject")
+MARGIN = whole(
+    "margin_px", 0, (0, 4096), "What is left around the subject, if there is room."
+)  # fmt: skip

@@ -52,10 +52,6 @@ class Cut:
         """RGB, white is the character; hosts write it as grey PNG."""
         return keeping_alpha.mark_mask(to_pil(self.matte.alpha))
 
-    def on_colour(self, colour: str) -> Image:
-        """RGB, for what cannot be transparent."""
-        return to_pil(self.matte.composite(colour))
-
     def main(self) -> Image:
         """What was asked for first."""
         return self.mask() if self.options.output == "mask" else self.cutout()

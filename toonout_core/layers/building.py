@@ -36,7 +36,7 @@ def character_layers(
     in front. Laid over one another the layers show the picture again, as far as mattes and
     background are right.
     """
-    _check_sizes(image, mattes, colours, plate)
+    check_sizes(image, mattes, colours, plate)
     parts = mattes.masks[:, None].to("cpu", torch.float32)
     covered = parts.sum(0, keepdim=True).clamp(0, 1)
     layers = [whole_layer(PICTURE, image, alpha, visible=False)]
@@ -86,17 +86,19 @@ def _seen_behind(alpha: Tensor, covered: Tensor) -> Tensor:
     return background_plate(alpha.expand(-1, 3, -1, -1), covered)[:, :1]
 
 
-def _check_sizes(image: Tensor, mattes: Instances, colours: Tensor, plate: Tensor | None) -> None:
+def check_sizes(image: Tensor, mattes: Instances, colours: Tensor, plate: Tensor | None) -> None:
+    """Raise BadInput unless all have the picture's size."""
     if tuple(image.shape[-2:]) != mattes.size_hw or image.shape != colours.shape:
         raise BadInput(
             f"picture, colours and mattes must have one size, {tuple(image.shape[-2:])}",
-            f"{tuple(colours.shape)} and {mattes.size_hw}",
+            f"{tuple(colours.shape[-2:])} and {mattes.size_hw}",
+            "Take them of the same picture.",
         )
     if plate is not None and plate.shape != image.shape:
         raise BadInput(
             f"the background must have the picture's size, {image.shape[-1]}×{image.shape[-2]}",
             f"{plate.shape[-1]}×{plate.shape[-2]}",
-            "Make it of the same picture.",
+            "Make it of the same picture, or resize it.",
         )
 
 

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from ..errors import BadInput
 from ..instances import Instances
-from ..layers.building import depth_order
+from ..layers.building import check_sizes, depth_order
 from ..ops.compositing import over, stacked
 from ..ops.plate import background_plate
 from .disparity import level_instances
@@ -79,23 +79,15 @@ def build_scene(
     plate: Tensor | None = None,
     options: SceneOptions = SceneOptions(),
 ) -> Scene:
-    """`image` and `colours` 1×3×H×W (as given, and free of the old background), `mattes` parts of
-    one alpha; `depth` B×1×h×w of any size, near = white; `plate` 1×3×H×W, None: painted over by us.
+    """Build the scene of a picture and its characters.
 
-    Without `depth` characters stand one before the other in front of a flat background.
+    `image` and `colours` 1×3×H×W (as given, and free of the old background); `mattes` are parts of
+    one alpha; `depth` B×1×h×w of any size, near = white; `plate` 1×3×H×W, or None to have it
+    painted over. Without `depth` characters stand one before the other in front of a flat
+    background. Raises BadInput for different sizes.
     """
-    size_hw = (int(image.shape[-2]), int(image.shape[-1]))
-    if size_hw != mattes.size_hw or image.shape != colours.shape:
-        raise BadInput(
-            f"picture, colours and mattes must have one size, {size_hw}",
-            f"{tuple(colours.shape[-2:])} and {mattes.size_hw}",
-        )
-    if plate is not None and plate.shape != image.shape:
-        raise BadInput(
-            f"the background must have the picture's shape {tuple(image.shape)}",
-            f"{tuple(plate.shape)}",
-            "Resize it to the picture's size.",
-        )
+    check_sizes(image, mattes, colours, plate)
+    size_hw = mattes.size_hw
     alphas = mattes.masks[:, None].to(torch.float32)
     whole = alphas.sum(0, keepdim=True).clamp(0, 1)
     behind = background_plate(image, whole) if plate is None else plate

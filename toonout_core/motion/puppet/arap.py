@@ -41,8 +41,8 @@ class Deformer:
         system = laplacian + _PIN_WEIGHT * self.held.T @ self.held
         self.factor = torch.linalg.cholesky(torch.from_numpy(system))
 
-    def pose(self, targets: Array, guess: Array, steps: int = 6) -> Array:
-        """Return V×2 for pins moved to `targets` P×2, beginning with `guess` V×2."""
+    def pose(self, targets: Array, guess: Array, steps: int = 4) -> Array:
+        """V×2 for pins moved to `targets` P×2, beginning with `guess` V×2."""
         pull = _PIN_WEIGHT * self.held.T @ _complex(targets)
         points = _complex(guess)
         for _ in range(steps):

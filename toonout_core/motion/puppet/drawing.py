@@ -9,7 +9,7 @@ from .mesh import Mesh
 
 _SUBPIXEL = 4  # bits of cv2.fillConvexPoly
 _NOWHERE = -1e4  # a source that shows nothing
-_STILL_PX = 0.01  # a part that has moved less is shown as it was
+_STILL_PX = 0.05  # a part that has moved less is shown as it was
 
 
 class Painter:
@@ -56,10 +56,13 @@ def _boxed(layer: Array) -> tuple[Array, tuple[int, int]]:
 
 
 def _over(canvas: Array, layer: Array, corner_xy: tuple[int, int]) -> None:
+    import cv2
+
     left, top = corner_xy
     box = canvas[top : top + layer.shape[0], left : left + layer.shape[1]]
-    box *= 1 - layer[..., 3:]
-    box += layer
+    left_over = 1 - layer[..., 3]
+    # numpy would go through the four channels of every pixel by themselves
+    box[:] = cv2.add(cv2.multiply(box, cv2.merge((left_over,) * 4)), layer)
 
 
 def _lay_bent(canvas: Array, shown: Array, corners: Array, sources: Array) -> None:
@@ -76,15 +79,16 @@ def _lay_bent(canvas: Array, shown: Array, corners: Array, sources: Array) -> No
     fixed = np.round((corners - (left, top)) * 2**_SUBPIXEL).astype(np.int32)
     for number, triangle in enumerate(fixed):
         cv2.fillConvexPoly(which, triangle, number, cv2.LINE_8, _SUBPIXEL)
+    places = which.astype(np.intp)  # once for six look-ups
     ways = _affine(corners - (left, top), sources)
     x = np.arange(right - left, dtype=np.float32)
     y = np.arange(bottom - top, dtype=np.float32)[:, None]
     maps: list[Array] = []
     for across, down, start in ways:
-        place = np.take(across, which)
+        place = across.take(places, mode="clip")
         place *= x
-        place += np.take(start, which)
-        slope = np.take(down, which)
+        place += start.take(places, mode="clip")
+        slope = down.take(places, mode="clip")
         slope *= y
         place += slope
         maps.append(place)

@@ -10,6 +10,7 @@ from .rig import PARTS, SOCKETS, Rig
 _SEEN = 0.02
 _WIDE = {"arm": 0.17, "leg": 0.24}  # radius of a limb that lies on the body, of hip to neck
 _SOFT_PX = 1.0
+_HELD, _FREE = 0.2, 0.6  # of an arm's outline: from the one to the other it may move
 _NAMES = tuple(PARTS)
 BODY = _NAMES.index("body")
 
@@ -81,6 +82,21 @@ def _owners(alpha: Array, rig: Rig) -> tuple[Array, dict[str, float]]:
         if not votes[BODY]:
             owner[piece] = int(votes.argmax())
     return owner, reach
+
+
+def freedom(pixels: Array, rig: Rig) -> dict[str, float]:
+    """Arm → 0 … 1: how much of its outline borders on nothing, not on the body. A guessed arm that
+    lies on the body is often none."""
+    alpha = pixels[..., 3]
+    owner, _ = _owners(alpha, rig)
+    result: dict[str, float] = {}
+    for number, name in enumerate(_NAMES):
+        mine = (owner == number) & (alpha > _SEEN)
+        if name.endswith("arm") and mine.any():
+            around = _around(mine, 2) & ~mine
+            free = float((around & (alpha <= _SEEN)).sum()) / max(float(around.sum()), 1.0)
+            result[name] = min(max((free - _HELD) / (_FREE - _HELD), 0.0), 1.0)
+    return result
 
 
 def _soft(mask: Array) -> Array:

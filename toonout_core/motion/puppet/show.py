@@ -18,7 +18,7 @@ from .arap import Deformer
 from .drawing import Painter
 from .mesh import Mesh, mesh_over
 from .motions import FREE, JOINTED, Body, turned
-from .parts import BODY, split
+from .parts import BODY, freedom, split
 from .rig import PARTS, Rig, driven, is_cut, rig_from_matte
 from .skin import Skin
 
@@ -47,6 +47,8 @@ class Puppet:
         rgba = torch.cat((image * alpha, alpha), 1)
         pixels = np.ascontiguousarray(to_comfy(rgba)[0].cpu().numpy())
         layers = self._layers(pixels)
+        guessed = self.jointed and self.rig.guessed
+        self.freedom = freedom(pixels, self.rig) if guessed else {}
         self.skin = Skin(mesh_over(alpha, options.cells), self.rig, alpha, layers)
         self.mesh: Mesh = self.skin.mesh
         self.body = Body(self.mesh.points, rig, cut=is_cut(alpha))
@@ -71,7 +73,14 @@ class Puppet:
                 yield self.body.held(self.mesh.points, field(self.mesh.points, turn))
             else:
                 motion = JOINTED[options.motion](self.rig, options.amount, options.seed)
-                yield self._bent(turned(self.rig, *motion(turn)))
+                angles, shift = motion(turn)
+                mild = {name: angle * self.mildness(name) for name, angle in angles.items()}
+                yield self._bent(turned(self.rig, mild, shift))
+
+    def mildness(self, joint: str) -> float:
+        """By how much a joint may move: guessed arms that lie on the body hardly do."""
+        part = next((part for part, joints in PARTS.items() if joint in joints), "")
+        return self.freedom.get(part, 1.0)
 
     def _layers(self, pixels: Array) -> list[Array]:
         """What each part shows; without moving joints the body is all of it."""

@@ -7,7 +7,7 @@ import numpy as np
 from ...words import Array
 from .rig import PARTS, SOCKETS, Rig
 
-_SEEN = 0.02
+_SEEN, _OPAQUE = 0.02, 0.98
 _WIDE = {"arm": 0.17, "leg": 0.24}  # radius of a limb that lies on the body, of hip to neck
 _SOFT_PX = 1.0
 _HELD, _FREE = 0.2, 0.6  # of an arm's outline: from the one to the other it may move
@@ -38,7 +38,10 @@ def split(pixels: Array, rig: Rig) -> list[Array]:
     """
     alpha = pixels[..., 3]
     owner, reach = _owners(alpha, rig)
-    masks = [_soft(owner == number) for number in range(len(_NAMES))]
+    # soft towards other parts, not towards nothing: no rim of a limb stays on the body
+    visible = alpha > 0
+    whole = np.maximum(_soft(visible), 1e-6)
+    masks = [_soft((owner == number) & visible) / whole for number in range(len(_NAMES))]
     body = np.ones_like(alpha)
     for number in range(len(_NAMES)):
         if number != BODY:
@@ -52,7 +55,10 @@ def split(pixels: Array, rig: Rig) -> list[Array]:
             masks[_NAMES.index(part)][near & _around(owner == _NAMES.index(part), 2)] = 1
     result = [pixels * mask[..., None] for mask in masks]
     result[BODY] = pixels * body[..., None]
-    _fill_crossed(result[BODY], owner, max(reach.values()))
+    arms = [number for number, name in enumerate(_NAMES) if name.endswith("arm")]
+    # under what is opaque at rest, so that nothing new is seen there
+    covered = np.isin(owner, arms) & (alpha > _OPAQUE)
+    _fill_crossed(result[BODY], covered, max(reach.values()))
     return result
 
 
@@ -112,15 +118,14 @@ def _around(mask: Array, radius_px: int) -> Array:
     return cv2.dilate(mask.astype(np.uint8), np.ones((side, side), np.uint8)) > 0
 
 
-def _fill_crossed(body: Array, owner: Array, radius_px: float) -> None:
+def _fill_crossed(body: Array, covered: Array, radius_px: float) -> None:
     """Where an arm lies between two parts of the body, the body goes on under it."""
     import cv2
 
     solid = (body[..., 3] > 0.5).astype(np.uint8)
-    arms = np.isin(owner, [n for n, name in enumerate(_NAMES) if name.endswith("arm")])
     side = 2 * int(radius_px) + 1
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
-    hidden = (cv2.morphologyEx(solid, cv2.MORPH_CLOSE, kernel) > 0) & arms & (solid == 0)
+    hidden = (cv2.morphologyEx(solid, cv2.MORPH_CLOSE, kernel) > 0) & covered & (solid == 0)
     if not hidden.any():
         return
     margin = 2 * int(radius_px)
@@ -132,7 +137,8 @@ def _fill_crossed(body: Array, owner: Array, radius_px: float) -> None:
     levels = (np.clip(body[box][..., :3], 0, 1) * 255).astype(np.uint8)
     # all that is not the body is unknown, so that nothing of the background comes in
     filled = cv2.inpaint(levels, 1 - solid[box], 3, cv2.INPAINT_TELEA) / np.float32(255)
-    opacity = (_soft(hidden) * hidden)[box][..., None]
+    # soft towards the outside, not towards the body that it joins
+    opacity = (_soft(hidden | (solid > 0)) * hidden)[box][..., None]
     behind = np.concatenate((filled, np.ones_like(opacity)), 2) * opacity
     body[box] += (1 - body[box][..., 3:]) * behind
 

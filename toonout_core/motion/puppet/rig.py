@@ -141,7 +141,7 @@ def _with_root(points: dict[str, tuple[float, float]]) -> dict[str, tuple[float,
     return {"hip": (float(middle[0]), float(middle[1])), **points}
 
 
-_BORDER = 0.25  # of a figure's width that touches the lower border, from which on it is cut
+_BORDER = 0.15  # of a figure's width that touches the lower border, from which on it is cut
 
 
 def is_cut(alpha: Tensor) -> bool:

@@ -34,7 +34,7 @@ def test_layers_show_the_character_at_rest():
     laid = stacked(split(shown, RIG))
     solid = shown[..., 3] > 0.99
     assert np.abs(laid - shown)[solid].max() < 1e-3
-    assert np.abs(laid - shown).max() < 0.3, "soft edges may become fuller where limbs hang"
+    assert np.abs(laid - shown).max() < 0.5, "soft edges may become fuller where limbs hang"
 
 
 def test_an_arm_that_stands_apart_is_taken_whole():

@@ -205,7 +205,8 @@ def _writing(path: Path, film: Film) -> Iterator[Told]:
         finally:
             _stop.set()  # who leaves the page stops it
     lines = [f"{film.count} frames: {result}", *film.notes]
-    yield previews.sentence("\n".join(lines), "good"), previews.picture(last)
+    seen = "" if last is None else previews.picture(last)
+    yield previews.sentence("\n".join(lines), "good"), seen
 
 
 def _camera(plan: Plan, found: characters.Found, wish: dict[str, Any], depth: Any) -> Film:

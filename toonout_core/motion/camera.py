@@ -193,8 +193,8 @@ def _shake(options: CameraOptions) -> Path:
 
 
 def _dolly_zoom(options: CameraOptions) -> Path:
-    """Come nearer while the lens widens: the focus keeps its size, the rest grows or falls away."""
-    return lambda share: Pose(push=options.amount * _PUSH * share)
+    """Go back while the lens narrows: the focus keeps its size, what is behind it grows."""
+    return lambda share: Pose(push=-options.amount * _PUSH * share)
 
 
 def _zoom(inwards: bool) -> Callable[[CameraOptions], Path]:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from ..imaging import from_array, to_comfy
 from ..words import Array
@@ -17,6 +18,7 @@ from .scene import Card, Scene
 
 _STEPS = 2  # of the search for the source of a pixel on a surface that is not flat
 _GRID_PX = 2
+_BEYOND = 0.12  # of the picture's side that a character goes on beyond a border that cuts it
 _FLAT = 1e-3  # range of disparity below which a surface is flat
 
 
@@ -51,7 +53,7 @@ class _Renderer:
         self.edges = edges
         plate = torch.cat((scene.plate, torch.ones_like(scene.plate[:, :1])), 1)
         self.ground = _Surface(plate, scene.plate_disparity, 0.0, focus, (0, 0), scene.size_hw)
-        self.cards = [_card_surface(card, focus, scene.size_hw) for card in scene.cards]
+        self.cards = [_card_surface(card, focus, scene.size_hw, edges) for card in scene.cards]
         whole = torch.zeros_like(scene.plate_disparity)
         for card in scene.cards:
             whole = card.alpha + whole * (1 - card.alpha)
@@ -203,19 +205,36 @@ class _Surface:
         return rows, columns
 
 
-def _card_surface(card: Card, focus: float, size_hw: tuple[int, int]) -> _Surface:
-    """Cut a card to what is visible, with a rim of one pixel for the interpolation."""
+def _card_surface(card: Card, focus: float, size_hw: tuple[int, int], edges: Edges) -> _Surface:
+    """Cut to what is visible, with a rim of one pixel for the interpolation.
+
+    Where the picture's border cuts a character, it goes on beyond it, or a gap would open there.
+    """
     seen = card.alpha[0, 0] > 0
     rows, columns = seen.any(1).nonzero(), seen.any(0).nonzero()
     top, bottom, left, right = 0, 1, 0, 1
     if len(rows):
-        top, bottom = max(int(rows[0]) - 1, 0), int(rows[-1]) + 2
-        left, right = max(int(columns[0]) - 1, 0), int(columns[-1]) + 2
+        top, bottom = max(int(rows[0]) - 1, 0), min(int(rows[-1]) + 2, size_hw[0])
+        left, right = max(int(columns[0]) - 1, 0), min(int(columns[-1]) + 2, size_hw[1])
     box = (..., slice(top, bottom), slice(left, right))
     alpha = card.alpha[box]
     rgba = torch.cat((card.image[box] * alpha, alpha), 1)
     relief = None if card.relief is None else card.relief[box]
-    return _Surface(rgba, relief, card.disparity, focus, (left, top), size_hw)
+    more = [0, 0, 0, 0]  # left, right, top, bottom
+    if edges != "transparent":
+        height, width = size_hw
+        cut = (left == 0, right == width, top == 0, bottom == height)
+        least = (right - left - 1, right - left - 1, bottom - top - 1, bottom - top - 1)
+        sides = (width, width, height, height)
+        more = [
+            min(round(_BEYOND * side), most) if at else 0
+            for at, side, most in zip(cut, sides, least, strict=True)
+        ]
+    mode = "reflect" if edges == "mirror" else "replicate"
+    rgba = functional.pad(rgba, more, mode=mode)
+    relief = None if relief is None else functional.pad(relief, more, mode="replicate")
+    corner = (left - more[0], top - more[2])
+    return _Surface(rgba, relief, card.disparity, focus, corner, size_hw)
 
 
 def _centres(pixels: slice) -> Array:

@@ -25,13 +25,14 @@ class Deformer:
     Σⱼ w (p'ᵢ − p'ⱼ) conj(pᵢ − pⱼ). Global step: L p' = Σⱼ w (rᵢ + rⱼ)/2 (pᵢ − pⱼ).
     """
 
-    def __init__(self, mesh: Mesh, pins: Array) -> None:
-        """`pins` P×2: points of the picture that will be moved; at least one."""
+    def __init__(self, mesh: Mesh, pins: Array, allowed: Array | None = None) -> None:
+        """`pins` P×2: points of the picture that will be moved; at least one. `allowed` P×T: which
+        triangles may hold which of them."""
         self.mesh = mesh
         self.rest = _complex(mesh.points)
         self.one, self.two = mesh.edges[:, 0], mesh.edges[:, 1]
         self.along = mesh.weights * (self.rest[self.one] - self.rest[self.two])
-        self.held = barycentric(mesh, pins)
+        self.held = barycentric(mesh, pins, allowed)
         count = len(mesh.points)
         laplacian = np.zeros((count, count))
         np.add.at(laplacian, (self.one, self.two), -mesh.weights)
@@ -40,8 +41,8 @@ class Deformer:
         system = laplacian + _PIN_WEIGHT * self.held.T @ self.held
         self.factor = torch.linalg.cholesky(torch.from_numpy(system))
 
-    def pose(self, targets: Array, guess: Array, steps: int = 6) -> Array:
-        """Return V×2 for pins moved to `targets` P×2, beginning with `guess` V×2."""
+    def pose(self, targets: Array, guess: Array, steps: int = 4) -> Array:
+        """V×2 for pins moved to `targets` P×2, beginning with `guess` V×2."""
         pull = _PIN_WEIGHT * self.held.T @ _complex(targets)
         points = _complex(guess)
         for _ in range(steps):

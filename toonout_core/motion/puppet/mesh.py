@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -27,6 +27,19 @@ class Mesh:
     edges: Array
     weights: Array
     cell_px: float
+    corner_xy: tuple[float, float] = (0.0, 0.0)  # of the grid
+
+
+def cells_of(mesh: Mesh, seen: Array) -> Array:
+    """T: which triangles lie in cells that hold something of H×W bool."""
+    left, top = mesh.corner_xy
+    occupied = _occupied(seen, top, left, mesh.cell_px)
+    middles = mesh.points[mesh.triangles].mean(1)
+    columns, rows = ((middles - mesh.corner_xy) // mesh.cell_px).astype(np.int64).T
+    inside = (rows < occupied.shape[0]) & (columns < occupied.shape[1])
+    result = np.zeros(len(middles), bool)
+    result[inside] = occupied[rows[inside], columns[inside]]
+    return result
 
 
 def mesh_over(alpha: Tensor, cells: int = 36) -> Mesh:
@@ -57,7 +70,7 @@ def mesh_over(alpha: Tensor, cells: int = 36) -> Mesh:
     j, i = np.nonzero(occupied)
     square = [number[j + down, i + right] for down in (0, 1) for right in (0, 1)]
     triangles = _triangles(square, (i + j) % 2 == 0)
-    return mesh_of(points, triangles, cell)
+    return replace(mesh_of(points, triangles, cell), corner_xy=(left, top))
 
 
 def mesh_of(points: Array, triangles: Array, cell_px: float) -> Mesh:
@@ -78,6 +91,8 @@ def mesh_of(points: Array, triangles: Array, cell_px: float) -> Mesh:
 def _occupied(seen: Array, top: float, left: float, cell: float) -> Array:
     """Tell which cells hold a visible pixel; a pixel reaches half a pixel around its centre."""
     y, x = np.nonzero(seen)
+    if not len(y):
+        return np.zeros((0, 0), bool)
     found: list[Array] = []
     for dy, dx in ((-0.5, -0.5), (-0.5, 0.5), (0.5, -0.5), (0.5, 0.5)):
         found.append(np.stack(((y + dy - top) // cell, (x + dx - left) // cell)).astype(np.int64))
@@ -146,13 +161,12 @@ def _nearest(points: Array, among: Array) -> Array:
     return torch.cdist(one, two).argmin(1).numpy()
 
 
-def barycentric(mesh: Mesh, points: Array) -> Array:
-    """Return the P×V matrix that gives `points` P×2 from the mesh's.
-
-    A point outside of the mesh goes with the nearest triangle, by coordinates beyond 0 … 1.
-    """
+def barycentric(mesh: Mesh, points: Array, allowed: Array | None = None) -> Array:
+    """P×V matrix that gives `points` P×2 from the mesh's; one outside of it goes with the nearest
+    triangle, by coordinates beyond 0 … 1. `allowed` P×T: which triangles may hold which point."""
     corners = mesh.points[mesh.triangles]
-    nearest = _nearest(points, corners.mean(1))
+    away = np.linalg.norm(points[:, None] - corners.mean(1), axis=2)
+    nearest = (away if allowed is None else np.where(allowed, away, np.inf)).argmin(1)
     rows = np.zeros((len(points), len(mesh.points)))
     for index, (point, triangle) in enumerate(zip(points, nearest, strict=True)):
         a, b, c = corners[triangle]

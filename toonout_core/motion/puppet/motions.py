@@ -17,10 +17,14 @@ Field = Callable[[Array, float], Array]
 Angles = Callable[[float], tuple[dict[str, float], tuple[float, float]]]
 
 
-class Body:
-    """Measures of a body that motions are scaled by, in px."""
+_HOLD = 0.35  # of the height: over it a motion grows from a border that holds
 
-    def __init__(self, points: Array, rig: Rig | None) -> None:
+
+class Body:
+    """Measures of a figure that motions are scaled by, px. `cut`: by the picture's lower border."""
+
+    def __init__(self, points: Array, rig: Rig | None, *, cut: bool = False) -> None:
+        self.cut = cut
         self.left, self.top = points.min(0)
         self.right, self.bottom = points.max(0)
         self.height = max(self.bottom - self.top, 1.0)
@@ -33,6 +37,13 @@ class Body:
         self.shoulders, self.hips = shoulders, max(hips, shoulders + 1.0)
         self.head = np.array(head)
         self.head_px = max(abs(self.shoulders - self.top) / 2, 1.0)
+
+    def held(self, points: Array, moved: Array) -> Array:
+        """What the picture's border cuts stays there, so that no gap opens below it."""
+        if not self.cut:
+            return moved
+        up = np.clip((self.bottom - points[:, 1]) / (_HOLD * self.height), 0, 1)[:, None]
+        return points + (moved - points) * up * up * (3 - 2 * up)
 
 
 # ---------------------------------------------------------------- without joints

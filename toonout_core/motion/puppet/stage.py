@@ -65,7 +65,8 @@ def puppet_show(
             rig = rig_from_pose(poses[0], size_hw, people[card.number])
         still = card.number not in moving
         wish = replace(options, motion="float", amount=0.0) if still else options
-        puppets.append(Puppet(card.image, card.alpha, wish, rig))
+        driven = bool(driving) and not still
+        puppets.append(Puppet(card.image, card.alpha, wish, rig, jointed=driven))
     own = [
         driving.get(card.number, driving.get(-1)) if card.number in moving else None
         for card in scene.cards

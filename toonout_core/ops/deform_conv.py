@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from math import isqrt
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from .linear import Activation, linear
+
 _log = logging.getLogger("toonout")
 _missing: set[tuple[str, str, torch.dtype]] = set()  # (function, device type, dtype)
-_SAMPLE_BYTES = 48 << 20  # held at a time by the sampled form
+_SAMPLE_BYTES = 12 << 20  # held at a time by the sampled form: much of it stays in the cache
 _OP_SAMPLE_BYTES = 128 << 20  # by the op
 
 
@@ -135,20 +137,36 @@ def sampled_deform_conv2d(
     The result has the dtype of `weight`, in which the samples are multiplied.
     """
     height, width = x.shape[-2:]
+    products = [product for _, _, product in products_by_bands(x, offset, mask, weight, bias)]
+    return torch.cat(products).view(len(x), height * width, -1).mT.unflatten(2, (height, width))
+
+
+def products_by_bands(
+    x: Tensor,
+    offset: Tensor,
+    mask: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    activation: Activation = "none",
+) -> Iterator[tuple[int, slice, Tensor]]:
+    """Yield the deformable convolution of some rows after the other, as (picture, pixels, P×O).
+
+    Shapes as in `deform_conv2d`; pixels are counted row by row. The whole is never held.
+    """
+    height, width = x.shape[-2:]
     matrix = weight.flatten(2).transpose(1, 2).flatten(1)
     rows = max(1, _SAMPLE_BYTES // (matrix.shape[1] * width * x.element_size()))
     if torch.is_grad_enabled():
         rows = height
     bands = [slice(top, min(top + rows, height)) for top in range(0, height, rows)]
-    products: list[Tensor] = []
-    for picture, moves, factors in zip(x, offset, mask, strict=True):
+    for index, (picture, moves, factors) in enumerate(zip(x, offset, mask, strict=True)):
         # One ring of zeros before, two after: samples outside are clamped to read zeros there.
         table = F.pad(picture, (1, 2, 1, 2)).flatten(1).T.contiguous()
         for band in bands:
             field = (moves[:, band].flatten(1).T, factors[:, band].flatten(1).T)
             samples = _samples(table, *field, band, x)
-            products.append(F.linear(samples.to(weight.dtype), matrix, bias))
-    return torch.cat(products).view(len(x), height * width, -1).mT.unflatten(2, (height, width))
+            product = linear(samples.to(weight.dtype), matrix, bias, activation)
+            yield index, slice(band.start * width, band.stop * width), product
 
 
 def _samples(table: Tensor, offset: Tensor, mask: Tensor, band: slice, like: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ...ops.linear import pointwise
 from ...words import PatchOrder
 from ..folding import compose, conv_norm, conv_twice, fold_norm
 from .aspp import ASPPDeformable
@@ -92,8 +93,8 @@ class Lateral(nn.Module):
         made large. x and half have one size, `full` twice that.
         """
         wide, narrow = self.conv.weight.split([full.shape[1], half.shape[1]], 1)
-        coarse = resize(x + F.conv2d(half, narrow), full.shape[-2:])
-        return F.conv2d(full, wide, self.conv.bias) + coarse
+        coarse = resize(x + pointwise(half, narrow), full.shape[-2:])
+        return pointwise(full, wide, self.conv.bias) + coarse
 
 
 @dataclass(frozen=True)

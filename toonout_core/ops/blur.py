@@ -94,7 +94,7 @@ def _map_planes(function: Callable[[Array, Array], None], x: Tensor) -> Tensor:
     return torch.from_numpy(target).view(source.shape)
 
 
-def run_parallel(work: Callable[..., None], tasks: Sequence[tuple[Any, ...]]) -> None:
+def run_parallel(work: Callable[..., object], tasks: Sequence[tuple[Any, ...]]) -> None:
     """Call work(*task) for every task, on as many threads as torch may use.
 
     Work that runs on one of these threads starts no further ones.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import cast
 
 import torch
 from PIL import ImageColor
@@ -72,7 +73,7 @@ def parse_colour(text: str) -> Tensor:
     if re.fullmatch("[0-9a-f]{3}|[0-9a-f]{6}", code):
         code = "#" + code
     try:
-        red, green, blue = ImageColor.getrgb(code)
+        red, green, blue = cast("tuple[int, int, int]", ImageColor.getrgb(code))
     except ValueError as error:  # also for a fourth value: a colour has no transparency here
         raise BadInput(
             "a colour must be #rgb, #rrggbb or a name such as white, black, grey, red or green",

@@ -128,7 +128,8 @@ def whole(name: str, default: Any, limits: tuple[int, ...], help: str, **more: A
 
 def number(name: str, default: Any, limits: tuple[float, ...], help: str, **more: Any) -> Option:
     """A number; `limits`: least, most and step."""
-    return Option(name, "number", default, help, *limits, **more)
+    least, most, step = limits
+    return Option(name, "number", default, help, least, most, step, **more)
 
 
 def choice(

@@ -37,7 +37,8 @@ class Flow(Protocol):
 
     host: Host
 
-    def predict(self, image: Tensor, **options: Any) -> Tensor: ...
+    @property
+    def predict(self) -> Callable[..., Tensor]: ...
 
     def native_px(self, resolution: int | None = None) -> int: ...
 

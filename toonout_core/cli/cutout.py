@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import BadInput
 from ..options import cutout, running
+from .clips import cut_clips, is_clip_run
 from .folder_run import (
     file_state,
     finish,
@@ -26,6 +27,7 @@ from .terminal import require_redirected_stdout
 
 if TYPE_CHECKING:
     from ..imaging import Picture
+    from ..matting import MattingFlow
     from ..output.cutouts import Cut, Output
     from ..results import Matte
 
@@ -37,6 +39,8 @@ examples:
   toonout cutout '*.jpg' -o white --background white --format jpg
   toonout cutout drawings -o cutouts --model toonout                the full-quality model
   cat girl.jpg | toonout cutout - > girl.png
+  toonout cutout walk.mp4 -o walk.webm                             a clip with alpha and sound
+  toonout cutout walk.mp4 -o frames/ --resume                      its frames, as png
 
 names:
   The folders under a folder appear again under OUT. drawings/sub/girl.jpg becomes
@@ -63,6 +67,7 @@ def add_parser(verbs: Verbs) -> None:
     add(parser, running.OUT_OR_FILE)
     add_model_options(parser)
     add(parser, cutout.DETAIL, title="model")
+    add(parser, cutout.STEADY, cutout.SOUND, title="clips")
     add(parser, *cutout.MATTE, title="matte")
     add_output_options(parser)
     add_file_options(parser)
@@ -80,6 +85,11 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.out is None:
         raise BadInput("-o OUT must say where results go", "nothing", "Name a folder.")
     out = Path(arguments.out)
+    if is_clip_run(arguments.paths, out):
+        from ..output.writing import format_of
+
+        output = _output(arguments, out if format_of(out) else None)
+        return cut_clips(arguments, out, output, lambda: _make_cut(arguments), _settings(arguments))
     if _is_file_name(out):
         return _to_file(arguments, out)
     return _to_folder(arguments, out)
@@ -151,11 +161,14 @@ def _make_cut(arguments: argparse.Namespace) -> Cut:
 
     from ..chosen import adjust_options, foreground_options
     from ..ops.adjust import AdjustOptions, adjust
+    from ..steadying import SteadyMatting
 
     adjustments = adjust_options(vars(arguments))
     adjust(torch.zeros(1, 1, 1, 1), adjustments)  # before any picture, if they are wrong
     changed = adjustments != AdjustOptions()
-    matting = load_model(arguments)
+    matting: MattingFlow = load_model(arguments)
+    if arguments.steady:
+        matting = SteadyMatting(matting)
     colours = None if arguments.mask_only else foreground_options(vars(arguments))
 
     def cut(picture: Picture) -> Matte:
@@ -202,7 +215,7 @@ def _settings(arguments: argparse.Namespace) -> dict[str, Any]:
     """All that a result depends on, beside its picture."""
     names = ("precision", "format", "background", "mask_only", "foreground_method", "shrink_to")
     names += ("source_alpha", "bits", "quality", "metadata")
-    names += ("detail",) if arguments.detail else ()  # older records do not name it
+    names += tuple(name for name in ("detail", "steady") if getattr(arguments, name))  # new ones
     return settings_of(arguments, "clean_colours", *names) | {
         "resolution": arguments.resolution or None,
         "adjust": _changed_adjustments(arguments),

@@ -18,6 +18,12 @@ DETAIL = switch(
     "For pictures that are larger than what the model sees: it also looks at each edge from near. "
     "Edges and hairs become finer. It takes several times as long.",
 )  # fmt: skip
+STEADY = switch(
+    "steady", False,
+    "For clips whose edges flicker: the matte of the frame before moves along with the picture and "
+    "counts too, where both frames show the same. Never across cuts.",
+)  # fmt: skip
+SOUND = switch("sound", True, "Keeps the sound of a clip.")
 SOURCE_ALPHA = choice(
     "source_alpha", "multiply", ("multiply", "ignore"),
     "What happens to alpha that the picture already has: multiply keeps its transparent parts "

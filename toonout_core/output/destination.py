@@ -61,6 +61,11 @@ class Destination:
         self._resume = resume and manifest is not None
         self._inputs = {_identity(source.path) for source in sources}
 
+    @property
+    def resumes(self) -> bool:
+        """Whether what was done before is left out."""
+        return self._resume
+
     def prepare(self) -> None:
         """Make the folder, and clear up after runs that were killed.
 

@@ -196,7 +196,7 @@ def _writing(path: Path, film: Film) -> Iterator[Told]:
             done, last = done + 1, frame.image
 
     with ThreadPoolExecutor(1) as pool:
-        running = pool.submit(write_film, path, shown(), film.count, film.rate)
+        running = pool.submit(write_film, path, shown(), film.rate)
         try:
             while not wait([running], _WAIT_SECONDS).done:
                 seen = "" if last is None else previews.picture(last)

@@ -99,6 +99,18 @@ def test_tiles_that_see_something_else_change_nothing_much(answer):
     assert float(changed.sum()) < 0.005 * float(coarse.sum())
 
 
+def test_a_closer_look_counts_wholly_where_it_sees_the_same_figure():
+    coarse = soft_square()
+    image = coarse.expand(-1, 3, -1, -1)
+    sharp = (coarse > 0.5).float()
+    given = dict(look=lambda tile: tile[:, :1], begin=lambda count: None)
+    assert torch.equal(refined(image, coarse, 96, closer=sharp, **given), sharp)
+    second = sharp.clone()
+    second[..., 150:190, 150:190] = 1  # another figure
+    found = refined(image, coarse, 96, closer=second, **given)
+    assert float(found[..., 160:, 160:].max()) < 0.05
+
+
 def test_only_cells_with_an_edge_may_change():
     coarse = soft_square()
     cells = open_cells(coarse)

@@ -7,7 +7,7 @@ from typing import Any
 from comfy_api.latest import io
 
 from ..toonout_core import WEIGHTS, Precision, load_matting, load_segmenter
-from ..toonout_core.chosen import PATCH_ORDERS
+from ..toonout_core.chosen import PATCH_ORDERS, precision_of
 from ..toonout_core.options import models
 from ..toonout_core.weights import detectors
 from .host import FOLDER, INSTANCE_FOLDER, ComfyHost, fingerprint
@@ -49,6 +49,7 @@ class LoadMatting(Node):
                 widget(models.PRECISION, advanced=True),
                 widget(models.PATCH_ORDER, advanced=True),
                 widget(models.RESOLUTION, advanced=True),
+                widget(models.FAST, advanced=True, optional=True),
             ],
             outputs=[
                 MattingModel.Output(
@@ -75,12 +76,13 @@ class LoadMatting(Node):
         precision: Precision,
         patch_order: str,
         resolution: int,
+        fast: bool = False,
     ) -> io.NodeOutput:
         host = ComfyHost()
         matting = load_matting(
             model_source(model, matting_file(model), FOLDER),
             host=host,
-            precision=precision,
+            precision=precision_of(precision, fast),
             resolution=resolution or None,
             patch_order=PATCH_ORDERS[patch_order],
             download=allow_download,

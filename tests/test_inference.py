@@ -12,7 +12,9 @@ from torch import nn
 from tests.comfy.luma import luma_state
 from tests.fake_host import FakeHost
 from toonout_core import BadInput, host, load_matting
-from toonout_core.loading import load_network
+from toonout_core.chosen import precision_of
+from toonout_core.loading import choose_dtype, load_network
+from toonout_core.models import birefnet, isnet
 from toonout_core.models.isnet import ISNet
 from toonout_core.models.norms import fold_norms_
 from toonout_core.models.unet import UNet
@@ -208,3 +210,22 @@ def test_auto_asks_the_host(tmp_path):
     assert load_network(path, fake).dtype == torch.float16
     fake.half = lambda device: None  # as with --no-half
     assert load_network(path, fake).dtype == torch.float32
+
+
+@pytest.mark.parametrize("hardware", [False, True])
+@pytest.mark.parametrize("test", ["_is_avx512_bf16_supported", "_is_amx_tile_supported"])
+def test_fast_is_bf16_where_a_processor_has_it(monkeypatch, hardware, test):
+    for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"):
+        supported = hardware and name == test
+        monkeypatch.setattr(torch.cpu, name, lambda supported=supported: supported, raising=False)
+    expected = torch.bfloat16 if hardware else torch.float32
+    assert choose_dtype("fast", birefnet.ARCHITECTURE, FakeHost([])) == expected
+    assert choose_dtype("auto", birefnet.ARCHITECTURE, FakeHost([])) == torch.float32
+    assert choose_dtype("fast", birefnet.ARCHITECTURE, HalfHost([])) == torch.float16
+    assert choose_dtype("fast", isnet.ARCHITECTURE, FakeHost([])) == torch.float32
+
+
+def test_fast_changes_auto_only():
+    assert precision_of("auto", True) == "fast"
+    assert [precision_of(one, True) for one in ("fp32", "fp16", "bf16")] == ["fp32", "fp16", "bf16"]
+    assert precision_of("auto", False) == "auto"

@@ -1,11 +1,15 @@
-"""Time, memory and difference of our BiRefNet and a reference checkout, in one interleaved run.
+"""Time, memory and difference of our BiRefNet and of others, in one interleaved run.
 
-    python tools/benchmark.py --reference DIR [--size 1024] [--variant swin_l] [--runs 3]
+    python tools/benchmark.py --reference DIR [--comfyui DIR] [--size 1024] [--runs 3]
+    python tools/benchmark.py --reference DIR --quick        two minutes: 512 pixels, twice
 
-DIR is a checkout of the ToonOut or the BiRefNet repository; only its network is imported, which may
-need einops, kornia and timm. Both networks get the same random weights and pictures, each lives in
-a process of its own, and they take turns. Time is CPU seconds of all threads (CUDA: seconds);
-memory is the peak above what the process holds before its first run, that is, above the weights.
+DIR of --reference is a checkout of the ToonOut or the BiRefNet repository; the latter uses PyTorch's
+SDPA as it is published. It may be given several times. DIR of --comfyui is ComfyUI 0.21 or newer,
+whose core has a BiRefNet of its own (Swin-L only; it cuts patches in the old order, so that its
+alpha differs). Only networks are imported, which may need einops, kornia and timm; of ComfyUI also
+what it requires itself. All get the same random weights and pictures, each lives in a process of its own, and they take turns. Time is CPU seconds of all
+threads (CUDA: seconds); memory is the peak above what the process holds before its first run, that
+is, above the weights.
 """
 
 from __future__ import annotations
@@ -49,7 +53,7 @@ class Setting:
     precision: str
     device: str
     threads: int
-    reference: str
+    batch: int
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,7 @@ def random_state(names: dict[str, Tensor]) -> dict[str, Tensor]:
     return state
 
 
-def our_network(setting: Setting) -> nn.Module:
+def our_network(setting: Setting, _folder: str) -> nn.Module:
     sys.path.insert(0, str(ROOT))
     from toonout_core.models.birefnet import ARCHITECTURE, BiRefNet
 
@@ -97,10 +101,23 @@ def our_network(setting: Setting) -> nn.Module:
     return network.to(DTYPES[setting.precision])
 
 
-def reference_network(setting: Setting) -> nn.Module:
+def comfyui_network(setting: Setting, folder: str) -> nn.Module:
+    """The network of ComfyUI's core, as its loader builds it."""
+    sys.path.insert(0, folder)
+    if setting.device == "cpu":
+        import_module("comfy.cli_args").args.cpu = True
+    build = import_module("comfy.background_removal.birefnet").BiRefNet
+    operations = import_module("comfy.ops").manual_cast
+    network = build({}, DTYPES[setting.precision], torch.device("cpu"), operations)
+    state = random_state(network.state_dict())
+    network.load_state_dict({**network.state_dict(), **state})
+    return network
+
+
+def reference_network(setting: Setting, folder: str) -> nn.Module:
     """The network of the checkout, in fp32 on the CPU: its other precisions need CUDA."""
-    sys.path.insert(0, setting.reference)
-    prefix = "birefnet." if (Path(setting.reference) / "birefnet").is_dir() else ""
+    sys.path.insert(0, folder)
+    prefix = "birefnet." if (Path(folder) / "birefnet").is_dir() else ""
     if find_spec("wandb") is None:
         sys.modules["wandb"] = ModuleType("wandb")  # the log of its training, imported on the way
     config = import_module(f"{prefix}config").Config
@@ -164,13 +181,14 @@ def measure(network: nn.Module, picture: Tensor, before_bytes: int) -> tuple[Run
     return Run(wall if cuda else cpu, wall, peak - before_bytes), logits.float().cpu()
 
 
-def serve(setting: Setting, ours: bool, pipe: Connection) -> None:
+def serve(setting: Setting, side: str, folder: str, pipe: Connection) -> None:
     """A process with one network: a run for every message; alpha goes back with the first."""
     torch.set_num_threads(setting.threads)
-    network = (our_network if ours else reference_network)(setting)
+    makers = {"ours": our_network, "comfyui": comfyui_network}
+    network = makers.get(side, reference_network)(setting, folder)
     network = network.requires_grad_(False).train(False).to(setting.device)
     chance = torch.Generator().manual_seed(21)
-    picture = torch.randn(1, 3, setting.size, setting.size, generator=chance)
+    picture = torch.randn(setting.batch, 3, setting.size, setting.size, generator=chance)
     picture = picture.to(setting.device, next(network.parameters()).dtype)
     forget_peak()
     cuda = setting.device.startswith("cuda")
@@ -181,20 +199,20 @@ def serve(setting: Setting, ours: bool, pipe: Connection) -> None:
         pipe.send((run, logits.sigmoid().numpy()))
 
 
-def compare(setting: Setting, runs: int) -> dict[str, Any]:
-    """Figures of both sides after `runs` turns each."""
+def compare(setting: Setting, others: dict[str, str], runs: int) -> dict[str, Any]:
+    """Figures of all sides after `runs` turns each; `others`: name → folder."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # waiting threads must not look busy
     context = multiprocessing.get_context("spawn")
     pipes: dict[str, Connection] = {}
-    for name in ("ours", "reference"):
+    for name, folder in {"ours": "", **others}.items():
         pipes[name], far = context.Pipe()
-        context.Process(target=serve, args=(setting, name == "ours", far), daemon=True).start()
+        context.Process(target=serve, args=(setting, name, folder, far), daemon=True).start()
         far.close()  # so that a process that ends early is noticed
-        pipes[name].recv()  # one at a time: both at once would need twice the memory
-    taken: dict[str, list[Run]] = {"ours": [], "reference": []}
+        pipes[name].recv()  # one at a time: all at once would need twice the memory
+    taken: dict[str, list[Run]] = {name: [] for name in pipes}
     alpha: dict[str, Tensor] = {}
     for turn in range(runs):
-        for name in sorted(pipes, reverse=turn % 2 == 1):
+        for name in list(pipes)[:: 1 - 2 * (turn % 2)]:
             pipes[name].send("run")
             run, values = pipes[name].recv()
             taken[name].append(run)
@@ -206,51 +224,70 @@ def compare(setting: Setting, runs: int) -> dict[str, Any]:
             )
     for pipe in pipes.values():
         pipe.send("stop")
-    return figures(setting, taken, (alpha["ours"] - alpha["reference"]).abs())
-
-
-def figures(setting: Setting, taken: dict[str, list[Run]], delta: Tensor) -> dict[str, Any]:
-    ours, reference = taken["ours"], taken["reference"]
-    pairs = [a.seconds / b.seconds for a, b in zip(ours, reference, strict=True)]
-    peaks = {name: max(run.peak_bytes for run in runs) for name, runs in taken.items()}
     return {
         "setting": asdict(setting),
         "torch": torch.__version__,
-        "seconds": {name: [round(run.seconds, 2) for run in runs] for name, runs in taken.items()},
-        "time_ratio_of_medians": median(r.seconds for r in ours)
-        / median(r.seconds for r in reference),
-        "time_ratio_of_minima": min(r.seconds for r in ours) / min(r.seconds for r in reference),
+        "ours": measured(setting, taken["ours"]),
+        **{
+            name: measured(setting, taken[name])
+            | ratios(taken["ours"], taken[name], (alpha["ours"] - alpha[name]).abs())
+            for name in others
+        },
+    }
+
+
+def measured(setting: Setting, runs: list[Run]) -> dict[str, Any]:
+    """What one side took."""
+    peak = max(run.peak_bytes for run in runs)
+    return {
+        "seconds": [round(run.seconds, 2) for run in runs],
+        "peak_bytes": peak,
+        "peak_bytes_per_pixel": peak / setting.size**2 / setting.batch,
+    }
+
+
+def ratios(ours: list[Run], theirs: list[Run], delta: Tensor) -> dict[str, float]:
+    """Ours over theirs, and how far alphas differ."""
+    pairs = [a.seconds / b.seconds for a, b in zip(ours, theirs, strict=True)]
+    return {
+        "time_ratio_of_minima": min(r.seconds for r in ours) / min(r.seconds for r in theirs),
         "time_ratio_median_of_pairs": median(pairs),
-        "peak_bytes": peaks,
-        "peak_bytes_per_pixel": {name: peak / setting.size**2 for name, peak in peaks.items()},
-        "memory_ratio": peaks["ours"] / peaks["reference"],
+        "memory_ratio": max(r.peak_bytes for r in ours) / max(r.peak_bytes for r in theirs),
         "alpha_difference_max": delta.max().item(),
         "alpha_difference_mean": delta.mean().item(),
     }
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--reference", type=Path, required=True, help="checkout of the reference")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--reference", type=Path, action="append", default=[], metavar="DIR")
+    parser.add_argument("--comfyui", type=Path, metavar="DIR")
     parser.add_argument("--size", type=int, default=1024, help="side of the picture, pixels")
+    parser.add_argument("--batch", type=int, default=1, help="pictures at a time")
     parser.add_argument("--variant", choices=VARIANTS, default="swin_l")
     parser.add_argument("--runs", type=int, default=3, help="turns of each side")
-    parser.add_argument("--precision", choices=DTYPES, default="fp32", help="ours; CUDA: both")
+    parser.add_argument("--quick", action="store_true", help="512 pixels, two turns")
+    parser.add_argument("--precision", choices=DTYPES, default="fp32", help="ours; CUDA: all")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--report", type=Path, help="write the figures there, as JSON")
     chosen = parser.parse_args()
+    others = {f"reference {i}": str(path.resolve()) for i, path in enumerate(chosen.reference, 1)}
+    if chosen.comfyui:
+        others["comfyui"] = str(chosen.comfyui.resolve())
+    if not others:
+        parser.error("something to compare with must be named: --reference or --comfyui")
     setting = Setting(
         chosen.variant,
-        chosen.size,
+        512 if chosen.quick else chosen.size,
         chosen.precision,
         chosen.device,
         chosen.threads,
-        str(chosen.reference.resolve()),
+        chosen.batch,
     )
-    result = compare(setting, chosen.runs)
-    del result["setting"]["reference"]
-    text = json.dumps(result, indent=1)
+    text = json.dumps(compare(setting, others, 2 if chosen.quick else chosen.runs), indent=1)
     print(text)
     if chosen.report:
         chosen.report.write_text(text + "\n", "utf-8")

@@ -18,6 +18,7 @@ from .options.characters import AS_THEY_ARE, MAX_COUNT
 from .segmentation.asking import SegmentOptions
 from .segmentation.fusion import FusionOptions
 from .segmentation.sharing import ShareOptions
+from .words import Precision
 
 Values = Mapping[str, Any]
 
@@ -27,6 +28,11 @@ PATCH_ORDERS: dict[str, Literal["channel_first", "channel_last"] | None] = {
     "old": "channel_last",
 }
 _SEEN = 100  # characters that are found at least, so that the best are chosen among tidy ones
+
+
+def precision_of(precision: Precision, fast: bool) -> Precision:
+    """What the two options for precision mean together: `fast` changes "auto" only."""
+    return "fast" if fast and precision == "auto" else precision
 
 
 def adjust_options(values: Values) -> AdjustOptions:

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from .errors import BadInput, CorruptWeights, DownloadFailed, ToonOutError, UnknownModel
-from .host import Host
+from .host import Host, has_bf16
 from .models import Architecture, recognise
 from .models.architecture import StateDict
 from .models.casting import cast_
@@ -253,15 +253,19 @@ def in_fp32(loaded: LoadedNetwork) -> LoadedNetwork:
 
 def choose_dtype(precision: Precision, architecture: Architecture, host: Host) -> torch.dtype:
     """Choose the type to compute in. "auto" is half precision where the host has a fast and sound
-    one for its device and the architecture is sound in it, else fp32.
+    one for its device and the architecture is sound in it, else fp32. "fast" is "auto", but
+    BiRefNet in bf16 on processors that have it in hardware.
     """
-    if precision not in ("auto", *DTYPES):
-        raise BadInput("precision must be auto, fp32, fp16 or bf16", repr(precision))
-    if precision not in ("auto", "fp32") and not architecture.half:
+    if precision not in ("auto", "fast", *DTYPES):
+        raise BadInput("precision must be auto, fast, fp32, fp16 or bf16", repr(precision))
+    if precision not in ("auto", "fast", "fp32") and not architecture.half:
         raise BadInput(f"the precision of {architecture.id} must be fp32", precision)
     with host.on_device(nn.Identity(), 0) as device:
-        if precision == "auto":
-            return (host.half(device) if architecture.half else None) or torch.float32
+        if precision in ("auto", "fast"):
+            half = host.half(device) if architecture.half else None
+            if half is None and precision == "fast" and architecture.fast_bf16 and has_bf16(device):
+                half = torch.bfloat16
+            return half or torch.float32
     if precision == "fp16" and device.type == "cpu":
         raise BadInput(
             "precision must be auto or fp32 on a processor",

@@ -15,7 +15,8 @@ else:  # whoever reads the table of weights needs neither numpy nor torch
 
 Task = Literal["matting", "instances", "refine", "depth", "inpaint"]
 Dtype = Literal["fp32", "fp16", "bf16"]
-Precision = Literal["auto", Dtype]
+# "fast": "auto", but bf16 too, which is not equal within 0.001
+Precision = Literal["auto", "fast", Dtype]
 # how a BiRefNet cuts the picture into the patches that its decoder sees: see weights.py
 PatchOrder = Literal["channel_first", "channel_last"]
 # "squash" stretches a picture to the input size, "pad" keeps its aspect and fills the rest

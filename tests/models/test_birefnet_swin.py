@@ -10,6 +10,7 @@ import torch
 from toonout_core.models.birefnet.attention import WindowAttention
 from toonout_core.models.birefnet.swin import DropPath, PatchEmbed, SwinStage
 from toonout_core.models.birefnet.windows import plan_windows, shift_masks
+from toonout_core.ops.linear import linear
 
 from .birefnet_recipe import filled, recorded, tiny_network, uniform
 
@@ -75,14 +76,18 @@ def test_chunks_do_not_change_the_result(monkeypatch):
 
 
 @pytest.mark.parametrize("grad", [False, True])
-def test_padding_goes_through_no_linear_layer(grad):
-    network, rows = stage(7), []
-    for block in network.blocks:
-        for layer in (block.attn.qkv, block.attn.proj, block.mlp.fc1):
-            layer.register_forward_hook(lambda _, inputs, out: rows.append(len(inputs[0])))
+def test_padding_goes_through_no_linear_layer(grad, monkeypatch):
+    rows = []
+
+    def counting(x, weight, bias=None, activation="none"):
+        rows.append(len(x))
+        return linear(x, weight, bias, activation)
+
+    for module in ("swin", "attention"):
+        monkeypatch.setattr(f"toonout_core.models.birefnet.{module}.linear", counting)
     with torch.set_grad_enabled(grad):
-        network(uniform(5, (2, 17, 22, 24)))
-    assert sum(rows) == 2 * 3 * (2 * 17 * 22)  # blocks, layers, tokens
+        stage(7)(uniform(5, (2, 17, 22, 24)))
+    assert sum(rows) == 2 * 4 * (2 * 17 * 22)  # blocks, layers, tokens
 
 
 @pytest.fixture

@@ -149,7 +149,7 @@ def test_precision(tmp_path, precision, kind, dtype, stored):
 
 
 def test_unknown_precision_is_refused(host, tmp_path):
-    with pytest.raises(BadInput, match="precision must be auto, fp32, fp16 or bf16"):
+    with pytest.raises(BadInput, match="precision must be auto, fast, fp32, fp16 or bf16"):
         load_network(write(unet(), tmp_path / "a.safetensors"), host, precision="fp8")
 
 

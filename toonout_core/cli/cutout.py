@@ -213,7 +213,15 @@ def _background(text: str) -> Any:
 
 def _settings(arguments: argparse.Namespace) -> dict[str, Any]:
     """All that a result depends on, beside its picture."""
-    names = ("precision", "format", "background", "mask_only", "foreground_method", "shrink_to")
+    names = (
+        "precision",
+        "fast",
+        "format",
+        "background",
+        "mask_only",
+        "foreground_method",
+        "shrink_to",
+    )
     names += ("source_alpha", "bits", "quality", "metadata")
     names += tuple(name for name in ("detail", "steady") if getattr(arguments, name))  # new ones
     return settings_of(arguments, "clean_colours", *names) | {

@@ -126,7 +126,17 @@ def _machine() -> Section:
 def _devices() -> Section:
     import torch
 
-    section: Section = {"cpu threads": torch.get_num_threads()}
+    from ..host import has_bf16
+    from ..ops.linear import VARIABLE, choice
+
+    linears = choice()
+    measured = "".join(f", {way} {speed:.0f}" for way, speed in linears.gflops.items())
+    section: Section = {
+        "cpu threads": torch.get_num_threads(),
+        "cpu linears": f"{linears.way} ({linears.why}{measured and measured + ' GFLOP/s'}; "
+        f"{VARIABLE}=torch or onednn decides otherwise)",
+        "cpu bfloat16": "in hardware" if has_bf16(torch.device("cpu")) else "slow",
+    }
     for index in range(torch.cuda.device_count()):
         free, total = torch.cuda.mem_get_info(index)
         name = torch.cuda.get_device_name(index)

@@ -42,7 +42,7 @@ def require_files(arguments: argparse.Namespace) -> None:
 
 def finding_settings(arguments: argparse.Namespace) -> dict[str, Any]:
     """What a result depends on of these options."""
-    names = ("trust", "precision", "min_score", "max_count", "sort_by")
+    names = ("trust", "precision", "fast", "min_score", "max_count", "sort_by")
     files = ("detector", "refiner", "matte")
     return settings_of(arguments, *names) | {
         name: file_state(getattr(arguments, name)) for name in files
@@ -56,7 +56,7 @@ def make_find(
 
     `matte`, `colours`: whether they are needed; `soft`: masks.
     """
-    from ..chosen import foreground_options, segment_options
+    from ..chosen import foreground_options, precision_of, segment_options
     from ..matting import load_matting
     from ..output.instance_files import FindOptions, finding
     from ..segmentation.regional import RegionSegmenter
@@ -75,7 +75,7 @@ def make_find(
         matting = load_matting(
             arguments.matte or MATTE,
             host=host,
-            precision=arguments.precision,
+            precision=precision_of(arguments.precision, arguments.fast),
             download=arguments.allow_download,
         )
     # measured on scenes of known mattes: see docs/measuring.md
@@ -93,6 +93,7 @@ def make_find(
 
 
 def _load_segmenter(arguments: argparse.Namespace, host: Host) -> InstanceSegmenter:
+    from ..chosen import precision_of
     from ..segmentation.segmenter import load_segmenter
 
     try:
@@ -100,7 +101,7 @@ def _load_segmenter(arguments: argparse.Namespace, host: Host) -> InstanceSegmen
             arguments.detector,
             arguments.refiner,
             host=host,
-            precision=arguments.precision,
+            precision=precision_of(arguments.precision, arguments.fast),
             download=arguments.allow_download,
         )
     except (DownloadFailed, UnknownModel) as error:

@@ -59,12 +59,13 @@ def split_of(arguments: argparse.Namespace) -> str:
 
 def load_model(arguments: argparse.Namespace, name: str | None = None) -> Matting:
     """The pipeline that the model options name, or the model `name` with the other options."""
+    from ..chosen import precision_of
     from ..matting import load_matting
 
     return load_matting(
         name or arguments.model,
         host=open_host(arguments),
-        precision=arguments.precision,
+        precision=precision_of(arguments.precision, arguments.fast),
         resolution=arguments.resolution or None,
         download=arguments.allow_download,
     )

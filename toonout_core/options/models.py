@@ -16,6 +16,11 @@ PRECISION = choice(
     "precision", "auto", PRECISIONS,
     "auto: fp16 where the device is good at it, fp32 elsewhere.",
 )  # fmt: skip
+FAST = switch(
+    "fast", False,
+    "Where precision is auto: BiRefNet computes in bf16 on a processor that has it in hardware. It "
+    "takes about half of the time, and alpha differs by less than 0.001 on average.",
+)  # fmt: skip
 ALLOW_DOWNLOAD = switch(
     "allow_download", True,
     "Off: never use the network; a model that is not there is an error.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .models import ALLOW_DOWNLOAD, MODEL, PRECISION
+from .models import ALLOW_DOWNLOAD, FAST, MODEL, PRECISION
 from .option import choice, number, switch, text, whole
 
 DEVICE = text("device", "auto", "Where networks run: auto, cpu, cuda, cuda:1 or mps.")
@@ -11,7 +11,7 @@ MODELS_DIR = text(
     "Folder with weight files, searched first and downloaded to; may be given several times.",
     metavar="DIR",
 )  # fmt: skip
-RUNNING = (PRECISION, DEVICE, ALLOW_DOWNLOAD)
+RUNNING = (PRECISION, FAST, DEVICE, ALLOW_DOWNLOAD)
 MODELS = MODEL.but(
     help=MODEL.help + " May be given several times.", metavar="NAME|FILE", mistaken=("--models",)
 )

@@ -86,6 +86,7 @@ ARCHITECTURE = Architecture(
     build=build,
     multiple_of=32,
     half=True,
+    fast_bf16=True,
     input=NetworkInput(),
     bytes_per_pixel=1000,
     default_value=default_value,

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from .host import Step, reporting
+from .imaging import channels_first, channels_last
 from .matting import MattingFlow
 from .ops.resizing import resize
 from .words import Fit
@@ -90,7 +91,7 @@ def _motion(grey: Any, before: Any) -> tuple[Any, Tensor]:
 def _of_figure(back: Any, trust: Tensor, alpha: Tensor) -> tuple[Any, Tensor]:
     """The same, but at an edge, where the flow mixes both sides, as the figure inside of it moves:
     the mean of what is trusted there."""
-    flow = torch.from_numpy(back).movedim(-1, 0)[None].to(alpha)
+    flow = channels_first(torch.from_numpy(back)[None]).to(alpha)
     inside = (alpha > _INSIDE).to(alpha)
     sums = torch.cat((flow * inside * trust, inside * trust, inside), 1)
     for _ in range(2):
@@ -103,7 +104,7 @@ def _of_figure(back: Any, trust: Tensor, alpha: Tensor) -> tuple[Any, Tensor]:
     share = share / (1 + (moved.square().sum(1, keepdim=True) / _FAST_PX**2))
     trust = torch.where(near > 0, share, trust)
     trust = functional.avg_pool2d(-functional.max_pool2d(-trust, 3, 1, 1), 3, 1, 1)
-    return moved[0].movedim(0, -1).contiguous().numpy(), trust
+    return channels_last(moved)[0].contiguous().numpy(), trust
 
 
 def _places(back: Any, size_hw: tuple[int, int]) -> Tensor:

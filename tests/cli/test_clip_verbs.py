@@ -130,7 +130,7 @@ def test_guessed_joints_are_told(clip, tmp_path):
 @pytest.mark.parametrize(
     ("verb", "arguments", "words"),
     [
-        ("kenburns", ("-o", "clip.avi"), "a clip.s name must end in"),
+        ("kenburns", ("-o", "clip.avi"), "a clip's name must end in"),
         ("kenburns", ("-o", "clip.mp4", "--edges", "transparent"), "mp4 must be opaque"),
         ("puppet", ("-o", "clip.mp4", "--transparent"), "mp4 must be opaque"),
         ("puppet", ("-o", "x", "--pose", "a", "--bvh", "b"), "one of --pose and --bvh"),

@@ -98,7 +98,7 @@ def test_stop_leaves_nothing(page, tmp_path, monkeypatch):
         ("ken_burns", {"picture": False}, "Choose a picture first"),
         ("ken_burns", {"format": "gif"}, "format must be one of"),
         ("ken_burns", {"ken_burns_edges": "transparent"}, "mp4 must be opaque"),
-        ("ken_burns", {"ken_burns_amount": 9}, "amount must be 0 to 2"),
+        ("ken_burns", {"ken_burns_amount": 9}, "amount must be 0 … 2"),
         ("puppet", {"puppet_characters": "99"}, "99"),
         ("puppet", {"alone": True}, "mp4 must be opaque"),
     ],

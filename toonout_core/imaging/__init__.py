@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .formats import animated_suffixes, picture_suffixes
     from .layouts import (
+        channels_first,
+        channels_last,
         from_array,
         from_comfy,
         from_layer,
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
         unit_floats,
         unit_levels,
         views_of_layers,
+        whole_levels,
     )
     from .opening import PixelSource
     from .picture import Metadata, Picture
@@ -41,6 +44,8 @@ __all__ = [
     "Picture",
     "PixelSource",
     "animated_suffixes",
+    "channels_first",
+    "channels_last",
     "from_array",
     "from_comfy",
     "from_layer",
@@ -63,6 +68,7 @@ __all__ = [
     "unit_levels",
     "verify",
     "views_of_layers",
+    "whole_levels",
 ]
 
 _HOMES = {
@@ -71,6 +77,9 @@ _HOMES = {
         "picture_suffixes",
     ),
     "layouts": (
+        "channels_first",
+        "channels_last",
+        "whole_levels",
         "from_array",
         "from_comfy",
         "from_layer",

@@ -91,6 +91,21 @@ def unit_floats(levels: Array) -> Array:
     return levels.astype(np.float32) / np.float32(255)
 
 
+def whole_levels(values: Array) -> Array:
+    """Numbers in [0, 1] of any shape → uint8, rounded to nearest."""
+    return (values * 255).round().clip(0, 255).astype(np.uint8)
+
+
+def channels_last(planes: Tensor) -> Tensor:
+    """B×C×H×W → a view B×H×W×C."""
+    return planes.permute(0, 2, 3, 1)
+
+
+def channels_first(pixels: Tensor) -> Tensor:
+    """B×H×W×C → a view B×C×H×W."""
+    return pixels.permute(0, 3, 1, 2)
+
+
 def reverse_colours(image: Tensor) -> Tensor:
     """Turn RGB B×3×H×W into BGR, and back."""
     return image.flip(1)

@@ -19,6 +19,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ..imaging import channels_first, channels_last
+
 Activation = Literal["none", "relu", "gelu"]
 Way = Literal["torch", "onednn"]
 
@@ -62,7 +64,7 @@ def pointwise(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     innermost = x.stride(1) == 1 and x.is_contiguous(memory_format=torch.channels_last)
     if x.device.type != "cpu" or torch.is_grad_enabled() or not innermost:
         return F.conv2d(x, weight, bias)
-    return linear(x.permute(0, 2, 3, 1), weight.flatten(1), bias).permute(0, 3, 1, 2)
+    return channels_first(linear(channels_last(x), weight.flatten(1), bias))
 
 
 def choice() -> Choice:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from ...imaging import split_layer, unit_floats, whole_levels
 from ...words import Array
 from .rig import PARTS, SOCKETS, Rig
 
 _SEEN, _OPAQUE = 0.02, 0.98
 _WIDE = {"arm": 0.17, "leg": 0.24}  # radius of a limb that lies on the body, of hip to neck
+_APART = 1.5  # of that radius is an arm's, where the body is twice as far away
+_TRUNK = 0.5  # of hip to neck: farther from the body's bones no body goes on under an arm
 _SOFT_PX = 1.0
 _HELD, _FREE = 0.2, 0.6  # of an arm's outline: from the one to the other it may move
 _NAMES = tuple(PARTS)
@@ -37,7 +40,7 @@ def split(pixels: Array, rig: Rig) -> list[Array]:
     limb, around its socket, and where an arm crosses it: there its colours are filled in.
     """
     alpha = pixels[..., 3]
-    owner, reach = _owners(alpha, rig)
+    owner, reach, trunk = _owners(alpha, rig)
     # soft towards other parts, not towards nothing: no rim of a limb stays on the body
     visible = alpha > 0
     whole = np.maximum(_soft(visible), 1e-6)
@@ -57,13 +60,14 @@ def split(pixels: Array, rig: Rig) -> list[Array]:
     result[BODY] = pixels * body[..., None]
     arms = [number for number, name in enumerate(_NAMES) if name.endswith("arm")]
     # under what is opaque at rest, so that nothing new is seen there
-    covered = np.isin(owner, arms) & (alpha > _OPAQUE)
+    covered = np.isin(owner, arms) & (alpha > _OPAQUE) & trunk
     _fill_crossed(result[BODY], covered, max(reach.values()))
     return result
 
 
-def _owners(alpha: Array, rig: Rig) -> tuple[Array, dict[str, float]]:
-    """H×W: the number of the part of each pixel; and how wide each limb is taken, px."""
+def _owners(alpha: Array, rig: Rig) -> tuple[Array, dict[str, float], Array]:
+    """Give the part of each pixel H×W, how wide each limb is taken in px, and what is near the
+    body's bones, H×W bool."""
     import cv2
 
     bones = Bones(rig)
@@ -78,7 +82,10 @@ def _owners(alpha: Array, rig: Rig) -> tuple[Array, dict[str, float]]:
     owner = np.full(alpha.shape, BODY, np.int64)
     for part, radius in reach.items():
         number = _NAMES.index(part)
-        owner[(nearest == number) & (near[number] <= radius)] = number
+        mine = near[number] <= radius
+        if part.endswith("arm"):
+            mine |= (near[number] <= _APART * radius) & (2 * near[number] <= near[BODY])
+        owner[(nearest == number) & mine] = number
     # what hangs on a limb alone goes with it: a sleeve, a hand, what the hand holds
     rest = ((alpha > _SEEN) & (owner == BODY)).astype(np.uint8)
     count, labels = cv2.connectedComponents(rest, connectivity=4)
@@ -87,14 +94,14 @@ def _owners(alpha: Array, rig: Rig) -> tuple[Array, dict[str, float]]:
         votes = np.bincount(nearest[piece], minlength=len(_NAMES))
         if not votes[BODY]:
             owner[piece] = int(votes.argmax())
-    return owner, reach
+    return owner, reach, near[BODY] <= _TRUNK * torso
 
 
 def freedom(pixels: Array, rig: Rig) -> dict[str, float]:
     """Arm → 0 … 1: how much of its outline borders on nothing, not on the body. A guessed arm that
     lies on the body is often none."""
     alpha = pixels[..., 3]
-    owner, _ = _owners(alpha, rig)
+    owner, *_ = _owners(alpha, rig)
     result: dict[str, float] = {}
     for number, name in enumerate(_NAMES):
         mine = (owner == number) & (alpha > _SEEN)
@@ -134,9 +141,9 @@ def _fill_crossed(body: Array, covered: Array, radius_px: float) -> None:
         slice(max(int(rows[0]) - margin, 0), int(rows[-1]) + margin),
         slice(max(int(columns[0]) - margin, 0), int(columns[-1]) + margin),
     )
-    levels = (np.clip(body[box][..., :3], 0, 1) * 255).astype(np.uint8)
+    levels = whole_levels(split_layer(body[box])[0])
     # all that is not the body is unknown, so that nothing of the background comes in
-    filled = cv2.inpaint(levels, 1 - solid[box], 3, cv2.INPAINT_TELEA) / np.float32(255)
+    filled = unit_floats(cv2.inpaint(levels, 1 - solid[box], 3, cv2.INPAINT_TELEA))
     # soft towards the outside, not towards the body that it joins
     opacity = (_soft(hidden | (solid > 0)) * hidden)[box][..., None]
     behind = np.concatenate((filled, np.ones_like(opacity)), 2) * opacity

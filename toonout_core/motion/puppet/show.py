@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ...errors import BadInput
-from ...imaging import from_array, to_comfy
+from ...imaging import from_array, split_layer, to_comfy
 from ...words import Array
 from ..cards import Frame
 from ..options import PuppetOptions
@@ -125,7 +125,7 @@ def puppet_film(
     shapes = [p.shapes(count, s) for p, s in zip(puppets, given, strict=True)]
     behind = np.zeros_like(puppets[0].painter.pixels)
     if plate is not None:
-        behind[..., :3] = to_comfy(plate)[0].cpu().numpy()
+        split_layer(behind)[0][...] = to_comfy(plate)[0].cpu().numpy()
     for now in zip(*shapes, strict=True):
         canvas = behind.copy()
         for puppet, points in zip(puppets, now, strict=True):

@@ -25,7 +25,7 @@ from ..toonout_core.ops.compositing import on_white
 from .batches import check_size
 from .found import as_frames
 from .host import ComfyHost
-from .types import InstancesLink, widget
+from .types import InstancesLink, known_input
 
 ALL, VIDEO_ONLY = "images and video", "video only"
 
@@ -74,21 +74,23 @@ def option_widgets(record: type[Any]) -> list[Any]:
             "tooltip": about.help[:1].upper() + about.help[1:] + ".",
         }
         if item.name in choices:
-            made.append(widget(io.Combo, item.name, options=list(choices[item.name]), **common))
+            made.append(
+                known_input(io.Combo, item.name, options=list(choices[item.name]), **common)
+            )
         elif isinstance(item.default, bool):
-            made.append(widget(io.Boolean, item.name, **common))
+            made.append(known_input(io.Boolean, item.name, **common))
         elif isinstance(item.default, str):
-            made.append(widget(io.String, item.name, **common))
+            made.append(known_input(io.String, item.name, **common))
         else:
             kind = io.Int if isinstance(item.default, int) else io.Float
             limits = {"min": about.least, "max": about.most, "step": about.step}
-            made.append(widget(kind, item.name, **limits, **common))
+            made.append(known_input(kind, item.name, **limits, **common))
     return made
 
 
 def keep_widget() -> Any:
     """Whether all frames are handed on."""
-    return widget(
+    return known_input(
         io.Combo,
         "output",
         options=[ALL, VIDEO_ONLY],

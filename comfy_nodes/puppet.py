@@ -25,7 +25,7 @@ from .moving import (
     plate_of,
     video_outputs,
 )
-from .types import CATEGORY, Node, schema, widget
+from .types import CATEGORY, Node, known_input, schema
 
 PoseKeypoint = io.Custom("POSE_KEYPOINT")  # core's, DWPose's and controlnet_aux's
 
@@ -58,7 +58,7 @@ class Puppet(Node):
                     ),
                 ),
                 *option_widgets(PuppetOptions),
-                widget(
+                known_input(
                     io.Combo,
                     "show",
                     options=[BEHIND, ALONE],
@@ -66,7 +66,7 @@ class Puppet(Node):
                     optional=True,
                     tooltip="characters alone: on black, with their alpha in masks.",
                 ),
-                widget(
+                known_input(
                     io.Combo,
                     "bvh",
                     options=[NO_BVH, *_bvh_files()],

@@ -230,6 +230,10 @@ class Files:
         """Of all outputs."""
         return [part for output in self.outputs for part in output.parts(made, picture)]
 
+    def join(self) -> None:
+        """Each frame of an animation has files of its own."""
+        return None
+
     def notes(self, made: Matte) -> list[str]:
         """The same for all outputs."""
         return self.outputs[0].notes(made)

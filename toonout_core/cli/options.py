@@ -55,7 +55,9 @@ def add_output_options(parser: argparse.ArgumentParser) -> None:
     """What a result is made of."""
     group = parser.add_argument_group("result")
     group.add_argument(
-        "--format", choices=("png", "webp", "jpg", "tiff"), help="default: png, or as OUT is called"
+        "--format",
+        choices=("png", "webp", "jpg", "tiff", "gif"),
+        help="default: png, or as OUT is called; gif has hard edges",
     )
     group.add_argument(
         "--background", metavar="COLOUR|FILE",
@@ -72,6 +74,16 @@ def add_output_options(parser: argparse.ArgumentParser) -> None:
         help="what to do with transparency that a picture already has (default: %(default)s)",
     )  # fmt: skip
     add_shrink_option(group)
+    group.add_argument(
+        "--crop", nargs="?", const="0", metavar="MARGIN",
+        help="cut to the character, with a margin in pixels or, as 5%%, of its longer side",
+    )  # fmt: skip
+    group.add_argument(
+        "--aspect", default="", metavar="W:H", help="width and height of the crop, as 1:1 or 3:4"
+    )
+    group.add_argument(
+        "--frames", action="store_true", help="write the frames of an animation as files"
+    )
     group.add_argument(
         "--bits", choices=("auto", "8", "16"), default="auto",
         help="a channel; auto keeps 16 where the picture has 16 and the result is png",

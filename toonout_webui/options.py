@@ -7,11 +7,12 @@ the X/Y/Z plot follow from this record.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import Field, dataclass, field, fields
+from dataclasses import Field, dataclass, field, fields, replace
 from typing import Any, Literal, get_args
 
 from ..toonout_core import BadInput, Fit
 from ..toonout_core.ops.foreground import Method
+from ..toonout_core.ops.framing import parse_aspect
 
 Output = Literal["cutout", "mask", "cutout + mask"]
 Background = Literal["transparent", "colour", "picture"]
@@ -127,6 +128,10 @@ class CutoutOptions:
     margin_px: int = _number(
         0, (0, 4096, 1), "Margin (px)", "crop", "What is left around the subject, if there is room."
     )
+    aspect: str = _text(
+        "", "Aspect of the crop", "crop",
+        "Width and height, as 1/1 or 3/4: the crop is made wider or taller for it. Empty: any.",
+    )  # fmt: skip
     precision: Precision = _chosen(
         "auto", Precision, "Precision", "model", "auto: fp16 where the device is good at it."
     )
@@ -152,7 +157,9 @@ class CutoutOptions:
                 "black_point must be below white_point",
                 f"{options.black_point} and {options.white_point}",
             )
-        return options
+        parse_aspect(options.aspect)
+        # an infotext cannot hold a colon
+        return replace(options, aspect=options.aspect.replace(":", "/"))
 
     def changed(self) -> dict[str, Any]:
         """What differs from the defaults."""

@@ -254,4 +254,4 @@ def settings_of(options: CutoutOptions, kind: str, background: Any = None) -> di
 def matte_of(picture: Picture, options: CutoutOptions) -> Matte:
     """One picture of a batch."""
     matte, _, _ = cut_to_matte(picture, options)
-    return cropped(matte, options.margin_px)[0] if options.crop else matte
+    return cropped(matte, options)[0] if options.crop else matte

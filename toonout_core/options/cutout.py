@@ -40,6 +40,18 @@ REFINE_RADIUS = whole(
     "Window of the second pass, which keeps fine detail. 0: one pass only.",
 )  # fmt: skip
 
+# ---------------------------------------------------------------- the crop
+
+CROP = switch("crop", False, "Cuts off what is empty around the character.")
+CROP_MARGIN = whole(
+    "margin_px", 0, (0, 4096), "What is left around the character, as far as the picture goes."
+)
+CROP_ASPECT = text(
+    "aspect", "",
+    "Width and height of the crop, as 1:1 or 3:4: it is made wider or taller for it. Empty: any.",
+)  # fmt: skip
+CROPPING = (CROP, CROP_MARGIN, CROP_ASPECT)
+
 # ---------------------------------------------------------------- the matte
 
 BLACK_POINT = number(

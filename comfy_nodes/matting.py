@@ -72,6 +72,7 @@ class MatteImage(Node):
                 *window_widgets(),
                 *widgets(models.FRAMES_PER_STEP, cutout.SOURCE_ALPHA, advanced=True),
                 method_widget(),
+                widget(cutout.DETAIL, optional=True),  # last, so that older graphs stay valid
                 *widgets(*cutout.CROPPING, optional=True, advanced=True),
             ],
             outputs=matte_outputs(),
@@ -98,6 +99,7 @@ class MatteImage(Node):
                     fit=chosen["fit"],
                     frames_per_step=frames_per_step,
                     report=report,
+                    detail=chosen.get("detail", False),
                 )
                 outputs.put(start, matte.colours, matte.alpha)
         outputs.cut_to(framing)

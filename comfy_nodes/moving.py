@@ -20,14 +20,15 @@ from ..toonout_core.errors import BadInput
 from ..toonout_core.imaging import from_comfy, mask_from_comfy, mask_to_comfy, to_comfy
 from ..toonout_core.matting import estimate_colours
 from ..toonout_core.motion.cards import Frame
-from ..toonout_core.motion.options import choices_of, told_of
 from ..toonout_core.ops.compositing import on_white
+from ..toonout_core.options import clips
+from ..toonout_core.options.option import options_of as options_in
 from .batches import check_size
 from .found import as_frames
 from .host import ComfyHost
-from .types import InstancesLink, known_input
+from .types import InstancesLink, widget
 
-ALL, VIDEO_ONLY = "images and video", "video only"
+ALL, VIDEO_ONLY = clips.KEPT.choices
 
 
 # ---------------------------------------------------------------- inputs
@@ -62,45 +63,16 @@ def picture_inputs() -> list[Any]:
 
 
 def option_widgets(record: type[Any]) -> list[Any]:
-    """A widget for each field of a record of options."""
-    choices = choices_of(record)
-    made: list[Any] = []
-    for item in fields(record):
-        about = told_of(item)
-        common: dict[str, Any] = {
-            "default": item.default,
-            "optional": about.advanced,
-            "advanced": about.advanced,
-            "tooltip": about.help[:1].upper() + about.help[1:] + ".",
-        }
-        if item.name in choices:
-            made.append(
-                known_input(io.Combo, item.name, options=list(choices[item.name]), **common)
-            )
-        elif isinstance(item.default, bool):
-            made.append(known_input(io.Boolean, item.name, **common))
-        elif isinstance(item.default, str):
-            made.append(known_input(io.String, item.name, **common))
-        else:
-            kind = io.Int if isinstance(item.default, int) else io.Float
-            limits = {"min": about.least, "max": about.most, "step": about.step}
-            made.append(known_input(kind, item.name, **limits, **common))
-    return made
+    """A widget for each option of a record; what is seldom needed comes in later graphs only."""
+    return [
+        widget(option, optional=option.advanced, advanced=option.advanced)
+        for option in options_in(record)
+    ]
 
 
 def keep_widget() -> Any:
     """Whether all frames are handed on."""
-    return known_input(
-        io.Combo,
-        "output",
-        options=[ALL, VIDEO_ONLY],
-        default=ALL,
-        optional=True,
-        tooltip=(
-            "video only: images and masks hold the first frame alone. For long clips, whose frames "
-            "do not fit into memory: 300 of 1024 x 1024 take 4 GB."
-        ),
-    )
+    return widget(clips.KEPT, optional=True)
 
 
 def characters_of(
@@ -177,7 +149,7 @@ def clip_result(
     with host.progress(count, "frames") as report:
         reported = _reported(frames, report)
         if keep == VIDEO_ONLY and has_video():
-            return _streamed(reported, count, rate)
+            return _streamed(reported, rate)
         made = _Batches(count)
         for frame in reported:
             made.add(frame)
@@ -227,7 +199,7 @@ class _Batches:
         return self._images, self._masks, alphas
 
 
-def _streamed(frames: Iterator[Frame], count: int, rate: float) -> dict[str, Any]:
+def _streamed(frames: Iterator[Frame], rate: float) -> dict[str, Any]:
     """One frame in memory at a time; the clip lies in ComfyUI's temporary folder."""
     from ..toonout_core.output.films import write_film
 
@@ -242,7 +214,7 @@ def _streamed(frames: Iterator[Frame], count: int, rate: float) -> dict[str, Any
             yield _shown(frame), None
 
     own = Path(tempfile.mkdtemp(prefix="toonout_", dir=folder))
-    path = write_film(own / "clip.mp4", shown(), count, rate)
+    path = write_film(own / "clip.mp4", shown(), rate)
     images, masks, alphas = first.result()
     video = api.InputImpl.VideoFromFile(str(path))
     return {"images": images, "masks": masks, "alphas": alphas, "video": [video]}

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ..toonout_core.errors import BadInput
 from ..toonout_core.motion.options import PuppetOptions
+from ..toonout_core.options import clips
 from .host import ComfyHost
 from .moving import (
     ALL,
@@ -25,12 +26,12 @@ from .moving import (
     plate_of,
     video_outputs,
 )
-from .types import CATEGORY, Node, known_input, schema
+from .types import CATEGORY, Node, schema, widget
 
 PoseKeypoint = io.Custom("POSE_KEYPOINT")  # core's, DWPose's and controlnet_aux's
 
-NO_BVH = "none"
-BEHIND, ALONE = "background", "characters alone"
+NO_BVH = clips.BVH.default
+BEHIND, ALONE = clips.SHOW.choices
 
 
 class Puppet(Node):
@@ -58,25 +59,8 @@ class Puppet(Node):
                     ),
                 ),
                 *option_widgets(PuppetOptions),
-                known_input(
-                    io.Combo,
-                    "show",
-                    options=[BEHIND, ALONE],
-                    default=BEHIND,
-                    optional=True,
-                    tooltip="characters alone: on black, with their alpha in masks.",
-                ),
-                known_input(
-                    io.Combo,
-                    "bvh",
-                    options=[NO_BVH, *_bvh_files()],
-                    default=NO_BVH,
-                    optional=True,
-                    tooltip=(
-                        "Motion capture from ComfyUI's input folder (.bvh) that drives all "
-                        "characters, instead of motion and of the poses of a clip."
-                    ),
-                ),
+                widget(clips.SHOW, optional=True),
+                widget(clips.BVH, options=[NO_BVH, *_bvh_files()], optional=True),
                 keep_widget(),
             ],
             outputs=[

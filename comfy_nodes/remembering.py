@@ -66,6 +66,12 @@ class Remembering(MattingFlow):
     def name(self) -> str:
         return self.flow.name
 
+    def native_px(self, resolution: int | None = None) -> int:
+        return self.flow.native_px(resolution)
+
+    def sees_more(self, image: Tensor, resolution: int | None = None) -> bool:
+        return self.flow.sees_more(image, resolution)
+
     def predict(
         self,
         image: Tensor,

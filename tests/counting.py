@@ -18,9 +18,9 @@ def count_work(monkeypatch, core: str = "toonout_core") -> Work:
     loading = import_module(f"{core}.loading")
     read_state = loading.read_state
 
-    def reading(path):
-        work.loads += 1
-        return read_state(path)
+    def reading(path, *, again=False):
+        work.loads += not again
+        return read_state(path, again=again)
 
     def counted(forward):
         def running(self, *image, **asked):

@@ -77,7 +77,7 @@ def test_all_of_them_in_their_order_are_not_copied(three):
 
 
 def test_what_is_not_there_is_an_error(three):
-    with pytest.raises(IndexError, match="there are 3 instances, but 3"):
+    with pytest.raises(IndexError, match="there are 3 characters, but number 3"):
         three[3]
     with pytest.raises(BadInput, match="a choice among 3 must have 3 values, but got 2"):
         three[[True, False]]

@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[1]
 CORE = ROOT / "toonout_core"
 
 PIPELINE = {"errors", "host", "imaging", "results", "weights", "loading", "ops"}
-PIPELINE |= {"portions", "inference"}
+PIPELINE |= {"portions", "inference", "detail"}
 APPLICATION = PIPELINE | {"matting", "instances", "output"}
 
 # on the ground floor: every part of the core may import these
@@ -39,14 +39,17 @@ MAY_IMPORT = {
     "portions": {"errors", "host"},
     "inference": {"errors", "host", "loading", "portions"},
     # pipelines
+    "detail": {"errors", "host", "ops"},
     "matting": PIPELINE,
+    "steadying": {"errors", "host", "matting", "ops"},
     "segmentation": PIPELINE | {"matting", "instances", "models", "weight_files"},
     "characters": {"errors", "imaging", "instances", "ops", "segmentation"},
     "chosen": {"options", "matting", "ops", "segmentation", "characters"},
     # pictures to files
     "output": PIPELINE | {"locking", "matting", "instances", "segmentation", "characters"},
     # what one does with the pipelines
-    "motion": {"errors", "host", "imaging", "instances", "layers", "ops", "results", "characters"},
+    "motion": {"errors", "host", "imaging", "instances", "layers", "ops", "options", "results"}
+    | {"characters"},
     "layers": {"errors", "imaging", "instances", "ops", "output"},
     "synthesis": APPLICATION,
     "evaluation": APPLICATION | {"segmentation", "synthesis"},
@@ -206,6 +209,40 @@ def test_the_webui_reaches_the_core_in_the_same_way(path: Path):
     public = {*toonout_core.__all__, "__version__"}
     text = path.read_text("utf-8")
     assert forbidden_in_skin(text, ("<root>", "toonout_webui"), public, FOR_WEBUI) == []
+
+
+# ---------------------------------------------------------------- what costs seconds to import
+
+# torchvision alone takes as long as torch: whoever wants one of them imports it where it is used
+SLOW = {"torchvision", "cv2", "huggingface_hub", "tqdm"}
+
+
+def slow_imports(source: str) -> list[str]:
+    """Of those, what a module imports as soon as it is imported itself."""
+    tree = ast.parse(source)
+    later = [
+        node
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+        or (isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test))
+    ]
+    tree.body = [node for node in tree.body if node not in later]
+    names = {name[0] for name, _ in imports_of(ast.unparse(tree), ())}
+    return sorted(names & SLOW)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in (*CORE_FILES, *skin_files(), *webui_files()) if "training" not in path.parts],
+    ids=lambda p: p.relative_to(ROOT).as_posix(),
+)
+def test_slow_packages_are_imported_where_they_are_used(path: Path):
+    assert slow_imports(path.read_text("utf-8")) == []
+
+
+def test_a_planted_slow_import_is_seen():
+    assert slow_imports("import os\ntry:\n    from torchvision.ops import nms\nexcept E:\n    pass")
+    assert not slow_imports("if TYPE_CHECKING:\n    import cv2\ndef f():\n    import cv2")
 
 
 # ---------------------------------------------------------------- layouts

@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 PUBLIC_NAMES = [
     "WEIGHTS",
+    "AdjustOptions",
     "BadInput",
     "Cancelled",
     "CentreSegmenter",
@@ -42,6 +43,7 @@ PUBLIC_NAMES = [
     "estimate_foreground",
     "fuse",
     "load_matting",
+    "load_network",
     "load_segmenter",
     "segment_anything",
     "share_matte",

@@ -15,8 +15,8 @@ FILES += sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.
 
 LONGEST_FILE = 500
 LONGEST_FUNCTION = 60
-# read from top to bottom: a network's forward pass, a training loop, the table of a node's sockets
-EXEMPT = ("forward", "define_schema", "train_")
+# read from top to bottom: a network's forward pass, the table of a node's sockets
+EXEMPT = ("forward", "define_schema")
 DRAWERS = {"util", "utils", "helper", "helpers", "misc", "common", "manager"}
 
 

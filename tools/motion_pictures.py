@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import torch
 from torch import Tensor
@@ -49,7 +49,7 @@ def characters(picture: Picture, model: str) -> Characters:
 def frames_of(
     motion: str, picture: Picture, found: Characters, count: int, amount: float | None
 ) -> Iterator[Frame]:
-    given = {} if amount is None else {"amount": amount}
+    given: dict[str, Any] = {} if amount is None else {"amount": amount}
     parts = (picture.image, found.mattes, found.colours)
     if motion in get_args(Motion):
         options = KenBurnsOptions(motion, frames=count, **given)
@@ -86,7 +86,7 @@ def main() -> int:
     )
     if arguments.out.suffix == ".webp":
         film = ((frame.image, None) for frame in next(made))
-        write_film(arguments.out, film, arguments.frames, arguments.fps, overwrite=True)
+        write_film(arguments.out, film, arguments.fps, overwrite=True)
     else:
         rows = [[frame.image for frame in frames] for frames in made]
         write(arguments.out, sheet(rows), overwrite=True)

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     )
     from .host import Host, LocalHost
     from .instances import Instances
+    from .loading import load_network
     from .matting import ForegroundOptions, Matting, load_matting
+    from .ops.adjust import AdjustOptions
     from .ops.foreground import estimate_foreground
     from .results import Matte
     from .segmentation.anything import SegmentAnythingOptions, segment_anything
@@ -41,6 +43,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "WEIGHTS",
+    "AdjustOptions",
     "BadInput",
     "Cancelled",
     "CentreSegmenter",
@@ -68,6 +71,7 @@ __all__ = [
     "estimate_foreground",
     "fuse",
     "load_matting",
+    "load_network",
     "load_segmenter",
     "segment_anything",
     "share_matte",
@@ -90,7 +94,9 @@ _HOMES = {
     "segmentation.fusion": ("FusionOptions", "fuse"),
     "host": ("Host", "LocalHost"),
     "instances": ("Instances",),
+    "loading": ("load_network",),
     "matting": ("ForegroundOptions", "Matting", "load_matting"),
+    "ops.adjust": ("AdjustOptions",),
     "ops.foreground": ("estimate_foreground",),
     "segmentation.regional": ("RegionSegmenter",),
     "results": ("Matte",),

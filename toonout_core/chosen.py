@@ -31,14 +31,14 @@ _SEEN = 100  # characters that are found at least, so that the best are chosen a
 
 
 def adjust_options(values: Values) -> AdjustOptions:
-    """Levels, gamma, holes, specks and edges."""
+    """Read levels, gamma, holes, specks and edges."""
     same = ("gamma", "drop_specks_px", "fill_holes_px", "grow_px", "feather_px")
     names = {"black": "black_point", "white": "white_point", **{name: name for name in same}}
     return AdjustOptions(**_some(values, names))
 
 
 def foreground_options(values: Values) -> ForegroundOptions | None:
-    """How colours are estimated; None if they are to stay as they are."""
+    """Read how colours are estimated; None if they are to stay as they are."""
     if not values.get("clean_colours", True):
         return None
     names = {"method": "foreground_method", "radius_px": "radius_px"}
@@ -53,7 +53,7 @@ def framing_options(values: Values) -> Framing | None:
 
 
 def segment_options(values: Values) -> SegmentOptions:
-    """Who counts as a character, and how masks are made."""
+    """Read what counts as a character, and how masks are made."""
     given = _some(values, {"min_score": "min_score", "soft": "soft", "area": "refine_area"})
     if "max_count" in values:
         given["limit"] = max(_SEEN, values["max_count"] or int(MAX_COUNT.most))
@@ -63,7 +63,7 @@ def segment_options(values: Values) -> SegmentOptions:
 
 
 def tidy_options(values: Values) -> TidyOptions:
-    """What is done to characters that were found."""
+    """Read what is done to characters that were found."""
     given = _some(values, {"drop_duplicates": "drop_duplicates", "limit": "max_count"})
     return TidyOptions(
         adjust=adjust_options(values),
@@ -74,7 +74,7 @@ def tidy_options(values: Values) -> TidyOptions:
 
 
 def choice_of(values: Values) -> Choice:
-    """Which characters are meant; points, boxes and areas come from elsewhere."""
+    """Read which characters are meant; points, boxes and areas come from elsewhere."""
     given = _some(values, {"min_score": "min_score", "reverse": "reverse", "limit": "max_count"})
     return Choice(
         numbers=values.get("numbers", ""),
@@ -86,7 +86,7 @@ def choice_of(values: Values) -> Choice:
 
 
 def share_options(values: Values) -> ShareOptions:
-    """How a matte is shared out."""
+    """Read how a matte is shared out."""
     return ShareOptions(
         uncertain_px=values.get("uncertain_px") or None,
         reach_px=values.get("reach_px") or math.inf,
@@ -95,14 +95,14 @@ def share_options(values: Values) -> ShareOptions:
 
 
 def fusion_options(values: Values) -> FusionOptions:
-    """How segments are dealt out."""
+    """Read how segments are given to characters."""
     names = {"min_vote": "threshold", "per_instance": "per_character", "vote": "vote"}
     same = ("radius_px", "erosions", "dilations")
     return FusionOptions(**_some(values, {**names, **{name: name for name in same}}))
 
 
 def crop_options(values: Values) -> CropOptions:
-    """What crops show."""
+    """Read what crops show."""
     given = _some(values, {"padding_px": "padding_px", "grow_px": "grow_px"})
     scale = values.get("scale", "keep")
     return CropOptions(
@@ -116,7 +116,7 @@ def crop_options(values: Values) -> CropOptions:
 
 
 def _some(values: Values, names: Mapping[str, str]) -> dict[str, Any]:
-    """Fields by their options, those that were given."""
+    """Return the fields by their options, of those that were given."""
     return {field: values[name] for field, name in names.items() if name in values}
 
 

@@ -1,4 +1,4 @@
-"""Any weight file that can be loaded → safetensors under bare names, for ComfyUI and others."""
+"""Turn any weight file that can be loaded into a safetensors file with bare names."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from .errors import BadInput, CorruptWeights
 from .host import Host
-from .loading import DTYPES, cast_floats, stated_feeding
+from .loading import DTYPES, stated_feeding
 from .models import recognise
 from .weight_files.feeding import KEYS, NOTHING_STATED, Feeding
 from .weight_files.fingerprints import Fingerprints
@@ -29,10 +29,11 @@ def convert(
     feeding: Feeding = NOTHING_STATED,
     force: bool = False,
 ) -> None:
-    """Write all tensors of the network, those that `source` left out too; integers as they are.
+    """Write all tensors of the network to `target`, also those that `source` leaves out.
 
-    `dtype` None keeps the floats as stored. `feeding`: what the new file states of itself, beside
-    what `source` states already. `force` replaces an existing file.
+    `dtype` None keeps the floats as they are stored; integers always stay as they are. `feeding`:
+    what the new file states of itself, beside what `source` states already. `force` replaces an
+    existing file.
     """
     _check_target(target, force)
     row = identify(source, host)
@@ -53,8 +54,9 @@ def average(
 ) -> None:
     """Write the mean of several states of one network, weighted by `shares` (equal if not given).
 
-    Runs that started from the same weights lie in one valley, and their mean is often better than
-    each of them (model soups: Wortsman et al., ICML 2022). Integers are those of the last file.
+    Runs that started from the same weights lie in one valley of the loss. Their mean is often
+    better than each of them (model soups: Wortsman et al., ICML 2022). Integers are those of the
+    last file.
     """
     _check_target(target, force)
     weights = [1.0] * len(sources) if shares is None else list(shares)
@@ -121,8 +123,9 @@ def _write(
 def _complete(
     source: Path, dtype: Dtype | None, feeding: Feeding = NOTHING_STATED
 ) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Copies of all tensors, for the file that they are mapped from may be about to be replaced,
-    and what is known of them, `feeding` included.
+    """Return copies of all tensors, and what is known of them, `feeding` included.
+
+    They are copies because `source` is mapped into memory and may be replaced by what is written.
     """
     state, metadata = read_state(source)
     architecture = recognise(state)
@@ -131,11 +134,23 @@ def _complete(
         stated = stated_feeding({**metadata, **feeding.stated()}, architecture).stated()
     except CorruptWeights as error:
         raise CorruptWeights(f"{source}: {error}") from error
+    wanted = DTYPES[dtype] if dtype is not None else None
     complete = architecture.load(state).state_dict()
-    if dtype is not None:
-        complete = cast_floats(complete, DTYPES[dtype])
-    owned = {
-        key: value.clone(memory_format=torch.contiguous_format) for key, value in complete.items()
-    }
+    owned = {key: _owned(value, wanted) for key, value in complete.items()}
     kept = {key: metadata[key] for key in (WEIGHTS_KEY, CONFIG_KEY) if metadata.get(key)}
     return owned, {"format": "pt", **kept, **stated}
+
+
+def _owned(value: Tensor, dtype: torch.dtype | None) -> Tensor:
+    """Copy a tensor, as `dtype` if it is one of floating point numbers and `dtype` can hold them.
+
+    A variance above 65504 cannot be held in fp16, so that it stays as it is.
+    """
+    casts = dtype is not None and value.is_floating_point() and _holds(dtype, value)
+    return value.to(dtype if casts else value.dtype, copy=True).contiguous()
+
+
+def _holds(dtype: torch.dtype, value: Tensor) -> bool:
+    if dtype != torch.float16 or value.dtype == dtype or not value.numel():
+        return True
+    return float(value.abs().amax()) <= torch.finfo(dtype).max

@@ -44,7 +44,9 @@ class Cancelled(ToonOutError):
 
 
 class BadInput(ToonOutError):
-    """`expected` and `got` are sentence parts; `advice` says what to do about it."""
+    """Something that is given must be otherwise. `expected` and `got` are parts of the sentence;
+    `advice` is a sentence that says what to do.
+    """
 
     def __init__(self, expected: str, got: str, advice: str = "") -> None:
         self.expected = expected
@@ -53,7 +55,7 @@ class BadInput(ToonOutError):
 
 
 def plain(text: object, limit: int = 300) -> str:
-    """What a file, a server or a library says, fit for a sentence: one line, short, printable."""
+    """Make one short, printable line of what a file, a server or a library says."""
     shown = "".join(c if c.isprintable() else " " for c in str(text)[: 4 * limit])
     line = " ".join(shown.split())
     return line if len(line) <= limit else f"{line[: limit - 1]}…"

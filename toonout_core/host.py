@@ -15,9 +15,9 @@ from .errors import BadInput
 
 
 class Step(Protocol):
-    """Reports `count` finished units; may raise the host's own "stop", which passes unchanged.
+    """Reports `count` finished units. It may raise the host's own "stop", which nobody may catch.
 
-    `preview`: 3×H×W or 4×H×W, [0, 1], what the host may show meanwhile.
+    `preview`: 3×H×W or 4×H×W in [0, 1], which the host may show meanwhile.
     """
 
     def __call__(self, count: int = 1, *, preview: Tensor | None = None) -> None: ...
@@ -25,7 +25,7 @@ class Step(Protocol):
 
 @runtime_checkable
 class Host(Protocol):
-    """Where files lie, who owns the memory of the device, where progress and stop are."""
+    """Says where files lie, and manages the device's memory, progress and stops."""
 
     def weight_dirs(self) -> Sequence[Path]:
         """Folders searched in order; downloads go to the first."""
@@ -46,17 +46,19 @@ class Host(Protocol):
         ...
 
     def half(self, device: torch.device) -> torch.dtype | None:
-        """The half precision that is sound and fast on `device`; None: stay in float32."""
+        """The half precision that is sound and fast on `device`; None if there is none: stay in
+        float32.
+        """
         ...
 
     def progress(self, total: int, label: str) -> AbstractContextManager[Step]:
-        """Progress of `total` units."""
+        """Show the progress of `total` units."""
         ...
 
 
 @contextmanager
 def reporting(host: Host, total: int, label: str, report: Step | None = None) -> Iterator[Step]:
-    """`report` itself where a caller counts already, else progress of the host."""
+    """Give `report` itself where a caller counts already, else the host's progress."""
     if report is not None:
         yield report
         return
@@ -78,7 +80,7 @@ _NO_MEMORY = (
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether any of the allocators that torch, numpy and OpenCV use has failed."""
+    """Tell whether one of the allocators of torch, numpy or OpenCV has failed."""
     if isinstance(error, MemoryError | torch.cuda.OutOfMemoryError):
         return True
     foreign = isinstance(error, RuntimeError) or type(error).__module__.startswith("cv2")
@@ -90,7 +92,9 @@ _UNSOUND = re.compile(r"\b(GTX 16\d\d|T(400|500|550|600|1000|1200|2000)|MX(450|5
 
 
 def fast_half(device: torch.device) -> torch.dtype | None:
-    """fp16 on cards that compute it faster than fp32, and rightly (tensor cores, since Volta)."""
+    """Choose fp16 for cards that compute it soundly and faster than fp32 (tensor cores, since
+    Volta).
+    """
     if device.type != "cuda":
         return None
     if torch.version.hip is None:
@@ -101,7 +105,9 @@ def fast_half(device: torch.device) -> torch.dtype | None:
 
 
 def choose_device(name: str) -> torch.device:
-    """Device of that name; "auto" takes cuda, then mps, then cpu. An absent device is an error."""
+    """Return the device of that name; "auto" takes cuda, then mps, then cpu. Raises BadInput for a
+    device that this machine does not have.
+    """
     has_mps = torch.backends.mps.is_available()
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if has_mps else "cpu"
@@ -116,7 +122,7 @@ def choose_device(name: str) -> torch.device:
 
 
 def cache_dir() -> Path:
-    """Folder of downloaded weights outside of any host."""
+    """The folder of downloaded weights where no host has one."""
     return Path.home() / ".cache" / "toonout"
 
 

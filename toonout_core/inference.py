@@ -1,4 +1,4 @@
-"""A network at work on its host's device."""
+"""Run a network on its host's device."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ T = TypeVar("T")
 
 
 class Inference:
-    """Runs a network on as much at once as fits, and in fp32 from when half precision has failed.
+    """Runs a network on as much at a time as memory allows.
 
-    `loaded` says what runs now.
+    If half precision fails, the network runs in fp32 from then on. `loaded` says what runs now.
     """
 
     def __init__(self, loaded: LoadedNetwork, host: Host) -> None:
@@ -39,10 +39,10 @@ class Inference:
         of: Hashable,
         advice: str,
     ) -> None:
-        """`work` on all slices of `total` items, on the device.
+        """Call `work` for slices that together are all `total` items, on the device.
 
-        `memory(count)`: bytes beside the weights, in fp32. `of`: what its size depends on.
-        Raises OutOfMemory, with `advice`.
+        `memory(count)`: bytes that `count` items need beside the weights, in fp32. `of`: what this
+        depends on, such as the size of the pictures. Raises OutOfMemory, with `advice`.
         """
 
         def needed(count: int) -> int:
@@ -63,10 +63,10 @@ class Inference:
 
     @torch.inference_mode()
     def ask(self, question: Callable[[nn.Module, torch.dtype], T], device: torch.device) -> T:
-        """What `question` makes of the network on `device`, which must be called inside of `run`.
+        """Return what `question` gets from the network on `device`. Call this inside of `run` only.
 
-        If a network answers with NaN or infinity in half precision, it is asked again in fp32, and
-        stays there.
+        If the network answers with NaN or infinity in half precision, it is asked again in fp32,
+        and stays in fp32.
         """
         of_network = next((value.dtype for value in self.loaded.network.parameters()), None)
         if of_network == torch.float32:  # perhaps since another one, who shares it, met NaN
@@ -96,7 +96,7 @@ def _is_finite(tensor: Tensor) -> bool:
 
 
 def _tensors(answer: Any) -> Iterator[Tensor]:
-    """All in what a network returns."""
+    """Yield every tensor in what a network returns."""
     if isinstance(answer, Tensor):
         yield answer
     elif isinstance(answer, tuple | list):

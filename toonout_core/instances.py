@@ -1,4 +1,4 @@
-"""Characters of one picture, each with a mask of its own: the record that the detectors return."""
+"""The characters of one picture, each with a mask of its own: what every detector returns."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _HALF = 0.5  # where a soft mask ends
 
 @dataclass(frozen=True, eq=False)
 class Instances:
-    """N characters of one picture.
+    """The N characters of one picture.
 
-    `masks` N×H×W, bool or float in [0, 1]; `boxes_xyxy` N×4 int64 in pixels, x1 and y1 exclusive,
-    within the picture; `scores` N in [0, 1]; `tags` N texts, or None. `origin`: where they come
-    from, for people: "detector", "connected regions of the matte", "box", "mask", "point".
+    `masks` N×H×W, bool or float in [0, 1]; `boxes_xyxy` N×4 int64 in pixels within the picture, x1
+    and y1 exclusive; `scores` N in [0, 1]; `tags` N texts, or None. `origin` tells people where the
+    characters come from: "detector", "connected regions of the matte", "box", "mask", "point".
     """
 
     masks: Tensor
@@ -61,9 +61,10 @@ class Instances:
         tags: Sequence[str] | None = None,
         origin: str = "mask",
     ) -> Instances:
-        """Boxes close around the masks (where they are above one half); scores 1 if not given.
+        """Make a record of masks N×H×W. Boxes are drawn close around the masks; scores are 1 if not
+        given.
 
-        An empty mask has the box 0, 0, 0, 0.
+        A soft mask counts where it is above one half. An empty mask has the box 0, 0, 0, 0.
         """
         if masks.ndim != 3:
             raise BadInput("masks must be N×H×W", f"shape {tuple(masks.shape)}")
@@ -79,18 +80,20 @@ class Instances:
 
     @classmethod
     def none(cls, size_hw: tuple[int, int], origin: str = "mask") -> Instances:
-        """No character in a picture of that size."""
+        """Make a record of no character in a picture of that size."""
         return cls.from_masks(torch.zeros((0, *size_hw), dtype=torch.bool), origin=origin)
 
     def __len__(self) -> int:
         return len(self.masks)
 
     def __iter__(self) -> Iterator[Instances]:
-        """One at a time, each as a record of its own."""
+        """Yield the characters one at a time, each as a record of one."""
         return (self[index] for index in range(len(self)))
 
     def __getitem__(self, index: Index) -> Instances:
-        """One (as a record of one), a slice, a list of indices, or those where a list is true."""
+        """Return some of the characters: one, a slice, a list of indices, or those where a list is
+        true.
+        """
         chosen = _chosen(index, len(self))
         if chosen == [*range(len(self))]:
             return self  # masks of large pictures are not copied for nothing
@@ -105,33 +108,33 @@ class Instances:
 
     @property
     def size_hw(self) -> tuple[int, int]:
-        """Of the picture."""
+        """Height and width of the picture."""
         return int(self.masks.shape[-2]), int(self.masks.shape[-1])
 
     @property
     def areas_px(self) -> Tensor:
-        """N: pixels of every mask; soft ones count by their value."""
+        """The N areas of the masks in pixels; a soft pixel counts by its value."""
         sums = [mask.sum(dtype=torch.float64) for mask in self.masks]
         return torch.stack(sums) if sums else self.masks.new_zeros(0, dtype=torch.float64)
 
     def with_tags(self, tags: Sequence[str]) -> Instances:
-        """The same with a text for each."""
+        """Return the same characters with a text for each."""
         return replace(self, tags=tuple(tags))
 
     def with_masks(self, masks: Tensor) -> Instances:
-        """The same characters by other masks, with new boxes close around them."""
+        """Return the same characters with other masks, and new boxes close around them."""
         return Instances.from_masks(masks, self.scores, self.tags, self.origin)
 
     def sorted_by(self, order: Order, *, reverse: bool = False) -> Instances:
-        """Stable: equal ones stay in the order that they are in, also with `reverse`.
+        """Return the characters in another order. Equal ones keep their order, also with `reverse`.
 
-        "left-right", "top-bottom": by the middle of the box. "area": largest first. "score": best
-        first. "centre": nearest to the picture's centre first.
+        "left-right" and "top-bottom" go by the middle of the box. "area": largest first. "score":
+        best first. "centre": nearest to the picture's centre first.
         """
         return self[self.ranking(order, reverse=reverse)]
 
     def ranking(self, order: Order, *, reverse: bool = False) -> Tensor:
-        """N int64: the indices in the order of `sorted_by`."""
+        """Return the N indices that put the characters into the order of `sorted_by`."""
         if order not in get_args(Order):
             raise BadInput(f"order must be one of {', '.join(get_args(Order))}", repr(order))
         return self._ranks(order).sort(descending=reverse, stable=True).indices
@@ -151,7 +154,7 @@ class Instances:
         return (middles_xy - middles_xy.new_tensor([width / 2, height / 2])).norm(dim=1)
 
     def union(self) -> Tensor:
-        """1×1×H×W: what belongs to any of them, of the masks' type.
+        """Return 1×1×H×W, what belongs to any of the characters, of the masks' type.
 
         Soft masks are added up, at most to 1: no seam is left where two of them share a pixel.
         """
@@ -162,14 +165,15 @@ class Instances:
         return (joined.clamp_(max=1) if soft else joined)[None, None]
 
     def background(self) -> Tensor:
-        """1×1×H×W: what belongs to none of them."""
+        """Return 1×1×H×W, what belongs to none of the characters."""
         union = self.union()
         return ~union if union.dtype == torch.bool else 1 - union
 
     def without_duplicates(self, max_overlap: float = 0.8) -> Instances:
-        """Those of which no more than `max_overlap` lies in larger ones that are kept, in order.
+        """Leave out every character that lies in larger ones by more than `max_overlap` of its own
+        mask.
 
-        An empty mask is left out.
+        The others keep their order. An empty mask is left out too.
         """
         covered = torch.zeros(self.size_hw, dtype=torch.bool, device=self.masks.device)
         kept: list[int] = []
@@ -182,14 +186,18 @@ class Instances:
         return self[sorted(kept)]
 
     def without_small(self, min_area: float) -> Instances:
-        """Those whose masks hold at least `min_area` of the picture, a share from 0 to 1."""
+        """Leave out every character that covers less than `min_area` of the picture, a share from 0
+        to 1.
+        """
         if not 0 <= min_area <= 1:
             raise BadInput("min_area must be a share from 0 to 1", str(min_area))
         height, width = self.size_hw
         return self[self.areas_px >= min_area * height * width]
 
     def overlaps(self) -> Tensor:
-        """N×N float32: IoU of every two masks, where they are above one half; 0 for empty ones."""
+        """Return N×N float32, the IoU of every two masks where they are above one half; 0 for empty
+        ones.
+        """
         table = torch.zeros((len(self), len(self)))
         areas = [int(_solid(mask).sum()) for mask in self.masks]
         boxes = self.boxes_xyxy.tolist()
@@ -207,9 +215,10 @@ class Instances:
         return table
 
     def exclusive(self) -> Instances:
-        """Each pixel to one: the first is in front of the second, and so on; sort them before.
+        """Give every pixel to one character only: the first is in front of the second, and so on.
 
-        Soft masks are seen through what is in front of them: their sum is at most 1.
+        Sort the characters before. Soft masks are seen through what is in front of them: their sum
+        is at most 1.
         """
         free = self.masks.new_ones(self.size_hw)
         masks = torch.zeros_like(self.masks)
@@ -219,9 +228,9 @@ class Instances:
         return self.with_masks(masks)
 
     def adjust(self, options: AdjustOptions) -> Instances:
-        """Every mask adjusted by itself: specks, holes, grown, feathered (see `ops.adjust`).
+        """Adjust every mask by itself: specks, holes, edges (see `ops.adjust`).
 
-        bool masks stay bool unless they are feathered or grown by fractions.
+        A bool mask stays bool unless it is feathered, or grown by a fraction of a pixel.
         """
         soft = options.feather_px > 0 or options.grow_px != int(options.grow_px)
         dtype = torch.float32 if soft else self.masks.dtype
@@ -237,7 +246,10 @@ class Instances:
         return self.with_masks(masks)
 
     def resize(self, size_hw: tuple[int, int], *, threshold: float = 0.3) -> Instances:
-        """For the picture at another size: averages of the masks; bool ones above `threshold`."""
+        """Fit the characters to the picture in another size, by averages of the masks.
+
+        A bool mask stays bool, and is where the average is above `threshold`.
+        """
         if min(size_hw) < 1:
             raise BadInput("a size must be at least 1×1", f"{size_hw[0]}×{size_hw[1]}")
         masks = torch.zeros((len(self), *size_hw), dtype=self.masks.dtype, device=self.masks.device)
@@ -262,5 +274,5 @@ def _chosen(index: Index, count: int) -> list[int]:
         return [position for position, wanted in enumerate(numbers) if wanted]
     wrong = [number for number in numbers if not -count <= number < count]
     if wrong:
-        raise IndexError(f"there are {count} instances, but {wrong[0]} was asked for")
+        raise IndexError(f"there are {count} characters, but number {wrong[0]} was asked for")
     return [number % count for number in numbers]

@@ -1,4 +1,4 @@
-"""Name or path → verified file → network."""
+"""From a name or a path to a verified file, and from the file to a network."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from pathlib import Path
 from weakref import WeakKeyDictionary
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from .errors import BadInput, CorruptWeights, DownloadFailed, ToonOutError, UnknownModel
 from .host import Host
 from .models import Architecture, recognise
 from .models.architecture import StateDict
+from .models.casting import cast_
 from .models.norms import fold_norms_
 from .remembering import LastMattes
 from .weight_files.downloading import download as fetch
@@ -39,7 +40,7 @@ DTYPES: dict[Dtype, torch.dtype] = {
 
 @dataclass(frozen=True)
 class LoadedNetwork:
-    """A network ready for inference, on the CPU, and what it wants to be fed."""
+    """A network that is ready to be used, on the CPU, with all that is known of its weights."""
 
     network: nn.Module
     architecture: Architecture
@@ -73,12 +74,12 @@ def load_network(
     download: bool = True,
     verify: bool = False,
 ) -> LoadedNetwork:
-    """The network of a name in the table, of a file in the host's folders, or of any file.
+    """Load the network of a name in the table, of a file in the host's folders, or of any file.
 
-    `task` None: any. `patch_order` overrides the file's and the table's. `download=False` forbids
-    any use of the internet.
-    `verify` computes the file's sha256 again and compares it with what is known.
-    Raises UnknownModel, CorruptWeights, DownloadFailed.
+    `task`: what the network must be for; None: anything. `patch_order` wins over what the file and
+    the table say. `download=False` forbids any use of the internet. `verify` computes the file's
+    sha256 again and compares it with what is known. Raises UnknownModel, CorruptWeights,
+    DownloadFailed.
     """
     started = time.perf_counter()
     path, row = locate(name_or_path, host, task=task, download=download)
@@ -92,7 +93,7 @@ def load_network(
         _check_task(architecture.id, architecture.task, task)
         stated = stated_feeding(metadata, architecture)
         dtype = choose_dtype(precision, architecture, host)
-        network = _load_as(dtype, architecture, state)
+        network = _load_as(dtype, architecture, state, path)
         if architecture.configure is not None and CONFIG_KEY in metadata:
             architecture.configure(network, metadata[CONFIG_KEY])
     except CorruptWeights as error:
@@ -103,7 +104,8 @@ def load_network(
         setattr(network, "patch_order", order)  # noqa: B010
     loaded = LoadedNetwork(network, architecture, row, path, dtype, stated)
     seconds = time.perf_counter() - started
-    log.info("%s: %s, %s, loaded in %.1f s", loaded.name, architecture.id, dtype, seconds)
+    kind = next(name for name, known in DTYPES.items() if known == dtype)
+    log.info("%s: %s in %s, loaded in %.1f s", loaded.name, architecture.id, kind, seconds)
     return loaded
 
 
@@ -120,9 +122,11 @@ def share_network(
     patch_order: PatchOrder | None = None,
     download: bool = True,
 ) -> LoadedNetwork:
-    """`load_network`, or the same network if it is in use: of one file, unchanged, as precise.
+    """Return the network that somebody uses already, if it is of the same unchanged file, else load
+    it.
 
-    So whoever asks twice holds one copy in memory. For inference: nobody may change its weights.
+    So whoever asks twice holds one copy in memory. It is for inference: nobody may change its
+    weights.
     """
     with _one_at_a_time:
         path, row = locate(name_or_path, host, task=task, download=download)
@@ -143,7 +147,9 @@ def share_network(
 def locate(
     name_or_path: str | Path, host: Host, *, task: Task | None = "matting", download: bool = True
 ) -> tuple[Path, Weights | None]:
-    """The file and, if it is a published one, its row; fetched if it is not here and may be."""
+    """Return the file and, if it is a published one, its row. It is downloaded if it is not here
+    and `download` allows it.
+    """
     row = find(str(name_or_path))
     if row is not None:
         _check_task(row.name, row.task, task)
@@ -156,7 +162,9 @@ def locate(
 
 
 def find_here(name_or_path: str | Path, host: Host) -> tuple[Path, Weights | None]:
-    """The same without the network: DownloadFailed says what is missing where, and a link."""
+    """Do the same without the network. DownloadFailed says which file is missing, where, and its
+    link.
+    """
     row = find(str(name_or_path))
     if row is None:
         path = find_path(str(name_or_path), host)
@@ -168,7 +176,10 @@ def find_here(name_or_path: str | Path, host: Host) -> tuple[Path, Weights | Non
 
 
 def verify_file(path: Path, row: Weights | None, host: Host) -> bool:
-    """Whether anything is known to compare the sha256 with; CorruptWeights if it differs."""
+    """Compare the file's sha256 with the one that is known; return False if none is known.
+
+    Raises CorruptWeights if it differs.
+    """
     fingerprints = Fingerprints(host)
     known = fingerprints.recall(path)
     wanted = known.sha256 if known and known.source else row.sha256 if row else ""
@@ -193,12 +204,15 @@ def _check_task(name: str, purpose: str, task: Task | None) -> None:
 def _check_row(row: Weights | None, architecture: Architecture) -> None:
     if row is not None and row.architecture != architecture.id:
         raise CorruptWeights(
-            f"The weights must be {row.architecture}, as {row.name} is, but are {architecture.id}."
+            f"The weights must be {row.architecture}, as {row.name} is, but are {architecture.id}. "
+            "Get the file again."
         )
 
 
 def stated_feeding(metadata: Mapping[str, str], architecture: Architecture) -> Feeding:
-    """What a file of this kind states. CorruptWeights for what makes no sense."""
+    """Read what a file of this kind states of itself. Raises CorruptWeights if that
+    makes no sense.
+    """
     try:
         stated = read_feeding(metadata)
         stated.check(architecture)
@@ -210,24 +224,27 @@ def stated_feeding(metadata: Mapping[str, str], architecture: Architecture) -> F
     return stated
 
 
-def _load_as(dtype: torch.dtype, architecture: Architecture, state: StateDict) -> nn.Module:
-    """A network that computes in `dtype`."""
-    if dtype == torch.float32:
-        return architecture.load(cast_floats(state, dtype))
+def _load_as(
+    dtype: torch.dtype, architecture: Architecture, state: StateDict, path: Path
+) -> nn.Module:
+    """Make a network that computes in `dtype` of `state`, which is that of the file at `path`."""
     network = architecture.load(state)
-    fold_norms_(network)
-    return network.to(dtype)
+    if dtype != torch.float32:
+        fold_norms_(network)
+    if any(value.dtype != dtype for value in state.values() if value.is_floating_point()):
+        cast_(network, dtype, lambda: architecture.renamed(read_state(path, again=True)[0]))
+    return network.to(dtype)  # norms that were folded
 
 
 def in_fp32(loaded: LoadedNetwork) -> LoadedNetwork:
-    """The same network object with fp32 values, on the CPU.
+    """Give the same network object fp32 values, on the CPU.
 
-    They come from the file again, as half precision may have made infinities of some; if that is
-    gone, from what is loaded.
+    They are read from the file again, as half precision may have made infinities of some. If the
+    file is gone, they come from what is loaded.
     """
     try:
         state, _ = read_state(loaded.path)
-        fresh = _load_as(torch.float32, loaded.architecture, state)
+        fresh = _load_as(torch.float32, loaded.architecture, state, loaded.path)
         loaded.network.load_state_dict(fresh.state_dict(), assign=True)
     except (OSError, ToonOutError):
         loaded.network.to(torch.float32)
@@ -235,8 +252,9 @@ def in_fp32(loaded: LoadedNetwork) -> LoadedNetwork:
 
 
 def choose_dtype(precision: Precision, architecture: Architecture, host: Host) -> torch.dtype:
-    """What "auto" means: half precision if the host has a sound and fast one for its device and
-    the architecture is sound in it, else fp32."""
+    """Choose the type to compute in. "auto" is half precision where the host has a fast and sound
+    one for its device and the architecture is sound in it, else fp32.
+    """
     if precision not in ("auto", *DTYPES):
         raise BadInput("precision must be auto, fp32, fp16 or bf16", repr(precision))
     if precision not in ("auto", "fp32") and not architecture.half:
@@ -251,18 +269,3 @@ def choose_dtype(precision: Precision, architecture: Architecture, host: Host) -
             "Or run on a GPU.",
         )
     return DTYPES[precision]
-
-
-def cast_floats(state: StateDict, dtype: torch.dtype) -> dict[str, Tensor]:
-    """Floating point tensors as `dtype`, but for those with values beyond its range (variances
-    above 65504 in fp16); these and integers stay as they are."""
-    return {
-        key: value.to(dtype) if value.is_floating_point() and _holds(dtype, value) else value
-        for key, value in state.items()
-    }
-
-
-def _holds(dtype: torch.dtype, value: Tensor) -> bool:
-    if dtype != torch.float16 or value.dtype == dtype or not value.numel():
-        return True
-    return float(value.abs().amax()) <= torch.finfo(dtype).max

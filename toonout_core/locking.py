@@ -1,7 +1,8 @@
-"""One process at a time: a lock on a file, given back by the system when its owner dies.
+"""Let one process at a time work: a lock on a file, which the system frees when its owner dies.
 
-Not the package `filelock`: on a file system without locks its older releases wait for ever, and
-where the lock's name is a link they empty the file that it leads to.
+The package `filelock`, which huggingface-hub brings, does not serve here. Where the lock's name is
+a link, its releases up to 3.19 empty the file that the link leads to (tried with 3.12 and 3.19). On
+a file system without locks its older releases wait for ever. Hosts have any of them installed.
 """
 
 from __future__ import annotations
@@ -22,10 +23,11 @@ _LONGEST_NOTE = 200
 
 @contextmanager
 def locked(path: Path, waiting: Callable[[], object]) -> Iterator[None]:
-    """Hold `path`'s lock; `waiting` is called again and again until it is free, and may raise.
+    """Hold `path`'s lock. `waiting` is called again and again until the lock is free, and may
+    raise.
 
-    The file says who holds it, and goes at the end. Raises OSError where it cannot be made, or is
-    a link.
+    The file says who holds the lock, and is removed at the end. Raises OSError where the file
+    cannot be made, or is a link.
     """
     file = _acquire(path, waiting)
     try:
@@ -41,7 +43,7 @@ def locked(path: Path, waiting: Callable[[], object]) -> Iterator[None]:
 
 
 def holder(path: Path) -> str:
-    """Who holds the lock, in words: the process, its machine, and since when."""
+    """Say who holds the lock: the process, its machine, and since when."""
     try:
         text = path.read_bytes()[:_LONGEST_NOTE].decode(errors="replace")
     except OSError:

@@ -1,16 +1,18 @@
-"""Pictures in, mattes out: alpha, the picture's own alpha, adjustments, foreground colours."""
+"""From pictures to mattes: alpha, the picture's own alpha, adjustments, foreground colours."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
 
+from .detail import predict_detail
 from .errors import BadInput
 from .host import Host, LocalHost, Step, reporting
 from .imaging import Picture, PixelSource, read
@@ -42,9 +44,9 @@ _PREVIEW_PX = 1024
 
 @dataclass(frozen=True)
 class ForegroundOptions:
-    """Blur fusion's window sizes in pixels; `refine_radius_px` 0 leaves the second pass out.
-
-    `method`: see estimate_foreground.
+    """How foreground colours are estimated. `radius_px` and `refine_radius_px` are the window sizes
+    of blur fusion; `refine_radius_px` 0 leaves the second pass out. `method`: see
+    `estimate_foreground`.
     """
 
     radius_px: int = 90
@@ -61,11 +63,11 @@ def load_matting(
     patch_order: PatchOrder | None = None,
     download: bool = True,
 ) -> Matting:
-    """A matting pipeline from a name of the weights table or any weight file.
+    """Load a matting pipeline from a name of the weights table or any weight file.
 
-    `resolution`: side of the square that the network sees, instead of the model's own, which may
-    grow with the picture (`grown`).
-    Raises UnknownModel, CorruptWeights, DownloadFailed.
+    `resolution`: side of the square that the network sees. Without it the model's own side is
+    taken, which may grow with the picture (`grown`). Raises UnknownModel, CorruptWeights,
+    DownloadFailed.
     """
     host = host if host is not None else LocalHost()
     loaded = share_network(
@@ -75,25 +77,26 @@ def load_matting(
 
 
 def grown(side_px: int, longest_px: int) -> int:
-    """The side that a network of `side_px` sees of a picture whose longer side is `longest_px`.
+    """Return the side that a network of `side_px` sees of a picture whose longer side is
+    `longest_px`.
 
-    Its own up to 1000 px, twice that from 1800 px on, in between another sixteenth for each 50 px:
-    fine parts of large pictures are lost at the network's own size, and small ones, enlarged, are
-    cut out worse.
+    It is `side_px` up to 1000 px, and twice that from 1800 px on. In between it grows by a
+    sixteenth for each 50 px. At the network's own size fine parts of large pictures are lost; small
+    pictures, if enlarged, are cut out worse.
     """
     steps = round((longest_px - 1000) / 50)
     return side_px + side_px // 16 * min(max(steps, 0), 16)
 
 
 class MattingFlow(ABC):
-    """The way of a picture to its matte, whatever predicts alpha: the same in every host."""
+    """Takes a picture to its matte, whatever predicts alpha. It is the same in every host."""
 
     host: Host
 
     @property
     @abstractmethod
     def name(self) -> str:
-        """Of the model."""
+        """The name of the model."""
 
     @abstractmethod
     def predict(
@@ -108,11 +111,20 @@ class MattingFlow(ABC):
     ) -> Tensor:
         """B×3×H×W in [0, 1] → alpha B×1×H×W in [0, 1] on the image's device; 0 frames give 0.
 
-        `fit`: "squash" to the network's square, "pad" to keep the aspect, or "auto": as trained.
-        Only `frames_per_step` frames are on the device at a time; halved when memory runs out.
-        `report` is told of every frame, in place of the host's progress.
-        Raises BadInput for other shapes, types, ranges and NaN, OutOfMemory.
+        `fit`: "squash" stretches the picture to the network's square, "pad" keeps its aspect,
+        "auto" does as the network was trained. Only `frames_per_step` frames are on the device at a
+        time, and half as many when memory runs out. `report` is told of every frame, in place of
+        the host's progress. Raises BadInput for other shapes, types, ranges and NaN, and
+        OutOfMemory.
         """
+
+    def native_px(self, resolution: int | None = None) -> int:
+        """Longer side of what the model was trained to see, or of what it is told to."""
+        return resolution or 1024
+
+    def sees_more(self, image: Tensor, resolution: int | None = None) -> bool:
+        """Whether `predict` looks closer at the whole of `image` than at a smaller picture."""
+        return False
 
     def matte(
         self,
@@ -127,13 +139,14 @@ class MattingFlow(ABC):
         label: str = "matting",
         report: Step | None = None,
         keep_image: bool = True,
+        detail: bool = False,
     ) -> Matte:
         """B×3×H×W (and the alpha B×1×H×W that it has already) → Matte; options as in `predict`.
 
-        The smaller one of both alphas counts, so that cutting out a cutout gives it back. Then it
-        is adjusted, and colours are estimated for what it has become; `foreground` None leaves them
-        as they are. `report` is told of every frame, once more for its colours. `keep_image` False:
-        the colours take the memory of `image`, if they can.
+        Of both alphas the smaller one counts, so that cutting out a cutout gives it back. Then
+        alpha is adjusted, and colours are estimated for the adjusted alpha; `foreground` None
+        leaves the colours as they are. `report` is told of every frame, and once more when its
+        colours are done. `detail`: pictures above the model's size are seen in parts, too.
         """
         image = unit_planes(image, "image", 3)
         if own_alpha is not None:
@@ -142,7 +155,7 @@ class MattingFlow(ABC):
             memory_for(self.host, "the matte"),
             reporting(self.host, len(image) * (2 if foreground else 1), label, report) as step,
         ):
-            found = self.predict(
+            found = (partial(predict_detail, self) if detail else self.predict)(
                 on_white(image, None if own_alpha is None else own_alpha**_SEEN_ALPHA),
                 resolution=resolution, fit=fit, frames_per_step=frames_per_step, report=step,
             )  # fmt: skip
@@ -166,22 +179,24 @@ class MattingFlow(ABC):
         resolution: int | None = None,
         fit: Fit = "auto",
         keep_image: bool = True,
+        detail: bool = False,
     ) -> Matte:
         """A path, open file, PIL picture or Picture → Matte of that one picture.
 
-        `source_alpha` "ignore": as if the picture had no alpha of its own. `keep_image`: see
-        `matte`.
+        `source_alpha` "ignore" treats the picture as if it had no alpha of its own.
         """
         picture = source if isinstance(source, Picture) else read(source)
         own = picture.alpha if source_alpha == "multiply" else None
         return self.matte(
             picture.image, own, adjust, foreground,
-            resolution=resolution, fit=fit, keep_image=keep_image,
+            resolution=resolution, fit=fit, keep_image=keep_image, detail=detail,
         )  # fmt: skip
 
 
 class Matting(MattingFlow):
-    """Calls a network on pictures of any size; the mattes asked for last are remembered."""
+    """Calls a network on pictures of any size, and remembers the mattes that were asked
+    for last.
+    """
 
     def __init__(self, loaded: LoadedNetwork, host: Host, *, resolution: int | None = None) -> None:
         self.inference = Inference(loaded, host)
@@ -200,13 +215,22 @@ class Matting(MattingFlow):
     def size_hw(
         self, resolution: int | None = None, image_hw: tuple[int, int] | None = None
     ) -> tuple[int, int]:
-        """What the network sees (of a picture of `image_hw`), rounded up to what it can take."""
+        """Return the size that the network sees of a picture of `image_hw`, rounded up to one that
+        it takes.
+        """
         side = resolution or self.resolution
         height, width = (side, side) if side else self.loaded.input.size_hw
         if not side and image_hw is not None and self.loaded.architecture.follows_picture:
             height, width = (grown(own, max(image_hw)) for own in (height, width))
         unit = self.loaded.architecture.multiple_of
         return -(-height // unit) * unit, -(-width // unit) * unit
+
+    def native_px(self, resolution: int | None = None) -> int:
+        return max(self.size_hw(resolution))
+
+    def sees_more(self, image: Tensor, resolution: int | None = None) -> bool:
+        usual = self.size_hw(resolution, (int(image.shape[-2]), int(image.shape[-1])))
+        return max(usual) > self.native_px(resolution)
 
     def predict(
         self,
@@ -248,9 +272,10 @@ class Matting(MattingFlow):
         size_hw: tuple[int, int],
         question: Callable[[nn.Module, Tensor], tuple[Tensor, T]],
     ) -> tuple[Tensor, T]:
-        """1×3×H×W → its alpha, as `predict` gives it, and what else `question` has for an answer.
+        """1×3×H×W → its alpha, as `predict` gives it, and what else `question` returns.
 
-        `question`: of the network and what it sees in `size_hw` → logits, and anything.
+        `question` is called with the network and the picture in `size_hw`; it returns logits, and
+        anything.
         """
         frame = unit_planes(frame, "image", 3).to(torch.float32)
         seen, fitted = self._prepared(frame, size_hw, "auto")
@@ -270,7 +295,7 @@ class Matting(MattingFlow):
         return alpha, more
 
     def _keys(self, image: Tensor, size_hw: tuple[int, int], fit: Fit) -> list[str] | None:
-        """Under which alphas are remembered; None: too much for that."""
+        """Return the keys that alphas are remembered by; None if there is too much to remember."""
         return self.loaded.mattes.keys(image, f"{size_hw} {fit} {self.loaded.stated}")
 
     def _run(self, frames: int, at_once: int, work: Work, size_hw: tuple[int, int]) -> None:
@@ -301,7 +326,7 @@ class Matting(MattingFlow):
 
 
 def require_numbers(alpha: Tensor, name: str) -> Tensor:
-    """`alpha`; BadInput if a model answered with NaN."""
+    """Return `alpha`. Raises BadInput if the model answered with NaN."""
     if alpha.numel() and not bool(torch.isfinite(alpha.aminmax().max)):
         raise BadInput(
             f"{name} must answer with a number everywhere", "NaN or infinity",
@@ -311,18 +336,20 @@ def require_numbers(alpha: Tensor, name: str) -> Tensor:
 
 
 def _glimpse(planes: Tensor) -> Tensor:
-    """C×H×W → pixels at equal distances, for previews: no side above 1024, no memory taken."""
+    """C×H×W → every n-th pixel, for previews: no side is above 1024, and no memory is taken."""
     every = max(1, -(-max(planes.shape[-2:]) // _PREVIEW_PX))
     return planes[..., ::every, ::every]
 
 
 def mixture(shown: Tensor, alpha: Tensor, own_alpha: Tensor) -> Tensor:
-    """How much of a pixel's colour is foreground, for a picture with alpha of its own; B×1×H×W.
+    """Return the share of foreground in each pixel's colour, B×1×H×W, of a picture with its own
+    alpha.
 
-    Straight colours are free of what is behind the picture. So they hold `alpha` / `own_alpha` of
-    foreground, which is all where the picture's own alpha is the smaller one: adjustments, which
-    made `shown` of `alpha`, add to that share but never take from it. Where a picture is wholly
-    opaque `shown` counts; where it is wholly transparent its colours mean nothing.
+    The colours of such a picture are straight: free of what is behind it. So `alpha` / `own_alpha`
+    of them is foreground, and all of it where the picture's own alpha is the smaller one.
+    Adjustments made `shown` of `alpha`; they add to the share but never take from it. Where the
+    picture is opaque, the share is `shown`. Where it is transparent, its colours mean nothing, and
+    the share is 0.
     """
     own = own_alpha.clamp(min=torch.finfo(own_alpha.dtype).tiny)
     share = torch.maximum(shown, alpha).div(own).clamp(max=1)
@@ -339,9 +366,10 @@ def estimate_colours(
     *,
     overwrite: bool = False,
 ) -> Tensor:
-    """`estimate_foreground` of B×3×H×W, a frame at a time on the host's device; on the CPU where
-    that has too little memory. `report` is told of every frame. `overwrite`: in the place of a
-    float32 `image`."""
+    """Call `estimate_foreground` for B×3×H×W, a frame at a time on the host's device.
+
+    Where the device has too little memory, the CPU does it. `report` is told of every frame.
+    """
     overwrite = overwrite and image.dtype == torch.float32
     # a single frame needs no room beside what is estimated: a large one takes 0.8 GB
     colours = torch.empty_like(image[:0] if len(image) == 1 else image, dtype=torch.float32)

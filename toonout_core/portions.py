@@ -1,4 +1,4 @@
-"""Work that is done in portions, as large as a host's device has memory for."""
+"""Do work in portions that are as large as the memory of a host's device allows."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ON_CPU = 0
 
 @contextmanager
 def memory_for(host: Host, what: str) -> Iterator[None]:
-    """Turn what allocators throw into a sentence, where nothing can be done in portions."""
+    """Turn what allocators throw into a sentence, where work cannot be done in portions."""
     try:
         yield
     except Exception as error:
@@ -50,9 +50,10 @@ def in_portions(
     sentence: str,
     or_on_cpu: bool = False,
 ) -> None:
-    """Call `work` on slices of `total` items, at most `at_once` long, halved as in `in_halves`.
+    """Call `work` on slices of `total` items that are at most `at_once` long, and halved as in
+    `in_halves`.
 
-    It may be called again for a slice that it had begun.
+    `work` may be called again for a slice that it had begun.
     """
     done = 0
 
@@ -80,11 +81,12 @@ def in_halves(
     sentence: str,
     or_on_cpu: bool = False,
 ) -> None:
-    """Do `work` with `at_once` items at a time, or half as many, and so on, when memory runs out.
+    """Do `work` with `at_once` items at a time, and with half as many whenever memory runs out.
 
-    `hold(count)` gives the device and room for `count` items; hosts make room as it leaves with an
-    error, so that one item is tried a second time. After that: the CPU if `or_on_cpu`, else
-    OutOfMemory with `sentence`. The number that fits is remembered for this `kind` of work.
+    `hold(count)` gives the device and room for `count` items. A host makes room when `hold` is left
+    with an error, so one item is tried a second time. After that the CPU is taken if `or_on_cpu`,
+    else OutOfMemory is raised with `sentence`. The number that fits is remembered for this `kind`
+    of work.
     """
     fitting = _fitting.setdefault(host, {})
     count, tried_one = min(at_once, fitting.get(kind, at_once)), False

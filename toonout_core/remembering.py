@@ -1,4 +1,4 @@
-"""The mattes that a network made last, so that who asks a second time does not wait again."""
+"""Remember the mattes that a network made last, so that nobody waits for the same matte twice."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LIMIT_BYTES = 64 << 20  # of alpha: sixteen megapixels
 
 
 class LastMattes:
-    """Alphas by what is in their pictures: those asked for last, up to `limit_bytes` together."""
+    """Keeps alphas under the content of their pictures: the last ones, `limit_bytes` in all."""
 
     def __init__(self, limit_bytes: int = LIMIT_BYTES) -> None:
         self._limit_bytes = limit_bytes
@@ -21,14 +21,17 @@ class LastMattes:
         self._lock = threading.Lock()
 
     def keys(self, image: Tensor, how: str) -> list[str] | None:
-        """One for each frame of B×3×H×W; `how`: all else that alpha depends on. None: too much."""
+        """Return a key for each frame of B×3×H×W, or None if they are too large to be kept.
+
+        `how` spells all else that alpha depends on.
+        """
         pixels = int(image.shape[0] * image.shape[-2] * image.shape[-1])
         if not 0 < pixels * 4 <= self._limit_bytes:
             return None
         return [f"{how} {tuple(frame.shape)} {_digest(frame)}" for frame in image]
 
     def recall(self, keys: list[str]) -> Tensor | None:
-        """B×1×H×W, a copy; None unless all frames are known."""
+        """Return a copy B×1×H×W; None unless all frames are known."""
         with self._lock:
             if any(key not in self._kept for key in keys):
                 return None
@@ -37,7 +40,7 @@ class LastMattes:
             return torch.stack([self._kept[key] for key in keys])
 
     def keep(self, keys: list[str], alpha: Tensor) -> None:
-        """Copies of B×1×H×W, a frame for each key."""
+        """Keep copies of B×1×H×W, a frame for each key."""
         with self._lock:
             for key, frame in zip(keys, alpha, strict=True):
                 self._kept[key] = frame.detach().cpu().clone()

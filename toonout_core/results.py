@@ -1,4 +1,4 @@
-"""What the pipelines return."""
+"""The record that matting pipelines return."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Matte:
     """Alpha of a batch of pictures and the colours that belong to it.
 
     `image` B×3×H×W as given; `alpha` B×1×H×W, straight; `foreground` B×3×H×W, the colours without
-    the old background, or None if they were not estimated. All float32 in [0, 1].
+    the old background, or None if they were not estimated. All are float32 in [0, 1].
     """
 
     image: Tensor
@@ -50,8 +50,10 @@ class Matte:
 
     @property
     def colours(self) -> Tensor:
-        """B×3×H×W to be shown under `alpha`: the foreground; without one, the image where it is
-        visible and black where it is not, so that no hidden background travels along."""
+        """The colours B×3×H×W to be shown under `alpha`: the foreground. Without one they are the
+        image's where it is visible, and black where it is not, so that no hidden background travels
+        along.
+        """
         if self.foreground is not None:
             return self.foreground
         return self.image.where(self.alpha > 0, 0)
@@ -70,11 +72,13 @@ class Matte:
         return Matte(cut_to(self.image, box_xyxy), cut_to(self.alpha, box_xyxy), colours)
 
     def cutout(self, index: int = 0) -> Image:
-        """RGBA picture, straight alpha, 8 bit."""
+        """Return one frame as an RGBA picture of 8 bit, with straight alpha."""
         return to_pil(self.colours[index : index + 1], self.alpha[index : index + 1])
 
     def composite(self, background: Tensor | str) -> Tensor:
-        """Over a picture (1 or B × 3×H×W) or a colour ("#rrggbb" or a name) → B×3×H×W."""
+        """Lay the foreground over a picture (1 or B × 3×H×W) or a colour ("#rrggbb" or a name) →
+        B×3×H×W.
+        """
         if isinstance(background, str):
             background = parse_colour(background)
         return over(self.colours, self.alpha, background.to(self.image))

@@ -1,13 +1,15 @@
-"""WEIGHTS: the one table of published weight files. Menus, README and downloads follow from it.
+"""WEIGHTS is the one table of published weight files. Menus, README and downloads follow from it.
 
-`patch_order` of a BiRefNet file cannot be seen in it (same names, same shapes), and the wrong one
-gives a plausible, wrong matte. The authors' code changed the order on 2024-11-05 (their commit
-5198d3f); a network wants the order that it was trained with. So: ToonOut and what was published
-after that day is channel_first, what was published before is channel_last. Only ToonOut's order is
-certain; that of the others follows from their dates and was not compared on real weights.
+A BiRefNet file does not show its `patch_order`: names and shapes are the same for both. The wrong
+order gives a matte that looks plausible and is wrong. A network needs the order that it was trained
+with. The authors changed their code on 2024-11-05 (their commit 5198d3f), so ToonOut and what was
+published after that day is channel_first, and what was published before is channel_last. Only
+ToonOut's order is certain. That of the others follows from their dates, and was not compared on
+real weights.
 
-Checksums: `toonout` by three projects that pin it; the others by at least two projects, or by one
-and the beginning of the hash in a second. Where none is known the hub's own is compared.
+Checksums: that of `toonout` is pinned by three other projects. The others come from at least two
+projects, or from one and the beginning of the hash in a second. Where no checksum is known, the
+file is compared with what the hub reports.
 """
 
 from __future__ import annotations
@@ -50,7 +52,7 @@ class Weights:
 
     @property
     def url(self) -> str:
-        """Where a person can download the file; empty if it is part of this package."""
+        """The link to download the file from; empty if the file is part of this package."""
         if self.embedded:
             return ""
         return f"https://huggingface.co/{self.repo}/resolve/{self.revision}/{self.file}"
@@ -336,11 +338,13 @@ WEIGHTS: tuple[Weights, ...] = (
 
 
 def find(name: str) -> Weights | None:
-    """The row of that name."""
+    """Return the row of that name, or None."""
     return next((row for row in WEIGHTS if row.name == name), None)
 
 
 def detectors() -> list[str]:
-    """Names that find characters, as menus list them: those that need no download first."""
+    """List the names that find characters, as menus show them: those that need no download come
+    first.
+    """
     found = [row.name for row in WEIGHTS if row.task == "instances"]
     return [DETECTOR, DETECTOR + REGIONS, *found]

@@ -1,4 +1,4 @@
-"""Kinds of value that several rooms speak of, and the record of what a network is fed."""
+"""The kinds of value that several rooms name, and the record of what a network is fed."""
 
 from __future__ import annotations
 
@@ -36,7 +36,8 @@ class NetworkInput:
 
     def normalise(self, image: Tensor, white: float = 1.0) -> Tensor:
         """B×3×H×W in [0, `white`] → the values that the network was trained on."""
-        from torchvision.transforms.functional import normalize
-
-        mean, std = ([white * value for value in values] for values in (self.mean, self.std))
-        return normalize(image, mean, std)
+        mean, std = (
+            image.new_tensor([white * value for value in values]).view(-1, 1, 1)
+            for values in (self.mean, self.std)
+        )
+        return (image - mean).div_(std)

@@ -7,21 +7,24 @@ import binascii
 import io
 import json
 from collections.abc import Iterable
-from dataclasses import fields
 from typing import Any, cast
 
 from ..toonout_core import BadInput
 from ..toonout_core.errors import plain
 from ..toonout_core.imaging import size_hw_of
+from ..toonout_core.options.characters import MAX_COUNT, MIN_SCORE
+from ..toonout_core.options.models import DETECTOR
+from ..toonout_core.options.option import Option
 from . import characters
 from .admission import require_pixels, require_size
-from .options import CutoutOptions, shown
+from .options import OPTIONS
 
 Json = dict[str, Any]
 
 PICTURES = ("image", "background_image")
 WHITE = b" \t\r\n\v\f"  # what base64 may be broken into lines with
-INSTANCE_OPTIONS = ("detector", "min_score", "limit")
+LIMIT = MAX_COUNT.but(name="limit")
+INSTANCE_OPTIONS = (DETECTOR.name, MIN_SCORE.name, LIMIT.name)
 # of CutoutOptions, for characters
 FOUND_OPTIONS = (
     "clean_colours", "radius_px", "refine_radius_px", "foreground_method", "precision",
@@ -80,15 +83,6 @@ def decoded(text: Any, name: str) -> tuple[io.BytesIO, tuple[int, int]]:
     return stream, size_hw
 
 
-def number(value: Any, name: str, default: float, least: float, most: float) -> float:
-    """A number of a request. Raises BadInput."""
-    if value is None:
-        return default
-    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
-        raise BadInput(f"{name} must be {least:g} … {most:g}", repr(value))
-    return value
-
-
 def require_known(body: Json, known: Iterable[str]) -> None:
     """BadInput for what no request has."""
     if unknown := sorted(set(body) - set(known)):
@@ -97,23 +91,23 @@ def require_known(body: Json, known: Iterable[str]) -> None:
 
 def body_schema(names: list[str]) -> Json:
     """What /docs shows. A plain description: hosts have pydantic 1 or 2."""
-    properties: Json = {
-        "image": {"type": "string", "description": "base64 or data URI"},
-        "background_image": {"type": "string", "description": "base64 or data URI"},
-        "detector": {"type": "string", "enum": characters.detector_names()},
-        "min_score": {"type": "number", "minimum": 0, "maximum": 1, "default": 0.3},
-        "limit": {"type": "integer", "minimum": 1, "maximum": 100},
+    pictures: Json = {
+        name: {"type": "string", "description": "base64 or data URI"} for name in PICTURES
     }
-    kinds: dict[Any, str] = {bool: "boolean", int: "integer", float: "number", str: "string"}
-    for option in fields(CutoutOptions):
-        show = shown(option)
-        entry: Json = {"type": kinds[type(option.default)], "default": option.default}
-        entry["description"] = show.info
-        if show.choices:
-            entry["enum"] = list(show.choices)
-        if show.most:
-            entry |= {"minimum": show.least, "maximum": show.most}
-        properties[option.name] = entry
-    shown_here = {name: entry for name, entry in properties.items() if name in names}
-    schema = {"type": "object", "required": ["image"], "properties": shown_here}
+    detectors = {"detector": {**_described(DETECTOR), "enum": characters.detector_names()}}
+    options = {o.name: _described(o) for o in (MIN_SCORE, LIMIT, *OPTIONS.values())}
+    known = pictures | detectors | options
+    shown = {name: entry for name, entry in known.items() if name in names}
+    schema = {"type": "object", "required": ["image"], "properties": shown}
     return {"requestBody": {"content": {"application/json": {"schema": schema}}}}
+
+
+def _described(option: Option) -> Json:
+    kinds = {"switch": "boolean", "whole": "integer", "number": "number"}
+    entry: Json = {"type": kinds.get(option.kind, "string"), "description": option.help}
+    entry["default"] = option.default
+    if option.choices:
+        entry["enum"] = list(option.choices)
+    if option.kind in ("whole", "number"):
+        entry |= {"minimum": option.least, "maximum": option.most}
+    return entry

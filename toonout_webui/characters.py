@@ -12,7 +12,6 @@ from torch import Tensor
 from ..toonout_core import (
     WEIGHTS,
     BadInput,
-    ForegroundOptions,
     Instances,
     Matte,
     SegmentOptions,
@@ -20,10 +19,12 @@ from ..toonout_core import (
 )
 from ..toonout_core.characters.choosing import Choice, choose
 from ..toonout_core.characters.overlay import draw_instances
+from ..toonout_core.chosen import foreground_options
 from ..toonout_core.imaging import Picture, read, to_pil
 from ..toonout_core.layers.building import character_layers
 from ..toonout_core.layers.files import layer_part
 from ..toonout_core.ops.regions import boxes_from_masks, crop, expand_box
+from ..toonout_core.options.characters import MAX_COUNT, MIN_SCORE
 from ..toonout_core.output.instance_files import (
     Characters,
     FindOptions,
@@ -138,19 +139,21 @@ class Found:
 
 
 def find(
-    source: Any, detector: str, options: CutoutOptions, *, min_score: float = 0.3, limit: int = 100
+    source: Any,
+    detector: str,
+    options: CutoutOptions,
+    *,
+    min_score: float = MIN_SCORE.default,
+    limit: int = MAX_COUNT.default,
 ) -> Found:
     """A picture → its characters, from left to right. Raises ToonOutError."""
     if detector not in detector_names():
         raise BadInput(f"detector must be one of {', '.join(detector_names())}", repr(detector))
     picture = source if isinstance(source, Picture) else read(source)
-    colours = None
-    if options.clean_colours:
-        colours = ForegroundOptions(
-            options.radius_px, options.refine_radius_px, options.foreground_method
-        )
     wanted = FindOptions(
-        segment=SegmentOptions(min_score=min_score, limit=limit), limit=limit, foreground=colours
+        segment=SegmentOptions(min_score=min_score, limit=limit),
+        limit=limit,
+        foreground=foreground_options(vars(options)),
     )
     with PIPELINES.keeping(), memory_for(WebUIHost(), "this picture"):
         matting = PIPELINES.get(options)

@@ -11,12 +11,13 @@ from typing import Any
 from PIL.Image import Image
 from torch import Tensor
 
-from ..toonout_core import BadInput, ForegroundOptions, Matte, OutOfMemory
+from ..toonout_core import BadInput, Matte, OutOfMemory
+from ..toonout_core.chosen import adjust_options, foreground_options
 from ..toonout_core.imaging import Picture, read, to_pil
 from ..toonout_core.ops.adjust import AdjustOptions
-from ..toonout_core.ops.compositing import over, parse_colour
+from ..toonout_core.ops.compositing import parse_colour
 from ..toonout_core.ops.framing import Framing, parse_aspect, visible_box
-from ..toonout_core.ops.placing import fit_background
+from ..toonout_core.ops.placing import behind
 from ..toonout_core.output.cutouts import observations
 from ..toonout_core.output.writing import encode
 from ..toonout_core.portions import memory_for
@@ -50,10 +51,6 @@ class Cut:
     def mask(self) -> Image:
         """RGB, white is the character; hosts write it as grey PNG."""
         return keeping_alpha.mark_mask(to_pil(self.matte.alpha))
-
-    def on_colour(self, colour: str) -> Image:
-        """RGB, for what cannot be transparent."""
-        return to_pil(self.matte.composite(colour))
 
     def main(self) -> Image:
         """What was asked for first."""
@@ -97,37 +94,21 @@ def cut_to_matte(picture: Picture, options: CutoutOptions) -> tuple[Matte, str, 
 
 
 def _run(picture: Picture, options: CutoutOptions, *, on_cpu: bool) -> tuple[Matte, str, list[str]]:
-    colours = None
-    if options.clean_colours:
-        colours = ForegroundOptions(
-            options.radius_px, options.refine_radius_px, options.foreground_method
-        )
+    adjust = adjust_options(vars(options))
     with PIPELINES.keeping():
         matting = PIPELINES.get(options, on_cpu=on_cpu)
         require_room(matting, options.resolution, matting.host.device())  # pyright: ignore
         matte = matting(
             picture,
             source_alpha=options.source_alpha,
-            adjust=_adjustments(options),
-            foreground=colours,
+            adjust=None if adjust == AdjustOptions() else adjust,
+            foreground=foreground_options(vars(options)),
             resolution=options.resolution or None,
             fit=options.fit,
+            detail=options.detail,
         )
         device = str(matting.host.device())  # pyright: ignore
     return matte, device, observations(matte)
-
-
-def _adjustments(options: CutoutOptions) -> AdjustOptions | None:
-    wanted = AdjustOptions(
-        black=options.black_point,
-        white=options.white_point,
-        gamma=options.gamma,
-        drop_specks_px=options.drop_specks_px,
-        fill_holes_px=options.fill_holes_px,
-        grow_px=options.grow_px,
-        feather_px=options.feather_px,
-    )
-    return None if wanted == AdjustOptions() else wanted
 
 
 def cropped(matte: Matte, options: CutoutOptions) -> tuple[Matte, list[str]]:
@@ -140,17 +121,15 @@ def cropped(matte: Matte, options: CutoutOptions) -> tuple[Matte, list[str]]:
 def _behind(matte: Matte, options: CutoutOptions, background: Any) -> Tensor | None:
     if options.background == "transparent":
         return None
-    plain = parse_colour(options.colour).expand(1, 3, *matte.size_hw)
-    if options.background == "colour":
-        return plain
-    if background is None:
-        raise BadInput("background must come with a picture", "none", "Choose one, or a colour.")
-    picture = background if isinstance(background, Picture) else read(background)
-    # where it is transparent itself, its colours mean nothing
-    shown = picture.image
-    if picture.alpha is not None:
-        shown = over(shown, picture.alpha, parse_colour(options.colour))
-    return fit_background(shown, matte.size_hw, options.background_fit, plain)
+    back, alpha = None, None
+    if options.background == "picture":
+        if background is None:
+            raise BadInput(
+                "background must come with a picture", "none", "Choose one, or a colour."
+            )
+        picture = background if isinstance(background, Picture) else read(background)
+        back, alpha = picture.image, picture.alpha
+    return behind(matte.image, options.colour, back, alpha, options.background_fit)
 
 
 def png(image: Tensor, alpha: Tensor | None = None) -> bytes:

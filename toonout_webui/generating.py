@@ -5,15 +5,16 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import Field, dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 from modules import scripts
 
 from ..toonout_core import BadInput, Cancelled, ToonOutError
+from ..toonout_core.options.option import Option
 from . import hosts, keeping_alpha, widgets
 from .cutting import Cut, cut, wish
-from .options import CutoutOptions, checked, shown
+from .options import OPTIONS, CutoutOptions
 
 log = logging.getLogger("toonout")
 
@@ -27,7 +28,7 @@ ERROR = "ToonOut error"
 AXES = "toonout_axes"
 PENDING = "toonout_pending"
 
-_OPTION_NAMES = tuple(option.name for option in fields(CutoutOptions))
+_OPTION_NAMES = tuple(OPTIONS)
 AXIS_OPTIONS = ("model", "output", "resolution", "radius_px", "refine_radius_px", "grow_px")
 
 
@@ -71,7 +72,7 @@ class Generate(scripts.Script):
             parts = widgets.build(elem_id)
         self.infotext_fields = [(enable, hosts.pasted(was_used)), (keep, KEEP)]
         self.infotext_fields += [
-            (parts[option.name], hosts.pasted(reader(option))) for option in fields(CutoutOptions)
+            (parts[name], hosts.pasted(reader(option))) for name, option in OPTIONS.items()
         ]
         self.paste_field_names = [KEEP, *map(key, _OPTION_NAMES)]
         return [enable, keep, *parts.values()]
@@ -175,7 +176,7 @@ def was_used(parameters: dict[str, Any]) -> bool:
     return KEEP in parameters
 
 
-def reader(option: Field[Any]) -> Callable[[dict[str, Any]], Any]:
+def reader(option: Option) -> Callable[[dict[str, Any]], Any]:
     """Of an infotext's entries → value of the component; None leaves it as it is."""
 
     def value(parameters: dict[str, Any]) -> Any:
@@ -183,7 +184,7 @@ def reader(option: Field[Any]) -> Callable[[dict[str, Any]], Any]:
             return None
         written = parameters.get(key(option.name))
         try:
-            return option.default if written is None else checked(option, written)
+            return option.default if written is None else option.check(written)
         except BadInput:
             return None
 
@@ -244,17 +245,17 @@ def add_axes() -> None:
     if grid is None:
         return
     present = {axis.label for axis in grid.axis_options}
-    for option in fields(CutoutOptions):
-        label = f"[ToonOut] {option.name}"
-        if option.name in AXIS_OPTIONS and label not in present:
-            grid.axis_options.append(_axis(grid, label, option))
+    for name in AXIS_OPTIONS:
+        label = f"[ToonOut] {name}"
+        if label not in present:
+            grid.axis_options.append(_axis(grid, label, OPTIONS[name]))
 
 
-def _axis(grid: Any, label: str, option: Field[Any]) -> Any:
+def _axis(grid: Any, label: str, option: Option) -> Any:
     kind = type(option.default)
     if option.name == "model":
         return grid.AxisOption(label, kind, _apply(option.name), choices=widgets.model_names)
-    choices = list(shown(option).choices)
+    choices = list(option.choices)
     if choices:
         return grid.AxisOption(label, kind, _apply(option.name), choices=lambda: choices)
     return grid.AxisOption(label, kind, _apply(option.name))

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from ..toonout_core import WEIGHTS, Matting, UnknownModel, load_matting
+from ..toonout_core.chosen import PATCH_ORDERS
 from ..toonout_core.loading import locate
 from ..toonout_core.weight_files.locating import weight_files
 from . import hosts
@@ -15,8 +16,6 @@ from .host import WebUIHost
 from .options import DEFAULT_MODEL, CutoutOptions, Precision
 
 Key = tuple[str, str, str, bool]
-
-PATCH_ORDERS = {"auto": None, "new": "channel_first", "old": "channel_last"}
 
 
 def table_names() -> list[str]:

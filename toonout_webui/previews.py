@@ -52,6 +52,11 @@ def slider(matte: Matte, behind: Tensor | None) -> str:
     return SLIDER.format(before=_data_uri(image), after=_data_uri(after))
 
 
+def picture(image: Tensor) -> str:
+    """The first item of B×3×H×W, made small."""
+    return f'<img alt="preview" class="toonout-preview" src="{_data_uri(small(image[:1]))}">'
+
+
 def small(image: Tensor) -> Tensor:
     """B×C×H×W with sides of at most LONGEST_PX."""
     height, width = int(image.shape[-2]), int(image.shape[-1])

@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import fields
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, HTTPException, Request
@@ -26,24 +25,25 @@ from ..toonout_core import (
 )
 from ..toonout_core.errors import plain
 from ..toonout_core.host import is_out_of_memory
+from ..toonout_core.options.characters import MIN_SCORE
 from ..toonout_core.weight_files.locating import find_file
 from . import characters, hosts
 from .admission import LimitedRoute, dependencies
 from .bodies import (
     FOUND_OPTIONS,
     INSTANCE_OPTIONS,
+    LIMIT,
     PICTURES,
     Json,
     body_schema,
     decoded,
     most_masks,
-    number,
     parsed,
     require_known,
 )
 from .cutting import Cut, cut, cutout_png, png, wish
 from .host import WebUIHost
-from .options import CutoutOptions
+from .options import OPTIONS
 from .pipelines import PIPELINES, default_model, model_names
 
 log = logging.getLogger("toonout")
@@ -61,7 +61,7 @@ def on_app_started(_demo: Any, app: FastAPI) -> None:
         add = router.add_api_route
         add("/models", models, methods=["GET"], summary="Models and whether they are here")
         add("/unload", unload, methods=["POST"], summary="Forget loaded models")
-        every = [option.name for option in fields(CutoutOptions)]
+        every = list(OPTIONS)
         for path, work, summary, names in (
             ("/cutout", cutout, "Cut a character out", [*PICTURES, *every]),
             ("/mask", mask, "The mask alone, white is the character", [*PICTURES, *every]),
@@ -145,17 +145,18 @@ def mask(body: Json) -> Json:
 def instances(body: Json) -> Json:
     """Every character by itself: score, box, cutout and mask; a mask of what belongs to none of
     them, and a numbered overlay."""
-    given = dict(body)
-    asked = {name: given.pop(name, None) for name in INSTANCE_OPTIONS}
-    require_known(given, (*PICTURES[:1], "model", *FOUND_OPTIONS))
-    if "image" not in given:
+    others = dict(body)
+    asked = {name: others.pop(name, None) for name in INSTANCE_OPTIONS}
+    require_known(others, (*PICTURES[:1], "model", *FOUND_OPTIONS))
+    if "image" not in others:
         raise BadInput("image must be there", "no image", "Send it as base64.")
-    options = wish({name: value for name, value in given.items() if name != "image"})
-    picture, size_hw = decoded(given["image"], "image")
+    options = wish({name: value for name, value in others.items() if name != "image"})
+    picture, size_hw = decoded(others["image"], "image")
     detector = characters.DEFAULT_DETECTOR if asked["detector"] is None else asked["detector"]
-    min_score = number(asked["min_score"], "min_score", 0.3, 0, 1)
+    given = {"min_score": MIN_SCORE.default, "limit": 0} | _without_none(asked)
+    min_score, limit = MIN_SCORE.check(given["min_score"]), LIMIT.check(given["limit"])
     most = most_masks(size_hw)
-    limit = int(number(asked["limit"], "limit", most, 1, 1000))
+    limit = limit or most
     if limit > most:
         raise BadInput(
             f"limit must be at most {most} for a picture of {size_hw[1]}×{size_hw[0]}", f"{limit}",
@@ -169,6 +170,10 @@ def instances(body: Json) -> Json:
         "overlay": base64.b64encode(png(found.overlay())).decode(),
         "info": {"detector": detector, "model": options.model, "origin": found.instances.origin},
     }
+
+
+def _without_none(values: Json) -> Json:
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _instance(found: characters.Found, index: int) -> Json:
@@ -235,7 +240,7 @@ def unload() -> Json:
 
 
 def _cut(body: Json) -> Cut:
-    require_known(body, (*PICTURES, *(option.name for option in fields(CutoutOptions))))
+    require_known(body, (*PICTURES, *OPTIONS))
     if "image" not in body:
         raise BadInput("image must be there", "no image", "Send it as base64.")
     values = {name: value for name, value in body.items() if name not in PICTURES}

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import gradio as gr
 from modules import shared
 
+from ..toonout_core.options import models
 from .admission import DEFAULT_MEGAPIXELS
 from .options import DEFAULT_MODEL
 from .pipelines import table_names
@@ -37,9 +38,9 @@ def settings() -> list[Setting]:
             "also of API calls that name none", "choice", {"choices": table_names()}, reload=True,
         ),
         Setting(
-            "toonout_precision", "auto", "Precision",
+            "toonout_precision", models.PRECISION.default, "Precision",
             "auto: fp16 where the device is good at it", "choice",
-            {"choices": ["auto", "fp32", "fp16", "bf16"]},
+            {"choices": list(models.PRECISION.choices)},
         ),
         Setting(
             "toonout_keep_in_vram", False, "Keep the model in the memory of the graphics card",
@@ -51,7 +52,7 @@ def settings() -> list[Setting]:
             {"minimum": 0, "maximum": 8, "step": 1},
         ),
         Setting(
-            "toonout_allow_download", True, "Download models on first use",
+            "toonout_allow_download", models.ALLOW_DOWNLOAD.default, "Download models on first use",
             "off: never use the network", "switch", {},
         ),
         Setting(

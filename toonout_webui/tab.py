@@ -6,7 +6,7 @@ from typing import Any
 
 import gradio as gr
 
-from . import tab_characters, tab_clip, tab_folder, tab_models, tab_picture
+from . import tab_characters, tab_clip, tab_folder, tab_models, tab_motion, tab_picture
 
 
 def on_ui_tabs() -> list[tuple[Any, str, str]]:
@@ -20,6 +20,8 @@ def on_ui_tabs() -> list[tuple[Any, str, str]]:
             tab_folder.build()
         with gr.TabItem("Clip", elem_id="toonout_tab_clip"):
             tab_clip.build()
+        with gr.TabItem("Motion", elem_id="toonout_tab_motion"):
+            tab_motion.build()
         with gr.TabItem("Models", elem_id="toonout_tab_models"):
             tab_models.build()
     return [(blocks, "ToonOut", "toonout_tab")]

@@ -11,12 +11,15 @@ from typing import Any
 import gradio as gr
 
 from ..toonout_core import BadInput, ToonOutError
+from ..toonout_core.options import characters as table
+from ..toonout_core.options.models import DETECTOR
 from ..toonout_core.output.publishing import Part
 from ..toonout_core.output.writing import publish_parts
 from . import characters, hosts, previews, sending
 from .cutting import wish
 from .pipelines import PIPELINES, default_model, model_names
 from .tab_folder import output_folder
+from .widgets import component
 
 MARGIN_PX = 8
 KINDS = ("masks", "mattes", "cutouts", "background", "overlay")
@@ -61,24 +64,17 @@ def build() -> None:
 
 def _inputs() -> list[Any]:
     with gr.Row():
-        detector = gr.Dropdown(
+        detector = component(
+            DETECTOR, elem_id("detector"),
             choices=characters.detector_names(), value=characters.DEFAULT_DETECTOR,
-            label="Detector", elem_id=elem_id("detector"),
-            info="toonout-mini tells characters apart that touch; other matting models, and "
-            "toonout-mini-regions, do not.",
         )  # fmt: skip
         model = gr.Dropdown(
             choices=model_names(), value=default_model(), label="Model of the edges",
             elem_id=elem_id("model"),
         )  # fmt: skip
     with gr.Row():
-        min_score = gr.Slider(
-            0, 1, value=0.3, step=0.05, label="Least score", elem_id=elem_id("min_score")
-        )
-        numbers = gr.Textbox(
-            value="", max_lines=1, label="Which ones",
-            info="Numbers such as 0, 2-4. Empty: all.", elem_id=elem_id("numbers"),
-        )  # fmt: skip
+        min_score = component(table.MIN_SCORE, elem_id("min_score"))
+        numbers = component(table.NUMBERS, elem_id("numbers"))
     return [detector, model, min_score, numbers]
 
 

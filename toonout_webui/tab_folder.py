@@ -1,4 +1,4 @@
-"""A folder of pictures, or several that are uploaded: the engine of the command line."""
+"""The page that cuts out a folder of pictures, or uploaded ones, with the shell's own engine."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _stop = threading.Event()
 
 
 def elem_id(name: str) -> str:
-    """Of a component of this tab."""
+    """The id of a component of this page."""
     return f"toonout_folder_{name}"
 
 
@@ -94,7 +94,7 @@ def work(
     kind: str,
     values: dict[str, Any],
 ) -> Iterator[str]:
-    """Status lines while pictures are cut out, a report at the end."""
+    """Cut pictures out: status lines meanwhile, and a report at the end."""
     _stop.clear()
     try:
         chosen, background = widgets.split(values)
@@ -138,7 +138,7 @@ def progress(batch: Batch[Matte], found: Found) -> Iterator[str]:
 
 
 def conclusion(report: Report, out: Path) -> str:
-    """What became of all pictures."""
+    """The report of all pictures, as HTML."""
     rows = [
         (result.source.name, result.status, result.message or ", ".join(result.notes))
         for result in report.results
@@ -153,7 +153,7 @@ def conclusion(report: Report, out: Path) -> str:
 
 
 def search(files: list[Any] | None, folder: str, manifest: Manifest, recursive: bool) -> Found:
-    """The pictures that are meant; those that were uploaded come first, under their own names."""
+    """Uploaded pictures under their own names; without any, those of the folder."""
     if files:
         return uploaded(files)
     if hosts.flag("hide_ui_dir_config", False):
@@ -223,11 +223,11 @@ class Files:
     outputs: tuple[Output, ...]
 
     def suffixes(self) -> list[str]:
-        """As `batch.Form` asks for them, as the others."""
+        """The endings of all results, as `batch.Form` asks for them."""
         return [suffix for output in self.outputs for suffix in output.suffixes()]
 
     def parts(self, made: Matte, picture: Picture) -> list[Part]:
-        """Of all outputs."""
+        """The files of all outputs."""
         return [part for output in self.outputs for part in output.parts(made, picture)]
 
     def join(self) -> None:
@@ -235,11 +235,11 @@ class Files:
         return None
 
     def notes(self, made: Matte) -> list[str]:
-        """The same for all outputs."""
+        """Notes on the matte, the same for all outputs."""
         return self.outputs[0].notes(made)
 
     def details(self, made: Matte) -> dict[str, Any]:
-        """None."""
+        """There are none."""
         return {}
 
 

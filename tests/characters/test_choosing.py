@@ -72,7 +72,7 @@ def test_numbers_as_people_write_them(text, numbers):
 
 
 def test_a_number_that_is_not_there_is_a_sentence():
-    with pytest.raises(BadInput, match="one of the 5 instances, 0 … 4, but got 5"):
+    with pytest.raises(BadInput, match="one of the 5 characters, 0 … 4, but got 5"):
         parse_numbers("5", 5)
     with pytest.raises(BadInput, match="-6"):
         parse_numbers("-6", 5)

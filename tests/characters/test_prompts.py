@@ -83,7 +83,7 @@ def test_style_alone_is_said_of_each():
 
 
 def test_counts_that_differ_are_a_sentence():
-    with pytest.raises(BadInput, match=r"3 prompts, one for each instance, but got 2 lines"):
+    with pytest.raises(BadInput, match=r"3 prompts, one for each character, but got 2 lines"):
         join_prompts("style", [], ["a", "b"], [False] * 3)
     with pytest.raises(BadInput, match=r"2 tags"):
         join_prompts("style", ["a", "b"], ["a", "b", "c"], [False] * 3)

@@ -130,11 +130,11 @@ def test_guessed_joints_are_told(clip, tmp_path):
 @pytest.mark.parametrize(
     ("verb", "arguments", "words"),
     [
-        ("kenburns", ("-o", "clip.avi"), "a clip must be one of"),
+        ("kenburns", ("-o", "clip.avi"), "a clip.s name must end in"),
         ("kenburns", ("-o", "clip.mp4", "--edges", "transparent"), "mp4 must be opaque"),
         ("puppet", ("-o", "clip.mp4", "--transparent"), "mp4 must be opaque"),
         ("puppet", ("-o", "x", "--pose", "a", "--bvh", "b"), "one of --pose and --bvh"),
-        ("kenburns", ("-o", "x", "--amount", "9"), "amount must be 0 to 2"),
+        ("kenburns", ("-o", "x", "--amount", "9"), "--amount must be 0 … 2"),
         ("kenburns", ("-o", "x", "--character", "4"), "character must be -1 or 0 to 0"),
         ("puppet", ("-o", "x", "--characters", "7"), "7"),
     ],

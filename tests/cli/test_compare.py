@@ -1,5 +1,6 @@
 import json
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -52,8 +53,41 @@ def test_formats_of_one_model_are_told_apart_and_compared(toonout, drawings, tmp
     first, second = json.loads((tmp_path / "out" / "compare.json").read_text("utf-8"))
     assert (first["name"], second["name"]) == ("net fp32", "net fp16")
     assert second["file_bytes"] < 0.8 * first["file_bytes"]
+    assert first["compared_with"] == "" and second["compared_with"] == "net fp32"
     assert first["worst_levels"] == 0 and second["worst_levels"] <= 2
+    assert "| – |" in shell.stdout and "| from net fp32: " in shell.stdout
     assert not list(tmp_path.glob("net-*"))
+
+
+def test_models_are_compared_with_the_first(toonout, drawings, model, tmp_path):
+    torch.manual_seed(2)
+    save_file(UNet(widths=(4, 6)).state_dict(), tmp_path / "other.safetensors")
+    shell = compare(
+        toonout, drawings / "pose" / "1.png", "--model", model, "--model",
+        tmp_path / "other.safetensors", "--formats", "fp32,bf16", "-o", tmp_path / "out",
+        "--models-dir", tmp_path / "cache",
+    )  # fmt: skip
+    assert shell.code == 0, shell.stderr
+    variants = json.loads((tmp_path / "out" / "compare.json").read_text("utf-8"))
+    names = [variant["name"] for variant in variants]
+    assert [variant["compared_with"] for variant in variants] == [
+        "", names[0], names[0], "other fp32"
+    ]  # fmt: skip
+    mattes = [tmp_path / "out" / "mattes" / name.replace(" ", "-") / "1.png" for name in names]
+    arrays = [np.asarray(Image.open(path).convert("L"), int) for path in mattes]
+    apart = np.abs(arrays[2] - arrays[0])
+    assert apart.max() > 2
+    assert variants[2]["worst_levels"] == apart.max()
+    assert variants[2]["mean_levels"] == [pytest.approx(apart.mean(), abs=1e-3)]
+    assert f"Sheets and mattes: {tmp_path / 'out'}" in shell.stderr
+
+
+def test_sheets_among_the_pictures_are_not_compared(toonout, drawings, model):
+    folder = drawings / "pose"
+    for _ in range(2):
+        shell = compare(toonout, folder, "--model", model, "-o", folder, "--no-fusion")
+        assert shell.code == 0, shell.stderr
+        assert {path.name for path in folder.glob("*.png")} == {"1.png", "1_compared.png"}
 
 
 def test_a_broken_picture_is_listed_and_the_others_are_compared(toonout, drawings, model, tmp_path):

@@ -19,11 +19,17 @@ def test_split_check_and_mattes(toonout, tmp_path):
     (root / "pose").mkdir(parents=True)
     for index in range(10):
         draw_figure(index, (270, 300)).save(root / "pose" / f"who{index}x.png")
+    shell = toonout("dataset", "check", root)
+    assert shell.code == 1
+    assert "FAULT  no splits yet. Run `toonout dataset split` next" in shell.stdout
+    assert "Nothing stands in the way" not in shell.stderr
     shell = toonout("dataset", "split", root, "-o", out)
     assert shell.code == 0, shell.stderr
+    assert "The best epoch would be chosen by 1 picture" in shell.stderr
     assert "| pose | 8 | 1 | 1 |" in shell.stdout
     shell = toonout("dataset", "check", out, "--json", tmp_path / "found.json")
     assert shell.code == 0, shell.stdout
+    assert "note  few to choose by: validation. The best epoch would be chosen by 1" in shell.stdout
     assert json.loads((tmp_path / "found.json").read_text())["counts"]["train"] == {"pose": 8}
     shell = toonout("dataset", "mattes", out, "-o", tmp_path / "m", "--threshold", 0, 220)
     assert shell.code == 0, shell.stderr

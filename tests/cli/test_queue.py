@@ -244,6 +244,13 @@ def test_workflows_that_do_not_fit(queue, pictures, tmp_path, content, options, 
     assert sentence in shell.stderr
 
 
+def test_a_workflow_that_is_not_there_is_said_in_words(queue, pictures, tmp_path):
+    with fake_server() as server:
+        shell = queue(server, pictures, workflow=tmp_path / "absent.json")
+    assert shell.code == 2
+    assert "absent.json must be a workflow, but got no such file." in shell.stderr
+
+
 def test_input_says_where_the_picture_goes(queue, pictures, tmp_path):
     path = tmp_path / "two.json"
     path.write_text(json.dumps(TWO_LOADERS))

@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 from tests.cli.discs import write_light_model
-from toonout_core.cli.sprites import PIVOTS
 from toonout_core.imaging import read_frames
 from toonout_core.layers import sprites as core
+from toonout_core.options.layers import PIVOT
 
 SIZE = (48, 32)
 
@@ -127,7 +127,7 @@ def test_the_animation_beside_it(sprites, tmp_path, ending):
         (["-o", "a.png", "--animation", "a.mp4"], "must be a .webp, .png or .gif"),
         (["-o", "a.png", "--every", "0"], "--every must be"),
         (["-o", "a.png", "--fps", "0"], "--fps must be"),
-        (["-o", "a.png", "--columns", "-1"], "columns and padding"),
+        (["-o", "a.png", "--columns", "-1"], "--columns must be 0 … 1000"),
     ],
 )
 def test_what_cannot_be_is_said_first(sprites, tmp_path, options, words):
@@ -148,4 +148,4 @@ def test_frames_of_several_sizes_and_no_frames(sprites, tmp_path):
 
 
 def test_the_pivots_are_those_of_the_core():
-    assert tuple(core.PIVOTS) == PIVOTS
+    assert tuple(core.PIVOTS) == PIVOT.choices

@@ -64,7 +64,7 @@ def test_art_to_weights_to_figures(toonout, tmp_path):
     # the same run goes on
     shell = toonout("train", "unet", "--config", run / "config.json", "--steps", 4)
     assert shell.code == 0, shell.stderr
-    assert "resumed at step 2" in shell.stderr
+    assert "resumed after step 2" in shell.stderr
     shell = toonout(
         "evaluate", "--data", data, "--split", "val", "--model", run / "best.safetensors",
         "--device", "cpu", "--size", 64, "--grabcut", "--at-size", "-q", "--per-figure", 1,

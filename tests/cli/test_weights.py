@@ -79,10 +79,11 @@ def test_unknown_names_are_listed(capsys):
     assert "https://huggingface.co/joelseytre/toonout" in capsys.readouterr().err
 
 
-def test_an_action_is_needed():
+def test_without_an_action_help_is_shown(capsys):
     with pytest.raises(SystemExit) as caught:
         main(["weights"])
-    assert caught.value.code == 2
+    assert caught.value.code == 0
+    assert "fetch published weights" in capsys.readouterr().out
 
 
 def test_convert_writes_what_the_file_states_of_itself(capsys, tmp_path, mine):

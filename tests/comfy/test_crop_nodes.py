@@ -186,7 +186,7 @@ def test_lists_line_up_with_the_crops(run):
 
 def test_a_missing_line_is_a_sentence_instead_of_a_silent_repetition(run):
     instances = instances_of(run, LEFT, MIDDLE, RIGHT)
-    with pytest.raises(error_class(), match="3 prompts, one for each instance, but got 2 lines"):
+    with pytest.raises(error_class(), match="3 prompts, one for each character, but got 2 lines"):
         run("JoinPrompts", style="3d", lines="red\nblue", instances=[instances])
     with pytest.raises(error_class(), match="but got 1 tags"):
         run("JoinPrompts", style="3d", tags=["1girl"], instances=[instances])

@@ -305,7 +305,7 @@ def test_a_choice_of_nothing_does_not_break_graphs(run):
     none = run("SelectInstances", instances=instances, min_score=0.0, max_area_percent=0.5)
     assert none["count"] == 0
     assert none["masks"].shape == (1, *SIZE_HW)
-    with pytest.raises(error_class(), match="one of the 1 instances"):
+    with pytest.raises(error_class(), match="one of the 1 characters"):
         run("SelectInstances", instances=instances, numbers="3")
 
 

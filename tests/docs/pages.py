@@ -20,10 +20,11 @@ NEEDS = {
     "gpu": "a graphics card",
     "program": "a program that is not ours",
     "data": "files that only the reader has",
+    "clone": "the steps before it, see test_contributing.py",
 }
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_MARK = re.compile(r"<!-- needs: (.*?) -->\n\Z")
+_MARK = re.compile(r"<!-- (?:needs: (.*?)|file: .*?) -->\n\Z")
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,13 @@ def blocks(page: Path) -> list[Block]:
     for match in _FENCE.finditer(text):
         mark = _MARK.search(text[: match.start()])
         line = text.count("\n", 0, match.start()) + 1
-        found.append(Block(page, line, match[1], match[2], mark[1] if mark else ""))
+        found.append(Block(page, line, match[1], match[2], _need(mark)))
     return found
+
+
+def _need(mark: re.Match[str] | None) -> str:
+    """A block that is the content of a file is for a clone, too."""
+    return "" if mark is None else mark[1] or "clone"
 
 
 def prose(page: Path) -> str:

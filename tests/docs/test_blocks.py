@@ -12,7 +12,7 @@ from tests.art import draw_background, draw_figure, write_library
 from tests.docs.pages import NEEDS, PAGES, ROOT, blocks
 from tests.docs.shell import run_block
 
-LANGUAGES = {"sh", "python", "", "json", "yaml", "mermaid"}
+LANGUAGES = {"sh", "python", "", "json", "yaml", "mermaid", "md", "diff"}
 
 
 @pytest.fixture

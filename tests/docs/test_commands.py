@@ -10,7 +10,7 @@ import pytest
 
 from tests.docs.pages import PAGES, ROOT, blocks, inline_code
 from tests.docs.shell import commands
-from toonout_core.cli import VERBS, build_parser
+from toonout_core.cli import VERBS, build_parser, verb_module
 
 PARSER = build_parser()
 # of programs that are not ours, in words of the pages
@@ -36,8 +36,8 @@ def shown():
         for block in blocks(page):
             if block.language == "sh":
                 yield from ((block.place, words) for words in toonout_commands(block.text))
-    for name, module in VERBS.items():
-        for key, text in vars(module).items():
+    for name in VERBS:
+        for key, text in vars(verb_module(name)).items():
             if key.endswith("EXAMPLES"):
                 lines = re.findall(r"^  (toonout [a-z].*(?:\\\n.*)*)", text, re.MULTILINE)
                 # in the help a remark stands apart without a sign

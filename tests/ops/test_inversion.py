@@ -11,6 +11,7 @@ from toonout_core.errors import BadInput
 from toonout_core.ops import blur, blur_fusion, foreground, inversion, spreading
 from toonout_core.ops.adjust import AdjustOptions, adjust
 from toonout_core.ops.blur import gaussian_blur
+from toonout_core.ops.blur_fusion import TRANSPARENT
 from toonout_core.ops.compositing import over, parse_colour
 from toonout_core.ops.foreground import estimate_foreground
 
@@ -145,7 +146,7 @@ def test_only_soft_pixels_change(size_hw, seed, hard):
     alpha = (torch.randn(1, 1, *size_hw) * hard + 0.5).clamp(0, 1)
     fused = estimate_foreground(image, alpha, method="blur-fusion")
     inverted = estimate_foreground(image, alpha)
-    ends = ((alpha <= 0) | (alpha >= 1)).expand_as(image)
+    ends = ((alpha <= TRANSPARENT) | (alpha >= 1 - TRANSPARENT)).expand_as(image)
     assert inverted.min() >= 0 and inverted.max() <= 1
     seen = ends & (alpha >= 1)
     assert torch.equal(inverted[seen], image[seen])

@@ -6,7 +6,8 @@ import importlib
 import pkgutil
 
 from toonout_core import options
-from toonout_core.options.option import Option
+from toonout_core.motion.options import KenBurnsOptions, PuppetOptions
+from toonout_core.options.option import Option, options_of
 
 
 def every() -> dict[str, Option]:
@@ -20,4 +21,6 @@ def every() -> dict[str, Option]:
             elif isinstance(value, tuple) and name.isupper():
                 named = (item for item in value if isinstance(item, Option))
                 found |= {f"{info.name}.{name}.{item.name}": item for item in named}
+    for record in (KenBurnsOptions, PuppetOptions):
+        found |= {f"{record.__name__}.{one.name}": one for one in options_of(record)}
     return found

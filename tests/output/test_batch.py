@@ -168,7 +168,7 @@ def test_existing_results_are_numbered_by_default(tmp_path: Path) -> None:
     run = Run(root, out)
     assert set(files_in(out)) == {"a.png", "b.png", "a_2.png", "b_2.png"}
     assert {name: files_in(out)[name] for name in before} == before
-    assert "2 under a numbered name" in run.report.sentence()
+    assert "2 saved under a new number" in run.report.sentence()
 
 
 def test_existing_results_are_skipped_or_overwritten_on_request(tmp_path: Path) -> None:
@@ -180,7 +180,7 @@ def test_existing_results_are_skipped_or_overwritten_on_request(tmp_path: Path) 
     assert (out / "a.png").read_bytes() == b"mine"
     assert "1 left out, as their results exist" in run.report.sentence()
     run = Run(root, out, existing="overwrite")
-    assert "2 in the place of older results" in run.report.sentence()
+    assert "2 replaced earlier results" in run.report.sentence()
     assert (out / "a.png").read_bytes() != b"mine"
     assert set(files_in(out)) == {"a.png", "b.png"}
 
@@ -243,7 +243,7 @@ def test_a_retouched_result_is_nobodys_but_theirs(tmp_path: Path) -> None:
         run = Run(root, out, settings=dict(settings), resume=True)
         assert set(files_in(out)) == {"a.png", "a_2.png", "b.png"}
         assert (out / "a.png").read_bytes() == mine
-    assert "2 in the place of older results" in run.report.sentence()  # b.png and a_2.png
+    assert "2 replaced earlier results" in run.report.sentence()  # b.png and a_2.png
 
 
 def test_a_retouched_frame_keeps_its_whole_animation(torture: Path, tmp_path: Path) -> None:

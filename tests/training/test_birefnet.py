@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import json
-import os
-import socket
-import subprocess
-import sys
+from copy import deepcopy
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
@@ -19,17 +14,24 @@ from safetensors.torch import load_file, save_file
 from tests.art import draw_figure
 from tests.goldens import DATA
 from tests.models.birefnet_recipe import TINY, uniform
+from tests.training.runs import (
+    assert_same_gradients,
+    assert_same_runs,
+    curve,
+    train_with_two_processes,
+)
 from toonout_core.errors import BadInput
+from toonout_core.host import LocalHost
 from toonout_core.models import recognise
 from toonout_core.models.birefnet import ARCHITECTURE, BiRefNet
 from toonout_core.training.birefnet import loop
 from toonout_core.training.birefnet.loop import learning_rate, train_birefnet
 from toonout_core.training.birefnet.losses import LossWeights, birefnet_losses
-from toonout_core.training.birefnet.network import compute_again, configure, set_training
+from toonout_core.training.birefnet.network import compute_again, configure, start_network
 from toonout_core.training.config import BiRefNetConfig, read_record, write_record
 from toonout_core.training.dataset.truths import write_mattes
+from toonout_core.training.norms import set_mode
 
-ROOT = Path(__file__).parents[2]
 SMALL = {**TINY, "depths": (1, 1, 1, 1), "dim": 8, "heads": (1, 1, 2, 2)}
 
 
@@ -67,11 +69,6 @@ def config(pictures, start, out, **overrides):
     return replace(base, **overrides)
 
 
-def curve(out, column="loss"):
-    with (out / "curve.csv").open() as file:
-        return [row[column] for row in csv.DictReader(file)]
-
-
 PLAIN = dict(flip=0.0, rotate=0.0, enhance=False, pepper=0.0, dropout=0.0, drop_path=0.0)
 
 
@@ -80,13 +77,9 @@ def test_a_resumed_run_equals_an_uninterrupted_one(pictures, start, tmp_path):
     train_birefnet(config(pictures, start, whole, ema_decay=0.5, epochs=3))
     for epochs in (1, 3):
         train_birefnet(config(pictures, start, parts, ema_decay=0.5, epochs=epochs))
-    for column in ("loss", "gradient_norm", "PA", "MAE"):
-        assert curve(whole, column) == curve(parts, column)
+    assert_same_runs(whole, parts, ("loss", "gradient_norm", "PA", "MAE"))
     assert len(curve(whole)) == 3
-    first, second = (load_file(out / "state.safetensors") for out in (whole, parts))
-    assert any(key.startswith("averaged.") for key in first)
-    for key, value in first.items():
-        assert torch.equal(value, second[key]), key
+    assert any(key.startswith("averaged.") for key in load_file(whole / "state.safetensors"))
 
 
 def test_other_settings_in_the_same_folder_are_said(tmp_path, caplog):
@@ -133,7 +126,7 @@ def test_the_rate_is_halved_at_each_milestone():
 
 
 def test_what_cannot_work_is_refused(pictures, start, tmp_path):
-    for wrong in ({"size_px": 100}, {"batch": 1}, {"norms": "sync"}, {"batch": 5}, {"init": ""}):
+    for wrong in ({"size_px": 100}, {"batch": 1}, {"epochs": 0}, {"batch": 5}, {"init": ""}):
         with pytest.raises(BadInput):
             train_birefnet(config(pictures, start, tmp_path, **wrong))
     assert not list(tmp_path.iterdir())
@@ -145,9 +138,9 @@ def test_pictures_are_looked_for_before_weights(tmp_path, monkeypatch):
         train_birefnet(config(tmp_path / "none", "toonout", tmp_path))
 
 
-def gradients(network, image, alpha, **settings):
+def gradients(network, image, alpha, norms):
     """After one backward pass; the network's own copy of what BatchNorm counted."""
-    set_training(network, BiRefNetConfig(data="", out="", **settings))
+    set_mode(network, norms)
     torch.manual_seed(5)
     parts = birefnet_losses(network(image), alpha, LossWeights())
     torch.stack(list(parts.values())).sum().backward()
@@ -161,7 +154,7 @@ def test_computing_again_changes_neither_gradients_nor_statistics(start, norms):
     for checkpointing in (False, True):
         network = ARCHITECTURE.load(load_file(start)).requires_grad_(True)
         settings = BiRefNetConfig(data="", out="", checkpointing=checkpointing, norms=norms)
-        network = configure(network, settings, joined=False)
+        network = configure(network, settings)
         results.append((gradients(network, image, alpha, norms=norms), network.state_dict()))
     for first, second in zip(*results, strict=True):
         assert all(torch.allclose(first[key], second[key], atol=1e-6) for key in first)
@@ -200,43 +193,41 @@ def test_as_published_shows_validation_to_the_norms(pictures, start, tmp_path, m
     assert all(key.rpartition(".")[2].startswith("running_") for key in differing)
 
 
-JOINT = """
-import sys
-from pathlib import Path
-from toonout_core.training.birefnet.loop import train_birefnet
-from toonout_core.training.config import BiRefNetConfig, read_record
-train_birefnet(read_record(Path(sys.argv[1]), BiRefNetConfig))
-"""
-
-
-def test_two_processes_have_the_gradients_of_one_with_the_joined_batch(pictures, start, tmp_path):
-    """After one step AdamW's first moment is a tenth of the gradient."""
-    options = dict(PLAIN, epochs=1, norms="kept", samples=0, clip=1e9)
+@pytest.mark.parametrize("gradient", [1.0, 0.0])
+def test_two_processes_have_the_gradients_of_one_with_the_joined_batch(
+    pictures, start, tmp_path, gradient
+):
+    """After two steps, so small that the second has the first one's weights; nothing learns from
+    gradient maps that weigh nothing."""
+    options = dict(PLAIN, epochs=1, norms="kept", samples=0, clip=1e9, lr=1e-9, gradient=gradient)
     alone, joint = tmp_path / "alone", tmp_path / "joint"
-    train_birefnet(config(pictures, start, alone, batch=4, **options))
-    config(pictures, start, joint, batch=2, **options).write(tmp_path / "config.json")
-    (tmp_path / "train.py").write_text(JOINT)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [
-        sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2",
-        f"--master-port={port}", "--master-addr=127.0.0.1",
-        str(tmp_path / "train.py"), str(tmp_path / "config.json"),
-    ]  # fmt: skip
-    environment = {
-        "PYTHONPATH": str(ROOT), "PATH": os.defpath, "OMP_NUM_THREADS": "1",
-        "HOME": str(tmp_path),
-    }  # fmt: skip
-    done = subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, timeout=240, env=environment
+    train_birefnet(config(pictures, start, alone, batch=2, **options))
+    train_with_two_processes(
+        "birefnet", config(pictures, start, joint, batch=1, **options), tmp_path
     )
-    assert done.returncode == 0, done.stderr[-3000:]
-    first, second = (load_file(out / "state.safetensors") for out in (alone, joint))
-    moments = [key for key in first if key.endswith(".exp_avg")]
-    assert len(moments) > 100
-    for key in moments:
-        scale = first[key].abs().max().clamp_min(1e-6)
-        assert ((first[key] - second[key]).abs().max() / scale).item() < 1e-3, key
+    assert_same_gradients(alone, joint, at_least=100)
     assert float(curve(alone)[0]) == pytest.approx(float(curve(joint)[0]), rel=1e-5)
-    assert json.loads((joint / "config.json").read_text())["batch"] == 2
+    assert json.loads((joint / "config.json").read_text())["batch"] == 1
+
+
+def test_a_run_starts_from_half_precision(pictures, start, tmp_path):
+    half = tmp_path / "half.safetensors"
+    save_file({key: value.half() for key, value in load_file(start).items()
+               if value.is_floating_point()}, half)  # fmt: skip
+    network = start_network(config(pictures, half, tmp_path), LocalHost("cpu", quiet=True)).network
+    assert {value.dtype for value in network.parameters()} == {torch.float32}
+    assert all(value.requires_grad for value in network.parameters())
+
+
+def test_a_copy_computes_again_with_its_own_weights(start):
+    network = configure(
+        ARCHITECTURE.load(load_file(start)).requires_grad_(True),
+        BiRefNetConfig(data="", out="", checkpointing=True),
+    ).eval()
+    copied = deepcopy(network)
+    image = uniform(1, (1, 3, 64, 64))
+    before = copied(image)
+    with torch.no_grad():
+        for value in network.parameters():
+            value.zero_()
+    assert torch.equal(copied(image), before)

@@ -161,7 +161,9 @@ def test_a_run_is_validated_through_the_segmenter(scenes, matting, tmp_path):
 def test_a_head_goes_on_from_its_file_or_begins_anew(scenes, matting, tmp_path):
     best = train_characters(config(scenes, matting, tmp_path / "run"))
     again = config(scenes, best, tmp_path / "again")
-    kept = start_network(again, HOST).characters.state_dict()
+    network = start_network(again, HOST)
+    assert {parameter.dtype for parameter in network.parameters()} == {torch.float32}
+    kept = network.characters.state_dict()
     saved, _ = read_state(best)
     assert torch.equal(kept["out.weight"], saved["characters.out.weight"])
     anew = start_network(replace(again, head="new"), HOST).characters.state_dict()

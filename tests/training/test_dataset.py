@@ -255,6 +255,7 @@ def test_every_planted_fault_is_found(tmp_path):
     assert kinds(result) == {
         "leak": 1, "character in several splits": 1, "opaque": 1, "empty": 1, "small": 1,
         "hard edges": 1, "unreadable": 1, "no matte": 1, "sizes differ": 1,
+        "few to choose by": 1,
     }  # fmt: skip
     assert sum(result.counts["train"].values()) == 11
 
@@ -265,7 +266,9 @@ def test_pictures_in_no_split_are_named_and_left_out(tmp_path):
     save(draw_figure(5, (300, 300)).convert("RGB"), tmp_path / "raw" / "b.png")
     result = check_folder(tmp_path)
     assert result.sound
-    assert [(f.kind, f.names) for f in result.findings] == [("in no split", ("raw/b",))]
+    assert [(f.kind, f.names) for f in result.findings if f.kind != "few to choose by"] == [
+        ("in no split", ("raw/b",))
+    ]
     assert kinds(check_folder(tmp_path / "raw")) == {"opaque": 1, "no splits yet": 1}
 
 
@@ -277,6 +280,24 @@ def test_splits_that_training_needs_must_have_pictures(tmp_path):
         (("validation",), True),
         (("test",), False),
     ]
+
+
+def test_pictures_without_splits_are_not_ready(cutouts):
+    result = check_folder(cutouts)
+    assert not result.sound
+    assert [(f.kind, f.grave) for f in result.findings if f.grave] == [("no splits yet", True)]
+
+
+@pytest.mark.parametrize(("count", "said"), [(1, "by 1 picture,"), (4, "by 4 pictures,"), (5, "")])
+def test_few_pictures_in_validation_are_told(tmp_path, count, said):
+    for index in range(count + 1):
+        split = "train" if index == count else "validation"
+        save(draw_figure(index, (300, 300)), tmp_path / split / f"who{index}x.png")
+    result = check_folder(tmp_path)
+    assert result.sound
+    texts = [finding.text for finding in result.findings if finding.kind == "few to choose by"]
+    assert len(texts) == bool(said)
+    assert all(said in text for text in texts)
 
 
 def test_small_categories_leave_no_split_empty():

@@ -41,11 +41,12 @@ def test_the_separable_window_equals_a_square_one():
     assert torch.equal(losses._highest(x, 3), square)
 
 
-def test_a_sum_takes_its_weights_and_leaves_zeros_out():
+def test_parts_take_their_weights_and_zeros_are_left_out():
     logits, alpha = torch.randn(1, 1, 8, 8), torch.rand(1, 1, 8, 8)
-    total = losses.weighted_sum(logits, alpha, {"mse": 2.0, "bce": 0.0, "iou": 0.5})
-    expected = 2 * losses.mse(logits, alpha) + 0.5 * losses.soft_iou(logits, alpha)
-    assert torch.allclose(total, expected)
+    parts = losses.weighted_parts(logits, alpha, {"mse": 2.0, "bce": 0.0, "iou": 0.5})
+    assert set(parts) == {"mse", "iou"}
+    assert torch.equal(parts["mse"], 2 * losses.mse(logits, alpha))
+    assert torch.equal(parts["iou"], 0.5 * losses.soft_iou(logits, alpha))
 
 
 def test_solidity_counts_what_is_deep_inside_and_outside_alone():

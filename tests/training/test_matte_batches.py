@@ -36,7 +36,7 @@ def root(tmp_path_factory):
 def batches_of(root, *, first=0, last=8, rank=0, world=1, **fields):
     config = BiRefNetConfig(data="", out="", size_px=32, **fields)
     examples, grounds = find_examples(root, "train"), read_backgrounds(root)
-    return MatteBatches(examples, grounds, config, first=first, last=last, rank=rank, world=world)
+    return MatteBatches(grounds, examples, config, first=first, last=last, rank=rank, world=world)
 
 
 # ---------------------------------------------------------------- files

@@ -147,7 +147,8 @@ def test_the_encoder_of_full_size_has_the_published_tensors():
 def test_a_matting_network_becomes_a_refiner(scenes, tmp_path):
     torch.manual_seed(0)
     matting = ISNet(width=8).train(False)
-    save_file(matting.state_dict(), tmp_path / "matting.safetensors")
+    save_file(matting.half().state_dict(), tmp_path / "matting.safetensors")
+    matting.float()
     settings = config(scenes, tmp_path, init=str(tmp_path / "matting.safetensors"))
     started = start_network(settings, HOST).train(False)
     rgb, coarse = torch.rand(1, 3, 48, 48), torch.rand(1, 1, 48, 48)
@@ -156,6 +157,7 @@ def test_a_matting_network_becomes_a_refiner(scenes, tmp_path):
         got = started(torch.cat((rgb.flip(1), coarse), 1))
     assert torch.allclose(got, expected, atol=1e-5)
     assert all(parameter.requires_grad for parameter in started.parameters())
+    assert {parameter.dtype for parameter in started.parameters()} == {torch.float32}
 
 
 def test_the_recipe():

@@ -28,12 +28,14 @@ from toonout_core.evaluation.instance_metrics import mask_iou
 from toonout_core.host import LocalHost
 from toonout_core.models import recognise
 from toonout_core.models.rtmdet_ins import ARCHITECTURE, RTMDetIns
-from toonout_core.training.checkpoints import average, save_weights
+from toonout_core.training.checkpoints import save_weights
 from toonout_core.training.config import read_record
 from toonout_core.training.instance_config import RTMDetConfig
 from toonout_core.training.labelled_scenes import read_scenes
-from toonout_core.training.rtmdet.loop import ema_decay, learning_rate, train_rtmdet
+from toonout_core.training.processes import Processes
+from toonout_core.training.rtmdet.loop import RTMDetTraining, ema_decay, learning_rate, train_rtmdet
 from toonout_core.training.rtmdet.network import new_network, parameter_groups, start_network
+from toonout_core.training.run import averaged_of
 
 HOST = LocalHost("cpu", quiet=True)
 NARROW = dict(width=0.125, depth=0.167)
@@ -113,18 +115,20 @@ def test_a_run_starts_from_a_file_whatever_its_classes(scenes, tmp_path):
     torch.manual_seed(0)
     network = RTMDetIns(**TINY, classes=3)
     path = tmp_path / "coco.safetensors"
-    save_file({key: value.clone() for key, value in network.state_dict().items()}, path)
+    halves = {key: value.half() for key, value in network.state_dict().items()}
+    save_file(halves, path)
     started = start_network(config(scenes, tmp_path, init=str(path)), HOST)
     own, theirs = started.bbox_head.rtm_cls[1], network.bbox_head.rtm_cls[1]
-    assert torch.equal(own.weight, theirs.weight[:1])
-    assert torch.equal(started.backbone.stem[0].conv.weight, network.backbone.stem[0].conv.weight)
+    assert torch.equal(own.weight, theirs.weight[:1].half().float())
+    stem = "backbone.stem.0.conv.weight"
+    assert torch.equal(started.get_parameter(stem), halves[stem].float())
     assert all(parameter.requires_grad for parameter in started.parameters())
+    assert {parameter.dtype for parameter in started.parameters()} == {torch.float32}
     best = train_rtmdet(config(scenes, tmp_path / "run", init=str(path), epochs=1))
     assert load_file(best)["bbox_head.rtm_cls.0.weight"].shape[0] == 1
     # what a run starts from is not written into
-    assert torch.equal(
-        load_file(path)["bbox_head.rtm_cls.0.bias"], network.bbox_head.rtm_cls[0].bias
-    )
+    bias = "bbox_head.rtm_cls.0.bias"
+    assert torch.equal(load_file(path)[bias], halves[bias])
 
 
 def test_the_recipe():
@@ -154,14 +158,24 @@ def test_norms_and_biases_do_not_decay():
     assert len(decaying["params"]) + len(others["params"]) == len(names)
 
 
-def test_tensors_of_several_names_are_averaged_once():
-    first, second = (RTMDetIns(**TINY) for _ in range(2))
-    before = first.bbox_head.cls_convs[0][0].conv.weight.clone()
-    average(first, second, 0.75)
-    after = first.bbox_head.reg_convs[2][0].conv.weight
+def test_tensors_of_several_names_are_averaged_once(scenes, tmp_path):
+    settings = config(scenes, tmp_path, ema_decay=0.5, ema_steps=0)
+    training = RTMDetTraining(settings, Processes(torch.device("cpu")), HOST)
+    network = training.kept["network"]
+    averaged = averaged_of(network, training)
+    before = network.bbox_head.cls_convs[0][0].conv.weight.clone()
+    with torch.no_grad():
+        for value in network.parameters():
+            value += 1
+    averaged.update_parameters(network)
+    kept = ema_decay(settings, 0)
+    assert 0 < kept < 1
+    after = averaged.module.bbox_head.reg_convs[2][0].conv.weight
+    assert after is averaged.module.bbox_head.cls_convs[2][0].conv.weight
     assert torch.allclose(
-        after, 0.75 * before + 0.25 * second.bbox_head.cls_convs[0][0].conv.weight
+        after - network.bbox_head.cls_convs[2][0].conv.weight, torch.tensor(-kept)
     )
+    assert torch.allclose(averaged.module.bbox_head.cls_convs[0][0].conv.weight, before + 1 - kept)
 
 
 def test_what_cannot_work_is_refused(scenes, tmp_path, monkeypatch):

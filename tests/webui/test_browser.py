@@ -281,7 +281,7 @@ def test_the_other_pages(page):
     time.sleep(1)
     shoot(page, "txt2img", top=False)
     tab(page, "ToonOut")
-    for name in ("Characters", "Folder", "Clip", "Models"):
+    for name in ("Characters", "Folder", "Clip", "Motion", "Models"):
         inner(page, name)
         shoot(page, name.lower())
 

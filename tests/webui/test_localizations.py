@@ -36,4 +36,4 @@ def test_translations_are_complete_and_nothing_more(host, path):
 
 
 def test_two_languages():
-    assert {path.stem for path in FILES} == {"ja_JP", "zh_CN"}
+    assert {path.stem for path in FILES} >= {"ja_JP", "zh_CN"}

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.options.tables import every
 from tests.webui.fake_host import part
 
 STORED = Path(__file__).resolve().parents[1] / "comfy" / "schema.json"
@@ -35,6 +36,22 @@ def test_names_and_defaults_are_those_of_the_nodes(options):
     # a still picture has one frame
     theirs = {k: v for k, v in node_defaults().items() if k != "frames_per_step"}
     assert {name: ours[name] for name in theirs} == theirs
+
+
+def test_pages_and_routes_state_no_limit_of_their_own(host, options):
+    """Every component and every field of the API is an option of the tables."""
+    widgets, bodies = part("widgets"), part("bodies")
+    table = list(every().values())
+    for name, component in widgets.build(lambda name: name, background_picture=False).items():
+        given = component.arguments
+        (option,) = {o for o in table if (o.name, o.help) == (name, given["info"])}
+        assert given["label"] == option.on_page
+        assert name == "model" or component.value == option.default
+        described = bodies.body_schema([name])["requestBody"]["content"]["application/json"]
+        entry = described["schema"]["properties"][name]
+        assert (entry["description"], entry["default"]) == (option.help, option.default)
+        if option.kind in ("whole", "number"):
+            assert (entry["minimum"], entry["maximum"]) == (option.least, option.most)
 
 
 def test_absent_and_none_are_the_defaults(options):
@@ -82,6 +99,6 @@ def test_every_option_round_trips_through_an_infotext(options):
     written = {generating.key(name): str(value) for name, value in values.items()}
     written[generating.KEEP] = generating.REPLACE
     chosen = options.CutoutOptions.of(values)
-    for option in fields(chosen):
+    for option in options.OPTIONS.values():
         assert generating.reader(option)(written) == getattr(chosen, option.name)
         assert generating.reader(option)({}) is None

@@ -252,7 +252,7 @@ def test_the_embedded_model_serves_as_detector(client, monkeypatch):
     [
         ({"detector": "yolo.pt"}, "detector must be one of toonout-mini, toonout-mini-regions"),
         ({"min_score": 2}, "min_score must be 0 … 1"),
-        ({"limit": 0}, "limit must be 1 … 1000"),
+        ({"limit": -1}, "limit must be 0 … 1000"),
         ({"crop": True}, "a request must only have"),
     ],
 )

@@ -1,1 +1,1 @@
-"""What is done with instances: choosing, cropping, pasting back, prompting, drawing over."""
+"""Work with instances: choose, crop, paste back, prompt, draw over."""

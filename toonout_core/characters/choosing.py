@@ -1,4 +1,4 @@
-"""Which instances are meant: by number, point, box, score or size; and tidying what was found."""
+"""Choose instances by number, point, box, score or size, and tidy what was found."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torchvision.ops import box_iou
 
 from ..errors import BadInput
 from ..instances import Instances, Order
@@ -25,13 +24,13 @@ _SEPARATORS = re.compile(r"[\n;]+")
 
 @dataclass(frozen=True)
 class TidyOptions:
-    """What is done to found instances, in this order; the defaults change nothing.
+    """What `tidy` does to found instances, in this order; the defaults change nothing.
 
-    drop_duplicates     one that lies in larger ones by four fifths is left out
-    adjust              of every mask: specks, holes, edges
+    drop_duplicates     leaves one out that lies in larger ones by four fifths
+    adjust              adjusts every mask: specks, holes, edges
     min_area            share of the picture that an instance must cover
-    limit               so many are kept, those of the best scores; 0: all
-    order               None: as found
+    limit               keeps so many, those of the best scores; 0: all
+    order               sorts them; None: as found
     """
 
     drop_duplicates: bool = False
@@ -42,7 +41,7 @@ class TidyOptions:
 
 
 def tidy(instances: Instances, options: TidyOptions) -> Instances:
-    """See TidyOptions."""
+    """Tidy what was found; see TidyOptions."""
     if options.drop_duplicates:
         instances = instances.without_duplicates()
     if options.adjust != _UNCHANGED:
@@ -56,7 +55,7 @@ def tidy(instances: Instances, options: TidyOptions) -> Instances:
 
 
 def separate(masks: Tensor) -> Instances:
-    """N×H×W in [0, 1] → every connected region of each, of what is above one half.
+    """N×H×W in [0, 1] → an instance for every connected region of what is above one half.
 
     Soft pixels go to the region that they belong to, as in `share_matte`.
     """
@@ -101,7 +100,7 @@ class Choice:
 
 
 def choose(instances: Instances, choice: Choice) -> tuple[Instances, Instances]:
-    """The chosen ones, and the rest in the order that they were in."""
+    """Return the chosen ones, and the rest in the order that they were in."""
     places: set[int] | None = None
     if choice.points_xy is not None or choice.boxes_xyxy is not None:
         places = _at_points(instances, choice.points_xy) | _at_boxes(instances, choice.boxes_xyxy)
@@ -129,7 +128,9 @@ def _fitting(instances: Instances, choice: Choice) -> set[int]:
 
 
 def _at_points(instances: Instances, points_xy: Tensor | None) -> set[int]:
-    """The smallest of the masks at each point; where there is none, the smallest of the boxes."""
+    """Find the smallest of the masks at each point; where there is none, the smallest of
+    the boxes.
+    """
     found: set[int] = set()
     areas = instances.areas_px.tolist()
     height, width = instances.size_hw
@@ -153,6 +154,8 @@ def _holds(box: list[int], column: int, row: int) -> bool:
 def _at_boxes(instances: Instances, boxes_xyxy: Tensor | None) -> set[int]:
     if boxes_xyxy is None or not len(instances) or not len(boxes_xyxy):
         return set()
+    from torchvision.ops import box_iou
+
     theirs = instances.boxes_xyxy.to("cpu", torch.float32)
     best = box_iou(boxes_xyxy.to("cpu", torch.float32), theirs).max(1)
     pairs = zip(best.indices.tolist(), best.values.tolist(), strict=True)
@@ -163,10 +166,9 @@ def _at_boxes(instances: Instances, boxes_xyxy: Tensor | None) -> set[int]:
 
 
 def parse_numbers(text: str, count: int) -> list[int]:
-    """Text such as "0, 2-4, -1" → indices among `count`, in that order, each once.
+    """Read text such as "0, 2-4, -1" as indices among `count`, in that order, each once.
 
-    Nothing, or "all": all.
-    A range is cut to what there is; a single number must exist.
+    An empty text, or "all", means all. A range is cut to what there is; a single number must exist.
     """
     if text.strip().lower() in ("", "all", "*"):
         return list(range(count))
@@ -187,10 +189,10 @@ def _numbers(match: re.Match[str], count: int) -> list[int]:
     if match[2] is None:
         if not 0 <= first < count and count:
             raise BadInput(
-                f"a number must be one of the {count} instances, 0 … {count - 1}",
+                f"a number must be one of the {count} characters, 0 … {count - 1}",
                 match[0],
-                f'A range such as "{max(int(match[1]), 0)}-{max(int(match[1]), 0)}" is nothing '
-                "where there are fewer.",
+                f'If it may be missing, write it as a range, "{max(int(match[1]), 0)}-'
+                f'{max(int(match[1]), 0)}".',
             )
         return [first] if count else []
     last = int(match[2])
@@ -200,13 +202,15 @@ def _numbers(match: re.Match[str], count: int) -> list[int]:
 
 
 def parse_points(text: str, size_hw: tuple[int, int]) -> Tensor:
-    """A point a line, "x, y" in pixels or "30%, 50%"; or JSON, [{"x": …, "y": …}] → N×2."""
+    """Read points → N×2. A line is "x, y" in pixels or "30%, 50%"; JSON is [{"x": …, "y": …}]."""
     return _parse(text, size_hw, ("x", "y"), 'a point must be written like "120, 340"')
 
 
 def parse_boxes(text: str, size_hw: tuple[int, int]) -> Tensor:
-    """A box a line, "x0, y0, x1, y1" in pixels or percent; or JSON, [{"x": …, "y": …, "width": …,
-    "height": …}] → N×4."""
+    """Read boxes → N×4. A line is "x0, y0, x1, y1" in pixels or percent.
+
+    JSON is [{"x": …, "y": …, "width": …, "height": …}].
+    """
     rows = _parse(
         text,
         size_hw,
@@ -217,7 +221,7 @@ def parse_boxes(text: str, size_hw: tuple[int, int]) -> Tensor:
 
 
 def boxes_of_frame(value: Any, frame: int) -> Tensor:
-    """ComfyUI's BOUNDING_BOX → N×4: one box, a list for all frames, or a list for each."""
+    """Read ComfyUI's BOUNDING_BOX → N×4: one box, a list for all frames, or a list for each."""
     if isinstance(value, dict):
         value = [value]
     if isinstance(value, Sequence) and value and isinstance(value[0], Sequence):

@@ -1,4 +1,4 @@
-"""Characters one by one, cut out of their picture for work on each; pasting.py lays them back."""
+"""Cut characters out of their picture one by one, for work on each; pasting.py lays them back."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class CropRegion:
         return slice(top, min(bottom, height)), slice(left, min(right, width))
 
     def to_box(self, planes: Tensor) -> Tensor:
-        """B×C×size → B×C×h×w, the part that lies in the picture, at the picture's scale."""
+        """B×C×size → B×C×h×w: the part that lies in the picture, at the picture's scale."""
         left, top, right, bottom = self.box_xyxy
         rows, columns = self.inside
         scaled = rescale(planes, (bottom - top, right - left))
@@ -106,12 +106,14 @@ def crop_frames(
 ) -> list[Crop]:
     """B×3×H×W and the characters of each frame → their crops, frame by frame, in their order.
 
-    The background's follows those of its frame. Where there is no character at all, the whole
-    picture with an empty mask is the only crop: work on it changes nothing, and lists stay lists.
+    The background's crop follows those of its frame. Where there is no character at all, the only
+    crop is the whole picture with an empty mask: work on it changes nothing, and lists stay lists.
     """
     if len(image) != len(frames):
         raise BadInput(
-            f"there must be instances for each of {len(image)} frames", f"those of {len(frames)}"
+            f"there must be characters for each of {len(image)} pictures",
+            f"those of {len(frames)}",
+            "Find them in the same batch of pictures.",
         )
     crops: list[Crop] = []
     for number, instances in enumerate(frames):
@@ -130,7 +132,7 @@ def _crop_frame(
 ) -> list[Crop]:
     if instances.size_hw != tuple(image.shape[-2:]):
         raise BadInput(
-            f"instances must belong to the picture of {image.shape[-1]}×{image.shape[-2]}",
+            f"the characters must be of the picture of {image.shape[-1]}×{image.shape[-2]}",
             f"masks of {instances.size_hw[1]}×{instances.size_hw[0]}",
             "Connect the picture in which they were found.",
         )
@@ -149,7 +151,7 @@ def _whole(mask: Tensor) -> Box:
 
 
 def _held(mask: Tensor, grow_px: float) -> Box:
-    """The mask's box when it has grown; of an empty mask: all of the picture."""
+    """Return the box of the grown mask; all of the picture for an empty one."""
     left, top, right, bottom = (int(edge) for edge in boxes_from_masks(mask[None] > FAINT)[0])
     if right == left:
         return _whole(mask)
@@ -188,7 +190,7 @@ def crop_box(
 
 @dataclass(frozen=True)
 class _Span:
-    """One axis of a box, what it must hold, and how long the picture is."""
+    """One axis of a box, the part that it must hold, and the length of the picture."""
 
     start: int
     stop: int
@@ -237,7 +239,7 @@ def _grown(mask: Tensor, grow_px: float) -> Tensor:
 
 
 def _window(planes: Tensor, box_xyxy: Box) -> Tensor:
-    """The box' part of B×C×H×W; mirrored where it ends beyond."""
+    """Return the box' part of B×C×H×W, mirrored where the box ends beyond the picture."""
     left, top, right, bottom = box_xyxy
     height, width = int(planes.shape[-2]), int(planes.shape[-1])
     part = planes[..., top : min(bottom, height), left : min(right, width)]
@@ -250,7 +252,7 @@ def _window(planes: Tensor, box_xyxy: Box) -> Tensor:
 
 
 def rescale(image: Tensor, size_hw: tuple[int, int]) -> Tensor:
-    """Bicubic, antialiased where it shrinks; B×C×H×W in [0, 1] → B×C×h×w. Same size: itself."""
+    """Resize B×C×H×W in [0, 1] → B×C×h×w: bicubic, antialiased where it shrinks."""
     if tuple(image.shape[-2:]) == size_hw:
         return image
     shrinks = size_hw[0] < image.shape[-2] or size_hw[1] < image.shape[-1]

@@ -1,4 +1,6 @@
-"""A picture for people: every character in a colour of its own, outlined, boxed and numbered."""
+"""Draw a picture for people: every character in a colour of its own, outlined, boxed
+and numbered.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,7 @@ _HALF = 0.5
 
 
 def instance_colours(count: int) -> Tensor:
-    """N×3 in [0, 1]: the colours that `draw_instances` gives to the first `count`."""
+    """Return N×3 in [0, 1]: the colours that `draw_instances` gives to the first `count`."""
     chosen = [_COLOURS[i] if i < len(_COLOURS) else _further_colour(i) for i in range(count)]
     return from_levels(torch.tensor(chosen).reshape(count, 3))
 
@@ -49,16 +51,16 @@ def draw_instances(
     boxes: bool = True,
     numbers: bool = True,
 ) -> Tensor:
-    """1×3×H×W in [0, 1] → the same size, on the CPU, with what was found drawn over it.
+    """Draw what was found over 1×3×H×W in [0, 1], on the CPU.
 
     `alpha`: how strongly masks are coloured, in [0, 1]. A number is the instance's index, from 0
-    on, where its mask is widest. Lines and numbers grow with the picture.
+    on, and stands where its mask is widest. Lines and numbers grow with the picture.
     """
     if image.ndim != 4 or image.shape[:2] != (1, 3):
         raise BadInput("image must be 1×3×H×W", f"shape {tuple(image.shape)}")
     if instances.size_hw != tuple(image.shape[-2:]):
         raise BadInput(
-            f"instances must belong to the picture of {image.shape[-1]}×{image.shape[-2]}",
+            f"the characters must be of the picture of {image.shape[-1]}×{image.shape[-2]}",
             f"masks of {instances.size_hw[1]}×{instances.size_hw[0]}",
             "Connect the picture in which they were found.",
         )
@@ -87,7 +89,7 @@ def _solid(mask: Tensor) -> Array:
 
 
 def _line_px(canvas: Array) -> int:
-    """2 at 600 px, 4 at 1080."""
+    """Return the width of lines: 2 at 600 px, 4 at 1080."""
     return max(1, round(min(canvas.shape[:2]) / 300))
 
 
@@ -111,7 +113,9 @@ def _frame(canvas: Array, box_xyxy: list[int], ink: Array) -> None:
 
 
 def _number(canvas: Array, text: str, mask: Array) -> None:
-    """White with a dark rim, centred where the mask is widest; pushed in at the border."""
+    """Draw a number, white with a dark rim, where the mask is widest; it is pushed in at
+    the border.
+    """
     import cv2
 
     if not mask.any():
@@ -134,7 +138,7 @@ def _number(canvas: Array, text: str, mask: Array) -> None:
 
 
 def _stamp(text: str, height_px: float) -> Array:
-    """H×W uint8: digits of that height, and just the room that their rim needs."""
+    """Draw digits of that height, H×W uint8, with just the room that their rim needs."""
     import cv2
 
     font = cv2.FONT_HERSHEY_SIMPLEX

@@ -1,4 +1,4 @@
-"""Crops of characters, worked over, laid back into their picture."""
+"""Lay crops of characters that were worked on back into their picture."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def paste_crops(
     """Lay crops (each b×3×h×w) back into B×3×H×W; later ones on top, backgrounds below all.
 
     `masks`: 1×1×h×w each, instead of those that the regions carry. `feather_px`: over how many
-    pixels, from a mask's edge inwards, a piece fades in. Where masks overlap, the upper one has
+    pixels, from a mask's edge inwards, a piece fades in. Where masks overlap, the upper one gets
     what it asks for and the lower ones share the rest, so that mattes which sum to one leave
     nothing of the old picture. What no mask covers stays as it is, bit for bit.
 
@@ -51,7 +51,7 @@ def paste_crops(
 
 
 def _weights(region: CropRegion, mask: Tensor | None, feather_px: float) -> Tensor:
-    """h×w of the part in the picture."""
+    """Return h×w, the weight of the piece in its part of the picture."""
     left, top, right, bottom = region.box_xyxy
     weights = region.mask[None, None]
     if mask is not None:
@@ -62,7 +62,8 @@ def _weights(region: CropRegion, mask: Tensor | None, feather_px: float) -> Tens
 
 
 def fade_in(mask: Tensor, width_px: float) -> Tensor:
-    """B×1×H×W in [0, 1]: from 0 at its edge to itself width_px further in; nowhere larger.
+    """Fade B×1×H×W in [0, 1] from 0 at its edge to itself width_px further in; nowhere is it
+    larger.
 
     What is thinner than that stays visible in its middle. The border of the plane is no edge.
     """
@@ -75,7 +76,9 @@ def fade_in(mask: Tensor, width_px: float) -> Tensor:
 def _share_out(
     weights: Sequence[Tensor], places: Sequence[tuple[slice, slice]], picture_hw: tuple[int, int]
 ) -> tuple[list[Tensor], Tensor]:
-    """What each of the weights gets, the last one first; and H×W, what is left to the picture."""
+    """Return what each of the weights gets, the last one first, and H×W that is left to
+    the picture.
+    """
     rest = torch.ones(picture_hw)
     shares: list[Tensor] = []
     for wanted, place in zip(reversed(weights), reversed(places), strict=True):
@@ -88,7 +91,9 @@ def _share_out(
 def _lay_over(
     target: Tensor, piece: Tensor, share: Tensor, below: Tensor, place: tuple[slice, slice]
 ) -> None:
-    """Both `target` and `below`, the sum of what lies under the piece, in place."""
+    """Add the piece to `target`, and its weight to `below`, the sum of what lies under
+    it, in place.
+    """
     below[place] += share
     # of what is visible so far; 0 and 1 stay exact
     opacity = torch.where(share > 0, share / below[place].clamp_min(1e-12), share)

@@ -1,4 +1,4 @@
-"""Characters that a person shows by boxes, points and rough masks."""
+"""Cut out the characters that a person shows by boxes, points and rough masks."""
 
 from __future__ import annotations
 
@@ -17,8 +17,11 @@ from .choosing import boxes_of_frame, parse_boxes, parse_points
 
 @dataclass(frozen=True)
 class Prompts:
-    """What is shown: texts as `parse_boxes` and `parse_points` read them, boxes as
-    `boxes_of_frame` reads them, and masks N×1×H×W. The same for every frame, but the boxes."""
+    """What a person shows, the same for every frame except the boxes.
+
+    Texts are as `parse_boxes` and `parse_points` read them, boxes as `boxes_of_frame` reads them,
+    and masks are N×1×H×W.
+    """
 
     box_lines: str = ""
     point_lines: str = ""

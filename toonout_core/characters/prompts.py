@@ -1,4 +1,4 @@
-"""Prompts for characters one by one: a style that all share, and what is said of each."""
+"""Write prompts for characters one by one: a style that all share, and what is said of each."""
 
 from __future__ import annotations
 
@@ -20,8 +20,12 @@ _FACE = 3  # letters: what is so short with an underscore is a face, such as ^_^
 
 @dataclass(frozen=True)
 class PromptOptions:
-    """`style_position`: before or behind the tags. `drop`: tags left out. `keep_characters`: tags
-    such as "saber (fate)" stay. `background`: said of a background, instead of its tags."""
+    """How prompts are put together.
+
+    `style_position`: before or behind the tags. `drop`: tags that are left out. `keep_characters`:
+    tags such as "saber (fate)" stay. `background`: what is said of a background, instead of its
+    tags.
+    """
 
     style_position: Position = "first"
     drop: tuple[str, ...] = BACKGROUND_TAGS
@@ -36,11 +40,11 @@ def join_prompts(
     backgrounds: Sequence[bool] | None = None,
     options: PromptOptions = PromptOptions(),
 ) -> list[str]:
-    """One prompt for each instance: style, its own line, its cleaned tags.
+    """Write one prompt for each instance: the style, its own line, its cleaned tags.
 
     `tags`: what a tagger says; `lines`: what a person says, left as written. Either may be empty.
-    `backgrounds`: one for each instance, whether it is the background; None: as many characters
-    as there are tags or lines. BadInput where the counts differ.
+    `backgrounds`: for each instance whether it is the background; None means that all are
+    characters. Raises BadInput where the counts differ.
     """
     count = _count(tags, lines, backgrounds, options)
     flags = list(backgrounds) if backgrounds is not None else [False] * count
@@ -71,7 +75,7 @@ def _count(
     expected = {len(backgrounds), len(backgrounds) - sum(backgrounds)}
     if any(count not in expected for count in given.values()):
         several = " or ".join(str(number) for number in sorted(expected))
-        raise _mismatch(f"there must be {several} prompts, one for each instance", given)
+        raise _mismatch(f"there must be {several} prompts, one for each character", given)
     return len(backgrounds)
 
 
@@ -79,12 +83,12 @@ def _mismatch(expected: str, given: dict[str, int]) -> BadInput:
     return BadInput(
         expected,
         " and ".join(f"{count} {name}" for name, count in given.items()),
-        "Write a line for each instance, in their order, or give the tags of their crops.",
+        "Write a line for each character, in their order, or give the tags of their crops.",
     )
 
 
 def _filled(texts: Sequence[str], flags: Sequence[bool], options: PromptOptions) -> list[str]:
-    """One for each flag: where texts are only of characters, backgrounds have none."""
+    """Return one text for each flag: where texts are only of characters, backgrounds have none."""
     if not texts:
         return [""] * len(flags)
     if len(texts) == len(flags):
@@ -94,7 +98,9 @@ def _filled(texts: Sequence[str], flags: Sequence[bool], options: PromptOptions)
 
 
 def split_prompts(text: str) -> list[str]:
-    """Parts between [SEP], which may be empty; of a text without it the lines, empty ones not."""
+    """Split a text at [SEP]; parts may be empty. Without [SEP] its lines are the parts, empty ones
+    left out.
+    """
     if not text.strip():
         return []
     if has_separator(text):
@@ -103,12 +109,14 @@ def split_prompts(text: str) -> list[str]:
 
 
 def has_separator(text: str) -> bool:
-    """Whether [SEP] is in it."""
+    """Tell whether [SEP] is in it."""
     return _SEPARATOR.search(text) is not None
 
 
 def clean_tags(text: str, options: PromptOptions = PromptOptions()) -> list[str]:
-    """Tags of a tagger, each once: blanks for underscores, parentheses escaped for CLIP nodes."""
+    """Clean the tags of a tagger, each once: blanks for underscores, parentheses escaped for CLIP
+    nodes.
+    """
     dropped = {_plain(tag) for tag in options.drop}
     kept: dict[str, str] = {}
     for part in re.split(r"[,\n]", text):
@@ -123,7 +131,7 @@ def clean_tags(text: str, options: PromptOptions = PromptOptions()) -> list[str]
 
 
 def join(parts: Sequence[str]) -> str:
-    """Parts with ", " between; empty ones, and commas at their ends, left out."""
+    """Join parts by ", ". Empty parts, and commas at the ends of parts, are left out."""
     stripped = (re.sub(r"^[\s,]+|[\s,]+$", "", part) for part in parts)
     return ", ".join(part for part in stripped if part)
 
@@ -136,7 +144,7 @@ def _spaced(tag: str) -> str:
 
 
 def _plain(tag: str) -> str:
-    """For comparing."""
+    """Simplify a tag for comparing."""
     return _spaced(tag).replace("\\(", "(").replace("\\)", ")").lower()
 
 

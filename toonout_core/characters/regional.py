@@ -1,4 +1,4 @@
-"""Where each character's prompt acts when one picture is made of several prompts."""
+"""Find where each character's prompt acts when one picture is made of several prompts."""
 
 from __future__ import annotations
 

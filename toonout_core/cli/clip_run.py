@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import BadInput
-from .finding import add_choice_options, add_finding_options, check_choices, make_find
+from ..options import clips, cutout, files, running
+from .finding import add_finding_options, make_find
 from .folder_run import note, shrink_to
-from .options import add_foreground_method, add_shrink_option
+from .parsing import Parser, add
 from .terminal import ProgressBar
 
 if TYPE_CHECKING:
@@ -21,33 +22,19 @@ if TYPE_CHECKING:
     from ..output.instance_files import Characters
 
 
-def add_clip_options(parser: argparse.ArgumentParser) -> None:
+def add_clip_options(parser: Parser) -> None:
     """The picture, the clip, and who finds characters."""
     parser.add_argument("picture", metavar="PICTURE", help="a picture with characters")
-    parser.add_argument(
-        "-o", "--out", metavar="CLIP", required=True,
-        help="clip.mp4, clip.webm, clip.webp, or a folder for its frames, such as frames/",
-    )  # fmt: skip
-    group = parser.add_argument_group("clip")
-    group.add_argument(
-        "--plate", metavar="FILE",
-        help="the picture without its characters, of the same size; better than what is painted "
-        "over by itself",
-    )  # fmt: skip
-    add_foreground_method(group)
-    add_shrink_option(group)
-    group.add_argument("--overwrite", action="store_true", help="replace a clip of that name")
-    group.add_argument("-q", "--quiet", action="store_true", help="say nothing but errors")
+    add(parser, clips.CLIP, required=True)
+    add(parser, clips.PLATE, cutout.FOREGROUND_METHOD, files.SHRINK_TO, title="clip")
+    add(parser, clips.REPLACE_CLIP, running.QUIET, title="clip")
     add_finding_options(parser)
-    add_choice_options(parser)
-    parser.set_defaults(foreground=True)
 
 
 def find_in(arguments: argparse.Namespace, picture: Picture) -> Characters:
     """The characters, with mattes and colours, none of them without either."""
     from ..output.instance_files import Characters
 
-    check_choices(arguments)
     found = make_find(arguments, matte=True, colours=True)(picture)
     note(arguments, f"characters: {len(found.instances)}")
     if found.mattes is None or found.colours is None:
@@ -95,6 +82,6 @@ def save(
                 yield frame.image, frame.alpha if transparent else None
                 bar.advance()
 
-        path = write_film(Path(arguments.out), shown(), count, rate, overwrite=arguments.overwrite)
+        path = write_film(Path(arguments.out), shown(), rate, overwrite=arguments.overwrite)
     note(arguments, f"{count} frames. Result: {path}")
     return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,9 +13,10 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, cast
 
 from ..errors import BadInput
+from ..options import measuring, models, running
 from .evaluate_mattes import spare_inputs, told_apart
-from .fields import Verbs
 from .options import add_model_options, load_model, open_host, require_models
+from .parsing import Verbs, add
 from .reports import replace_report
 from .terminal import say, say_failure
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from ..output.naming import Source
 
 _FORMATS = ("fp32", "fp16", "bf16")
+_SHEET = "_compared"
 
 EXAMPLES = """\
 examples:
@@ -43,29 +46,11 @@ def add_parser(verbs: Verbs) -> None:
         help="see models side by side on your pictures",
         description="See models side by side on pictures whose alpha nobody knows.",
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("paths", nargs="+", metavar="PATH", help="picture, folder or pattern")
-    parser.add_argument("-o", "--out", metavar="OUT", required=True, help="folder for the sheets")
-    parser.add_argument("-r", "--recursive", action="store_true", help="also read subfolders")
-    parser.add_argument(
-        "--colours", default="white,black,magenta", metavar="A,B,…",
-        help="behind the cutouts (default: %(default)s)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--formats", metavar="A,B,…",
-        help="compare each model's weights stored as fp32, fp16, bf16 (default: as they are); "
-        "what they are computed in, --precision says",
-    )  # fmt: skip
-    parser.add_argument("--grabcut", action="store_true", help="OpenCV's GrabCut beside it")
-    parser.add_argument(
-        "--fusion", action=argparse.BooleanOptionalAction, default=True,
-        help="a second row each with blur fusion (default: on)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--cell", type=int, default=256, metavar="PX", help="side of a picture (default: 256)"
-    )
-    parser.add_argument("-q", "--quiet", action="store_true", help="no progress")
+    add(parser, measuring.SHEETS_OUT, required=True)
+    add(parser, running.RECURSIVE, measuring.COLOURS, measuring.FORMATS, measuring.GRABCUT)
+    add(parser, measuring.FUSION_ROWS, measuring.CELL, running.QUIET)
     add_model_options(parser, several=True)
 
 
@@ -78,11 +63,11 @@ def run(arguments: argparse.Namespace) -> int:
     colours = [colour.strip() for colour in arguments.colours.split(",")]
     for colour in colours:
         parse_colour(colour)  # before any work
-    if arguments.cell < 32:
-        raise BadInput("--cell must be at least 32 pixels", str(arguments.cell))
     formats = _formats(arguments.formats)
     out = Path(arguments.out)
-    found = find_sources(arguments.paths, recursive=arguments.recursive, out=out)
+    found = find_sources(
+        arguments.paths, recursive=arguments.recursive, out=out, results=_earlier_sheets(out)
+    )
     spare_inputs(out, [source.path for source in found.sources])
     variants = _cut(arguments, formats, found.sources, out)
     problems = found.problems + _write_sheets(arguments, found.sources, variants, colours, out)
@@ -99,6 +84,13 @@ def run(arguments: argparse.Namespace) -> int:
     return 1 if problems else 0
 
 
+def _earlier_sheets(out: Path) -> set[Path]:
+    """Of earlier comparisons in that folder: no pictures to compare."""
+    if not (out / "compare.json").is_file():
+        return set()
+    return {Path(os.path.abspath(path)) for path in out.rglob(f"*{_SHEET}.png")}
+
+
 def _formats(text: str | None) -> list[str]:
     """Those named; one empty name for files as they are."""
     if text is None:
@@ -112,12 +104,12 @@ def _formats(text: str | None) -> list[str]:
 def _cut(
     arguments: argparse.Namespace, formats: Sequence[str], sources: Sequence[Source], out: Path
 ) -> list[Variant]:
-    from ..evaluation.comparing import Variant
+    from ..evaluation.comparing import Variant, pair_variants
 
-    models = arguments.model or ["toonout-mini"]
-    require_models(arguments, models)
+    wanted = arguments.model or [models.MODEL.default]
+    require_models(arguments, wanted)
     variants: list[Variant] = []
-    for name, model in zip(told_apart(models), models, strict=True):
+    for name, model in zip(told_apart(wanted), wanted, strict=True):
         for format in formats:
             with _stored_as(arguments, model, format) as file:
                 begun = time.perf_counter()
@@ -136,6 +128,7 @@ def _cut(
         variants.append(Variant("GrabCut", "GrabCut"))
         host = LocalHost("cpu", quiet=arguments.quiet)
         _run(variants[-1], grabcut, sources, host, out)
+    pair_variants(variants)
     return variants
 
 
@@ -159,7 +152,7 @@ def _stored_as(arguments: argparse.Namespace, model: str, format: Any) -> Iterat
     from ..host import LocalHost
     from ..loading import locate
 
-    source, _ = locate(model, open_host(arguments), download=not arguments.no_download)
+    source, _ = locate(model, open_host(arguments), download=arguments.allow_download)
     with TemporaryDirectory(prefix="toonout-") as folder:
         target = Path(folder) / f"{source.stem}-{format}.safetensors"
         convert(source, target, LocalHost("cpu", [Path(folder)], quiet=True), dtype=format)
@@ -181,11 +174,11 @@ def _write_sheets(
     for source in sources:
         try:
             sheet = compare_picture(
-                source, variants, colours, cell_px=arguments.cell, fusion=arguments.fusion
+                source, variants, colours, cell_px=arguments.cell_px, fusion=arguments.fusion
             )
             if sheet is not None:
                 target = out / source.target
-                write_picture(sheet, target.with_name(f"{target.name}_compared.png"))
+                write_picture(sheet, target.with_name(f"{target.name}{_SHEET}.png"))
         except (ToonOutError, OSError) as error:
             problems.append((str(source.target), str(error)))
     return problems
@@ -201,6 +194,7 @@ def _described(variants: Sequence[Variant]) -> list[dict[str, Any]]:
             "peak_bytes": variant.peak_bytes,
             "seconds": {str(path): value for path, value in variant.seconds.items()},
             "fusion_seconds": variant.fusion_seconds,
+            "compared_with": variant.beside,
             "worst_levels": variant.worst_levels,
             "mean_levels": variant.mean_levels,
         }

@@ -6,25 +6,30 @@ import argparse
 import io
 import re
 import sys
+from dataclasses import asdict
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import BadInput
-from .fields import Verbs
-from .folder_run import file_state, finish, note, open_file, open_folder, shrink_to
-from .options import (
-    add_adjust_options,
-    add_file_options,
-    add_model_options,
-    add_output_options,
-    given_adjustments,
-    load_model,
+from ..options import cutout, running
+from .clips import cut_clips, is_clip_run
+from .folder_run import (
+    file_state,
+    finish,
+    note,
+    open_file,
+    open_folder,
+    settings_of,
+    shrink_to,
 )
+from .options import add_file_options, add_model_options, add_output_options, load_model
+from .parsing import Verbs, add
 from .terminal import require_redirected_stdout
 
 if TYPE_CHECKING:
     from ..imaging import Picture
+    from ..matting import MattingFlow
     from ..ops.framing import Framing
     from ..output.cutouts import Cut, Output
     from ..results import Matte
@@ -39,6 +44,8 @@ examples:
   toonout cutout drawings -o icons --crop 5% --aspect 1:1
   toonout cutout dance.gif -o dance.webp
   cat girl.jpg | toonout cutout - > girl.png
+  toonout cutout walk.mp4 -o walk.webm                             a clip with alpha and sound
+  toonout cutout walk.mp4 -o frames/ --resume                      its frames, as png
 
 names:
   The folders under a folder appear again under OUT. drawings/sub/girl.jpg becomes
@@ -59,16 +66,15 @@ def add_parser(verbs: Verbs) -> None:
         help="cut characters out of pictures, folders or stdin",
         description="Cut characters out of pictures. Inputs are never changed.",
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         "paths", nargs="+", metavar="PATH", help="picture, folder, pattern ('*.png'), or - (stdin)"
     )
-    parser.add_argument(
-        "-o", "--out", metavar="OUT", help="folder, file for a single picture, or - for stdout"
-    )
+    add(parser, running.OUT_OR_FILE)
     add_model_options(parser)
-    add_adjust_options(parser)
+    add(parser, cutout.DETAIL, title="model")
+    add(parser, cutout.STEADY, cutout.SOUND, title="clips")
+    add(parser, *cutout.MATTE, title="matte")
     add_output_options(parser)
     add_file_options(parser)
 
@@ -80,14 +86,16 @@ def run(arguments: argparse.Namespace) -> int:
     """Cut out everything that was named."""
     if "-" in arguments.paths and len(arguments.paths) > 1:
         raise BadInput("- must be the only input", " ".join(arguments.paths))
-    if arguments.quality is not None and not 1 <= arguments.quality <= 100:
-        raise BadInput("quality must be 1 … 100", str(arguments.quality))
-    shrink_to(arguments)  # wrong options come out before any work
     if arguments.out == "-" or (arguments.out is None and arguments.paths == ["-"]):
         return _to_stdout(arguments)
     if arguments.out is None:
         raise BadInput("-o OUT must say where results go", "nothing", "Name a folder.")
     out = Path(arguments.out)
+    if is_clip_run(arguments.paths, out):
+        from ..output.writing import format_of
+
+        output = _output(arguments, out if format_of(out) else None)
+        return cut_clips(arguments, out, output, lambda: _make_cut(arguments), _settings(arguments))
     if _is_file_name(out):
         return _to_file(arguments, out)
     return _to_folder(arguments, out)
@@ -165,25 +173,26 @@ def _to_folder(arguments: argparse.Namespace, out: Path) -> int:
 def _make_cut(arguments: argparse.Namespace) -> Cut:
     import torch
 
-    from ..matting import ForegroundOptions
+    from ..chosen import adjust_options, foreground_options
     from ..ops.adjust import AdjustOptions, adjust
+    from ..steadying import SteadyMatting
 
-    given = given_adjustments(arguments)
-    adjustments = AdjustOptions(**given) if given else None
-    if adjustments is not None:
-        adjust(torch.zeros(1, 1, 1, 1), adjustments)  # before any picture, if they are wrong
-    matting = load_model(arguments)
-    colours = None
-    if arguments.foreground and not arguments.mask_only:
-        colours = ForegroundOptions(method=arguments.foreground_method)
+    adjustments = adjust_options(vars(arguments))
+    adjust(torch.zeros(1, 1, 1, 1), adjustments)  # before any picture, if they are wrong
+    changed = adjustments != AdjustOptions()
+    matting: MattingFlow = load_model(arguments)
+    if arguments.steady:
+        matting = SteadyMatting(matting)
+    colours = None if arguments.mask_only else foreground_options(vars(arguments))
 
     def cut(picture: Picture) -> Matte:
         return matting(
             picture,
             source_alpha=arguments.source_alpha,
-            adjust=adjustments,
+            adjust=adjustments if changed else None,
             foreground=colours,
             keep_image=False,
+            detail=arguments.detail,
         )
 
     return cut
@@ -236,12 +245,26 @@ def _background(text: str) -> Any:
 
 def _settings(arguments: argparse.Namespace) -> dict[str, Any]:
     """All that a result depends on, beside its picture."""
-    names = ("resolution", "precision", "format", "background", "mask_only", "foreground")
-    names += ("foreground_method", "shrink_to", "source_alpha", "bits", "quality", "metadata")
-    # what older runs did not know counts where it is given
-    later = (name for name in ("crop", "aspect", "frames") if getattr(arguments, name))
-    return {name: getattr(arguments, name) for name in (*names, *later)} | {
-        "adjust": given_adjustments(arguments),
+    names = ("precision", "format", "background", "mask_only", "foreground_method", "shrink_to")
+    names += ("source_alpha", "bits", "quality", "metadata")
+    names += tuple(
+        name
+        for name in ("detail", "steady", "crop", "aspect", "frames")
+        if getattr(arguments, name)
+    )  # new ones
+    return settings_of(arguments, "clean_colours", *names) | {
+        "resolution": arguments.resolution or None,
+        "adjust": _changed_adjustments(arguments),
         "model": file_state(arguments.model),
         "background": file_state(arguments.background),
     }
+
+
+def _changed_adjustments(arguments: argparse.Namespace) -> dict[str, float]:
+    """By the names of the core's record."""
+    from ..chosen import adjust_options
+    from ..ops.adjust import AdjustOptions
+
+    usual = asdict(AdjustOptions())
+    found = asdict(adjust_options(vars(arguments)))
+    return {name: value for name, value in found.items() if value != usual[name]}

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import BadInput
-from .fields import Verbs
+from ..options import data_sets, running
+from .parsing import Parser, Verbs, add
 from .reports import save_json
 from .terminal import say
 
@@ -32,8 +33,6 @@ group it is. The columns file, category and character of an ATTRIBUTION.csv win.
 alone.
 """
 
-_CHARACTER = "who is in a picture: name, published, folder, file or a pattern (default: name)"
-
 
 def add_parser(verbs: Verbs) -> None:
     """Add the verb to the command line."""
@@ -42,52 +41,25 @@ def add_parser(verbs: Verbs) -> None:
         help="split, convert and check training pictures",
         description="Make pictures with known alpha ready for training.",
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    tasks = parser.add_subparsers(dest="task", metavar="TASK", required=True)
+    tasks = parser.add_verbs("task")
     split = tasks.add_parser("split", help="copy into train, validation and test")
     _add_folders(split)
-    split.add_argument("--character", default="name", metavar="RULE", help=_CHARACTER)
-    split.add_argument(
-        "--shares",
-        nargs=3,
-        type=float,
-        default=(0.8, 0.1, 0.1),
-        metavar="X",
-        help="of train, validation and test (default: 0.8 0.1 0.1)",
-    )
-    split.add_argument("--seed", type=int, default=0, metavar="N", help="(default: 0)")
-    split.add_argument(
-        "--no-looks",
-        action="store_true",
-        help="do not keep together what looks alike: faster, and near copies may leak",
-    )
+    add(split, data_sets.CHARACTER)
+    add(split, data_sets.SPLIT_SHARES, count=3)
+    add(split, running.SEED, data_sets.LOOKS)
     mattes = tasks.add_parser("mattes", help="cutouts to folders im, gt and an")
     _add_folders(mattes)
-    mattes.add_argument(
-        "--threshold",
-        nargs=2,
-        type=int,
-        metavar=("LOW", "HIGH"),
-        help="alpha levels up to LOW become 0, from HIGH on 255; the published data: 0 220 "
-        "(default: none)",
-    )
-    mattes.add_argument(
-        "--background",
-        default="random",
-        metavar="COLOUR",
-        help="under cutouts without a picture of their own (default: random, for each another)",
-    )
-    mattes.add_argument("--seed", type=int, default=0, metavar="N", help="(default: 0)")
+    add(mattes, data_sets.THRESHOLD, count=2)
+    add(mattes, data_sets.UNDER_CUTOUTS, running.SEED)
     check = tasks.add_parser("check", help="sizes, alpha, duplicates, leaks between splits")
     check.add_argument("folder", metavar="DIR")
-    check.add_argument("--character", default="name", metavar="RULE", help=_CHARACTER)
-    check.add_argument("--json", metavar="FILE", help="write the findings there, too")
+    add(check, data_sets.CHARACTER, data_sets.FINDINGS)
 
 
-def _add_folders(parser: argparse.ArgumentParser) -> None:
+def _add_folders(parser: Parser) -> None:
     parser.add_argument("folder", metavar="DIR", help="searched with its subfolders")
-    parser.add_argument("-o", "--out", required=True, metavar="DIR", help="where to")
+    add(parser, running.OUT, required=True)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -100,6 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _split(folder: Path, arguments: argparse.Namespace) -> int:
+    from ..training.dataset.checking import few_to_choose_by
     from ..training.dataset.splitting import split_folder
 
     counts = split_folder(
@@ -108,12 +81,14 @@ def _split(folder: Path, arguments: argparse.Namespace) -> int:
         rule=arguments.character,
         shares=arguments.shares,
         seed=arguments.seed,
-        by_looks=not arguments.no_looks,
+        by_looks=arguments.looks,
     )
     print(table(counts))
     say(f"Copies, and split.csv: {arguments.out}")
     for split in (split for split, row in counts.items() if not row):
         say(f"There is no picture in {split}: too few characters, or --shares leave it out.")
+    if text := few_to_choose_by(sum(counts["validation"].values())):
+        say(text)
     kept, *others = counts.values()
     elsewhere = {name for row in others for name in row}
     whole = [name or "-" for name, n in kept.items() if n > 2 and name not in elsewhere]
@@ -139,7 +114,7 @@ def _mattes(folder: Path, arguments: argparse.Namespace) -> int:
     )
     for name, text in faults:
         say(f"{name}: {text}")
-    older = f", {replaced} of them in the place of older ones" if replaced else ""
+    older = f", {replaced} of them replaced older ones" if replaced else ""
     say(f"{written} cutouts in folders im, gt and an{older}: {out}")
     return 1 if faults else 0
 
@@ -154,13 +129,13 @@ def _check(folder: Path, arguments: argparse.Namespace) -> int:
     kinds = Counter((finding.grave, finding.kind) for finding in result.findings)
     for (grave, kind), count in sorted(kinds.items(), reverse=True):
         say(f"{count} × {kind}{'' if grave else ' (a note)'}")
-    if arguments.json:
+    if arguments.report:
         content: dict[str, Any] = {
             "counts": result.counts,
             "findings": [asdict(finding) for finding in result.findings],
         }
         text = json.dumps(content, indent=2) + "\n"
-        say(f"Findings: {save_json(Path(arguments.json), text)}")
+        say(f"Findings: {save_json(Path(arguments.report), text)}")
     say("Nothing stands in the way of training." if result.sound else "Not ready for training.")
     return 0 if result.sound else 1
 

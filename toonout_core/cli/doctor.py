@@ -15,7 +15,8 @@ from typing import Any
 
 from .. import __version__
 from ..errors import ToonOutError
-from .fields import Verbs
+from ..options import running
+from .parsing import Verbs, add
 
 EXAMPLES = """\
 examples:
@@ -42,13 +43,10 @@ def add_parser(verbs: Verbs) -> None:
         help="report versions, devices, models and one test inference",
         description="Report versions, devices, memory, models, and one test inference.",
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--device", default="auto", help="where to test (default: %(default)s)")
-    parser.add_argument(
-        "--models-dir", action="append", default=[], metavar="DIR", help="also look here for models"
-    )
-    parser.add_argument("--json", action="store_true", help="as JSON on stdout")
+    add(parser, running.DEVICE)
+    add(parser, running.MODELS_DIR, several=True)
+    add(parser, running.JSON)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import BadInput
+from ..options import measuring, models, running
 from .evaluate_mattes import add_matte_options, evaluate_mattes
-from .fields import Verbs
-from .options import add_model_options, load_model
+from .options import add_model_options, load_model, split_of
+from .parsing import Verbs, add
 from .reports import save_json
 from .terminal import say
 
@@ -51,33 +52,18 @@ def add_parser(verbs: Verbs) -> None:
         help="measure mattes, or models, against pictures of known alpha",
         description="Measure mattes, or models at work, against known alpha.",
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         "paths", nargs="*", metavar="PATH",
-        help="folders (or files) of mattes and last that of the truth; "
-        "with --model the folder of images and that of the truth",
+        help="folders or files of mattes, and the truth last; with --model: the pictures, then the "
+        "truth",
     )  # fmt: skip
     add_matte_options(parser)
-    group = parser.add_argument_group("composites")
-    group.add_argument("--data", metavar="DIR", help="folder with fg/ and bg/")
-    group.add_argument("--split", default="val", help="subfolder of fg/ (default: %(default)s)")
-    group.add_argument(
-        "--size", type=int, nargs="+", default=[256, 512], metavar="N",
-        help="sides of the composites (default: 256 512)",
-    )  # fmt: skip
-    group.add_argument(
-        "--per-figure", type=int, default=2, metavar="N", help="composites of each (default: 2)"
-    )
-    group.add_argument("--by-style", action="store_true", help="a row for each style as well")
-    group.add_argument("--masked", metavar="DIR", help="pictures beside masks NAME_mask.png")
-    group.add_argument(
-        "--at-size", action="store_true",
-        help="let the network see the composite's own size, not the model's",
-    )  # fmt: skip
-    parser.add_argument("--grabcut", action="store_true", help="OpenCV's GrabCut beside it")
-    parser.add_argument("--json", metavar="FILE", help="write the figures there as well")
-    parser.add_argument("-q", "--quiet", action="store_true", help="no progress")
+    add(parser, measuring.DATA, measuring.SPLIT, title="composites")
+    add(parser, measuring.SIZES, title="composites", count="+")
+    add(parser, measuring.PER_FIGURE, measuring.BY_STYLE, title="composites")
+    add(parser, measuring.MASKED, measuring.AT_SIZE, title="composites")
+    add(parser, measuring.GRABCUT, measuring.FIGURES_FILE, running.QUIET)
     add_model_options(parser, several=True)
 
 
@@ -93,7 +79,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _run_composites(arguments: argparse.Namespace) -> int:
     from ..evaluation.report import evaluate_composites, evaluate_masked, markdown_table
 
-    mattings = [load_model(arguments, name) for name in arguments.model or ["toonout-mini"]]
+    mattings = [load_model(arguments, name) for name in arguments.model or [models.MODEL.default]]
     methods: dict[str, Callable[[int], Predict]] = {
         matting.name: _at_size(matting, arguments.at_size) for matting in mattings
     }
@@ -106,16 +92,16 @@ def _run_composites(arguments: argparse.Namespace) -> int:
     host, rows = mattings[0].host, list[Any]()
     if arguments.data:
         rows += evaluate_composites(
-            methods, Path(arguments.data), arguments.split, host, sizes_px=arguments.size,
+            methods, Path(arguments.data), split_of(arguments), host, sizes_px=arguments.size,
             per_figure=arguments.per_figure, by_style=arguments.by_style,
         )  # fmt: skip
     if arguments.masked:
         predictors = {name: make(0) for name, make in methods.items()}
         rows += evaluate_masked(predictors, Path(arguments.masked), host)
     print(markdown_table(rows))
-    if arguments.json:
+    if arguments.report:
         text = json.dumps([asdict(row) for row in rows], indent=2) + "\n"
-        say(f"Figures: {save_json(Path(arguments.json), text)}")
+        say(f"Figures: {save_json(Path(arguments.report), text)}")
     return 0
 
 

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from ..errors import BadInput
+from ..options import measuring
 from .options import load_model, require_models
+from .parsing import Parser, add
 from .reports import replace_report, save_json
 from .terminal import say
 
@@ -23,27 +25,10 @@ if TYPE_CHECKING:
 _SLOW = ("HCE",)
 
 
-def add_matte_options(parser: argparse.ArgumentParser) -> None:
+def add_matte_options(parser: Parser) -> None:
     """What concerns mattes in files."""
-    group = parser.add_argument_group("mattes")
-    group.add_argument(
-        "-o", "--out", metavar="OUT", help="folder for report.html, scores.csv and scores.json"
-    )
-    group.add_argument(
-        "--by-folder", action="store_true", help="a table by category: a subfolder each"
-    )
-    group.add_argument(
-        "--metrics", metavar="A,B,…",
-        help="'all' or some of PA, BIoU, BIoU_soft, WF, E, S, MAE, MSE, F, MBA, HCE, SAD, Grad, "
-        "Conn, PSNR, IoU (default: all but HCE, which takes as long as the others together)",
-    )  # fmt: skip
-    group.add_argument(
-        "--images", metavar="DIR", help="the pictures of the mattes, for the report's gallery"
-    )
-    group.add_argument(
-        "--gallery", type=int, default=12, metavar="N",
-        help="how many of the worst pictures the report shows (default: %(default)s)",
-    )  # fmt: skip
+    add(parser, measuring.REPORT_OUT, measuring.BY_FOLDER, measuring.METRICS, title="mattes")
+    add(parser, measuring.IMAGES, measuring.GALLERY, title="mattes")
 
 
 def evaluate_mattes(arguments: argparse.Namespace) -> int:
@@ -216,8 +201,8 @@ def _conclude(
         say(note)
     print("\n\n".join(table.markdown() for table in tables(methods, categories)))
     figures = as_json(methods, categories, problems, _about(arguments, metrics))
-    if arguments.json:
-        say(f"Figures: {save_json(Path(arguments.json), figures)}")
+    if arguments.report:
+        say(f"Figures: {save_json(Path(arguments.report), figures)}")
     if out is not None:
         if arguments.model or arguments.grabcut:
             say(f"Mattes: {out / 'mattes'}")

@@ -5,25 +5,22 @@ from __future__ import annotations
 import argparse
 from dataclasses import MISSING, Field, fields
 from types import UnionType
-from typing import Any, Literal, Protocol, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from .options import Group
-
-
-class Verbs(Protocol):
-    """Where a verb adds its parser."""
-
-    def add_parser(self, name: str, **options: Any) -> argparse.ArgumentParser: ...
+from ..options.option import in_shell
+from .parsing import Parser
 
 
-def add_fields(parser: argparse.ArgumentParser | Group, record: type[Any]) -> None:
-    """`--field-name` for every field; fields without a default are left to the caller."""
+def add_fields(parser: Parser, record: type[Any]) -> None:
+    """`--field-name` for every field, without its unit; the caller adds what has no default."""
     hints = get_type_hints(record)
     for item in fields(record):
         if item.default is MISSING and item.default_factory is MISSING:
             continue
+        flag, full = in_shell(item.name), f"--{item.name.replace('_', '-')}"
+        parser.older |= {} if flag == full else {full: flag}
         parser.add_argument(
-            f"--{item.name.replace('_', '-')}",
+            flag,
             dest=item.name,
             default=argparse.SUPPRESS,
             help=_help(item),
@@ -45,7 +42,7 @@ def _help(item: Field[Any]) -> str:
     explained = str(item.metadata.get("help", ""))
     default = item.default
     shown = " ".join(map(str, default)) if isinstance(default, tuple) else str(default)
-    note = f"(default: {shown})" if shown else ""
+    note = f"(default: {shown})" if shown and default is not None else ""
     return " ".join(part for part in (explained, note) if part).replace("%", "%%")
 
 

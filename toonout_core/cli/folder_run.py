@@ -145,9 +145,16 @@ def shrink_to(arguments: argparse.Namespace) -> int | None:
     """Pixels that larger pictures are reduced to."""
     if arguments.shrink_to is None:
         return None
-    if arguments.shrink_to <= 0:
-        raise BadInput("--shrink-to must be above 0 megapixels", str(arguments.shrink_to))
     return int(arguments.shrink_to * 1e6)
+
+
+# in the manifests that earlier releases wrote
+_OLDER = {"clean_colours": "foreground", "max_count": "limit", "sort_by": "sort"}
+
+
+def settings_of(arguments: argparse.Namespace, *names: str) -> dict[str, Any]:
+    """What a manifest says of these options."""
+    return {_OLDER.get(name, name): getattr(arguments, name) for name in names}
 
 
 def file_state(name: str | None) -> Any:

@@ -8,17 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from ..errors import BadInput
-from .fields import Verbs
-from .finding import (
-    add_choice_options,
-    add_finding_options,
-    check_choices,
-    finding_settings,
-    make_find,
-    require_files,
-)
-from .folder_run import finish, note, open_folder, shrink_to
-from .options import add_file_options, add_foreground_method, add_shrink_option
+from ..options import characters, files, running
+from .finding import add_finding_options, finding_settings, make_find, require_files
+from .folder_run import finish, note, open_folder, settings_of, shrink_to
+from .options import add_file_options, add_foreground_options
+from .parsing import Verbs, add
 
 if TYPE_CHECKING:
     from ..output.destination import Destination
@@ -70,46 +64,23 @@ def add_parser(verbs: Verbs) -> None:
         help="give every character of a picture its own mask, matte and cutout",
         description="Find the characters of pictures. Inputs are never changed.",
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         "paths", nargs="+", metavar="PATH", help="picture, folder or pattern ('*.png')"
     )
-    parser.add_argument("-o", "--out", metavar="OUT", required=True, help="folder for the results")
+    add(parser, running.OUT, required=True)
     add_finding_options(parser)
-    add_choice_options(parser)
-    _add_result_options(parser)
+    add(parser, characters.SAVE, characters.FILE_SOFT, characters.CROP_MARGIN, title="result")
+    add_foreground_options(parser)
+    add(parser, files.METADATA, files.SHRINK_TO, title="result")
     add_file_options(parser)
 
 
-def _add_result_options(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("result")
-    group.add_argument(
-        "--save", type=_kinds, default=frozenset(get_args(Kind)), metavar="KIND,…",
-        help=f"what to write: some of {','.join(get_args(Kind))} (default: all)",
-    )  # fmt: skip
-    group.add_argument("--soft", action="store_true", help="masks with soft edges, 8 bit")
-    group.add_argument(
-        "--crop", type=int, metavar="PIXELS",
-        help="cutouts end at their character, with that margin (default: the picture's size)",
-    )  # fmt: skip
-    group.add_argument(
-        "--foreground", action=argparse.BooleanOptionalAction, default=True,
-        help="clear the old background's colour from soft edges (default: on)",
-    )  # fmt: skip
-    add_foreground_method(group)
-    group.add_argument(
-        "--metadata", action=argparse.BooleanOptionalAction, default=True,
-        help="keep text, colour profile and dpi in cutouts (default: on)",
-    )  # fmt: skip
-    add_shrink_option(group)
-
-
-def _kinds(text: str) -> frozenset[str]:
+def _kinds(text: str) -> frozenset[Kind]:
     kinds = frozenset(word.strip() for word in text.split(",") if word.strip())
     if not kinds or not kinds <= set(get_args(Kind)):
-        raise argparse.ArgumentTypeError(f"must be some of {', '.join(get_args(Kind))}, not {text}")
-    return kinds
+        raise BadInput(f"--save must be some of {', '.join(get_args(Kind))}", text)
+    return kinds  # pyright: ignore[reportReturnType]
 
 
 # ---------------------------------------------------------------- running
@@ -117,40 +88,35 @@ def _kinds(text: str) -> frozenset[str]:
 
 def run(arguments: argparse.Namespace) -> int:
     """Find the characters of everything that was named."""
-    check_choices(arguments)
     require_files(arguments)
 
     from ..output.batch import Batch
     from ..output.instance_files import InstanceFiles
 
-    files = InstanceFiles(arguments.save, arguments.crop, arguments.metadata)
+    written = InstanceFiles(_kinds(arguments.save), arguments.crop, arguments.metadata)
     pixels = shrink_to(arguments)
     with open_folder(arguments, Path(arguments.out), _settings(arguments)) as (destination, found):
         batch: Batch[Characters] = Batch(
-            destination, lambda: _make_find(arguments, files), files, shrink_to=pixels
+            destination, lambda: _make_find(arguments, written), written, shrink_to=pixels
         )
 
         def write_coco(report: Report) -> None:
-            if "coco" in arguments.save:
+            if "coco" in written.save:
                 _write_coco(arguments, destination, report)
 
         return finish(arguments, batch, found, label="instances", summarise=write_coco)
 
 
-def _make_find(arguments: argparse.Namespace, files: InstanceFiles) -> Any:
-    return make_find(
-        arguments, matte=files.needs_matte, colours="cutouts" in arguments.save, soft=arguments.soft
-    )
+def _make_find(arguments: argparse.Namespace, written: InstanceFiles) -> Any:
+    colours = "cutouts" in written.save
+    return make_find(arguments, matte=written.needs_matte, colours=colours, soft=arguments.soft)
 
 
 def _settings(arguments: argparse.Namespace) -> dict[str, Any]:
     """All that a result depends on, beside its picture."""
-    names = ("soft", "crop", "foreground", "foreground_method", "metadata")
-    return (
-        {"verb": "instances", "shrink_to": arguments.shrink_to, "save": sorted(arguments.save)}
-        | {name: getattr(arguments, name) for name in names}
-        | finding_settings(arguments)
-    )
+    names = ("soft", "crop", "clean_colours", "foreground_method", "metadata", "shrink_to")
+    saved = {"verb": "instances", "save": sorted(_kinds(arguments.save))}
+    return saved | settings_of(arguments, *names) | finding_settings(arguments)
 
 
 # ---------------------------------------------------------------- annotations of all pictures

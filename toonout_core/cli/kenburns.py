@@ -6,8 +6,11 @@ import argparse
 from pathlib import Path
 
 from ..motion.options import KenBurnsOptions
+from ..options import clips
+from ..options.option import options_of
 from .clip_run import add_clip_options, find_in, plate_of, read_picture, save
-from .fields import Verbs, add_fields, given_fields
+from .fields import given_fields
+from .parsing import Verbs, add
 
 EXAMPLES = """\
 examples:
@@ -38,12 +41,9 @@ def add_parser(verbs: Verbs) -> None:
         help="make a clip in which a camera moves through a picture",
         description="Move a camera through a picture. The picture is never changed.",
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_clip_options(parser)
-    group = parser.add_argument_group("motion")
-    group.add_argument("--depth", metavar="FILE", help="a depth picture; near is white")
-    add_fields(group, KenBurnsOptions)
+    add(parser, clips.DEPTH, *options_of(KenBurnsOptions), title="motion")
 
 
 def run(arguments: argparse.Namespace) -> int:

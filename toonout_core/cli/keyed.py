@@ -11,9 +11,11 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from ..errors import BadInput
+from ..options import running
 from ..synthesis.options import ClipOptions, KeyOptions
-from .fields import Verbs, add_fields, given_fields
+from .fields import add_fields, given_fields
 from .folder_run import note, require_folder
+from .parsing import Verbs, add
 from .reports import save_json
 from .terminal import ProgressBar, say_failure
 
@@ -26,7 +28,7 @@ EXAMPLES = """\
 examples:
   toonout synthesize keyed frames -o art/fg/train
   toonout synthesize keyed dance.mp4 -o art/fg/train --every 12
-  toonout synthesize keyed portrait.png -o out --edge-px 12         hair, motion blur
+  toonout synthesize keyed portrait.png -o out --edge 12         hair, motion blur
 
 The key is the most common hue of the frame's border; of a clip there is one for all frames. Frames
 without a screen or a figure, and frames that are nearly the same as the one before, are left out
@@ -45,11 +47,10 @@ def add_keyed(kinds: Verbs) -> None:
         help="cutouts from pictures and clips before a green or blue screen",
         description="Cut characters out of chroma-key frames: soft alpha, clean colours.",
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("paths", nargs="+", metavar="PATH", help="picture, video or folder of them")
-    parser.add_argument("-o", "--out", metavar="OUT", required=True, help="folder for the cutouts")
-    parser.add_argument("-q", "--quiet", action="store_true", help="no progress")
+    add(parser, running.OUT, required=True)
+    add(parser, running.QUIET)
     add_fields(parser, KeyOptions)
     add_fields(parser, ClipOptions)
 

@@ -7,16 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import BadInput
-from .fields import Verbs
-from .finding import (
-    add_choice_options,
-    add_finding_options,
-    check_choices,
-    make_find,
-    require_files,
-)
-from .folder_run import file_state, finish, open_file, open_folder, shrink_to
-from .options import add_file_options, add_foreground_method, add_shrink_option
+from ..options import files, layers
+from .finding import add_finding_options, finding_settings, make_find, require_files
+from .folder_run import file_state, finish, open_file, open_folder, settings_of, shrink_to
+from .options import add_file_options, add_foreground_options
+from .parsing import Verbs, add
 
 if TYPE_CHECKING:
     from ..layers.files import LayerFiles
@@ -49,58 +44,37 @@ def add_parser(verbs: Verbs) -> None:
         help="save pictures in layers, one for each character (.psd, .ora)",
         description="Save pictures in layers, one for each character. Inputs are never changed.",
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         "paths", nargs="+", metavar="PATH", help="picture, folder or pattern ('*.png')"
     )
-    parser.add_argument(
-        "-o", "--out", metavar="OUT", required=True, help="folder, or file for a single picture"
-    )
+    add(parser, layers.LAYERS_OUT, required=True)
     add_finding_options(parser)
-    add_choice_options(parser)
-    _add_result_options(parser)
+    add(parser, layers.LAYERS_KIND, layers.LAYER_PLATE, title="result")
+    add_foreground_options(parser)
+    add(parser, files.SHRINK_TO, title="result")
     add_file_options(parser)
-
-
-def _add_result_options(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("result")
-    group.add_argument(
-        "--format", choices=[suffix[1:] for suffix in SUFFIXES],
-        help="default: psd, or as OUT is called",
-    )  # fmt: skip
-    group.add_argument(
-        "--plate", metavar="FILE",
-        help="the same picture without its characters, for the layer below them",
-    )  # fmt: skip
-    group.add_argument(
-        "--foreground", action=argparse.BooleanOptionalAction, default=True,
-        help="clear the old background's colour from soft edges (default: on)",
-    )  # fmt: skip
-    add_foreground_method(group)
-    add_shrink_option(group)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Take apart everything that was named."""
-    check_choices(arguments)
     require_files(arguments)
     out = Path(arguments.out)
     to_file = out.suffix.lower() in SUFFIXES and not out.is_dir()
-    files = _files(arguments, out if to_file else None)
+    written = _files(arguments, out if to_file else None)
     if to_file:
-        return _run(arguments, files, *open_file(arguments, out))
+        return _run(arguments, written, *open_file(arguments, out))
     with open_folder(arguments, out, _settings(arguments)) as (destination, found):
-        return _run(arguments, files, destination, found)
+        return _run(arguments, written, destination, found)
 
 
-def _run(arguments: argparse.Namespace, files: LayerFiles, destination: Any, found: Any) -> int:
+def _run(arguments: argparse.Namespace, written: LayerFiles, destination: Any, found: Any) -> int:
     from ..output.batch import Batch
 
     def make() -> Any:
         return make_find(arguments, matte=True, colours=True, soft=True)
 
-    batch = Batch(destination, make, files, shrink_to=shrink_to(arguments))
+    batch = Batch(destination, make, written, shrink_to=shrink_to(arguments))
     return finish(arguments, batch, found, label="layers")
 
 
@@ -119,11 +93,6 @@ def _files(arguments: argparse.Namespace, out: Path | None) -> LayerFiles:
 
 def _settings(arguments: argparse.Namespace) -> dict[str, Any]:
     """All that a result depends on, beside its picture."""
-    names = ("trust", "precision", "min_score", "limit", "sort", "format")
-    names += ("foreground", "foreground_method")
-    files = ("detector", "refiner", "matte", "plate")
-    return (
-        {"verb": "layers", "shrink_to": arguments.shrink_to}
-        | {name: getattr(arguments, name) for name in names}
-        | {name: file_state(getattr(arguments, name)) for name in files}
-    )
+    names = ("format", "clean_colours", "foreground_method", "shrink_to")
+    given = settings_of(arguments, *names) | finding_settings(arguments)
+    return {"verb": "layers", "plate": file_state(arguments.plate), **given}

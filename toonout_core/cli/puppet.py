@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import BadInput
 from ..motion.options import PuppetOptions
+from ..options import clips
+from ..options.option import options_of
 from .clip_run import add_clip_options, find_in, plate_of, read_picture, save
-from .fields import Verbs, add_fields, given_fields
+from .fields import given_fields
 from .folder_run import note
+from .parsing import Verbs, add
 
 if TYPE_CHECKING:
     from ..motion.puppet.rig import Rig
@@ -38,8 +40,6 @@ results:
 exit codes: 0 done, 2 nothing could be done, 130 interrupted, 143 ended by SIGTERM
 """
 
-_MOST_BYTES = 200_000_000
-
 
 def add_parser(verbs: Verbs) -> None:
     """Add the verb to the command line."""
@@ -48,20 +48,10 @@ def add_parser(verbs: Verbs) -> None:
         help="make a clip in which the characters of a picture move",
         description="Let characters breathe, wave, walk or dance. The picture is never changed.",
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_clip_options(parser)
-    group = parser.add_argument_group("motion")
-    group.add_argument("--pose", metavar="JSON", help="joints, or a sequence of them (see below)")
-    group.add_argument("--bvh", metavar="FILE", help="motion capture that drives the characters")
-    group.add_argument(
-        "--plane", choices=("front", "side"), default="front",
-        help="from where --bvh is looked at (default: %(default)s)",
-    )  # fmt: skip
-    group.add_argument(
-        "--transparent", action="store_true", help="the characters alone, without a background"
-    )
-    add_fields(group, PuppetOptions)
+    add(parser, clips.POSE, clips.BVH_FILE, clips.PLANE, clips.TRANSPARENT, title="motion")
+    add(parser, *options_of(PuppetOptions), title="motion")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -93,21 +83,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _poses(arguments: argparse.Namespace) -> list[dict[str, Any]] | None:
-    """Frames of OpenPose's JSON: one, or a list."""
     if arguments.pose is None:
         return None
-    path = Path(arguments.pose)
-    must = f"{path} must be OpenPose's JSON: a frame with people, or a list of frames"
-    if path.stat().st_size > _MOST_BYTES:
-        raise BadInput(f"{path} must be at most 200 MB", f"{path.stat().st_size} bytes")
-    try:
-        document = json.loads(path.read_text("utf-8"))
-    except ValueError as error:
-        raise BadInput(must, "something that is no JSON") from error
-    frames = document if isinstance(document, list) else [document]
-    if not frames or not all(isinstance(frame, dict) and "people" in frame for frame in frames):
-        raise BadInput(must, "another document")
-    return frames
+    from ..motion.puppet.pose_files import read_poses
+
+    return read_poses(arguments.pose)
 
 
 def _sequence(arguments: argparse.Namespace) -> list[Rig] | None:

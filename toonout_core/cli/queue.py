@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import BadInput, ToonOutError
+from ..options import running
 from .comfy_server import (
     ComfyServer,
     OutputFile,
@@ -23,9 +24,9 @@ from .comfy_server import (
     failure,
     output_files,
 )
-from .fields import Verbs
 from .folder_run import conclude, exit_code, open_folder
 from .options import add_file_options
+from .parsing import Verbs, add
 from .terminal import ProgressBar, say
 from .workflow import Workflow, read_workflow
 
@@ -64,29 +65,15 @@ def add_parser(verbs: Verbs) -> None:
         help="run a workflow of a running ComfyUI over pictures",
         description="Put one prompt a picture into the queue of a running ComfyUI.",
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         "paths", nargs="+", metavar="PATH", help="picture, folder or pattern ('*.png')"
     )
-    parser.add_argument(
-        "-o", "--out", metavar="DIR", default="results", help="folder (default: %(default)s)"
-    )
-    parser.add_argument("--workflow", metavar="FILE", required=True, help="in API format")
-    parser.add_argument(
-        "--server", metavar="URL", default="http://127.0.0.1:8188", help="default: %(default)s"
-    )
-    parser.add_argument(
-        "--input", metavar="NODE.FIELD", help="where the picture goes (default: its LoadImage node)"
-    )
-    parser.add_argument(
-        "--output", metavar="NODE", action="append", default=[],
-        help="fetch the files of this node only; may be given several times",
-    )  # fmt: skip
-    parser.add_argument(
-        "--in-flight", type=int, default=4, metavar="N",
-        help="prompts in the queue at a time (default: %(default)s)",
-    )  # fmt: skip
+    add(parser, running.QUEUE_OUT)
+    add(parser, running.WORKFLOW, required=True)
+    add(parser, running.SERVER, running.INPUT)
+    add(parser, running.OUTPUT, several=True)
+    add(parser, running.IN_FLIGHT)
     add_file_options(parser)
 
 

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import BadInput
-from .fields import Verbs
+from ..options import layers, running
 from .folder_run import note
-from .options import add_foreground_method, add_model_options, load_model
+from .options import add_foreground_options, add_model_options, load_model
+from .parsing import Verbs, add
 from .terminal import ProgressBar
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from ..layers.sprites import SpriteSheet
     from ..output.animations import Frame
 
-PIVOTS = ("centre", "bottom", "top-left")  # those of layers.sprites, which imports torch
 DURATION_MS = 100.0  # of pictures that do not say how long they are shown
 
 EXAMPLES = """\
@@ -47,62 +47,18 @@ def add_parser(verbs: Verbs) -> None:
         help="make a sprite sheet of a clip or of pictures, with a list of its frames",
         description="Make a sprite sheet of a clip or of pictures. Inputs are never changed.",
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         "paths", nargs="+", metavar="PATH",
         help="animated picture, video, picture, folder or pattern ('*.png')",
     )  # fmt: skip
-    parser.add_argument("-o", "--out", metavar="OUT", required=True, help="the sheet, a .png")
-    _add_sheet_options(parser)
-    _add_cut_options(parser)
+    add(parser, layers.SHEET_OUT, required=True)
+    add(parser, *layers.SHEET, layers.OWN_FPS, layers.EVERY, title="sheet")
+    add(parser, layers.ANIMATION_FILE, title="sheet")
+    add(parser, layers.CUT, title="result")
+    add_foreground_options(parser)
     add_model_options(parser)
-    parser.add_argument("-q", "--quiet", action="store_true", help="say nothing but errors")
-
-
-def _add_sheet_options(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("sheet")
-    group.add_argument(
-        "--columns", type=int, default=0, metavar="N",
-        help="frames in a row (default: as many as make the sheet nearly square)",
-    )  # fmt: skip
-    group.add_argument(
-        "--trim", action=argparse.BooleanOptionalAction, default=True,
-        help="cut all frames to the one box that holds all that is visible (default: on)",
-    )  # fmt: skip
-    group.add_argument(
-        "--padding", type=int, default=0, metavar="PIXELS", help="empty room around every frame"
-    )
-    group.add_argument(
-        "--power-of-two", action="store_true", help="fill the sides up to 256, 512, 1024, …"
-    )
-    group.add_argument(
-        "--pivot", choices=PIVOTS, default="bottom",
-        help="the point of a frame that engines place (default: %(default)s)",
-    )  # fmt: skip
-    group.add_argument(
-        "--fps", type=float, metavar="X",
-        help="frames a second (default: as the clip says, else 10)",
-    )  # fmt: skip
-    group.add_argument(
-        "--every", type=int, default=1, metavar="N", help="take every Nth frame (default: all)"
-    )
-    group.add_argument(
-        "--animation", metavar="FILE", help="also write the frames as a .webp, .png or .gif"
-    )
-
-
-def _add_cut_options(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("cutout")
-    group.add_argument(
-        "--cut", choices=("auto", "always", "never"), default="auto",
-        help="auto: cut out the characters of frames that are opaque (default: %(default)s)",
-    )  # fmt: skip
-    group.add_argument(
-        "--foreground", action=argparse.BooleanOptionalAction, default=True,
-        help="clear the old background's colour from soft edges (default: on)",
-    )  # fmt: skip
-    add_foreground_method(group)
+    add(parser, running.QUIET)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -133,14 +89,10 @@ def _options(arguments: argparse.Namespace, out: Path) -> Any:
 
     if out.suffix.lower() != ".png":
         raise BadInput("a sprite sheet must be a .png", f"the file name {out}")
-    if arguments.every < 1:
-        raise BadInput("--every must be 1 or more", str(arguments.every))
-    if arguments.fps is not None and not 0 < arguments.fps <= 1000:
-        raise BadInput("--fps must be above 0, at most 1000", str(arguments.fps))
     if arguments.animation:
         _moving_format(Path(arguments.animation))
     return SheetOptions(
-        arguments.columns, arguments.trim, arguments.padding, arguments.power_of_two,
+        arguments.columns, arguments.trim, arguments.padding_px, arguments.power_of_two,
         arguments.pivot,
     )  # fmt: skip
 
@@ -216,12 +168,11 @@ class _Cut:
         if arguments.cut == "never" or (arguments.cut == "auto" and clear):
             alpha = picture.alpha
             return picture.image, picture.image[:, :1] * 0 + 1 if alpha is None else alpha
-        from ..matting import ForegroundOptions
+        from ..chosen import foreground_options
 
         if self._matting is None:
             self._matting = load_model(arguments)
-        colours = ForegroundOptions(method=arguments.foreground_method)
-        matte = self._matting(picture, foreground=colours if arguments.foreground else None)
+        matte = self._matting(picture, foreground=foreground_options(vars(arguments)))
         return matte.colours, matte.alpha
 
 

@@ -9,11 +9,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import BadInput
+from ..options import data_sets, running
 from ..synthesis.options import PairOptions, SceneOptions
-from .fields import Verbs, add_fields, given_fields
+from .fields import add_fields, given_fields
 from .folder_run import file_state, note
 from .keyed import add_keyed, run_keyed
+from .options import split_of
+from .parsing import Parser, Verbs, add
 from .terminal import ProgressBar
 
 if TYPE_CHECKING:
@@ -37,8 +39,6 @@ exit codes: 0 all done, 2 nothing could be done, 130 interrupted,
   143 ended by SIGTERM
 """
 
-_NO_CHARACTERS = ("item", "building")  # categories of ATTRIBUTION.csv
-
 
 def add_parser(verbs: Verbs) -> None:
     """Add the verb to the command line."""
@@ -47,20 +47,15 @@ def add_parser(verbs: Verbs) -> None:
         help="make labelled pictures for training, and cutouts from green screens",
         description="Make labelled pictures from cutouts and backgrounds, or the cutouts.",
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    kinds = parser.add_subparsers(dest="what", metavar="WHAT", required=True)
+    kinds = parser.add_verbs("what")
     scenes = kinds.add_parser(
         "scenes",
         help="several characters a picture, as in Instance-guided Cartoon Editing",
         description="Scenes of several characters, with a mask each.",
     )
     _add_common(scenes)
-    scenes.add_argument(
-        "--layouts", metavar="FILE",
-        help="COCO annotations whose people say where characters stand (default: the statistics "
-        "of COCO's people, which are part of this package)",
-    )  # fmt: skip
+    add(scenes, data_sets.LAYOUTS)
     add_fields(scenes, SceneOptions)
     pairs = kinds.add_parser(
         "pairs",
@@ -72,40 +67,22 @@ def add_parser(verbs: Verbs) -> None:
     add_keyed(kinds)
 
 
-def _add_common(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--data", metavar="DIR", required=True, help="the art: fg/ and bg/")
-    parser.add_argument("-o", "--out", metavar="OUT", required=True, help="folder for the data set")
-    parser.add_argument("--count", type=int, default=1000, metavar="N", help="(default: 1000)")
-    parser.add_argument(
-        "--split", default="train", help="subfolder of fg/, and of the result (default: train)"
-    )
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="(default: 0)")
-    parser.add_argument(
-        "--workers", type=int, default=0, metavar="N", help="processes (default: one a core)"
-    )
-    parser.add_argument("--format", choices=("jpg", "png"), default="jpg", help="(default: jpg)")
-    parser.add_argument(
-        "--mattes", action="store_true",
-        help="also OUT/mattes/SPLIT/im and gt, soft: what `toonout train birefnet --data "
-        "OUT/mattes` and `toonout evaluate` read",
-    )  # fmt: skip
-    parser.add_argument(
-        "--leave-out", nargs="*", default=list(_NO_CHARACTERS), metavar="CATEGORY",
-        help="categories of ATTRIBUTION.csv that are no characters (default: item building)",
-    )  # fmt: skip
-    parser.add_argument("-q", "--quiet", action="store_true", help="no progress")
+def _add_common(parser: Parser) -> None:
+    add(parser, data_sets.ART, data_sets.SET_OUT, required=True)
+    add(parser, data_sets.COUNT, data_sets.SET_SPLIT, running.SEED, data_sets.WORKERS)
+    add(parser, data_sets.SET_FORMAT, data_sets.MATTES)
+    add(parser, data_sets.LEAVE_OUT, count="*")
+    add(parser, running.QUIET)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Make everything that is not there yet."""
     if arguments.what == "keyed":
         return run_keyed(arguments)
-    if arguments.seed < 0:
-        raise BadInput("--seed must be 0 or more", str(arguments.seed))
     from ..synthesis.cutouts import find_art
     from ..synthesis.data_set import DataSet, write_scenes
 
-    art = find_art(Path(arguments.data), arguments.split, tuple(arguments.leave_out))
+    art = find_art(Path(arguments.data), split_of(arguments), tuple(arguments.leave_out))
     make, options = _maker(arguments, art)
     settings = {
         "what": arguments.what,
@@ -116,7 +93,7 @@ def run(arguments: argparse.Namespace) -> int:
         "layouts": file_state(getattr(arguments, "layouts", None)),
     }
     data = DataSet(
-        Path(arguments.out), arguments.split, settings, arguments.format, arguments.mattes
+        Path(arguments.out), split_of(arguments), settings, arguments.format, arguments.mattes
     )
     workers = arguments.workers or os.cpu_count() or 1
     with ProgressBar(arguments.count, "scenes", quiet=arguments.quiet) as bar:

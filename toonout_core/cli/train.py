@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from ..errors import BadInput
+from ..options import data_sets
 from ..training.config import BiRefNetConfig, UNetConfig
 from ..training.instance_config import CharactersConfig, RefinerConfig, RTMDetConfig
-from .fields import Verbs, add_fields, given_fields
+from .fields import add_fields, given_fields
+from .parsing import Verbs, add
 from .terminal import say
 
 EXAMPLES = """\
@@ -23,7 +26,8 @@ examples:
   torchrun --nproc-per-node 2 -m toonout_core train unet --data art --out runs/two-gpus
 
 DATA holds fg/train, fg/val (cutouts with alpha) and bg (backgrounds); OUT gets config.json,
-curve.csv, last.pt (to go on from) and best.safetensors (usable as --model).
+curve.csv and curve.png, last.safetensors and best.safetensors (usable as --model), and
+state.safetensors (to go on from).
 """
 
 BIREFNET_EXAMPLES = """\
@@ -73,7 +77,7 @@ examples:
 CHARACTERS_EXAMPLES = (
     """\
 examples:
-  toonout synthesize scenes --data art -o set --count 6000 --size-px 640 --single-share 0.27 \
+  toonout synthesize scenes --data art -o set --count 6000 --size 640 --single-share 0.27 \
 --empty-share 0.03 --close-share 0.3 --attach-share 0.3 --flat-share 0.2 --least-visible 0.15
   toonout train characters --data set --init toonout-mini --out runs/who --epochs 4
   toonout weights convert runs/who/best.safetensors -o mini.safetensors --dtype fp16
@@ -96,7 +100,7 @@ RECORDS: dict[str, type[Any]] = {
 def add_parser(verbs: Verbs) -> None:
     """Add the verb to the command line."""
     parser = verbs.add_parser("train", help="train a network", description="Train a network.")
-    networks = parser.add_subparsers(dest="network", metavar="NETWORK", required=True)
+    networks = parser.add_verbs("network")
     _add_network(
         networks,
         "unet",
@@ -145,11 +149,8 @@ def _add_network(networks: Verbs, name: str, what: str, description: str, exampl
         help=what,
         description=description,
         epilog=examples,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--data", metavar="DIR", default=argparse.SUPPRESS, help="the pictures")
-    parser.add_argument("--out", metavar="DIR", default=argparse.SUPPRESS, help="the run")
-    parser.add_argument("--config", metavar="FILE", help="start from the fields of a config.json")
+    add(parser, data_sets.PICTURES, data_sets.RUN, data_sets.CONFIG)
     add_fields(parser, RECORDS[name])
 
 
@@ -157,6 +158,7 @@ def read_fields(arguments: argparse.Namespace) -> Any:
     """The record that the options and the file say; options win."""
     record = RECORDS[arguments.network]
     given = given_fields(arguments, record)
+    given = {name: value for name, value in given.items() if value is not None}
     if arguments.config:
         from ..training.config import read_record
 
@@ -176,25 +178,18 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _train(network: str, config: Any) -> Path:
-    if network == "unet":
-        from ..training.unet import train_unet
-
-        return train_unet(config)
     from ..host import LocalHost
-
-    host = LocalHost(config.device, quiet=not sys.stderr.isatty())
-    if network == "birefnet":
-        from ..training.birefnet.loop import train_birefnet
-
-        return train_birefnet(config, host)
-    if network == "rtmdet":
-        from ..training.rtmdet.loop import train_rtmdet
-
-        return train_rtmdet(config, host)
-    if network == "characters":
-        from ..training.characters.loop import train_characters
-
-        return train_characters(config, host)
+    from ..training.birefnet.loop import train_birefnet
+    from ..training.characters.loop import train_characters
     from ..training.refiner.loop import train_refiner
+    from ..training.rtmdet.loop import train_rtmdet
+    from ..training.unet.loop import train_unet
 
-    return train_refiner(config, host)
+    loops: dict[str, Callable[[Any, Any], Path]] = {
+        "unet": train_unet,
+        "birefnet": train_birefnet,
+        "rtmdet": train_rtmdet,
+        "refiner": train_refiner,
+        "characters": train_characters,
+    }
+    return loops[network](config, LocalHost(config.device, quiet=not sys.stderr.isatty()))

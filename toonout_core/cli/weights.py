@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ToonOutError, UnknownModel
-from .fields import Verbs
+from ..options import running
+from .parsing import Verbs, add
 from .terminal import say
 
 if TYPE_CHECKING:
@@ -31,6 +32,13 @@ Exit code 1 if some of several files failed, 2 if nothing could be done.
 """
 
 
+_STATED = "what OUT states of itself"
+_WHAT_IS_STATED = (
+    "How the network was trained to see pictures. It is read when OUT is loaded, and wins over "
+    "what is usual for the architecture. What FILE states is kept."
+)
+
+
 def add_parser(verbs: Verbs) -> None:
     """Add the verb to the command line."""
     parser = verbs.add_parser(
@@ -38,51 +46,29 @@ def add_parser(verbs: Verbs) -> None:
         help="list, download, verify, convert and average weight files",
         description="List, download, verify, convert and average weight files.",
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    actions = parser.add_verbs("action")
     listing = actions.add_parser("list", help="show all published weights and which are here")
-    listing.add_argument("--json", action="store_true", help="as JSON on stdout")
+    add(listing, running.JSON)
     download = actions.add_parser("download", help="fetch published weights, verified")
     download.add_argument("names", nargs="+", metavar="NAME", help="see 'toonout weights list'")
-    verify = actions.add_parser("verify", help="check that weight files are sound and say what of")
+    verify = actions.add_parser(
+        "verify", help="check weight files, and say which network they are for"
+    )
     verify.add_argument("files", nargs="+", metavar="FILE", help="a file, or a name of the list")
     convert = actions.add_parser("convert", help="write a weight file as safetensors")
     convert.add_argument("file", metavar="FILE", help="a file, or a name of the list")
-    _add_feeding(convert)
+    convert.titled(_STATED, _WHAT_IS_STATED)
+    add(convert, *running.FEEDING, title=_STATED)
     average = actions.add_parser("average", help="write the mean of several states of one network")
     average.add_argument("files", nargs="+", metavar="FILE", help="two or more")
-    average.add_argument(
-        "--shares", nargs="+", type=float, metavar="X", help="one for each file (default: equal)"
-    )
+    add(average, running.SHARES, count="+")
     for action in (convert, average):
-        action.add_argument("-o", "--output", required=True, metavar="OUT", help="….safetensors")
-        action.add_argument("--dtype", choices=("fp32", "fp16", "bf16"), help="default: as stored")
-        action.add_argument("--force", action="store_true", help="replace OUT if it exists")
+        add(action, running.CONVERTED, required=True)
+        add(action, running.DTYPE, running.REPLACE)
     for action in (listing, download, verify, convert, average):
-        action.add_argument(
-            "--models-dir", action="append", default=[], metavar="DIR",
-            help="folder with weight files, searched first and downloaded to",
-        )  # fmt: skip
-        action.add_argument("-q", "--quiet", action="store_true", help="say nothing but errors")
-
-
-def _add_feeding(convert: argparse.ArgumentParser) -> None:
-    group = convert.add_argument_group(
-        "what OUT states of itself",
-        "How the network was trained to see pictures. It is read when OUT is loaded, and wins over "
-        "what is usual for the architecture. What FILE states is kept.",
-    )
-    group.add_argument("--mean", metavar="R,G,B", help="taken off a picture from 0 to 1")
-    group.add_argument("--std", metavar="R,G,B", help="what the rest is divided by")
-    group.add_argument(
-        "--fit", metavar="squash|pad", help="stretch to the size, or keep the aspect"
-    )
-    group.add_argument("--size", metavar="N|WxH", help="pixels that the network sees")
-    group.add_argument(
-        "--patch-order", metavar="channel_first|channel_last", help="BiRefNet after or before "
-        "November 2024",
-    )  # fmt: skip
+        add(action, running.MODELS_DIR, several=True)
+        add(action, running.QUIET)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -180,8 +166,8 @@ def _convert(arguments: argparse.Namespace, host: LocalHost) -> int:
     given = {key: getattr(arguments, key) for key in KEYS}
     feeding = read_feeding({key: text for key, text in given.items() if text is not None})
     source, _ = find_here(arguments.file, host)
-    target = Path(arguments.output).expanduser()
-    convert(source, target, host, dtype=arguments.dtype, feeding=feeding, force=arguments.force)
+    target = Path(arguments.out).expanduser()
+    convert(source, target, host, dtype=arguments.dtype, feeding=feeding, force=arguments.replace)
     print(target)
     return 0
 
@@ -191,10 +177,10 @@ def _average(arguments: argparse.Namespace, host: LocalHost) -> int:
     from ..loading import find_here
 
     sources = [find_here(file, host)[0] for file in arguments.files]
-    target = Path(arguments.output).expanduser()
+    target = Path(arguments.out).expanduser()
     average(
         sources, target, host,
-        shares=arguments.shares, dtype=arguments.dtype, force=arguments.force,
+        shares=arguments.shares, dtype=arguments.dtype, force=arguments.replace,
     )  # fmt: skip
     print(target)
     return 0

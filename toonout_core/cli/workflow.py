@@ -31,6 +31,10 @@ def read_workflow(path: Path, where: str | None = None) -> Workflow:
     """Raises BadInput if the file is no API-format graph or the picture's node is not clear."""
     try:
         graph = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BadInput(
+            f"{path} must be a workflow", "no such file", 'Make one with ComfyUI\'s "Export (API)".'
+        ) from None
     except (OSError, ValueError) as error:
         raise BadInput(f"{path} must be a workflow in JSON", str(error)) from error
     if isinstance(graph, dict) and isinstance(graph.get("prompt"), dict):

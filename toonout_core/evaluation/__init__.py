@@ -1,1 +1,1 @@
-"""Figures: metrics on mattes, test sets of known alpha, baselines."""
+"""Measure: metrics on mattes, test sets of known alpha, baselines."""

@@ -1,6 +1,6 @@
-"""The U-Net paper's metrics of a predicted alpha, per picture.
+"""The U-Net paper's metrics of a predicted alpha, for each picture.
 
-Definitions where the paper is silent: PSNR on alpha in [0, 1]; PA and IoU at threshold 0.5.
+Where the paper is silent: PSNR is on alpha in [0, 1]; PA and IoU are at threshold 0.5.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class AlphaScores:
 
 
 def score_alpha(prediction: Tensor, truth: Tensor) -> AlphaScores:
-    """Both B×1×H×W or H×W in [0, 1], of equal shape."""
+    """Score a prediction; both are B×1×H×W or H×W in [0, 1], of equal shape."""
     prediction, truth = prediction.double(), truth.double()
     error = float(((prediction - truth) ** 2).mean())
     psnr = min(PSNR_LIMIT_DB, -10 * float(torch.log10(torch.tensor(max(error, 1e-12)))))
@@ -55,7 +55,7 @@ def score_alpha(prediction: Tensor, truth: Tensor) -> AlphaScores:
 
 
 def _deep(region: Tensor) -> Tensor:
-    """Pixels of a region that are more than `SOLID_FROM_PX` away from all others."""
+    """Return the pixels of a region that are more than `SOLID_FROM_PX` away from all others."""
     import cv2
 
     planes = region.reshape(-1, *region.shape[-2:]).cpu().numpy().astype(np.uint8)
@@ -75,7 +75,7 @@ def _share(wrong: Tensor, among: Tensor) -> float:
 
 
 def mean_scores(scores: Sequence[AlphaScores]) -> AlphaScores:
-    """Mean over pictures, metric by metric."""
+    """Return the mean over pictures, metric by metric."""
     return AlphaScores(
         **{
             f.name: sum(float(getattr(score, f.name)) for score in scores) / len(scores)

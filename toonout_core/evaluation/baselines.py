@@ -1,4 +1,4 @@
-"""What a user has without a network."""
+"""Baselines: what a user has without a network."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from ..imaging import from_array, to_array
 
 
 def grabcut(image: Tensor, margin: float = 0.02, iterations: int = 5) -> Tensor:
-    """OpenCV's GrabCut (Rother, Kolmogorov, Blake 2004) → binary alpha 1×1×H×W.
+    """Cut out by OpenCV's GrabCut (Rother, Kolmogorov, Blake 2004) → binary alpha 1×1×H×W.
 
-    `image` 1×3×H×W in [0, 1]. Everything outside of a frame of `margin` of the sides is told to be
-    background; nothing else is known.
+    `image` 1×3×H×W in [0, 1]. It is told that everything outside of a frame of `margin` of the
+    sides is background, and nothing else.
     """
     import cv2
 

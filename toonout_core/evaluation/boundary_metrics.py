@@ -1,4 +1,4 @@
-"""What is right along the outline: boundary IoU and mean boundary accuracy."""
+"""Measure what is right along the outline: boundary IoU and mean boundary accuracy."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ _BANDS = 5
 
 
 def boundary_iou(pair: MattePair) -> Array:
-    """Curve over thresholds 255 … 0 (Cheng 2021, applied to a grey prediction as published).
+    """Return a curve over thresholds 255 … 0 (Cheng 2021, applied to a grey prediction as
+    published).
 
-    A band of grey levels that fall towards the outline is compared with a binary one: a soft
-    matte scores low against itself. `soft_boundary_iou` is the sound one.
+    A band of grey levels that fall towards the outline is compared with a binary one. So a soft
+    matte scores low against itself; `soft_boundary_iou` is the sound metric.
     """
     band = _band(pair.levels)
     true_band = _band(np.where(pair.true_mask, np.uint8(255), np.uint8(0))) > MIDDLE
@@ -24,7 +25,8 @@ def boundary_iou(pair: MattePair) -> Array:
 
 
 def soft_boundary_iou(pair: MattePair) -> float:
-    """Σ min / Σ max of the bands of both mattes, neither binarised: 1 if and only if they agree.
+    """Return Σ min / Σ max of the bands of both mattes, neither binarised: 1 if and only if they
+    agree.
 
     Two empty mattes agree.
     """
@@ -34,7 +36,9 @@ def soft_boundary_iou(pair: MattePair) -> float:
 
 
 def _band(levels: Array) -> Array:
-    """What erosion by 2 % of the diagonal takes away; outside of the picture is background."""
+    """Return what erosion by 2 % of the diagonal takes away; outside of the picture is
+    background.
+    """
     import cv2
 
     height, width = levels.shape
@@ -45,9 +49,9 @@ def _band(levels: Array) -> Array:
 
 
 def boundary_accuracy(pair: MattePair) -> float:
-    """Mean over five widths of the right share of the pixels around the outline, both as masks.
+    """Return the share of right pixels around the outline, in the mean over five widths.
 
-    NaN where the truth has no outline.
+    Both mattes are taken as masks. NaN where the truth has no outline.
     """
     import cv2
 

@@ -1,4 +1,4 @@
-"""Charts as SVG elements that stand in a page by themselves: no script, no font, no network."""
+"""Draw charts as SVG that stands in a page by itself: no script, no font, no network."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _WIDTH_PX, _NAME_PX, _VALUE_PX = 370, 110, 60
 
 
 def colour_of(index: int) -> str:
-    """Of the n-th method, everywhere in a page."""
+    """Return the colour that the n-th method has everywhere in a page."""
     return COLOURS[index % len(COLOURS)]
 
 
 def bar_chart(
     title: str, names: Sequence[str], values: Sequence[float | None], labels: Sequence[str]
 ) -> str:
-    """Horizontal bars from 0 on, each with its name and value; None has no bar."""
+    """Draw horizontal bars from 0 on, each with its name and value; None has no bar."""
     top = max((value for value in values if value is not None), default=0.0) or 1.0
     space = _WIDTH_PX - _NAME_PX - _VALUE_PX
     parts = [f'<text class="title" x="0" y="13">{escape(title)}</text>']
@@ -49,7 +49,7 @@ def _short(name: str, letters: int = 16) -> str:
 
 
 def curve_chart(title: str, names: Sequence[str], curves: Sequence[Array | None]) -> str:
-    """Figures in [0, 1] (256 of them, at thresholds 255 … 0) over the threshold, 0 to 255."""
+    """Draw 256 values in [0, 1], at thresholds 255 … 0, over the threshold, 0 to 255."""
     left, top, width, height = 36, 24, 310, 190
     parts = [f'<text class="title" x="0" y="13">{escape(title)}</text>']
     for tick in (0, 0.25, 0.5, 0.75, 1):
@@ -79,7 +79,7 @@ def curve_chart(title: str, names: Sequence[str], curves: Sequence[Array | None]
 
 
 def legend(names: Sequence[str]) -> str:
-    """Which colour is which method."""
+    """Say which colour is which method."""
     entries = (
         f'<span><i style="background:{colour_of(index)}"></i>{escape(name)}</span>'
         for index, name in enumerate(names)

@@ -1,4 +1,4 @@
-"""Models side by side on pictures without truth: how they look, how long they take."""
+"""Compare models on pictures without truth: how they look, how long they take."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ class Variant:
     fusion_seconds: list[float] = field(default_factory=list[float])
     mattes: dict[Path, Path] = field(default_factory=dict[Path, Path])
     problems: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
-    worst_levels: int = 0  # difference to the first variant of the same model, of 255
+    beside: str = ""  # the variant that it is compared with: the first of its model, or of all
+    worst_levels: int = 0  # difference to that, of 255
     mean_levels: list[float] = field(default_factory=list[float])
 
 
@@ -60,6 +61,15 @@ def cut_all(
     variant.peak_bytes = peak.size_bytes
 
 
+def pair_variants(variants: Sequence[Variant]) -> None:
+    """Say for each what it is compared with: formats with the first of their model, models with the
+    first of all."""
+    for index, variant in enumerate(variants):
+        earlier = variants[:index]
+        same = [other.name for other in earlier if other.model == variant.model]
+        variant.beside = next(iter(same or [other.name for other in earlier]), "")
+
+
 def compare_picture(
     source: Source,
     variants: Sequence[Variant],
@@ -68,18 +78,20 @@ def compare_picture(
     cell_px: int = 256,
     fusion: bool = True,
 ) -> Tensor | None:
-    """A `cutout_sheet` of all variants, or None if none has a matte of the picture.
+    """Draw a `cutout_sheet` of all variants; None if none has a matte of the picture.
 
     With `fusion` each variant has a second row, its colours estimated by blur fusion.
     """
     image = read_seen(source.path)
-    firsts: dict[str, Tensor] = {}
+    mattes: dict[str, Tensor] = {}
     looks: list[Look] = []
     for variant in variants:
         if source.path not in variant.mattes:
             continue
         alpha = read_matte(variant.mattes[source.path])
-        _note_difference(variant, firsts.setdefault(variant.model, alpha), alpha)
+        mattes[variant.name] = alpha
+        if (beside := mattes.get(variant.beside)) is not None:
+            _note_difference(variant, beside, alpha)
         looks.append(Look(f"{variant.name}, {variant.seconds[source.path]:.2f} s", alpha, image))
         if fusion:
             foreground = _timed_fusion(variant, image, alpha)
@@ -102,14 +114,13 @@ def _note_difference(variant: Variant, first: Tensor, alpha: Tensor) -> None:
 
 
 def comparison_table(variants: Sequence[Variant]) -> Table:
-    """Sizes, times and how far formats of one model are apart."""
+    """Tabulate sizes, times and how far the mattes are apart; see `pair_variants`."""
     header = ["method", "weights (MiB)", "load (s)", "matting (s)", "blur fusion (s)"]
-    header += ["peak memory (MiB)", "device", "apart: greatest, mean (levels)"]
+    header += ["peak memory (MiB)", "device", "apart (levels)"]
     return Table("Compared", header, [_cells(variant) for variant in variants])
 
 
 def _cells(variant: Variant) -> list[str]:
-    mean = sum(variant.mean_levels) / len(variant.mean_levels) if variant.mean_levels else 0.0
     return [
         variant.name,
         _mebibytes(variant.file_bytes),
@@ -118,8 +129,15 @@ def _cells(variant: Variant) -> list[str]:
         _decimals(typical_seconds(variant.fusion_seconds)),
         _mebibytes(variant.peak_bytes),
         variant.device or "–",
-        f"{variant.worst_levels}, {mean:.3f}" if variant.mean_levels else "–",
+        _apart(variant),
     ]
+
+
+def _apart(variant: Variant) -> str:
+    if not variant.mean_levels:
+        return "–"
+    mean = sum(variant.mean_levels) / len(variant.mean_levels)
+    return f"from {variant.beside}: {variant.worst_levels} at most, {mean:.3f} in the mean"
 
 
 def _mebibytes(size: int | None) -> str:

@@ -1,5 +1,6 @@
-"""A fixed set of composites of one split: every figure on plain colours, on scenes, and as a line
-drawing on paper."""
+"""Make a fixed set of composites of one split: every figure on plain colours, on scenes, and as a
+line drawing on paper.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +37,9 @@ class Composite:
 def composites(
     library: Library, kind: Kind, size_px: int, per_figure: int = 2
 ) -> Iterator[Composite]:
-    """Every figure of `library` `per_figure` times; the same pictures on every run and machine."""
+    """Yield every figure of `library` `per_figure` times: the same pictures on every run
+    and machine.
+    """
     for cutout in library.cutouts:
         for index in range(per_figure):
             yield _composite(library, cutout, kind, size_px, index)
@@ -59,7 +62,7 @@ def _composite(library: Library, cutout: Cutout, kind: Kind, size_px: int, index
 def _painted(
     rng: np.random.Generator, library: Library, kind: Kind, layer: Array
 ) -> tuple[Array, Array]:
-    """Colours in [0, 255] and alpha in [0, 1] of a figure on its ground."""
+    """Return the colours in [0, 255] and the alpha in [0, 1] of a figure on its ground."""
     size_px = len(layer)
     if kind == "line":
         return draw_lines(rng, layer, paper(rng, size_px), filled=False)

@@ -1,4 +1,4 @@
-"""Pictures in rows and columns with their names, for people who compare."""
+"""Show pictures in rows and columns with their names, for people who compare."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def contact_sheet(
     *,
     cell_px: int = 256,
 ) -> Tensor:
-    """Pictures 1×3×H×W or 1×1×H×W in [0, 1] → one picture 1×3×H×W, a strip of text over each row.
+    """Lay pictures 1×3×H×W or 1×1×H×W in [0, 1] out in one, 1×3×H×W, a strip of text over each row.
 
     Each is scaled to fit a cell of `cell_px`. Letters other than ASCII are shown as "?".
     """
@@ -65,7 +65,7 @@ class Look:
 def cutout_sheet(
     image: Tensor, looks: Sequence[Look], backgrounds: Sequence[str], *, cell_px: int = 256
 ) -> Tensor:
-    """Picture 1×3×H×W, its mattes, cutouts over the colours named, and a detail → 1×3×h×w.
+    """Show a picture, its mattes, cutouts over the colours named, and a detail → 1×3×h×w.
 
     The detail is 1:1, over the last colour, where the first matte is softest. If mattes differ, a
     column shows in red what each lacks against the first one, and in cyan what it has more.
@@ -91,7 +91,7 @@ def _fitted(picture: Tensor, cell_px: int) -> Tensor:
 
 
 def _written(sheet: Tensor, texts: Sequence[tuple[str, int, int]]) -> Tensor:
-    """Text above the pixel (left, bottom) each."""
+    """Write text, each above its pixel (left, bottom)."""
     import cv2
 
     canvas = np.ascontiguousarray(to_array(sheet)[0])
@@ -104,7 +104,7 @@ def _written(sheet: Tensor, texts: Sequence[tuple[str, int, int]]) -> Tensor:
 
 
 def softest_box(alpha: Tensor, side_px: int) -> tuple[int, int, int, int]:
-    """x0, y0, x1, y1 of the square (as far as the picture goes) where 1×1×H×W is softest."""
+    """Find the square where 1×1×H×W is softest: x0, y0, x1, y1, as far as the picture goes."""
     height, width = int(alpha.shape[-2]), int(alpha.shape[-1])
     soft = box_blur(alpha * (1 - alpha), min(side_px, height, width))
     place = int(soft.flatten().argmax())

@@ -1,4 +1,4 @@
-"""Human correction effort: the clicks that mending a mask would take (Qin 2022, DIS)."""
+"""Human correction effort: how many clicks it would take to mend a mask (Qin 2022, DIS)."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _POLYGON_PX = 2.0  # how far a polygon may be off
 
 
 def correction_effort(pair: MattePair, true_skeleton: Array | None = None) -> float:
-    """Polygon corners and separate regions to mend, both mattes as masks.
+    """Count the polygon corners and separate regions to mend, with both mattes as masks.
 
     `true_skeleton` H×W bool: the centre lines of the truth, if they are known already. As with the
-    published program it differs by some corners between OpenCV 4 and 5.
+    published program, it differs by some corners between OpenCV 4 and 5.
     """
     truth, found = pair.true_mask, pair.levels > MIDDLE
     right, surplus, missing = truth & found, found & ~truth, truth & ~found
@@ -53,7 +53,9 @@ def _regrow(core: Array, allowed: Array) -> Array:
 
 
 def _effort(errors: Array, other: Array) -> int:
-    """Corners of the outline that errors share with `other`, and regions that share none."""
+    """Count the corners of the outline that errors share with `other`, and the regions that share
+    none.
+    """
     import cv2
 
     contours, _ = cv2.findContours(errors.astype(np.uint8), cv2.RETR_TREE, cv2.CHAIN_APPROX_NONE)
@@ -74,14 +76,18 @@ def _effort(errors: Array, other: Array) -> int:
 
 
 def _first_visits(points: Array) -> Array:
-    """Outlines of thin things run there and back: True where a pixel comes for the first time."""
+    """Mark where an outline comes to a pixel for the first time: outlines of thin things run there
+    and back.
+    """
     first = np.zeros(len(points), bool)
     first[np.unique(points, axis=0, return_index=True)[1]] = True
     return first
 
 
 def _pieces(path: Array, chosen: Array) -> list[Array]:
-    """The stretches of a closed outline that were chosen; the last goes on in the first."""
+    """Return the stretches of a closed outline that were chosen; the last one goes on in
+    the first.
+    """
     edges = np.flatnonzero(np.diff(np.concatenate(([False], chosen, [False])).astype(np.int8)))
     pieces = [path[begin:end] for begin, end in zip(edges[::2], edges[1::2], strict=True)]
     if len(pieces) > 1 and np.abs(pieces[0][0] - pieces[-1][-1]).max() == 1:

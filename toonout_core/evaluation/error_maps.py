@@ -1,4 +1,4 @@
-"""Where a matte is wrong, as a picture for people."""
+"""Show where a matte is wrong, as a picture for people."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ _BRIGHTEST = 0.45  # of the grey picture below: the colours stand out on it
 
 
 def error_map(prediction: Tensor, truth: Tensor, image: Tensor | None = None) -> Tensor:
-    """Alpha and true alpha 1×1×H×W in [0, 1] → 1×3×H×W: the picture 1×3×H×W in dark grey (or the
-    truth), over it in red what the matte lacks and in cyan what it has too much.
+    """Draw where alpha differs from true alpha, both 1×1×H×W in [0, 1] → 1×3×H×W.
 
-    Colours are as strong as the root of the error: 1 % of opacity can be seen.
+    Over the picture 1×3×H×W in dark grey (or the truth), red shows what the matte lacks and cyan
+    what it has too much. Colours are as strong as the root of the error: 1 % of opacity can be
+    seen.
     """
     MattePair(prediction, truth)  # of one size
     prediction, truth = (matte.detach().float().cpu() for matte in (prediction, truth))
@@ -31,7 +32,7 @@ def error_map(prediction: Tensor, truth: Tensor, image: Tensor | None = None) ->
 
 
 def over_loud_colour(alpha: Tensor, image: Tensor | None = None) -> Tensor:
-    """The picture 1×3×H×W (or white) cut out by `alpha` 1×1×H×W and laid over magenta."""
+    """Cut the picture 1×3×H×W (or white) out by `alpha` 1×1×H×W and lay it over magenta."""
     alpha = alpha.detach().float().cpu()
     if image is None:
         image = torch.ones_like(alpha).expand(-1, 3, -1, -1)

@@ -1,4 +1,6 @@
-"""One page that says how good mattes are and shows where they fail; it needs nothing but itself."""
+"""Write one page that says how good mattes are and shows where they fail; it needs no
+other file.
+"""
 
 from __future__ import annotations
 
@@ -67,7 +69,7 @@ class Page:
 
 
 def html_report(page: Page, gallery: int = 12) -> str:
-    """The page as text; `gallery`: how many of the worst pictures it shows."""
+    """Return the page as text; `gallery`: how many of the worst pictures it shows."""
     parts = [
         f"<h1>{escape(page.title)}</h1>",
         "".join(f"<p>{escape(fact)}</p>" for fact in page.facts),
@@ -171,7 +173,7 @@ def _gallery(methods: Sequence[Method], count: int) -> str:
 
 
 def _worst(methods: Sequence[Method], column: str) -> list[str]:
-    """Names of the pictures by the worst matte that any method made of them."""
+    """Name the pictures, worst first, by the worst matte that any method made of each."""
     sign = 1 if COLUMNS[column].lower_is_better else -1
     worst: dict[str, float] = {}
     for method in methods:
@@ -214,7 +216,7 @@ def _panels(rows: Sequence[tuple[Method, Measured]], column: str) -> list[str]:
 
 
 def _image(path: Path, truth: Tensor) -> Tensor | None:
-    """The picture at the truth's size; None for a matte, which has no colours."""
+    """Return the picture at the truth's size; None for a matte, which has no colours."""
     image = read(path).image
     if float((image - image.mean(1, keepdim=True)).abs().max()) < 0.01:
         return None

@@ -1,4 +1,4 @@
-"""A segmenter on synthetic scenes of known instance mattes: AP, errors of mattes, time."""
+"""Run a segmenter on synthetic scenes of known instance mattes: AP, errors of mattes, time."""
 
 from __future__ import annotations
 
@@ -70,7 +70,9 @@ class MatteErrors:
 
 @dataclass(frozen=True)
 class BenchReport:
-    """`figures` are the same on every run with the same weights; `seconds` are not."""
+    """What a run has measured. `figures` are the same on every run with the same weights; `seconds`
+    are not.
+    """
 
     settings: dict[str, Any]
     figures: dict[str, Any]
@@ -86,10 +88,11 @@ def bench_instances(
     *,
     looked: Looked | None = None,
 ) -> BenchReport:
-    """Run both over the scenes; `looked` sees scene number, scene, instances and their mattes.
+    """Run both over the scenes. `looked` sees the scene's number, the scene, instances and their
+    mattes.
 
-    Without a `segmenter`, true masks are used, as imperfect as a refiner makes them, and without
-    `matting` the true matte: so good would mattes be if only the other part were wrong.
+    Without a `segmenter` the true masks are used, damaged as a refiner would damage them; without
+    `matting`, the true matte. So good would mattes be if only the other part were wrong.
     """
     if options.scenes < 1:
         raise BadInput("there must be at least one scene", str(options.scenes))
@@ -156,7 +159,7 @@ def _compare(
     alphas: Mapping[str, Tensor],
     errors: MatteErrors,
 ) -> None:
-    """Pairs of best mask IoU, each character and each instance in one of them at most."""
+    """Pair characters and instances by their mask IoU, best first, each in one pair at most."""
     solid = _solid(found)
     ious = torch.tensor([[mask_iou(mask, own) for own in solid] for mask in true_masks])
     while ious.numel() and float(ious.max()) >= _MATCHED:
@@ -190,7 +193,7 @@ def _figures(truth: Mapping[str, Any], results: list[Annotation]) -> dict[str, A
 
 
 class _Seconds:
-    """Wall time of the parts of the work."""
+    """The wall time of the parts of the work."""
 
     def __init__(self) -> None:
         self._all: dict[str, list[float]] = {}
@@ -214,7 +217,7 @@ class _Seconds:
 
 
 def markdown(report: BenchReport) -> str:
-    """Tables of a report: AP in per cent, as papers print it."""
+    """Write the tables of a report; AP is in per cent, as papers print it."""
     lines = ["| | AP | AP50 | AP75 | precision | recall |", "|---|---|---|---|---|---|"]
     figures = report.figures
     for kind in get_args(Kind):

@@ -1,4 +1,4 @@
-"""How well characters are found: box, mask and boundary AP, precision and recall.
+"""Measure how well characters are found: box, mask and boundary AP, precision and recall.
 
 AP is COCO's (Lin et al. 2014), computed by the package faster-coco-eval. Boundary AP (Cheng et al.
 2021) takes, for a pair, the smaller of mask IoU and boundary IoU.
@@ -15,7 +15,6 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from torch import Tensor
-from torchvision.ops import box_iou
 
 from ..errors import ToonOutError
 from ..output.coco import decode_mask
@@ -44,17 +43,17 @@ class AveragePrecision:
 
     @property
     def ap(self) -> float:
-        """Mean over ten limits of IoU, also called mAP50-95."""
+        """The mean over ten limits of IoU, also called mAP50-95."""
         return self.stats[0]
 
     @property
     def ap50(self) -> float:
-        """At IoU 0.50, also called mAP50."""
+        """The AP at IoU 0.50, also called mAP50."""
         return self.stats[1]
 
     @property
     def ap75(self) -> float:
-        """At IoU 0.75."""
+        """The AP at IoU 0.75."""
         return self.stats[2]
 
 
@@ -71,9 +70,9 @@ class Operating:
 
 
 def boundary(mask: Tensor, width: float = BOUNDARY_WIDTH) -> Tensor:
-    """H×W bool → what of it lies within `width` of the diagonal (a pixel at least) of its edge.
+    """Return what of H×W bool lies within `width` of the diagonal (a pixel at least) of its edge.
 
-    Beyond the picture nothing is; distances are those of a 3×3 window, applied again and again.
+    Nothing lies beyond the picture. Distances are those of a 3×3 window, applied again and again.
     """
     import cv2
 
@@ -85,13 +84,13 @@ def boundary(mask: Tensor, width: float = BOUNDARY_WIDTH) -> Tensor:
 
 
 def mask_iou(first: Tensor, second: Tensor) -> float:
-    """Of two H×W bool; 0 if both are empty."""
+    """Return the IoU of two H×W bool; 0 if both are empty."""
     union = int((first | second).sum())
     return int((first & second).sum()) / union if union else 0.0
 
 
 def boundary_iou(first: Tensor, second: Tensor, width: float = BOUNDARY_WIDTH) -> float:
-    """IoU of the boundaries of two H×W bool (Cheng et al. 2021, arXiv:2103.16562)."""
+    """Return the IoU of the boundaries of two H×W bool (Cheng et al. 2021, arXiv:2103.16562)."""
     return mask_iou(boundary(first, width), boundary(second, width))
 
 
@@ -101,7 +100,8 @@ def boundary_iou(first: Tensor, second: Tensor, width: float = BOUNDARY_WIDTH) -
 def average_precision(
     truth: Mapping[str, Any], found: Sequence[Mapping[str, Any]], kind: Kind
 ) -> AveragePrecision:
-    """`truth`: a COCO data set (see `coco.dataset`); `found`: annotations with image_id and score.
+    """Compute AP. `truth`: a COCO data set (see `coco.dataset`); `found`: annotations with image_id
+    and score.
 
     Raises ToonOutError without the package faster-coco-eval.
     """
@@ -132,7 +132,7 @@ def average_precision(
 
 
 def _copied(truth: Mapping[str, Any]) -> dict[str, Any]:
-    """They write into what they are given."""
+    """Copy what the package would write into."""
     lists = ("images", "annotations", "categories")
     return {**truth} | {name: [dict(one) for one in truth[name]] for name in lists}
 
@@ -143,7 +143,7 @@ def _copied(truth: Mapping[str, Any]) -> dict[str, Any]:
 def best_operating_point(
     truth: Mapping[str, Any], found: Sequence[Mapping[str, Any]], kind: Kind
 ) -> Operating:
-    """Where F1 is best, all pictures together; each is matched from the best score down.
+    """Find where F1 is best, all pictures together; each is matched from the best score down.
 
     Crowds are nothing to find.
     """
@@ -164,7 +164,9 @@ def best_operating_point(
 def hits_by_score(
     truth: Mapping[str, Any], found: Sequence[Mapping[str, Any]], kind: Kind
 ) -> tuple[Array, Array]:
-    """Scores of all that was found, and whether each is right, matched from the best score down."""
+    """Return the scores of all that was found, and whether each is right, from the best
+    score down.
+    """
     single = [one for one in truth["annotations"] if not one.get("iscrowd")]
     wanted = _by_image(single)
     scores: list[float] = []
@@ -177,8 +179,10 @@ def hits_by_score(
 
 
 def calibration_error(scores: Array, right: Array, bins: int = 10) -> float:
-    """Mean distance of scores and shares of right ones, over bins of scores, weighted by their
-    number (Naeini et al. 2015); NaN without any."""
+    """Return how far scores are from the share of right ones, in the mean over bins of scores.
+
+    Bins are weighted by their number (Naeini et al. 2015). NaN without any score.
+    """
     if not len(scores):
         return math.nan
     which = np.minimum((scores * bins).astype(int), bins - 1)
@@ -198,7 +202,7 @@ def _by_image(annotations: Sequence[Mapping[str, Any]]) -> dict[Any, list[Mappin
 
 
 def _matched(ious: Tensor) -> list[bool]:
-    """For every row whether it gets a column of its own, the best that is left."""
+    """Tell for every row whether it gets a column of its own, the best that is left."""
     free = ious.clone()
     hits: list[bool] = []
     for row in range(len(free)):
@@ -213,8 +217,10 @@ def _matched(ious: Tensor) -> list[bool]:
 def _ious(
     found: Sequence[Mapping[str, Any]], wanted: Sequence[Mapping[str, Any]], kind: Kind
 ) -> Tensor:
-    """N×M float64."""
+    """Return the IoUs, N×M float64."""
     if kind == "box":
+        from torchvision.ops import box_iou
+
         return box_iou(_boxes(found), _boxes(wanted))
     theirs = [decode_mask(one["segmentation"]) for one in wanted]
     rows: list[list[float]] = []
@@ -229,6 +235,6 @@ def _ious(
 
 
 def _boxes(annotations: Sequence[Mapping[str, Any]]) -> Tensor:
-    """N×4 xyxy."""
+    """Return the boxes, N×4 xyxy."""
     xywh = torch.tensor([one["bbox"] for one in annotations], dtype=torch.float64).reshape(-1, 4)
     return torch.cat((xywh[:, :2], xywh[:, :2] + xywh[:, 2:]), 1)

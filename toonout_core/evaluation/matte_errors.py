@@ -1,4 +1,4 @@
-"""Errors of a soft matte against a soft truth, after Rhemann 2009; nothing is binarised.
+"""Measure errors of a soft matte against a soft truth, after Rhemann 2009; nothing is binarised.
 
 Neither matte is stretched to [0, 1] first, as some programs do: an empty matte stays empty.
 """
@@ -20,17 +20,19 @@ _IGNORED = 0.15  # of a disconnection
 
 
 def absolute_error(pair: MattePair) -> float:
-    """SAD: Σ |α − α*| in thousands of pixels."""
+    """Return SAD: Σ |α − α*| in thousands of pixels."""
     return pair.alpha_scores.mae * pair.truth.numel() / 1000
 
 
 def squared_error(pair: MattePair) -> float:
-    """Mean of (α − α*)²."""
+    """Return the mean of (α − α*)²."""
     return float(((pair.alpha - pair.true_alpha) ** 2).mean())
 
 
 def gradient_error(pair: MattePair) -> float:
-    """Σ (|∇α| − |∇α*|)² in thousands, gradients by derivatives of a Gaussian of 1.4 px."""
+    """Return Σ (|∇α| − |∇α*|)² in thousands, with gradients by derivatives of a Gaussian
+    of 1.4 px.
+    """
     difference = _gradient(pair.alpha) - _gradient(pair.true_alpha)
     return float((difference**2).sum()) / 1000
 
@@ -48,7 +50,7 @@ def _gradient(alpha: Array) -> Array:
 
 @cache
 def _filters() -> tuple[Array, Array]:
-    """The Gaussian and its derivative where it is above 1 %, together of length 1."""
+    """Return the Gaussian and its derivative where it is above 1 %, together of length 1."""
     density = 1 / (math.sqrt(2 * math.pi) * _SIGMA_PX)
     reach = math.ceil(_SIGMA_PX * math.sqrt(-2 * math.log(0.01 / density)))
     x = np.arange(-reach, reach + 1.0)
@@ -59,11 +61,12 @@ def _filters() -> tuple[Array, Array]:
 
 
 def connectivity_error(pair: MattePair) -> float:
-    """Σ |φ − φ*| in thousands: how far parts of each matte hang loose from the common figure.
+    """Return Σ |φ − φ*| in thousands: how far parts of each matte hang loose from the common
+    figure.
 
-    Of each tenth of opacity the largest region that both mattes share is the figure; a pixel is
-    connected up to the last tenth at which it belongs to it, and φ = 1 − (α − that), unless that
-    difference is below 0.15.
+    The common figure is, for each tenth of opacity, the largest region that both mattes share. A
+    pixel is connected up to the last tenth at which it belongs to it, and φ = 1 − (α − that tenth),
+    unless that difference is below 0.15.
     """
     connected = np.ones(pair.alpha.shape)
     loose = np.zeros(pair.alpha.shape, bool)

@@ -1,4 +1,4 @@
-"""A predicted matte and its truth, in the forms that the metrics are defined on."""
+"""Hold a predicted matte and its truth, in the forms that the metrics are defined on."""
 
 from __future__ import annotations
 
@@ -66,12 +66,14 @@ class MattePair:
 
     @cached_property
     def alpha_scores(self) -> AlphaScores:
-        """The U-Net paper's figures, which binarise at 0.5 or not at all."""
+        """The U-Net paper's scores, which binarise at 0.5 or not at all."""
         return score_alpha(self.prediction, self.truth)
 
     @cached_property
     def counts_above(self) -> tuple[Array, Array]:
-        """(foreground, background) pixels predicted at or above thresholds 255 … 0: 256 each."""
+        """The (foreground, background) pixels predicted at or above thresholds 255 …
+        0: 256 each.
+        """
         return count_above(self.levels, self.true_mask)
 
     @cached_property
@@ -83,7 +85,9 @@ class MattePair:
 
 
 def count_above(levels: Array, mask: Array) -> tuple[Array, Array]:
-    """Pixels of uint8 `levels` at or above 255, 254 … 0, inside and outside of a bool mask."""
+    """Count the pixels of uint8 `levels` at or above 255, 254 … 0, inside and outside of a
+    bool mask.
+    """
     inside = np.bincount(levels[mask], minlength=256)
     everywhere = np.bincount(levels.ravel(), minlength=256)
     return np.cumsum(inside[::-1]), np.cumsum((everywhere - inside)[::-1])

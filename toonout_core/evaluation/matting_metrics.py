@@ -1,7 +1,7 @@
-"""The table of contents of the metrics on mattes, and the scores of one matte or of many.
+"""The table of the metrics on mattes, and the scores of one matte or of many.
 
-As published: ToonOut (2025) and BiRefNet (2024) evaluate on 8-bit files and binarise the truth, so
-that a soft matte does not even agree with itself. Beside each faulty one stands a sound one.
+As published, ToonOut (2025) and BiRefNet (2024) evaluate on 8-bit files and binarise the truth, so
+that a soft matte does not even agree with itself. Beside each faulty metric stands a sound one.
 """
 
 from __future__ import annotations
@@ -147,7 +147,9 @@ class MatteScores:
 def score_matte(
     prediction: Tensor, truth: Tensor, metrics: Sequence[str] = METRIC_IDS
 ) -> MatteScores:
-    """Both H×W or 1×1×H×W in [0, 1], of equal shape; `metrics`: some of METRIC_IDS."""
+    """Score a matte; both are H×W or 1×1×H×W in [0, 1], of equal shape. `metrics`: some of
+    METRIC_IDS.
+    """
     chosen = choose_metrics(metrics)
     pair = MattePair(prediction, truth)
     values: dict[str, float] = {}
@@ -164,7 +166,9 @@ def score_matte(
 
 
 def choose_metrics(ids: Sequence[str]) -> list[Metric]:
-    """Those, in the order of the table, whatever their case. Raises BadInput for others."""
+    """Return those metrics in the order of the table, whatever their case. Raises BadInput
+    for others.
+    """
     wanted = {name.casefold() for name in ids}
     if unknown := wanted - {name.casefold() for name in METRIC_IDS}:
         raise BadInput(
@@ -174,7 +178,7 @@ def choose_metrics(ids: Sequence[str]) -> list[Metric]:
 
 
 def mean_matte_scores(scores: Sequence[MatteScores]) -> MatteScores:
-    """Mean over pictures, of each figure over those where it is defined; NaN if nowhere.
+    """Return the mean over pictures, of each value over those where it is defined; NaN if nowhere.
 
     The greatest value of a curve is that of the mean curve, as published.
     """

@@ -52,13 +52,13 @@ class Method:
     file_bytes: int | None = None
 
     def mean(self, category: str | None = None) -> MatteScores | None:
-        """Over the pictures of a category, or over all; None if there are none."""
+        """Return the mean over the pictures of a category, or over all; None if there are none."""
         scores = [row.scores for row in self.rows if category in (None, row.pair.category)]
         return mean_matte_scores(scores) if scores else None
 
     @property
     def seconds(self) -> float | None:
-        """Of a picture."""
+        """The typical time for a picture."""
         return typical_seconds([r.seconds for r in self.rows if r.seconds is not None])
 
 
@@ -95,8 +95,8 @@ def measure_model(
 ) -> None:
     """Run a model over the images of `pairs` and score its mattes, rounded to 8 bit as in files.
 
-    `mattes`: folder for them. The model never sees the alpha that an image may have, but white
-    where that is transparent.
+    `mattes`: a folder to write them to. The model never sees the alpha that an image may have, but
+    white where that is transparent.
     """
     method.device = str(device)
     with peak_memory(device) as peak:
@@ -123,13 +123,13 @@ def _run(
 
 
 def read_seen(path: Path) -> Tensor:
-    """A picture 1×3×H×W, white where it is transparent."""
+    """Read a picture 1×3×H×W, white where it is transparent."""
     picture = read(path)
     return on_white(picture.image, picture.alpha)
 
 
 def predict_timed(predict: Predict, image: Tensor, device: torch.device) -> tuple[Tensor, float]:
-    """Alpha, and the seconds until the device had it ready."""
+    """Return alpha, and the seconds until the device had it ready."""
     begun = time.perf_counter()
     alpha = predict(image)
     if device.type == "cuda":
@@ -138,12 +138,12 @@ def predict_timed(predict: Predict, image: Tensor, device: torch.device) -> tupl
 
 
 def write_picture(image: Tensor, path: Path) -> Path:
-    """Alpha 1×1×H×W or a picture 1×3×H×W as PNG, whole or not at all, over what was there."""
+    """Write alpha 1×1×H×W or a picture 1×3×H×W as PNG, whole or not at all, over what was there."""
     return write(path, image, format="png", overwrite=True)
 
 
 def typical_seconds(seconds: Sequence[float]) -> float | None:
-    """The median; the first one, which warms up, counts only where it is alone."""
+    """Return the median. The first one, which warms up, counts only where it is alone."""
     return median(seconds[1:] or seconds) if seconds else None
 
 

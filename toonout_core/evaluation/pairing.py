@@ -1,4 +1,4 @@
-"""Which prediction belongs to which truth, and how a matte is read from a file."""
+"""Find which prediction belongs to which truth, and read a matte from a file."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ class Paired:
 
 
 def pair_files(sources: Path, truths: Path, *, out: Path | None = None) -> Paired:
-    """Two folders, searched with their subfolders, or two files → pairs of the same name.
+    """Pair two folders, searched with their subfolders, or two files, by name.
 
-    A name is the place in its folder without ending, and without folders called im, gt and an; its
-    category is the rest of the folders. Of one name, sources are what im holds, truths what gt
-    holds, or an: both may be the same folder. `out` is not searched. Raises BadInput for what is
-    not there.
+    A name is the place in its folder without ending, and without folders called im, gt and an. Its
+    category is the rest of the folders. Of one name, the file in im is the source, and the one in
+    gt, or else in an, is the truth: both may be the same folder. `out` is not searched. Raises
+    BadInput for what is not there.
     """
     for path in (sources, truths):
         if not path.exists():
@@ -70,7 +70,7 @@ def pair_files(sources: Path, truths: Path, *, out: Path | None = None) -> Paire
 def _by_name(
     folder: Path, out: Path | None, roles: Sequence[str], result: Paired
 ) -> dict[str, Path]:
-    """Of one name the file of the first of `roles`; two of one role are a problem."""
+    """Take, of one name, the file of the first of `roles`; two of one role are a problem."""
     files: dict[str, dict[str, Path]] = {}
     found = find_sources([folder], recursive=True, out=out)
     result.problems += [problem for problem in found.problems if problem not in result.problems]
@@ -96,12 +96,12 @@ def _category(folder: PurePath) -> str:
 
 
 def categories_of(pairs: Sequence[Pair]) -> list[str]:
-    """Each once, sorted."""
+    """List the categories, each once, sorted."""
     return sorted({pair.category for pair in pairs})
 
 
 def read_matte(path: Path) -> Tensor:
-    """Alpha 1×1×H×W of a cutout, or a grey picture as alpha.
+    """Read alpha 1×1×H×W of a cutout, or a grey picture as alpha.
 
     Raises BadInput for an opaque picture in colours.
     """

@@ -1,4 +1,4 @@
-"""How much memory a piece of work takes at most."""
+"""Measure how much memory a piece of work takes at most."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Peak:
 
 @contextmanager
 def peak_memory(device: torch.device) -> Iterator[Peak]:
-    """On a CUDA device what PyTorch held there, on the CPU what the process held."""
+    """Measure what PyTorch held on a CUDA device, or on the CPU what the process held."""
     peak = Peak()
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)

@@ -11,10 +11,11 @@ _FORGIVEN = 5  # px: what vanishes under one erosion by this window is not count
 
 
 def pixel_accuracy(pair: MattePair) -> float:
-    """(1 − wrong / figure)², wrong pixels being off by more than 10 levels in areas of 5×5.
+    """Return (1 − wrong / figure)², where wrong pixels are off by more than 10 levels in areas of
+    5×5.
 
-    Not clipped: where more is wrong than the figure is large, the square makes it grow again,
-    past 1. Infinite, or NaN, for a truth without figure.
+    It is not clipped: where the wrong area is larger than the figure, the square makes the value
+    grow again, past 1. Infinite, or NaN, for a truth without figure.
     """
     wrong, figure = _wrong_and_figure(pair)
     if figure == 0:
@@ -23,8 +24,10 @@ def pixel_accuracy(pair: MattePair) -> float:
 
 
 def clipped_pixel_accuracy(pair: MattePair) -> float:
-    """The same with 0 where it would be negative before it is squared; an empty truth has 1 if
-    nothing is wrong, else 0."""
+    """Return the same, with 0 where it would be negative before it is squared.
+
+    An empty truth has 1 if nothing is wrong, else 0.
+    """
     wrong, figure = _wrong_and_figure(pair)
     return max(1 - wrong / figure, 0.0) ** 2 if figure else float(wrong == 0)
 

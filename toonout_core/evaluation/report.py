@@ -1,4 +1,4 @@
-"""Run a matting function over a fixed test set and tabulate its figures."""
+"""Run a matting function over a fixed test set, and tabulate its scores."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def evaluate_composites(
     per_figure: int = 2,
     by_style: bool = False,
 ) -> list[Row]:
-    """Scores of every method on the same composites of one split.
+    """Score every method on the same composites of one split.
 
     `methods`: name → function that, given the side of the composites, returns the predictor.
     """
@@ -78,7 +78,7 @@ def evaluate_composites(
 
 
 def evaluate_masked(methods: dict[str, Predict], folder: Path, host: Host) -> list[Row]:
-    """Scores on pictures with backgrounds of their own: `NAME.*` beside `NAME_mask.*`.
+    """Score pictures with backgrounds of their own: `NAME.*` beside `NAME_mask.*`.
 
     Each is measured at its own size. Raises BadInput where there is no pair.
     """
@@ -128,7 +128,7 @@ def _row(method: str, kind: str, size_px: int, style: str, scores: list[AlphaSco
 
 
 def markdown_table(rows: Sequence[Row]) -> str:
-    """The rows as a Markdown table."""
+    """Write the rows as a Markdown table."""
     lines = [
         "| method | background | size | pictures | PSNR dB | PA | IoU | 95 % | worst tenth | MAE "
         "| glass | haze |",

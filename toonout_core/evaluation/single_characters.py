@@ -1,4 +1,4 @@
-"""Pictures of one character whose mask is known: whether it is found, whole and as one."""
+"""Test whether the one character of a picture, whose mask is known, is found whole and as one."""
 
 from __future__ import annotations
 
@@ -26,7 +26,9 @@ class Single:
 
 
 def masked_pictures(folder: Path) -> list[tuple[Path, Path]]:
-    """NAME.webp beside NAME_mask.png, of any kinds of pictures. Raises BadInput without any."""
+    """Find NAME.webp beside NAME_mask.png, of any kinds of pictures. Raises BadInput
+    without any.
+    """
     pictures = {
         path.stem: path
         for path in sorted(folder.glob("*"))
@@ -45,7 +47,7 @@ def masked_pictures(folder: Path) -> list[tuple[Path, Path]]:
 def find_singles(
     segmenter: InstanceSegmenter, folder: Path, options: SegmentOptions = DEFAULTS
 ) -> list[Single]:
-    """Of every picture of the folder that has a mask."""
+    """Look for the character in every picture of the folder that has a mask."""
     result: list[Single] = []
     for path, mask_path in masked_pictures(folder):
         truth = read(mask_path).image[0].mean(0) > 0.5
@@ -61,7 +63,7 @@ def find_singles(
 
 
 def describe(singles: list[Single]) -> str:
-    """A line for people."""
+    """Spell a line for people."""
     ones = sum(single.found == 1 for single in singles)
     mean = sum(single.best_iou for single in singles) / len(singles)
     return (

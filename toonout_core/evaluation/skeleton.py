@@ -1,6 +1,6 @@
-"""The centre lines of a mask, one pixel wide (Zhang and Suen 1984).
+"""Find the centre lines of a mask, one pixel wide (Zhang and Suen 1984).
 
-With ImageJ's departures from the paper, which scikit-image has and so the published figures.
+With ImageJ's departures from the paper: scikit-image has them, and so have the published numbers.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _DEPARTURES = {
 
 
 def skeleton(mask: Array) -> Array:
-    """H×W bool → H×W bool: outlines are peeled off by turns from two sides until lines are left."""
+    """Peel the outlines of H×W bool off, by turns from two sides, until lines are left."""
     framed = np.pad(mask, 1)
     flat, row = framed.ravel(), framed.shape[1]
     around = np.array([-row, 1 - row, 1, 1 + row, row, row - 1, -1, -row - 1])  # clockwise from N
@@ -50,7 +50,9 @@ def skeleton(mask: Array) -> Array:
 
 @cache
 def _removable(turn: int) -> Array:
-    """For each of 256 neighbourhoods (bit i: neighbour i of the compass) whether a pixel goes."""
+    """Tell for each of 256 neighbourhoods (bit i: neighbour i of the compass) whether a
+    pixel goes.
+    """
     codes = np.arange(256)
     north, _, east, _, south, _, west, _ = bits = [(codes >> i & 1).astype(bool) for i in range(8)]
     count = sum(bit.astype(int) for bit in bits)

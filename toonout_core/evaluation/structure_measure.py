@@ -1,4 +1,4 @@
-"""S-measure: likeness of the figure as an object and of its four quarters (Fan 2017)."""
+"""S-measure: how alike the figure is as an object, and in its four quarters (Fan 2017)."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ _TINY = float(np.spacing(1))  # the published ε
 
 
 def s_measure(pair: MattePair) -> float:
-    """Half the object score and half the region score, at least 0; a truth without figure, or
-    without background, is compared by the mean alone."""
+    """Return half the object score and half the region score, at least 0.
+
+    A truth without figure, or without background, is compared by the mean alone.
+    """
     shares, mask = pair.shares, pair.true_mask
     figure = float(mask.mean())
     if figure == 0:
@@ -25,14 +27,14 @@ def s_measure(pair: MattePair) -> float:
 
 
 def _object_score(values: Array) -> float:
-    """How close to 1, and how even, the prediction is on its side of the truth."""
+    """Score how close to 1, and how even, the prediction is on its side of the truth."""
     mean = float(values.mean())
     spread = float(values.std(ddof=1)) if values.size > 1 else 0.0
     return 2 * mean / (mean**2 + 1 + spread + _TINY)
 
 
 def _region_score(shares: Array, mask: Array) -> float:
-    """The quarters around the truth's centroid, weighted by their areas."""
+    """Score the quarters around the truth's centroid, weighted by their areas."""
     height, width = mask.shape
     row, column = (int(value) + 1 for value in np.argwhere(mask).mean(0).round())
     return sum(
@@ -45,7 +47,7 @@ def _region_score(shares: Array, mask: Array) -> float:
 
 
 def _likeness(shares: Array, mask: Array) -> float:
-    """4·x̄·ȳ·σxy / ((x̄² + ȳ²)(σx² + σy²)); 1 where both are flat and alike in that."""
+    """Return 4·x̄·ȳ·σxy / ((x̄² + ȳ²)(σx² + σy²)); 1 where both are flat and alike in that."""
     x, y = float(shares.mean()), float(mask.mean())
     freedom = max(shares.size - 1, 1)
     difference, true_difference = shares - x, mask - y

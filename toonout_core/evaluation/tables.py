@@ -1,4 +1,4 @@
-"""Measurements as tables: Markdown, CSV, JSON."""
+"""Write measurements as tables: Markdown, CSV, JSON."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Table:
     best: set[tuple[int, int]] = field(default_factory=set[tuple[int, int]])
 
     def markdown(self) -> str:
-        """A heading and the table, leading values bold."""
+        """Write a heading and the table, with leading values in bold."""
         lines = [f"### {self.title}", "", "| " + " | ".join(map(_cell, self.header)) + " |"]
         lines.append("|---" + "|---:" * (len(self.header) - 1) + "|")
         for i, row in enumerate(self.rows):
@@ -65,7 +65,7 @@ def _cell(text: str) -> str:
 
 
 def tables(methods: Sequence[Method], categories: Sequence[str]) -> list[Table]:
-    """All that there is something to say in; the categories only where they are several."""
+    """Return all tables that say something; the categories get one only where there are several."""
     found = [_overall("As published", methods, PUBLISHED)]
     if len(categories) > 1:
         found.append(_by_category("As published", methods, categories, PUBLISHED_BY_CATEGORY))
@@ -79,7 +79,7 @@ def tables(methods: Sequence[Method], categories: Sequence[str]) -> list[Table]:
 
 
 def notes(methods: Sequence[Method]) -> list[str]:
-    """What one should know before believing the tables."""
+    """Tell what one should know before believing the tables."""
     found: list[str] = []
     if len({frozenset(row.pair.name for row in method.rows) for method in methods}) > 1:
         found.append("The methods were not measured on the same pictures: compare with care.")
@@ -110,7 +110,7 @@ def _pictures(count: int) -> str:
 
 
 def shown(column: str, value: float) -> str:
-    """A figure in its column's unit; shares in percent without the sign."""
+    """Spell a value in its column's unit; shares in percent without the sign."""
     unit = COLUMNS[column].unit
     if math.isnan(value):
         return "–"
@@ -118,13 +118,13 @@ def shown(column: str, value: float) -> str:
 
 
 def head(column: str) -> str:
-    """The column's name as in the published tables, with its unit."""
+    """Return the column's name as in the published tables, with its unit."""
     unit = COLUMNS[column].unit
     return _HEADS.get(column, column.replace("_", " ")) + (f" ({unit})" if unit else "")
 
 
 def measured(methods: Sequence[Method], columns: Iterable[str]) -> list[str]:
-    """Those of `columns` that were measured."""
+    """Return those of `columns` that were measured."""
     known = {name for method in methods for row in method.rows for name in row.scores.values}
     return [column for column in columns if column in known]
 
@@ -148,7 +148,7 @@ def _overall(title: str, methods: Sequence[Method], columns: Sequence[str]) -> T
 def _by_category(
     title: str, methods: Sequence[Method], categories: Sequence[str], columns: Sequence[str]
 ) -> Table:
-    """A row a category; the methods beside each other, each with all columns."""
+    """Make a row for each category; the methods stand beside each other, each with all columns."""
     columns = measured(methods, columns)
     rows: list[list[str]] = []
     best: set[tuple[int, int]] = set()
@@ -190,8 +190,10 @@ def _figure(mean: MatteScores | None, column: str) -> str:
 
 
 def _leaders(column: str, values: Sequence[float]) -> list[int]:
-    """Who is best as shown; nobody where there is nothing to compare. A share above one, as the
-    published PA can be, is of ruined mattes."""
+    """Find who is best as shown; nobody where there is nothing to compare.
+
+    A share above one, as the published PA can be, is of ruined mattes, and does not lead.
+    """
     most = math.inf if COLUMNS[column].unit != "%" else 1 + _EXCESS
     texts = {i: shown(column, v) for i, v in enumerate(values) if math.isfinite(v) and v <= most}
     if len(values) < 2 or not texts or len(set(texts.values())) == 1:
@@ -205,7 +207,7 @@ def _leaders(column: str, values: Sequence[float]) -> list[int]:
 
 
 def as_csv(methods: Sequence[Method]) -> str:
-    """One row a picture and method; empty where a figure is not defined."""
+    """Write a row for each picture and method; empty where a value is not defined."""
     columns = measured(methods, COLUMNS)
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
@@ -225,7 +227,7 @@ def as_json(
     problems: Sequence[tuple[str, str]],
     about: dict[str, Any],
 ) -> str:
-    """Everything, curves too; null where a figure is not defined."""
+    """Write everything, curves too; null where a value is not defined."""
     content = {
         **about,
         "methods": [_described(method, categories) for method in methods],

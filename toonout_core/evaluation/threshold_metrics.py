@@ -1,4 +1,4 @@
-"""F-measure and E-measure: a mask at every threshold against the truth's mask.
+"""F-measure and E-measure: compare a mask at every threshold with the truth's mask.
 
 Curves hold 256 values, for thresholds 255 … 0 of the 8-bit prediction.
 """
@@ -15,7 +15,8 @@ _BETA_SQUARED = 0.3
 
 
 def f_measure(pair: MattePair) -> tuple[Array, float]:
-    """Curve and adaptive value of F = (1 + β²)PR / (β²P + R), β² = 0.3 (Achanta 2009).
+    """Return the curve and the adaptive value of F = (1 + β²)PR / (β²P + R), β² = 0.3 (Achanta
+    2009).
 
     Where nothing is hit it is 0.
     """
@@ -30,9 +31,9 @@ def _f(pair: MattePair, hits: Array, misses: Array) -> Array:
 
 
 def e_measure(pair: MattePair) -> tuple[Array, float]:
-    """Curve and adaptive value of the enhanced alignment (Fan 2018).
+    """Return the curve and the adaptive value of the enhanced alignment (Fan 2018).
 
-    Divided by N − 1 pixels as published, so that a perfect mask has N / (N − 1).
+    It is divided by N − 1 pixels as published, so that a perfect mask has N / (N − 1).
     """
     return _e(pair, *pair.counts_above), float(_e(pair, *map(np.array, pair.adaptive_counts)))
 

@@ -1,4 +1,4 @@
-"""Pairs of characters that touch: told apart, or taken for one."""
+"""Count pairs of characters that touch: told apart, or taken for one."""
 
 from __future__ import annotations
 
@@ -20,8 +20,11 @@ _SWALLOWED = 0.5  # share of both that one instance covers
 
 @dataclass(frozen=True)
 class Pairs:
-    """Of characters that touch. `separated`: each of the two was found, as one of its own;
-    `merged`: one instance covers more than half of both."""
+    """Numbers of pairs of characters that touch.
+
+    `separated`: each of the two was found, as one of its own; `merged`: one instance covers more
+    than half of both.
+    """
 
     touching: int = 0
     separated: int = 0
@@ -36,7 +39,7 @@ class Pairs:
 
 
 def count_pairs(truth: Tensor, found: Sequence[Tensor]) -> Pairs:
-    """`truth` N×H×W bool, `found`: H×W bool each."""
+    """Count the pairs; `truth` N×H×W bool, `found`: H×W bool each."""
     touching = [pair for pair in combinations(range(len(truth)), 2) if _touch(truth[list(pair)])]
     matches = [
         {i for i, mask in enumerate(found) if mask_iou(mask, own) >= _FOUND} for own in truth

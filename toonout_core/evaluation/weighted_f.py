@@ -15,7 +15,7 @@ _REACH = 3  # half of the 7×7 window, px
 
 
 def weighted_f(pair: MattePair) -> float:
-    """β = 1. 0 where the truth has no figure."""
+    """Return the weighted F-measure with β = 1; 0 where the truth has no figure."""
     mask = pair.true_mask
     if not mask.any():
         return 0.0
@@ -30,7 +30,7 @@ def weighted_f(pair: MattePair) -> float:
 
 
 def _weight(mask: Array) -> Array:
-    """2 − ½^(d / 5 px): errors far from the figure count up to twice."""
+    """Weigh errors by 2 − ½^(d / 5 px): those far from the figure count up to twice."""
     import cv2
 
     background = np.logical_not(mask).view(np.uint8)
@@ -41,7 +41,9 @@ def _weight(mask: Array) -> Array:
 
 
 def _spread_error(error: Array, mask: Array) -> Array:
-    """Gaussian mean of the error, each background pixel having that of the nearest figure pixel."""
+    """Return the Gaussian mean of the error; background pixels have that of the nearest
+    figure pixel.
+    """
     import cv2
 
     taps = np.exp(-(np.arange(-_REACH, _REACH + 1.0) ** 2) / (2 * 5.0**2))
@@ -50,7 +52,7 @@ def _spread_error(error: Array, mask: Array) -> Array:
 
 
 def _continued(error: Array, mask: Array) -> Array:
-    """The error of the nearest figure pixel in the background, as far as a window reaches.
+    """Continue the error of the figure into the background, from the nearest pixel within a window.
 
     Among equally near ones it is the leftmost, then the uppermost, as in SciPy's feature transform.
     """
@@ -70,7 +72,7 @@ def _continued(error: Array, mask: Array) -> Array:
 
 
 def _near(mask: Array, row_px: int) -> Array:
-    """Background pixels in a window of a figure pixel, in the framed layout."""
+    """Find the background pixels in a window of a figure pixel, in the framed layout."""
     import cv2
 
     window = np.ones((2 * _REACH + 1, 2 * _REACH + 1), np.uint8)
@@ -82,7 +84,9 @@ def _near(mask: Array, row_px: int) -> Array:
 
 @cache
 def _offsets() -> tuple[tuple[int, int], ...]:
-    """(dx, dy) that can be nearest, nearest first: up to the window's corner, 3√2 px away."""
+    """Return the (dx, dy) that can be nearest, nearest first: up to the window's corner,
+    3√2 px away.
+    """
     reach = range(-_REACH - 1, _REACH + 2)
     near = [(x, y) for x in reach for y in reach if 0 < x * x + y * y <= 2 * _REACH**2]
     return tuple(sorted(near, key=lambda offset: (offset[0] ** 2 + offset[1] ** 2, *offset)))

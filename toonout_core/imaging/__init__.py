@@ -1,9 +1,10 @@
 """The one room that knows layouts: PIL, numpy, ComfyUI, files, colour order, bit depth.
 
 Inside of the core an image is float32 RGB in [0, 1], B×3×H×W; alpha is B×1×H×W, straight. Pictures
-are read here and nowhere else: whatever their files hold, they are read, or BadInput says why not.
+are read here and nowhere else. Whatever their files hold, they are read, or BadInput says why not.
 
-Names are imported when they are first used: which files are pictures can be told without torch.
+Names are imported when they are first used, so that the endings of pictures are known without
+torch.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .animated import AnimatedPng, AnimatedWebp
     from .formats import animated_suffixes, picture_suffixes
     from .layouts import (
         from_array,
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
     from .reading import from_pil, read, read_frames, size_hw_of, verify
 
 __all__ = [
-    "AnimatedPng",
-    "AnimatedWebp",
     "Metadata",
     "Picture",
     "PixelSource",
@@ -68,10 +66,6 @@ __all__ = [
 ]
 
 _HOMES = {
-    "animated": (
-        "AnimatedPng",
-        "AnimatedWebp",
-    ),
     "formats": (
         "animated_suffixes",
         "picture_suffixes",

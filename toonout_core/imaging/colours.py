@@ -1,4 +1,4 @@
-"""Colours as a browser shows them: profiles by littleCMS, a PNG's gamma and primaries."""
+"""Show colours as a browser does: profiles by littleCMS, a PNG's gamma and primaries."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _SPACES = {"RGB": b"RGB ", "GRAY": b"GRAY", "CMYK": b"CMYK"}
 
 
 def _space(profile: bytes | None) -> bytes:
-    """Bytes 16–20 of an ICC header name what the profile describes."""
+    """Read what the profile describes: bytes 16–20 of an ICC header name it."""
     return profile[16:20] if profile else b""
 
 
@@ -48,7 +48,7 @@ def _parsed(profile: bytes) -> Any:
 
 
 def to_rgb(picture: Image.Image, facts: Facts) -> Image.Image:
-    """CMYK and Lab → RGB: by the profile of the file, which says no more after that."""
+    """Convert CMYK and Lab to RGB by the file's profile, which is used up by that."""
     profile, facts.icc_profile = facts.icc_profile, None
     if picture.mode == "LAB":
         return _to_srgb(picture, ImageCms.createProfile("LAB"), "RGB")
@@ -62,9 +62,9 @@ def to_rgb(picture: Image.Image, facts: Facts) -> Image.Image:
 
 
 def check_profile(facts: Facts, *, grey: bool) -> Array | None:
-    """Keep a profile that describes RGB, leave a damaged one out.
+    """Keep a profile that describes RGB, and leave a damaged one out.
 
-    Grey with a profile for grey: the 256 RGB colours (256×3, uint8) that its levels stand for.
+    A profile for grey becomes the 256 RGB colours (256×3, uint8) that the levels stand for.
     """
     profile, facts.icc_profile = facts.icc_profile, None
     if profile is None:
@@ -82,7 +82,9 @@ def check_profile(facts: Facts, *, grey: bool) -> Array | None:
 
 
 def through_curve(grey: Array, curve: Array) -> Array:
-    """H×W×1 uint8 or uint16 → H×W×3 of the same type, by `check_profile`'s colours."""
+    """Convert H×W×1 uint8 or uint16 to H×W×3 of the same type, by the colours of
+    `check_profile`.
+    """
     if grey.dtype == np.uint8:
         return curve[grey[..., 0]]
     levels = np.arange(256) * 257.0
@@ -94,7 +96,7 @@ def through_curve(grey: Array, curve: Array) -> Array:
 
 
 def apply_colours(image: Tensor, facts: Facts) -> Tensor:
-    """1×3×H×W → the same in sRGB, in place, where a PNG says that it is something else.
+    """Convert 1×3×H×W to sRGB, in place, where a PNG says that it is something else.
 
     Its code points count before a profile, a profile before "sRGB", and that before gamma and
     primaries (PNG, third edition, section 4.3).
@@ -152,7 +154,7 @@ def _to_xyz(places: tuple[float, ...]) -> Array:
 
 
 def _converted(image: Tensor, exponent: float, matrix: Array) -> Tensor:
-    """`exponent` 0: sRGB's own curve."""
+    """Convert with an exponent; 0 stands for sRGB's own curve."""
     mixing = torch.from_numpy(matrix).to(torch.float32)
     for rows in bands(int(image.shape[2]), int(image.shape[3])):
         linear = _linear(image[0, :, rows], exponent)
@@ -168,7 +170,7 @@ def _linear(levels: Tensor, exponent: float) -> Tensor:
 
 
 def _curved(linear: Tensor) -> Tensor:
-    """IEC 61966-2-1."""
+    """Apply the curve of sRGB (IEC 61966-2-1)."""
     return torch.where(
         linear <= 0.0031308, linear * 12.92, 1.055 * linear.clamp(min=1e-9) ** (1 / 2.4) - 0.055
     )

@@ -1,4 +1,4 @@
-"""What a file says beside its pixels: never a reason not to read it."""
+"""Read what a file says beside its pixels. Nothing of it is ever a reason not to read the file."""
 
 from __future__ import annotations
 
@@ -56,18 +56,18 @@ class Facts:
         self.notes.append(text)
 
     def leave_out(self, what: str, why: str) -> None:
-        """A note about it."""
+        """Add a note that something was left out."""
         self.note(f"{what} was left out: {why}")
 
     @contextmanager
     def optional(self, what: str) -> Iterator[None]:
-        """Whatever fails inside is left out with a note."""
+        """Leave out whatever fails inside, with a note."""
         with attempting(lambda why: self.leave_out(what, why)):
             yield
 
 
 def facts_of(picture: Image.Image) -> Facts:
-    """What Pillow found in a file, or keeps with a picture that is none."""
+    """Collect what Pillow found in a file, or keeps with a picture that is none."""
     info = picture.info
     facts = Facts(
         text={
@@ -93,7 +93,7 @@ def facts_of(picture: Image.Image) -> Facts:
 
 
 class Exif:
-    """What matters of it. A folder that is broken says nothing, with a note."""
+    """The entries of EXIF that matter here. A broken folder gives no entries, and a note."""
 
     def __init__(self, facts: Facts) -> None:
         self._facts = facts
@@ -106,12 +106,12 @@ class Exif:
 
     @property
     def orientation(self) -> int:
-        """1 … 8."""
+        """The orientation, 1 … 8."""
         found: Any = self._value(_ORIENTATION)
         return found if isinstance(found, int) and 1 <= found <= 8 else 1
 
     def text(self, tag: int) -> str:
-        """Of a tag that holds letters; UTF-8 where it is such."""
+        """Read a tag that holds letters, as UTF-8 where it is such."""
         found = self._value(tag)
         if isinstance(found, str):  # Pillow takes every byte for a letter of Latin-1
             with suppress(UnicodeError):
@@ -119,7 +119,7 @@ class Exif:
         return found.strip("\0 ")[:_LONGEST] if isinstance(found, str) else ""
 
     def user_comment(self) -> str:
-        """Where generators put their parameters in JPEG and WebP."""
+        """Read the comment in which generators put their parameters in JPEG and WebP."""
         comment = None
         with self._facts.optional("the user comment of EXIF"):
             comment = self._folder.get_ifd(_EXIF_FOLDER).get(_USER_COMMENT)
@@ -142,7 +142,9 @@ def _decoded(comment: bytes) -> str:
 
 
 def _byte_order(content: bytes) -> str:
-    """EXIF does not say it. Letters of Latin have a zero in the byte of higher value."""
+    """Guess the byte order of a text, which EXIF does not say: Latin letters have a zero in the
+    higher byte.
+    """
     zeros_first, zeros_second = content[::2].count(0), content[1::2].count(0)
     little = content.startswith(b"\xff\xfe") or zeros_second > zeros_first
     return "utf-16-le" if little else "utf-16-be"
@@ -152,7 +154,7 @@ def _byte_order(content: bytes) -> str:
 
 
 def metadata_of(facts: Facts, exif: Exif) -> Metadata:
-    """What is carried on but for the profile; what is absurd is left out with a note."""
+    """Keep what is carried on, except for the profile. What is absurd is left out, with a note."""
     text = dict(facts.text)
     for key in [key for key in text if key.startswith("Raw profile type ")]:
         facts.leave_out(key, "an old copy of what stands elsewhere in a file")

@@ -1,4 +1,4 @@
-"""Which files are opened: what Pillow decodes itself, and nothing that starts a program."""
+"""Know which files are opened: what Pillow decodes itself, and nothing that starts a program."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ _PLUGINS = (
 
 
 def openable() -> list[str]:
-    """Pillow's names of the formats that it may try."""
+    """List Pillow's names of the formats that it may try."""
     Image.init()
     named = set(Image.registered_extensions().values())
     return [name for name in Image.OPEN if name in named and _decodes(name)]
@@ -70,7 +70,9 @@ def _decodes(name: str) -> bool:
 
 @lru_cache(1)
 def picture_suffixes() -> frozenset[str]:
-    """Endings of the files that are read, in lower case: what Pillow can open, HEIC and JPEG XL."""
+    """List the endings of files that are read, in lower case: what Pillow opens, HEIC
+    and JPEG XL.
+    """
     allowed = set(openable())
     known = {end for end, name in Image.registered_extensions().items() if name in allowed}
     return frozenset(known.union(*(plugin.suffixes for plugin in _PLUGINS)))
@@ -78,8 +80,9 @@ def picture_suffixes() -> frozenset[str]:
 
 @lru_cache(1)
 def animated_suffixes() -> frozenset[str]:
-    """Those of them that may hold several frames; a PNG that moves is called .apng where it is to
-    be told from others."""
+    """List the endings of files that may hold several frames. A PNG that moves should
+    end in .apng.
+    """
     known = Image.registered_extensions()
     still = {".png"}
     moving = {end for end in picture_suffixes() if known.get(end) in ANIMATED}
@@ -87,8 +90,10 @@ def animated_suffixes() -> frozenset[str]:
 
 
 def prepare_for(head: bytes, name: str) -> None:
-    """By the first bytes of a file: load what its format needs. Raises BadInput if it is not read
-    at all, or needs a package that is not here."""
+    """Load what a file's format needs, by the file's first bytes.
+
+    Raises BadInput if the format is not read at all, or needs a package that is not here.
+    """
     if head.startswith(_EPS):
         raise BadInput(
             f"{name} must be a picture of pixels", "EPS, which another program has to draw",

@@ -1,7 +1,7 @@
-"""The one guard around libraries that decode: whatever they throw becomes a sentence.
+"""Guard against libraries that decode: whatever they throw becomes a sentence.
 
-What files hold makes them raise anything: OverflowError, struct.error, AssertionError. So no list
-of errors is complete, and this is the one file that catches all.
+The content of a file makes them raise anything: OverflowError, struct.error, AssertionError. So no
+list of errors is complete, and this is the one file that catches all.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _LONGEST = 200  # letters of a library's own message
 
 @contextmanager
 def decoding(name: str, must_be: str = "a whole picture") -> Iterator[None]:
-    """Raises BadInput that names the file, for every error of what is done inside.
+    """Raise BadInput that names the file, for every error of what is done inside.
 
     Only calls of libraries belong inside: nothing that may raise a host's own "stop".
     """
@@ -40,7 +40,7 @@ def decoding(name: str, must_be: str = "a whole picture") -> Iterator[None]:
 
 @contextmanager
 def attempting(failed: Callable[[str], object]) -> Iterator[None]:
-    """What a picture can do without: where it fails, `failed` is told why, and work goes on."""
+    """Try what a picture can do without: where it fails, `failed` is told why, and work goes on."""
     try:
         with _unwarned():
             yield
@@ -64,12 +64,12 @@ SHRINKING_LIMIT = 178_000_000
 
 
 def pixel_limit(*, shrinking: bool = False) -> int:
-    """How many a frame may have."""
+    """Return how many pixels a frame may have."""
     return SHRINKING_LIMIT if shrinking else PIXEL_LIMIT
 
 
 def require_pixels(size: tuple[int, int], name: str, limit: int) -> None:
-    """Raises BadInput before anything of that size is decoded."""
+    """Raise BadInput before anything of that size is decoded."""
     if size[0] * size[1] > limit:
         raise too_large(name, f"{size[0]}×{size[1]}", limit)
     if min(size) < 1:
@@ -77,7 +77,7 @@ def require_pixels(size: tuple[int, int], name: str, limit: int) -> None:
 
 
 def too_large(name: str, got: str, limit: int | None = None) -> BadInput:
-    """The sentence about it."""
+    """Spell the sentence about it."""
     megapixels = (PIXEL_LIMIT if limit is None else limit) // 10**6
     return BadInput(
         f"{name} must have at most {megapixels} megapixels", got, "Make it smaller first."

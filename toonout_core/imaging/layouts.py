@@ -1,4 +1,4 @@
-"""The layouts: PIL, numpy, ComfyUI, colour order, bit depth."""
+"""Convert between layouts: PIL, numpy, ComfyUI, colour order, bit depth."""
 
 from __future__ import annotations
 
@@ -63,7 +63,9 @@ def to_array(image: Tensor, bits: int = 8, alpha: Tensor | None = None) -> Array
 
 
 def bands(height: int, row_px: int) -> Iterator[slice]:
-    """Rows of a picture, so many at a time that work on them takes little memory beside it."""
+    """Yield the rows of a picture in bands, so that work on one takes little memory beside the
+    picture.
+    """
     step = max(1, _BAND // max(1, row_px))
     for top in range(0, height, step):
         yield slice(top, min(height, top + step))
@@ -90,7 +92,7 @@ def unit_floats(levels: Array) -> Array:
 
 
 def reverse_colours(image: Tensor) -> Tensor:
-    """B×3×H×W: RGB → BGR, and back."""
+    """Turn RGB B×3×H×W into BGR, and back."""
     return image.flip(1)
 
 
@@ -102,14 +104,14 @@ def to_layer(rgba: Array) -> Array:
 
 
 def from_layer(layer: Array) -> Array:
-    """`to_layer` undone: H×W×4 float32, premultiplied → uint8, straight; black where alpha is 0."""
+    """Undo `to_layer`: H×W×4 float32, premultiplied → uint8, straight; black where alpha is 0."""
     rgba = layer.copy()
     rgba[..., :3] *= np.float32(255) / np.maximum(layer[..., 3:], np.float32(1e-3))
     return rgba.round().clip(0, 255).astype(np.uint8)
 
 
 def split_layer(layer: Array) -> tuple[Array, Array]:
-    """Premultiplied colours H×W×3 in [0, 255] and opacity H×W×1 in [0, 1] of a layer."""
+    """Split a layer into premultiplied colours H×W×3 in [0, 255] and opacity H×W×1 in [0, 1]."""
     return layer[..., :3], layer[..., 3:] / np.float32(255)
 
 

@@ -1,4 +1,4 @@
-"""From a path, stream or picture of Pillow's to one whose frames may be decoded."""
+"""Open a path, a stream or a picture of Pillow's, so that its frames can be decoded."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Opened:
         self.metadata: Metadata = metadata_of(facts, exif)
 
     def frames(self) -> range:
-        """Numbers of the frames that a browser would show, one after the other."""
+        """List the numbers of the frames that a browser would show, one after the other."""
         if self.format not in ANIMATED:
             return range(1)
         with decoding(self.name):
@@ -51,7 +51,9 @@ class Opened:
         return range(self._first(count), count)
 
     def first_frame(self) -> int:
-        """The number of the one that is shown first; of a picture of Pillow's the one it is at."""
+        """The number of the frame that is shown first; of a Pillow picture the one
+        that it is at.
+        """
         with decoding(self.name):
             if not self.is_file:
                 return int(self.image.tell())
@@ -61,19 +63,22 @@ class Opened:
         raise AssertionError
 
     def _first(self, count: int) -> int:
-        # a PNG may have a picture of its own for who knows no animations
+        # an animated PNG may begin with a still picture for programs that show no animations
         return int(bool(getattr(self.image, "default_image", False)) and count > 1)
 
     def seek(self, frame: int) -> None:
-        """Make a frame the next one to decode. Raises BadInput, too if it has too many pixels."""
+        """Make a frame the next one to decode. Raises BadInput, also if it has too many pixels."""
         if self.format in ANIMATED and frame != self.image.tell():
             with decoding(self.name, f"whole (frame {frame + 1})"):
                 self.image.seek(frame)
         require_pixels(self.image.size, self.name, self.limit)
 
     def load(self, frame: int, *, deep: bool) -> tuple[Image.Image, Image.Image | None]:
-        """The frame decoded, and with `deep` the lower bytes of its 16 bits a channel, if it has
-        such. Raises BadInput."""
+        """Decode the frame, and with `deep` also the lower bytes of its 16 bits a channel, if it
+        has such.
+
+        Raises BadInput.
+        """
         low = self._low_bytes(frame) if deep and is_deep(self.image) else None
         try:
             with decoding(self.name):
@@ -85,11 +90,14 @@ class Opened:
             if whole is None:
                 raise
             return whole, None
-        require_pixels(self.image.size, self.name, self.limit)  # an icon's differs from its table
+        # an icon may be larger than its table says
+        require_pixels(self.image.size, self.name, self.limit)
         return self.image, low
 
     def _low_bytes(self, frame: int) -> Image.Image | None:
-        """A second picture of the frame; none of an animated PNG, whose frames overlay others."""
+        """Open the frame a second time for its lower bytes; not for animated PNGs, whose frames
+        overlay others.
+        """
         if self.stream is None or (self.format == "PNG" and frame > 0):
             return None
         with decoding(self.name):
@@ -103,7 +111,7 @@ class Opened:
         return low
 
     def _without_end_mark(self) -> Image.Image | None:
-        """A JPEG that is whole but for its end mark, or None.
+        """Return a JPEG that is whole except for its end mark, else None.
 
         Whatever is put behind its last byte, the pixels are the same.
         """
@@ -131,13 +139,13 @@ class Opened:
 
 
 def describe(source: PixelSource) -> str:
-    """How sentences call it."""
+    """Return the name that sentences call the source by."""
     return str(source) if isinstance(source, str | Path) else "the data given"
 
 
 @contextmanager
 def opened(source: PixelSource, shrink_to: int | None) -> Iterator[Opened]:
-    """Raises BadInput for what is no picture, is none of a sane size, or cannot be read."""
+    """Open a picture. Raises BadInput for what is none, has an absurd size, or cannot be read."""
     name = describe(source)
     limit = pixel_limit(shrinking=shrink_to is not None)
     if isinstance(source, Image.Image):
@@ -155,7 +163,7 @@ def opened(source: PixelSource, shrink_to: int | None) -> Iterator[Opened]:
             )
         yield _open(source, name, limit, shrink_to)
         return
-    # not by its name: Pillow loses the orientation of a TIFF that it maps into memory
+    # a stream, not a name: Pillow loses the orientation of a TIFF that it maps into memory
     try:
         stream = Path(source).open("rb")  # noqa: SIM115 (closed by the `with` below)
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""What is read: pixels, and what a file says beside them."""
+"""The record of what is read: pixels, and what a file says beside them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a frame that Pillow has decoded to arrays: every mode, 8 and 16 bits a channel."""
+"""Turn a frame that Pillow has decoded into arrays: every mode, 8 and 16 bits a channel."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ class Pixels:
 
 
 def has_alpha(picture: Image.Image) -> bool:
-    """Whether something may be transparent in it."""
+    """Tell whether something in it may be transparent."""
     return picture.mode in _HAS_ALPHA or "transparency" in picture.info
 
 
 def without_false_transparency(picture: Image.Image) -> Image.Image:
-    """Pillow keeps texts of a PNG beside its own entries: one may be called "transparency"."""
+    """Remove a text called "transparency" of a PNG: Pillow keeps texts beside its own entries."""
     found = picture.info.get("transparency")
     if found is None or isinstance(found, int | bytes | tuple):
         return picture
@@ -46,7 +46,7 @@ def without_false_transparency(picture: Image.Image) -> Image.Image:
 
 
 def is_deep(picture: Image.Image) -> bool:
-    """Colours of 16 bits, of which Pillow keeps 8. Not decoded yet."""
+    """Tell whether colours have 16 bits, of which Pillow keeps 8. The frame is not decoded yet."""
     tiles = getattr(picture, "tile", None)
     modes = str(tiles[0][3]) if tiles else ""
     return picture.mode in ("RGB", "RGBA") and ";16" in modes and "LA;16" not in modes
@@ -60,7 +60,8 @@ def pixels_of(
     low: Image.Image | None = None,
     tags: Mapping[int, Any] = NO_TAGS,
 ) -> Pixels:
-    """`low`: the same with the lower bytes of 16 bits; `tags`: of a TIFF.
+    """Read the pixels of a frame. `low`: the same frame with the lower bytes of 16 bits; `tags`: of
+    a TIFF.
 
     Raises BadInput for floating point and for more than 16 bits.
     """
@@ -136,8 +137,11 @@ def _values(found: Any) -> tuple[Any, ...]:
 
 
 def split_bytes(high: Image.Image, low: Image.Image) -> None:
-    """Let two pictures of the same frame, not decoded, decode the higher and the lower bytes of 16
-    bits: Pillow keeps the higher one of each, so that `low` is told the wrong order of bytes."""
+    """Let two pictures of one frame, not decoded yet, decode the higher and the lower bytes of 16
+    bits.
+
+    Pillow keeps the higher byte of each, so `low` is told the wrong order of bytes.
+    """
     native = "LB"[sys.byteorder == "big"]
 
     def swapped(mode: str) -> str:

@@ -1,4 +1,5 @@
-"""PNG: what concerns pixels for Pillow, everything else read here, so that it can harm nothing.
+"""Give Pillow the parts of a PNG that concern pixels, and read the rest here, where it harms
+nothing.
 
 W3C, Portable Network Graphics, third edition, sections 5 and 11.
 """
@@ -34,7 +35,7 @@ class _Chunk:
 
 
 def filtered(stream: IO[bytes], deep_px: int) -> tuple[IO[bytes], Facts]:
-    """A stream of what Pillow needs for the pixels, and what the rest says.
+    """Return a stream of what Pillow needs for the pixels, and what the rest of the file says.
 
     Grey with alpha of 16 bits, which Pillow cannot read, comes as RGBA of 8 bits with the same
     bytes: high and low byte of grey, high and low byte of alpha; not above `deep_px` pixels.
@@ -101,7 +102,7 @@ def _packed(kind: bytes, content: bytes) -> bytes:
 
 
 def _is_sound(stream: IO[bytes], chunk: _Chunk, header: bytes) -> bool:
-    """The checksum of what decoders may ignore; of transparency also its length."""
+    """Check what decoders may ignore: a checksum, and of transparency also the length."""
     if chunk.kind in _FOR_PIXELS - {b"tRNS"} or not chunk.whole or chunk.size > 4 * _LARGEST:
         return chunk.whole
     content = _content(stream, chunk)
@@ -162,7 +163,7 @@ class _Spliced(io.RawIOBase):
 
 
 def _learn(facts: Facts, kind: bytes, stream: IO[bytes], chunk: _Chunk) -> None:
-    """Take in what a chunk says; a note where it is broken or too large."""
+    """Take in what a chunk says; add a note where it is broken or too large."""
     if kind not in _READERS:
         return
     name, reader = _READERS[kind]
@@ -196,7 +197,9 @@ def _profile(facts: Facts, content: bytes) -> None:
 
 
 def _unpacked(facts: Facts, content: bytes) -> bytes:
-    """Zlib with an end: no part of a file becomes more than `_LARGEST`, nor all parts `room`."""
+    """Unpack zlib with a limit: no part of a file becomes more than `_LARGEST`, nor all
+    parts `room`.
+    """
     packer = decompressobj()
     most = min(_LARGEST, facts.room)
     unpacked = packer.decompress(content, max(1, most))

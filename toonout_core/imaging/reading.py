@@ -1,4 +1,4 @@
-"""Files, streams and pictures of Pillow's → `Picture`."""
+"""Read files, streams and Pillow's pictures as `Picture`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .pixels import NO_TAGS, has_alpha, pixels_of, without_false_transparency
 
 
 def read(source: PixelSource, *, shrink_to: int | None = None) -> Picture:
-    """The first (or only) frame of a file, stream or PIL picture; alpha is straight.
+    """Read the first (or only) frame of a file, stream or PIL picture; alpha is straight.
 
     `shrink_to`: pixels (width times height) that a larger picture is reduced to. What is broken
     beside the pixels is left out with a note. Raises BadInput.
@@ -29,7 +29,7 @@ def read(source: PixelSource, *, shrink_to: int | None = None) -> Picture:
 
 
 def read_frames(source: PixelSource, *, shrink_to: int | None = None) -> Iterator[Picture]:
-    """Every frame of an animated file; one for a still. See `read`."""
+    """Yield every frame of an animated file; one of a still picture. See `read`."""
     with opened(source, shrink_to) as file:
         frames = file.frames()
         if len(frames) > 1:
@@ -42,18 +42,20 @@ def read_frames(source: PixelSource, *, shrink_to: int | None = None) -> Iterato
 
 
 def size_hw_of(source: PixelSource) -> tuple[int, int]:
-    """Height and width, as the file's header tells them; nothing is decoded. Raises BadInput."""
+    """Read height and width from the file's header; nothing is decoded. Raises BadInput."""
     with opened(source, None) as file:
         return file.image.height, file.image.width
 
 
 def from_pil(picture: Image.Image) -> Picture:
-    """Any mode of Pillow; EXIF orientation is applied, alpha is kept straight."""
+    """Read a picture of any of Pillow's modes; EXIF orientation is applied, alpha is
+    kept straight.
+    """
     return read(picture)
 
 
 def verify(path: Path) -> None:
-    """Raises BadInput unless a file opens, with the right checksums if its format has any."""
+    """Raise BadInput unless a file opens, with the right checksums if its format has any."""
     with path.open("rb") as stream, decoding("what was written", "a picture that opens"):
         Image.open(stream, formats=openable()).verify()
 
@@ -125,7 +127,7 @@ def _plays(picture: Image.Image, format: str | None) -> int:
 
 
 def _seconds(picture: Image.Image) -> float:
-    """How long a frame is shown; as in browsers, what is too fast for them gets a tenth."""
+    """Return how long a frame is shown; as in browsers, what is too fast for them gets a tenth."""
     shown = picture.info.get("duration")
     if not isinstance(shown, int | float):
         return 0.0

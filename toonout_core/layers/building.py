@@ -1,4 +1,4 @@
-"""From the characters of a picture to its layers."""
+"""Make the layers of a picture from its characters."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ def character_layers(
     names: Sequence[str] | None = None,
     alpha: Tensor | None = None,
 ) -> LayeredPicture:
-    """One layer for each character, the background below them, the picture itself hidden lowest.
+    """Make a layer for each character, the background below them, the picture itself hidden lowest.
 
     `image` and `colours` 1×3×H×W (as given, and free of the old background), `mattes` their parts
-    of one alpha, in the order of their numbers, from 0 on; `plate` 1×3×H×W, None: painted over by
-    us. `alpha` 1×1×H×W: the picture's own, None if it is opaque. Whose feet stand lower is in
-    front. Laid over one another the layers show the picture again, as far as mattes and background
-    are right.
+    of one alpha, in the order of their numbers, from 0; `plate` 1×3×H×W, or None to have it painted
+    over. `alpha` 1×1×H×W: the picture's own, None if it is opaque. A character whose feet stand
+    lower is in front. Laid over one another the layers show the picture again, as far as mattes and
+    background are right.
     """
-    _check_sizes(image, mattes, colours, plate)
+    check_sizes(image, mattes, colours, plate)
     parts = mattes.masks[:, None].to("cpu", torch.float32)
     covered = parts.sum(0, keepdim=True).clamp(0, 1)
     layers = [whole_layer(PICTURE, image, alpha, visible=False)]
@@ -62,10 +62,11 @@ def card_layers(
     below: LayeredPicture | None = None,
     size_hw: tuple[int, int] | None = None,
 ) -> LayeredPicture:
-    """Pictures that are layers already, the lowest first, above those of `below`.
+    """Make layers of pictures that are layers already, the lowest first, above those of `below`.
 
     `cards`: colours 1×3×h×w and straight alpha 1×1×h×w (None: opaque) of each, placed by their
-    upper left corners. `size_hw` of the canvas: None takes that of `below`, else the largest card.
+    upper left corners. `size_hw` of the canvas: None takes that of `below`, else of the largest
+    card.
     """
     layers: list[Layer] = []
     for index, (image, alpha) in enumerate(cards):
@@ -78,26 +79,30 @@ def card_layers(
 
 
 def _seen_behind(alpha: Tensor, covered: Tensor) -> Tensor:
-    """1×1×H×W: the picture's own alpha without its characters. Behind them it goes on as it is
-    around them: nothing is behind the character of a cutout."""
+    """Return the picture's own alpha without its characters, 1×1×H×W.
+
+    Behind them it goes on as it is around them: nothing is behind the character of a cutout.
+    """
     return background_plate(alpha.expand(-1, 3, -1, -1), covered)[:, :1]
 
 
-def _check_sizes(image: Tensor, mattes: Instances, colours: Tensor, plate: Tensor | None) -> None:
+def check_sizes(image: Tensor, mattes: Instances, colours: Tensor, plate: Tensor | None) -> None:
+    """Raise BadInput unless all have the picture's size."""
     if tuple(image.shape[-2:]) != mattes.size_hw or image.shape != colours.shape:
         raise BadInput(
             f"picture, colours and mattes must have one size, {tuple(image.shape[-2:])}",
-            f"{tuple(colours.shape)} and {mattes.size_hw}",
+            f"{tuple(colours.shape[-2:])} and {mattes.size_hw}",
+            "Take them of the same picture.",
         )
     if plate is not None and plate.shape != image.shape:
         raise BadInput(
             f"the background must have the picture's size, {image.shape[-1]}×{image.shape[-2]}",
             f"{plate.shape[-1]}×{plate.shape[-2]}",
-            "Make it of the same picture.",
+            "Make it of the same picture, or resize it.",
         )
 
 
 def depth_order(mattes: Instances) -> list[int]:
-    """Indices from the farthest to the nearest: by the feet, then by the area."""
+    """Return indices from the farthest to the nearest: by the feet, then by the area."""
     feet, areas = mattes.boxes_xyxy[:, 3].tolist(), mattes.areas_px.tolist()
     return sorted(range(len(mattes)), key=lambda i: (feet[i], areas[i]))

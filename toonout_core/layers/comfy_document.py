@@ -1,7 +1,8 @@
-"""ComfyUI's LAYERS document: what its layer editor opens. Plain data, no ComfyUI needed.
+"""Convert to and from ComfyUI's LAYERS document, which its layer editor opens.
 
-Its masks are the other way round: 1 is transparent. Source: shared facts of ComfyUI's nodes "Create
-Layered Image" and "Add Layer", version 1 of the document.
+It is plain data, for which no ComfyUI is needed. Its masks are the other way round: 1 is
+transparent. Source: shared facts of ComfyUI's nodes "Create Layered Image" and "Add Layer", version
+1 of the document.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ _TEXT_PX = 200  # letters of a name
 
 
 def to_document(picture: LayeredPicture) -> dict[str, Any]:
-    """Raises BadInput for more layers than the editor takes."""
+    """Convert to a document. Raises BadInput for more layers than the editor takes."""
     if len(picture.layers) > MOST_LAYERS:
         raise BadInput(
             f"ComfyUI's editor must get at most {MOST_LAYERS} layers", str(len(picture.layers))
@@ -53,7 +54,9 @@ def _entry(layer: Layer, index: int) -> dict[str, Any]:
 
 
 def from_document(document: Mapping[str, Any]) -> LayeredPicture:
-    """Raster layers of a document, as they lie; turned, mirrored or scaled ones are refused."""
+    """Read the raster layers of a document, as they lie; turned, mirrored or scaled ones
+    are refused.
+    """
     entries = document.get("layers")
     if document.get("version") != 1 or not isinstance(entries, list) or not entries:
         raise BadInput("LAYERS must be version 1 and have layers", f"{document.get('version')!r}")

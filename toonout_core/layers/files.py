@@ -1,4 +1,4 @@
-"""Files of paint programs out of what was found in pictures: .psd and .ora."""
+"""Write files of paint programs (.psd and .ora) of what was found in pictures."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ _PSD_HEAD = struct.Struct(">4sH6xHIIHH")
 
 @dataclass(frozen=True)
 class LayerFormat:
-    """How a kind of file is written, and seen to be whole. `check` raises BadInput."""
+    """How a kind of file is written, and checked. `check` raises BadInput if it is not whole."""
 
     write: Write
     check: Callable[[Path], None]
 
 
 def check_psd(path: Path) -> None:
-    """Whether every section of a PSD is as long as it says, to the last byte of the file."""
+    """Check that every section of a PSD is as long as it says, to the last byte of the file."""
     with path.open("rb") as file:
         size = path.stat().st_size
         head = file.read(_PSD_HEAD.size)
@@ -56,7 +56,7 @@ def check_psd(path: Path) -> None:
 
 
 def check_openraster(path: Path) -> None:
-    """Whether an OpenRaster file opens, has right checksums, and all layers of its list."""
+    """Check that an OpenRaster file opens, has right checksums, and all layers of its list."""
     try:
         with ZipFile(path) as archive:
             damaged, names = archive.testzip(), set(archive.namelist())
@@ -78,12 +78,12 @@ FORMATS: dict[str, LayerFormat] = {
 
 
 def format_of(path: Path) -> str | None:
-    """The ending, if it is one of a layered file."""
+    """Return the ending, if it is one of a layered file."""
     return path.suffix.lower() if path.suffix.lower() in FORMATS else None
 
 
 def layer_part(picture: LayeredPicture, suffix: str) -> Part:
-    """`picture` as a file that is not written yet; `suffix` ".psd" or ".ora"."""
+    """Make `picture` a file that is not written yet; `suffix` is ".psd" or ".ora"."""
     kind = FORMATS[suffix]
 
     def encode(stream: IO[bytes]) -> list[str]:
@@ -95,7 +95,7 @@ def layer_part(picture: LayeredPicture, suffix: str) -> Part:
 
 @dataclass(frozen=True)
 class LayerFiles:
-    """One layered file of every picture: a `Form` of `output.Batch`.
+    """Writes one layered file for every picture: a `Form` of `output.Batch`.
 
     `plate` 1×3×H×W in [0, 1]: the background without its characters, of the pictures' size.
     `suffix`: how the file is to end, which may be in upper case.
@@ -106,11 +106,11 @@ class LayerFiles:
     plate: Tensor | None = None
 
     def suffixes(self) -> tuple[str, ...]:
-        """What may follow the picture's name."""
+        """List the endings that may follow the picture's name."""
         return (self.suffix or self.format,)
 
     def parts(self, made: Characters, picture: Picture) -> list[Part]:
-        """One file; its layers are made when it is written."""
+        """Return one file; its layers are made when it is written."""
         assert made.mattes is not None
         assert made.colours is not None
         build = partial(
@@ -130,9 +130,9 @@ class LayerFiles:
         return None
 
     def notes(self, made: Characters) -> list[str]:
-        """Where there is nobody, there is only a background."""
+        """Say where there is no character, so that there is only a background."""
         return [] if len(made.instances) else ["no character was found"]
 
     def details(self, made: Characters) -> dict[str, Any]:
-        """Nothing that the file does not say."""
+        """Return nothing, as the file says it all."""
         return {}

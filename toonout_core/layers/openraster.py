@@ -1,4 +1,4 @@
-"""OpenRaster (.ora): a ZIP of PNGs and a list, read by Krita, GIMP, MyPaint and others.
+"""Write OpenRaster (.ora): a ZIP of PNGs and a list, read by Krita, GIMP, MyPaint and others.
 
 Source: openraster.org, version 0.0.5.
 """
@@ -33,7 +33,7 @@ def write_openraster(stream: IO[bytes], picture: LayeredPicture) -> None:
 
 
 def _file(index: int) -> str:
-    """Names come from numbers: what a layer is called may not be a file's name."""
+    """Name a file by a number: a layer's own name may not be fit for a file."""
     return f"data/layer{index:03d}.png"
 
 
@@ -54,7 +54,7 @@ def _thumbnail(colours: Tensor, alpha: Tensor) -> bytes:
 
 
 def _stack(picture: LayeredPicture) -> bytes:
-    """The list of layers, the uppermost first, groups as stacks in the stack."""
+    """Write the list of layers, the uppermost first, groups as stacks in the stack."""
     height, width = picture.size_hw
     root = ElementTree.Element("image", version="0.0.5", w=str(width), h=str(height))
     top = ElementTree.SubElement(root, "stack")
@@ -81,5 +81,5 @@ def _stack(picture: LayeredPicture) -> bytes:
 
 
 def _printable(name: str) -> str:
-    """XML cannot hold control characters or halves of surrogate pairs."""
+    """Leave out what XML cannot hold: control characters and halves of surrogate pairs."""
     return "".join(letter if letter.isprintable() else " " for letter in name)

@@ -1,4 +1,4 @@
-"""PackBits, the run-length code of PSD and TIFF, of whole planes at once.
+"""Pack whole planes by PackBits, the run-length code of PSD and TIFF.
 
 Source: Apple Technical Note TN1023. A header byte n of 0 … 127 is followed by n + 1 bytes as they
 are; 129 … 255 by one byte that is repeated 257 - n times.
@@ -33,7 +33,9 @@ def packbits(plane: Array) -> tuple[bytes, Array]:
 
 
 def _pieces(flat: Array, width: int) -> tuple[Array, Array, Array]:
-    """Start and length of the pieces that get a header each, and whether they are repeated."""
+    """Return start and length of the pieces that get a header each, and whether they
+    are repeated.
+    """
     changes = np.empty(len(flat), bool)
     changes[0] = True
     np.not_equal(flat[1:], flat[:-1], out=changes[1:])
@@ -53,6 +55,6 @@ def _pieces(flat: Array, width: int) -> tuple[Array, Array, Array]:
 
 
 def _spread(starts: Array, lengths: Array) -> Array:
-    """starts[i], starts[i] + 1, … lengths[i] of them, one after the other."""
+    """Return starts[i], starts[i] + 1, … lengths[i] of them, one after the other."""
     within = np.arange(int(lengths.sum())) - np.repeat(np.cumsum(lengths) - lengths, lengths)
     return np.repeat(starts, lengths) + within

@@ -1,8 +1,8 @@
-"""Photoshop's file format, written: named layers in groups, 8 bit, RLE, with a flat preview.
+"""Write Photoshop's file format: named layers in groups, 8 bit, RLE, with a flat preview.
 
-Source: Adobe Photoshop File Formats Specification. What is written is what Photoshop, Krita and
-GIMP read: RGB with transparency, Unicode names, an sRGB profile, and the merged picture for
-programs that know no layers.
+Source: Adobe Photoshop File Formats Specification. Photoshop, Krita and GIMP read what is written:
+RGB with transparency, Unicode names, an sRGB profile, and the merged picture for programs that know
+no layers.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def write_psd(stream: IO[bytes], picture: LayeredPicture) -> None:
 
 
 def _resources() -> bytes:
-    """Resolution and colour profile."""
+    """Write resolution and colour profile."""
     from PIL import ImageCms  # slow to import
 
     dots = struct.pack(">IHHIHH", _PIXELS_PER_INCH << 16, 1, 1, _PIXELS_PER_INCH << 16, 1, 1)
@@ -61,7 +61,7 @@ def _resource(number: int, data: bytes) -> bytes:
 
 
 def _layer_section(picture: LayeredPicture, opaque: bool) -> bytes:
-    """Records of all layers, then their pixels, the lowest first."""
+    """Write the records of all layers, then their pixels, the lowest first."""
     records: list[bytes] = []
     pixels: list[bytes] = []
     for number, (layer, kind) in enumerate(_entries(picture), 1):
@@ -82,7 +82,9 @@ def _layer_section(picture: LayeredPicture, opaque: bool) -> bytes:
 
 
 def _entries(picture: LayeredPicture) -> Iterator[tuple[Layer, int]]:
-    """Layers, and the two marks around every group: its end lies below it, its name above."""
+    """List the layers, and the two marks around every group: its end lies below it, its
+    name above.
+    """
     group = ""
     opening: Layer | None = None
     for layer in picture.layers:
@@ -99,18 +101,18 @@ def _entries(picture: LayeredPicture) -> Iterator[tuple[Layer, int]]:
 
 
 def _mark(layer: Layer, name: str) -> Layer:
-    """A layer without pixels."""
+    """Make a layer without pixels."""
     return Layer(name, layer.image[..., :0, :0], layer.alpha[..., :0, :0])
 
 
 def _channels(layer: Layer) -> list[tuple[int, bytes]]:
-    """Number and packed pixels of transparency, red, green and blue."""
+    """Return number and packed pixels of transparency, red, green and blue."""
     planes = [(_ALPHA, layer.alpha[0, 0]), *enumerate(layer.image[0])]
     return [(number, _rle(plane.numpy())) for number, plane in planes]
 
 
 def _rle(plane: Array) -> bytes:
-    """A channel with the mark of its compression and the lengths of its rows."""
+    """Write a channel with the mark of its compression and the lengths of its rows."""
     packed, lengths = packbits(plane)
     return struct.pack(">H", 1) + lengths.astype(">u2").tobytes() + packed
 
@@ -132,7 +134,7 @@ def _record(layer: Layer, kind: int, channels: list[tuple[int, bytes]], number: 
 
 
 def _short_name(name: str) -> bytes:
-    """The name for programs that know no Unicode: at most 31 bytes, padded to 4."""
+    """Shorten the name for programs that know no Unicode: at most 31 bytes, padded to 4."""
     text = name.encode("ascii", "replace")[:31]
     data = bytes([len(text)]) + text
     return data + b"\0" * (-len(data) % 4)
@@ -153,7 +155,9 @@ def _sized(data: bytes) -> bytes:
 
 
 def _write_merged(stream: IO[bytes], colours: Tensor, alpha: Tensor, opaque: bool) -> None:
-    """The flat picture: colours as they look on white, as Photoshop writes them, then alpha."""
+    """Write the flat picture: colours as they look on white, as Photoshop writes them,
+    then alpha.
+    """
     planes = [*to_levels(colours * alpha + (1 - alpha))[0]]
     if not opaque:
         planes.append(to_levels(alpha)[0, 0])

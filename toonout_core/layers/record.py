@@ -1,4 +1,4 @@
-"""A picture in layers, before it becomes a file of a paint program."""
+"""The record of a picture in layers, before it becomes a file of a paint program."""
 
 from __future__ import annotations
 
@@ -70,8 +70,10 @@ class LayeredPicture:
             raise BadInput("the layers of a group must follow one another", ", ".join(blocks))
 
     def flat(self) -> tuple[Tensor, Tensor]:
-        """What the visible layers show together: colours 1×3×H×W, straight, and alpha 1×1×H×W,
-        float32 in [0, 1]. Black where nothing is."""
+        """Lay the visible layers over one another: colours 1×3×H×W, straight, and alpha 1×1×H×W.
+
+        Both are float32 in [0, 1]. It is black where nothing is.
+        """
         height, width = self.size_hw
         colours = torch.zeros(1, 3, height, width)  # premultiplied until the end
         alpha = torch.zeros(1, 1, height, width)
@@ -89,7 +91,9 @@ class LayeredPicture:
 
 
 def _region(layer: Layer, size_hw: tuple[int, int]) -> tuple[slice, slice, slice, slice] | None:
-    """Rows and columns of the canvas that a layer covers, then those of the layer itself."""
+    """Return the rows and columns of the canvas that a layer covers, then those of the
+    layer itself.
+    """
     height, width = layer.size_hw
     top, left = max(layer.top_px, 0), max(layer.left_px, 0)
     bottom = min(layer.top_px + height, size_hw[0])
@@ -104,14 +108,16 @@ def _region(layer: Layer, size_hw: tuple[int, int]) -> tuple[slice, slice, slice
 def whole_layer(
     name: str, image: Tensor, alpha: Tensor | None = None, *, visible: bool = True, group: str = ""
 ) -> Layer:
-    """A layer as large as the canvas. `image` 1×3×H×W, `alpha` 1×1×H×W (None: opaque), [0, 1]."""
+    """Make a layer as large as the canvas. `image` 1×3×H×W, `alpha` 1×1×H×W (None:
+    opaque), [0, 1].
+    """
     opaque = torch.ones_like(image[:, :1]) if alpha is None else alpha
     levels = to_levels(image.to(torch.float32)), to_levels(opaque.to(torch.float32))
     return Layer(name, levels[0].cpu(), levels[1].cpu(), visible=visible, group=group)
 
 
 def trimmed(layer: Layer) -> Layer:
-    """The layer without its transparent rim; one pixel is left of an empty one."""
+    """Cut off the layer's transparent rim; one pixel is left of an empty one."""
     rows = layer.alpha[0, 0].amax(1).nonzero()
     columns = layer.alpha[0, 0].amax(0).nonzero()
     top, bottom = (int(rows[0]), int(rows[-1]) + 1) if len(rows) else (0, 1)

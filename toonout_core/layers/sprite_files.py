@@ -1,4 +1,4 @@
-"""A sprite sheet as files: the picture, and the list of its frames beside it."""
+"""Write a sprite sheet as files: the picture, and the list of its frames beside it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Sprite sheets: the frames of a clip side by side in one picture, and a list for game engines."""
+"""Make sprite sheets: the frames of a clip side by side in one picture, and a list for
+game engines.
+"""
 
 from __future__ import annotations
 
@@ -48,8 +50,11 @@ class SheetOptions:
 
 @dataclass(frozen=True, eq=False)
 class SpriteSheet:
-    """`image` 1×3×H×W and `alpha` 1×1×H×W in [0, 1]; `box_xyxy`: the part of the source frames
-    that each of the N `frames_xy` (upper left corners on the sheet) shows."""
+    """A sheet of frames.
+
+    `image` 1×3×H×W and `alpha` 1×1×H×W in [0, 1]; `box_xyxy`: the part of the source frames that
+    each of the N `frames_xy` (upper left corners on the sheet) shows.
+    """
 
     image: Tensor
     alpha: Tensor
@@ -62,7 +67,7 @@ class SpriteSheet:
 def sprite_sheet(
     image: Tensor, alpha: Tensor, options: SheetOptions = SheetOptions()
 ) -> SpriteSheet:
-    """Frames B×3×H×W with alpha B×1×H×W, in reading order on one sheet."""
+    """Lay frames B×3×H×W with alpha B×1×H×W out on one sheet, in reading order."""
     if not len(image) or alpha.shape != (len(image), 1, *image.shape[-2:]):
         raise BadInput(
             "a sprite sheet must have frames, each with its alpha",
@@ -100,7 +105,9 @@ def sprite_sheet(
 
 
 def visible_box(alpha: Tensor) -> tuple[int, int, int, int]:
-    """x1, y1, x2, y2 (exclusive) around what any frame of B×1×H×W shows; all if nothing does."""
+    """Draw a box x1, y1, x2, y2 (exclusive) around what any frame of B×1×H×W shows; all if nothing
+    does.
+    """
     seen = (alpha > _VISIBLE).flatten(0, 1).any(0)
     rows, columns = seen.any(1).nonzero(), seen.any(0).nonzero()
     if not len(rows):
@@ -109,14 +116,18 @@ def visible_box(alpha: Tensor) -> tuple[int, int, int, int]:
 
 
 def _square_columns(count: int, width: int, height: int) -> int:
-    """The number of columns whose sheet has the shortest longer side; the least of several."""
+    """Return the number of columns whose sheet has the shortest longer side; the least
+    of several.
+    """
     return min(range(1, count + 1), key=lambda n: (max(n * width, -(-count // n) * height), n))
 
 
 def aseprite_json(
     sheet: SpriteSheet, picture_name: str, durations_ms: Sequence[float]
 ) -> dict[str, Any]:
-    """The list that goes with a sheet, as Aseprite exports it ("array"); durations in ms."""
+    """Write the list that goes with a sheet, as Aseprite exports it ("array"); durations
+    are in ms.
+    """
     if len(durations_ms) != len(sheet.frames_xy):
         raise BadInput(
             f"{len(sheet.frames_xy)} frames must have as many durations", str(len(durations_ms))

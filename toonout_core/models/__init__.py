@@ -1,4 +1,4 @@
-"""The networks, and which of them a state dict belongs to."""
+"""The networks, and how to tell from a state dict which of them it belongs to."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ _NON_COMMERCIAL = (
 
 
 def recognise(state: StateDict) -> Architecture:
-    """The architecture whose keys `state` has; its keys must be free of wrapper prefixes."""
+    """Return the architecture whose keys `state` has; they must be free of wrapper prefixes."""
     if any(all(key in state for key in keys) for keys in _NON_COMMERCIAL):
         raise CorruptWeights(
             "The weights must be free for every use, but are those of 3D Ken Burns, which their "

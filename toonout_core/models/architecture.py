@@ -1,4 +1,4 @@
-"""What makes a network recognisable from its state dict alone, and how it is filled from one."""
+"""Recognise a network by its state dict alone, and fill it from one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _WRAPPER_PREFIXES = ("module.", "_orig_mod.", "net.")
 
 
 def batch_counter(key: str, state: StateDict) -> Tensor | None:
-    """Zero for a BatchNorm counter: of use in training only, and left out of many files."""
+    """Return zero for a BatchNorm counter: it serves training only, and many files leave it out."""
     return torch.zeros((), dtype=torch.int64) if key.endswith(".num_batches_tracked") else None
 
 
@@ -46,16 +46,18 @@ class Architecture:
     follows_picture: bool = False
 
     def matches(self, state: StateDict) -> bool:
-        """Whether `state`, free of wrapper prefixes, is of this architecture."""
+        """Tell whether `state`, free of wrapper prefixes, is of this architecture."""
         has_keys = all(key in state for key in self.keys)
         return has_keys and (self.condition is None or self.condition(state))
 
     def load(self, state: StateDict) -> nn.Module:
-        """A network that holds the tensors of `state` themselves, not copies; for inference.
+        """Make a network that holds the tensors of `state` themselves, not copies. It is for
+        inference.
 
-        Strict: CorruptWeights names what is missing, unknown or of another shape.
+        Every tensor must be there and fit: CorruptWeights names what is missing, unknown or of
+        another shape.
         """
-        state = self.rename_keys(state) if self.rename_keys is not None else dict(state)
+        state = self.renamed(state)
         _check_numbers(state)
         network = self._build(state)
         expected = network.state_dict()
@@ -74,20 +76,23 @@ class Architecture:
         assert not left, f"{self.id} leaves {left} without values: register them persistent"
         return network.train(False).requires_grad_(False)
 
+    def renamed(self, state: StateDict) -> dict[str, Tensor]:
+        """Return the tensors of a file under the names of the network."""
+        return self.rename_keys(state) if self.rename_keys is not None else dict(state)
+
     def _build(self, state: StateDict) -> nn.Module:
         try:
             with torch.device("meta"):
                 return self.build(state)
         except Exception as error:
             raise CorruptWeights(
-                f"The weights must fit {self.id}, whose marks they bear, but its sizes cannot be "
-                f"read from them ({type(error).__name__}: {plain(error)}). The file is not whole, "
-                "or of another network: get it again."
+                f"The weights must be a whole {self.id}, as their names say, but its sizes cannot "
+                f"be read from them ({type(error).__name__}: {plain(error)}). Get the file again."
             ) from error
 
 
 def strip_prefixes(state: StateDict) -> dict[str, Tensor]:
-    """Keys without what wrappers put before: data parallelism (`module.`), compilation
+    """Take away what wrappers put before the keys: data parallelism (`module.`), compilation
     (`_orig_mod.`), Lightning modules (`net.`).
     """
     bare = {_bare(key): value for key, value in state.items()}
@@ -100,7 +105,9 @@ def strip_prefixes(state: StateDict) -> dict[str, Tensor]:
 
 
 def count_items(state: StateDict, prefix: str) -> int:
-    """Length of the `nn.ModuleList` or `nn.Sequential` at `prefix` (its largest index + 1)."""
+    """Return the length of the `nn.ModuleList` or `nn.Sequential` at `prefix` (its largest index +
+    1).
+    """
     indices = [
         int(key[len(prefix) + 1 :].split(".", 1)[0])
         for key in state
@@ -111,8 +118,13 @@ def count_items(state: StateDict, prefix: str) -> int:
     return max(indices) + 1 if indices else 0
 
 
+def size_of(state: StateDict, key: str, axis: int = 0) -> int:
+    """Return the length of an axis of a tensor."""
+    return int(state[key].shape[axis])
+
+
 def examples(keys: Iterable[str], limit: int = 3) -> str:
-    """`a, b, c, …` of sorted keys."""
+    """Spell some of the keys: `a, b, c, …`."""
     listed = [plain(key, 100) for key in sorted(keys)]
     return ", ".join(listed[:limit]) + (", …" if len(listed) > limit else "")
 
@@ -128,7 +140,7 @@ def _all_tensors(network: nn.Module) -> list[tuple[str, Tensor]]:
 
 
 def _check_numbers(state: StateDict) -> None:
-    """A tensor of no numbers may say of any size that it is one."""
+    """Refuse tensors without numbers: their shape may claim any size."""
     empty = [key for key, value in state.items() if not value.numel()]
     if empty:
         raise CorruptWeights(

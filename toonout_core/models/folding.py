@@ -1,4 +1,4 @@
-"""Exact rewritings of linear layers that stand one after the other."""
+"""Rewrite linear layers that follow one another as one, with the same result."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from torch.nn import functional as F
 
 
 def fold_norm(weight: Tensor, bias: Tensor | None, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
-    """Weight and bias of a convolution with the BatchNorm after it, which uses kept statistics.
+    """Return weight and bias of a convolution with the BatchNorm after it, which uses kept
+    statistics.
 
-    Worked out in float32 at least: small variances do not survive half precision.
+    They are computed in float32 at least, as small variances do not survive half precision.
     """
     assert norm.running_var is not None and norm.running_mean is not None
     wide = torch.promote_types(weight.dtype, torch.float32)
@@ -25,7 +26,7 @@ def fold_norm(weight: Tensor, bias: Tensor | None, norm: nn.BatchNorm2d) -> tupl
 
 
 def conv_norm(conv: nn.Conv2d, norm: nn.BatchNorm2d, parts: Sequence[Tensor]) -> Tensor:
-    """norm(conv(concatenation of parts along the channels)), without concatenating."""
+    """Compute norm(conv(parts, joined along the channels)) without joining them."""
     folds = not norm.training
     weight, bias = fold_norm(conv.weight, conv.bias, norm) if folds else (conv.weight, conv.bias)
     out = conv_of_parts(parts, weight, bias, conv.padding)
@@ -35,7 +36,7 @@ def conv_norm(conv: nn.Conv2d, norm: nn.BatchNorm2d, parts: Sequence[Tensor]) ->
 def conv_of_parts(
     parts: Sequence[Tensor], weight: Tensor, bias: Tensor | None, padding: str | tuple[int, ...]
 ) -> Tensor:
-    """Convolution of the concatenation of `parts`: the sum of the convolutions of each."""
+    """Compute a convolution of joined `parts` as the sum of the convolutions of each."""
     out: Tensor | None = None
     for part, piece in zip(parts, weight.split([p.shape[1] for p in parts], 1), strict=True):
         if out is None:
@@ -49,7 +50,9 @@ def conv_of_parts(
 def compose(
     outer: Tensor, outer_bias: Tensor | None, inner: Tensor, inner_bias: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Kernel of a 1×1 convolution `outer` (O×M×1×1) after `inner` (M×C×k×k): O×C×k×k, and bias."""
+    """Return O×C×k×k and bias, the kernel of a 1×1 convolution `outer` (O×M×1×1) after `inner`
+    (M×C×k×k).
+    """
     wide = torch.promote_types(inner.dtype, torch.float32)
     matrix = outer.to(wide).flatten(1)
     weight = torch.einsum("om,mcyx->ocyx", matrix, inner.to(wide))
@@ -62,11 +65,12 @@ def compose(
 def conv_twice(
     x: Tensor, first: Tensor, first_bias: Tensor, second: Tensor, second_bias: Tensor
 ) -> Tensor:
-    """Two 3×3 convolutions with zero padding, nothing between: 3→M→1 channels, B×1×H×W.
+    """Compute two 3×3 convolutions with zero padding and nothing between them: 3→M→1 channels,
+    B×1×H×W.
 
-    Inside, this is one 5×5 convolution, its kernel the full convolution of both. In the outermost
-    ring the second one reads padding where the 5×5 kernel would read values, so the ring is made
-    from strips three pixels wide.
+    Inside, this is one 5×5 convolution whose kernel is the full convolution of both. In the
+    outermost ring the second one reads padding where the 5×5 kernel would read values, so the ring
+    is made from strips three pixels wide.
     """
     kernel = F.conv2d(first.transpose(0, 1), second.flip(2, 3), padding=2).transpose(0, 1)
     bias = second_bias + (second.sum((2, 3)) @ first_bias)

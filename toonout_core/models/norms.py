@@ -1,4 +1,4 @@
-"""BatchNorm for half precision."""
+"""Make BatchNorm safe for half precision."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from torch import nn
 
 @torch.no_grad()
 def fold_norms_(network: nn.Module) -> None:
-    """Make every BatchNorm2d the multiplication and addition that it amounts to, in place.
+    """Turn every BatchNorm2d into the multiplication and addition that it amounts to, in place.
 
-    γ·(x − μ)/√(σ² + ε) + β = s·x + (β − μ·s) with s = γ/√(σ² + ε), worked out in float32: a
-    variance above 65504 or below 6e-8 does not survive fp16, s does. Keys and shapes stay.
+    γ·(x − μ)/√(σ² + ε) + β = s·x + (β − μ·s) with s = γ/√(σ² + ε), computed in float32: a variance
+    above 65504 or below 6e-8 does not survive fp16, but s does. Keys and shapes stay.
     """
     for norm in network.modules():
         if not isinstance(norm, nn.BatchNorm2d):

@@ -50,14 +50,16 @@ class Cloud:
 
 
 def first_view(size_hw: tuple[int, int]) -> View:
-    """The middle of the picture, a little less than all of it."""
+    """Return the middle of the picture, a little less than all of it."""
     height, width = size_hw
     crop = (float(int(START_SHARE * width)), float(int(START_SHARE * height)))
     return View((width / 2, height / 2), crop)
 
 
 def find_target(cloud: Cloud, shift_px: float = 100.0, zoom: float = 1.25) -> View:
-    """Of 16×16 shifts of the first view, zoomed, the one whose camera sees fewest holes."""
+    """Try 16×16 shifts of the first view, zoomed, and return the one whose camera sees
+    fewest holes.
+    """
     height, width = cloud.size_hw
     start = first_view(cloud.size_hw)
     crop = (float(round(start.crop_wh[0] / zoom)), float(round(start.crop_wh[1] / zoom)))
@@ -83,7 +85,7 @@ def _inside(view: View, width: int, height: int) -> bool:
 
 
 def _camera_shift(cloud: Cloud, view: View, share: float) -> Tensor:
-    """1×3×1: what is added to all points, so that a still camera sees `view`.
+    """Return 1×3×1, what is added to all points so that a still camera sees `view`.
 
     `share`: its width over that of the widest view, which is how near the nearest point comes.
     """
@@ -95,7 +97,7 @@ def _camera_shift(cloud: Cloud, view: View, share: float) -> Tensor:
 
 
 def zoom_frames(cloud: Cloud, start: View, end: View, shares: list[float]) -> Iterator[Tensor]:
-    """A frame 1×3×H×W in [0, 1] for each of `shares`, 0 the start and 1 the end."""
+    """Yield a frame 1×3×H×W in [0, 1] for each of `shares`, 0 the start and 1 the end."""
     import cv2
 
     height, width = cloud.size_hw

@@ -1,4 +1,4 @@
-"""How the camera moves: named motions as functions of time."""
+"""Move the camera: named motions as functions of time."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Pose:
 
     @property
     def is_still(self) -> bool:
-        """Whether the picture looks as it did."""
+        """Tell whether the picture looks as it did."""
         return self == Pose()
 
 
@@ -78,7 +78,7 @@ class CameraOptions:
 
 
 def poses(options: CameraOptions, frames: int) -> list[Pose]:
-    """A pose for each of `frames`."""
+    """Return a pose for each of `frames`."""
     if frames < 1:
         raise BadInput("a clip must have at least one frame", str(frames))
     path = _PATHS[options.motion](options)
@@ -90,7 +90,9 @@ def poses(options: CameraOptions, frames: int) -> list[Pose]:
 
 
 def _times(options: CameraOptions, frames: int) -> list[float]:
-    """0 … 1 of the motion for each frame; the last one of a loop is followed by the first."""
+    """Return 0 … 1 of the motion for each frame; the last one of a loop is followed by
+    the first.
+    """
     last = frames - 1 if options.loop == "once" else frames
     times = [i / max(last, 1) for i in range(frames)]
     if options.loop != "once":
@@ -99,7 +101,7 @@ def _times(options: CameraOptions, frames: int) -> list[float]:
 
 
 def _swing(loop: Loop, time: float) -> float:
-    """There and, in a loop, back again: 0 … 1."""
+    """Go there and, in a loop, back again: 0 … 1."""
     if loop == "once":
         return time
     if loop == "seamless":  # without a jerk where it turns
@@ -108,7 +110,7 @@ def _swing(loop: Loop, time: float) -> float:
 
 
 def _from_rest(path: list[Pose], first: Pose) -> list[Pose]:
-    """The same motion, as seen from where it begins."""
+    """Return the same motion, as seen from where it begins."""
     return [
         replace(
             pose,
@@ -156,7 +158,9 @@ def _circle(options: CameraOptions) -> Path:
 
 
 def _orbit(options: CameraOptions) -> Path:
-    """To the side and back on an arc around the focus: nearer in the middle than at the ends."""
+    """Move to the side and back on an arc around the focus: nearer in the middle than
+    at the ends.
+    """
     reach = options.amount * _SHIFT
 
     def path(time: float) -> Pose:
@@ -168,7 +172,9 @@ def _orbit(options: CameraOptions) -> Path:
 
 
 def _shake(options: CameraOptions) -> Path:
-    """A hand that holds the camera: a few sines of whole periods, so that the loop closes."""
+    """Move like a hand that holds the camera: a few sines of whole periods, so that the
+    loop closes.
+    """
     draw = random.Random(options.seed)
     waves = [
         (draw.randint(1, 6), draw.uniform(0, 2 * math.pi), draw.uniform(0.3, 1))
@@ -187,8 +193,8 @@ def _shake(options: CameraOptions) -> Path:
 
 
 def _dolly_zoom(options: CameraOptions) -> Path:
-    """Nearer while the lens widens: the focus keeps its size, the rest grows or falls away."""
-    return lambda share: Pose(push=options.amount * _PUSH * share)
+    """Go back while the lens narrows: the focus keeps its size, what is behind it grows."""
+    return lambda share: Pose(push=-options.amount * _PUSH * share)
 
 
 def _zoom(inwards: bool) -> Callable[[CameraOptions], Path]:
@@ -204,7 +210,7 @@ def _zoom(inwards: bool) -> Callable[[CameraOptions], Path]:
 
 
 def _ken_burns(options: CameraOptions) -> Path:
-    """A slow zoom in, towards the aim, as far as the picture reaches."""
+    """Zoom in slowly, towards the aim, as far as the picture reaches."""
 
     def path(share: float) -> Pose:
         amount = options.amount * share

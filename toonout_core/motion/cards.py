@@ -1,4 +1,4 @@
-"""Draws a scene of cards from a camera that moves: one warp for each card, the farthest first."""
+"""Draw a scene of cards from a camera that moves: one warp for each card, the farthest first."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from ..imaging import from_array, to_comfy
 from ..words import Array
@@ -17,13 +18,17 @@ from .scene import Card, Scene
 
 _STEPS = 2  # of the search for the source of a pixel on a surface that is not flat
 _GRID_PX = 2
+_BEYOND = 0.12  # of the picture's side that a character goes on beyond a border that cuts it
 _FLAT = 1e-3  # range of disparity below which a surface is flat
 
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """`image` 1×3×H×W; `mask` 1×1×H×W, where characters are; `alpha` 1×1×H×W, below 1 only where
-    the picture's edge came into view and edges are transparent. All in [0, 1], colours straight."""
+    """One frame of a film.
+
+    `image` 1×3×H×W; `mask` 1×1×H×W, where characters are; `alpha` 1×1×H×W, below 1 only where the
+    picture's edge came into view and edges are transparent. All are in [0, 1], colours straight.
+    """
 
     image: Tensor
     mask: Tensor
@@ -33,7 +38,7 @@ class Frame:
 def film(
     scene: Scene, path: Sequence[Pose], focus: float = 0.0, edges: Edges = "crop"
 ) -> Iterator[Frame]:
-    """A frame for each pose, one at a time; nothing is kept but the scene."""
+    """Yield a frame for each pose, one at a time; nothing is kept but the scene."""
     renderer = _Renderer(scene, focus, edges)
     zoom = renderer.zoom_for(path) if edges == "crop" else 1.0
     for pose in path:
@@ -48,14 +53,16 @@ class _Renderer:
         self.edges = edges
         plate = torch.cat((scene.plate, torch.ones_like(scene.plate[:, :1])), 1)
         self.ground = _Surface(plate, scene.plate_disparity, 0.0, focus, (0, 0), scene.size_hw)
-        self.cards = [_card_surface(card, focus, scene.size_hw) for card in scene.cards]
+        self.cards = [_card_surface(card, focus, scene.size_hw, edges) for card in scene.cards]
         whole = torch.zeros_like(scene.plate_disparity)
         for card in scene.cards:
             whole = card.alpha + whole * (1 - card.alpha)
         self.mask = whole
 
     def zoom_for(self, path: Sequence[Pose]) -> float:
-        """How much larger all must be drawn so that the background's border is never seen."""
+        """Return how much larger all must be drawn so that the background's border is
+        never seen.
+        """
         if all(pose.is_still for pose in path):
             return 1.0
         near = float(self.scene.plate_disparity.min()), float(self.scene.plate_disparity.max())
@@ -111,7 +118,9 @@ class _Surface:
     def placing(
         self, pose: Pose, disparity: float | Array, zoom: float
     ) -> tuple[Any, tuple[Any, Any]]:
-        """Scale and shift of x' = scale·x + shift, canvas pixels, for points of that disparity."""
+        """Return scale and shift of x' = scale·x + shift, canvas pixels, for points of that
+        disparity.
+        """
         height, width = self.canvas_hw
         away = disparity - self.focus
         scale = zoom * pose.zoom / (1 - pose.push * away)
@@ -122,7 +131,9 @@ class _Surface:
         return scale, (shifts[0], shifts[1])
 
     def drawn(self, pose: Pose, zoom: float, border: int) -> tuple[tuple[slice, slice], Array]:
-        """The part of the canvas that it covers, and its pixels there, premultiplied RGBA."""
+        """Return the part of the canvas that it covers, and its pixels there,
+        premultiplied RGBA.
+        """
         import cv2
 
         box = self._box(pose, zoom) if border == cv2.BORDER_CONSTANT else _all(self.canvas_hw)
@@ -146,8 +157,11 @@ class _Surface:
         return box, cv2.remap(self.pixels, x, y, cv2.INTER_LINEAR, borderMode=border)
 
     def _sources(self, pose: Pose, zoom: float, box: tuple[slice, slice]) -> tuple[Array, Array]:
-        """Where each pixel of the box comes from: x = (x' − shift(s)) / scale(s), and s is that of
-        x: a few steps find it. Done on a grid of every other pixel, as the way is smooth."""
+        """Find where each pixel of the box comes from: x = (x' − shift(s)) / scale(s), where s is
+        that of x.
+
+        A few steps find it. They are done on a grid of every other pixel, as the way is smooth.
+        """
         import cv2
 
         assert self.relief is not None
@@ -172,7 +186,7 @@ class _Surface:
         return right, down
 
     def _box(self, pose: Pose, zoom: float) -> tuple[slice, slice]:
-        """Rows and columns of the canvas that hold all of it."""
+        """Return the rows and columns of the canvas that hold all of it."""
         height, width = self.pixels.shape[:2]
         spread = (self.disparity,)
         if self.relief is not None:
@@ -191,23 +205,43 @@ class _Surface:
         return rows, columns
 
 
-def _card_surface(card: Card, focus: float, size_hw: tuple[int, int]) -> _Surface:
-    """Cut to what is visible, with a rim of one pixel for the interpolation."""
+def _card_surface(card: Card, focus: float, size_hw: tuple[int, int], edges: Edges) -> _Surface:
+    """Cut to what is visible, with a rim of one pixel for the interpolation.
+
+    Where the picture's border cuts a character, it goes on beyond it, or a gap would open there.
+    """
     seen = card.alpha[0, 0] > 0
     rows, columns = seen.any(1).nonzero(), seen.any(0).nonzero()
     top, bottom, left, right = 0, 1, 0, 1
     if len(rows):
-        top, bottom = max(int(rows[0]) - 1, 0), int(rows[-1]) + 2
-        left, right = max(int(columns[0]) - 1, 0), int(columns[-1]) + 2
+        top, bottom = max(int(rows[0]) - 1, 0), min(int(rows[-1]) + 2, size_hw[0])
+        left, right = max(int(columns[0]) - 1, 0), min(int(columns[-1]) + 2, size_hw[1])
     box = (..., slice(top, bottom), slice(left, right))
     alpha = card.alpha[box]
     rgba = torch.cat((card.image[box] * alpha, alpha), 1)
     relief = None if card.relief is None else card.relief[box]
-    return _Surface(rgba, relief, card.disparity, focus, (left, top), size_hw)
+    more = [0, 0, 0, 0]  # left, right, top, bottom
+    if edges != "transparent":
+        height, width = size_hw
+        cut = (left == 0, right == width, top == 0, bottom == height)
+        least = (right - left - 1, right - left - 1, bottom - top - 1, bottom - top - 1)
+        sides = (width, width, height, height)
+        more = [
+            min(round(_BEYOND * side), most) if at else 0
+            for at, side, most in zip(cut, sides, least, strict=True)
+        ]
+    mode = "reflect" if edges == "mirror" else "replicate"
+    rgba = functional.pad(rgba, more, mode=mode)
+    relief = None if relief is None else functional.pad(relief, more, mode="replicate")
+    corner = (left - more[0], top - more[2])
+    return _Surface(rgba, relief, card.disparity, focus, corner, size_hw)
 
 
 def _centres(pixels: slice) -> Array:
-    """Of blocks of _GRID_PX pixels; the last one may be cut, which the mean width allows for."""
+    """Return the centres of blocks of _GRID_PX pixels.
+
+    The last block may be cut, which the mean width allows for.
+    """
     count = -(-(pixels.stop - pixels.start) // _GRID_PX)
     width = (pixels.stop - pixels.start) / count
     return (pixels.start - 0.5 + (np.arange(count, dtype=np.float32) + 0.5) * width).astype(
@@ -220,7 +254,7 @@ def _all(size_hw: tuple[int, int]) -> tuple[slice, slice]:
 
 
 def _pixels(planes: Tensor) -> Array:
-    """1×C×H×W → H×W×C, as OpenCV wants it."""
+    """Convert 1×C×H×W to H×W×C, as OpenCV wants it."""
     return np.ascontiguousarray(to_comfy(planes)[0].cpu().numpy())
 
 

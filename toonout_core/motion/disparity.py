@@ -1,4 +1,4 @@
-"""How near things are: from any depth picture to what the renderers of this room need.
+"""Tell how near things are: from any depth picture to what the renderers of this room need.
 
 Disparity is near = large; B×1×H×W float32. The published constants: a camera of 512 pixels focal
 length, a baseline of 40. Source of the formulas: S. Niklaus and others, 3D Ken Burns Effect from a
@@ -53,7 +53,7 @@ def _resized(plane: Tensor, size_hw: tuple[int, ...]) -> Tensor:
 
 
 def scaled(disparity: Tensor) -> Tensor:
-    """The same with the baseline as its largest value."""
+    """Return the same with the baseline as its largest value."""
     largest = disparity.amax()
     if not bool(largest > 0):
         raise BadInput(
@@ -65,12 +65,13 @@ def scaled(disparity: Tensor) -> Tensor:
 
 
 def depth_of(disparity: Tensor) -> Tensor:
-    """Distance from the camera in the units of the baseline."""
+    """Return the distance from the camera in the units of the baseline."""
     return FOCAL_PX * BASELINE / (disparity + 1e-5)
 
 
 def continuous(disparity: Tensor) -> Tensor:
-    """B×1×H×W bool: where a pixel belongs to the surface of its neighbours, and is no torn edge.
+    """Tell where a pixel belongs to the surface of its neighbours, and is no torn edge; B×1×H×W
+    bool.
 
     The published kernel looks to the left and upwards only.
     """

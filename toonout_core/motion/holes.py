@@ -1,4 +1,4 @@
-"""What nothing covers after the camera has moved, filled from the farther side of the gap.
+"""Fill what nothing covers after the camera has moved, from the farther side of the gap.
 
 Formulas: S. Niklaus and others, 3D Ken Burns Effect from a Single Image, 2019 (facts, no code).
 """
@@ -16,7 +16,7 @@ _DIRECTIONS = (
 
 
 def fill_holes(picture: Tensor, covered: Tensor) -> Tensor:
-    """1×C×H×W, whose last channel is depth, and coverage 1×1×H×W → the same without holes.
+    """Fill the holes of 1×C×H×W, whose last channel is depth, by its coverage 1×1×H×W.
 
     From a hole the two nearest covered pixels on each of 16 lines are found. The line with the
     shortest gap wins, and its end with the larger depth, the background, is copied.
@@ -48,8 +48,10 @@ def fill_holes(picture: Tensor, covered: Tensor) -> Tensor:
 
 
 def _march(known: Tensor, rows: Tensor, columns: Tensor, step_xy: tuple[float, float]) -> Tensor:
-    """2×N: row and column of the first known pixel in a direction from each; -1 if the border of
-    the picture comes first."""
+    """Return 2×N: row and column of the first known pixel in a direction from each.
+
+    They are -1 if the border of the picture comes first.
+    """
     height, width = known.shape
     found = torch.full((2, len(rows)), -1, dtype=torch.int64, device=known.device)
     waiting = torch.arange(len(rows), device=known.device)

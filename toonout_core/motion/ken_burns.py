@@ -1,4 +1,4 @@
-"""A picture and its characters → frames of a camera that moves."""
+"""Make frames of a camera that moves through a picture with its characters."""
 
 from __future__ import annotations
 
@@ -26,7 +26,9 @@ def ken_burns(
     depth: Tensor | None = None,
     plate: Tensor | None = None,
 ) -> Iterator[Frame]:
-    """Frames, one at a time; see `build_scene` for what is given. Wrong input is told at once."""
+    """Yield frames, one at a time; see `build_scene` for what is given. Wrong input is
+    told at once.
+    """
     number = options.character
     if number >= len(mattes):
         most = f"-1 or 0 to {len(mattes) - 1}" if len(mattes) else "-1 where there is none"
@@ -52,9 +54,10 @@ def _focus(options: KenBurnsOptions, scene: Scene) -> float:
 
 
 def aim_of(mattes: Instances, number: int = -1) -> tuple[float, float]:
-    """Where a camera goes, x and y as shares of the sides: to the upper half of character `number`.
+    """Return where a camera goes, x and y as shares of the sides: to the upper half of character
+    `number`.
 
-    -1: to the middle between those of the two largest, or the picture's where there is none.
+    -1 stands for the middle between those of the two largest, or the picture's where there is none.
     """
     chosen = [number] if number >= 0 else mattes.ranking("area").tolist()[:2]
     points = [point for index in chosen if (point := _head(mattes.masks[index])) is not None]
@@ -65,7 +68,7 @@ def aim_of(mattes: Instances, number: int = -1) -> tuple[float, float]:
 
 
 def _head(mask: Tensor) -> tuple[float, float] | None:
-    """Centre of the upper half of H×W, in shares of the sides."""
+    """Return the centre of the upper half of H×W, in shares of the sides."""
     solid = mask > 0.5
     rows = solid.any(1).nonzero()
     if not len(rows):

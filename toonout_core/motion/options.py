@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import Field, dataclass, field, fields
-from typing import Any, Literal, get_args, get_type_hints
+from dataclasses import dataclass
+from typing import Literal, get_args
 
-from ..errors import BadInput
+from ..options.option import choice, number, options_of, switch, text, told, whole
 from .camera import Easing, Edges, Loop, Motion
 
 Focus = Literal["automatic", "value", "character"]
@@ -16,140 +16,147 @@ PuppetMotion = Literal[
 ]
 
 
-@dataclass(frozen=True)
-class Told:
-    """How a field appears: its label, what it does, and the limits of a number."""
-
-    label: str
-    help: str
-    least: float = 0.0
-    most: float = 0.0
-    step: float = 1.0
-    advanced: bool = False
-
-
-def told(
-    default: Any,
-    label: str,
-    help: str,
-    limits: tuple[float, float, float] = (0.0, 0.0, 1.0),
-    *,
-    advanced: bool = False,
-) -> Any:
-    """A dataclass field; `limits`: least, most and step of a number; `advanced`: seldom needed."""
-    about = Told(label, help, *limits, advanced)
-    return field(default=default, metadata={"told": about, "help": help})
-
-
-def told_of(item: Field[Any]) -> Told:
-    """How a field of these records appears."""
-    return item.metadata["told"]
-
-
-def choices_of(record: type[Any]) -> dict[str, tuple[str, ...]]:
-    """Field → what it must be one of."""
-    hints = get_type_hints(record)
-    return {name: get_args(hint) for name, hint in hints.items() if get_args(hint)}
-
-
 class _Checked:
-    """Raises BadInput for what a field cannot be."""
+    """A record that raises BadInput for what a field cannot be."""
 
     def __post_init__(self) -> None:
-        choices = choices_of(type(self))
-        for item in fields(self):  # pyright: ignore[reportArgumentType] (of the records below)
-            value, about = getattr(self, item.name), told_of(item)
-            if item.name in choices:
-                if value not in choices[item.name]:
-                    named = ", ".join(choices[item.name])
-                    raise BadInput(f"{item.name} must be one of {named}", repr(value))
-            elif not isinstance(value, str | bool) and not about.least <= value <= about.most:
-                raise BadInput(f"{item.name} must be {about.least:g} to {about.most:g}", f"{value}")
+        for option in options_of(type(self)):
+            option.check(getattr(self, option.name))
 
 
 @dataclass(frozen=True)
 class KenBurnsOptions(_Checked):
-    """One wish: motion, length, and how depth is read. Numbers of characters begin with 0."""
+    """What a user wants of a moving camera: motion, length, and how depth is read.
 
-    motion: Motion = told(
-        "ken burns", "Motion",
-        "ken burns: a slow zoom to the characters; horizontal, vertical, circle, orbit: the camera "
-        "goes there and comes back; dolly zoom: the background grows, the focus stays; shake: a "
-        "hand that holds the camera",
-    )  # fmt: skip
-    amount: float = told(0.5, "Amount", "how far the camera goes", (0.0, 2.0, 0.05))
-    frames: int = told(90, "Frames", "length of the clip", (1, 10_000, 1))
-    fps: float = told(30.0, "Frames per second", "speed of the clip", (1.0, 120.0, 1.0))
-    loop: Loop = told(
-        "seamless", "Loop",
-        "seamless: the last frame leads to the first, without a jerk; ping-pong: there and back; "
-        "once: begins with the picture as it is",
-    )  # fmt: skip
-    easing: Easing = told("sine", "Easing", "how a zoom starts and stops")
-    focus_on: Focus = told(
-        "automatic", "Focus on",
-        "what stays where it is: the depth that focus says, or a character; automatic: the "
-        "character in a dolly zoom, else the depth",
-    )  # fmt: skip
-    focus: float = told(
-        0.3, "Focus", "depth that stays where it is: 0 far, 1 near", (0.0, 1.0, 0.05)
-    )
-    character: int = told(
-        -1, "Character",
-        "number of the one that focus and ken burns mean; -1: the nearest one, and for ken burns "
-        "the middle of the two largest",
-        (-1, 99, 1),
-    )  # fmt: skip
-    edges: Edges = told(
-        "crop", "Edges",
-        "crop: a little larger, so that no border comes into view; mirror; transparent",
-    )  # fmt: skip
-    blur: float = told(0.0, "Depth of field", "blurs what is far from the focus", (0.0, 1.0, 0.05))
-    relief: float = told(
-        0.25,
-        "Relief",
-        "how much of its own depth a character keeps; 0: flat",
-        (0.0, 1.0, 0.05),
+    Numbers of characters begin with 0.
+    """
+
+    motion: Motion = told(choice(
+        "motion", "ken burns", get_args(Motion),
+        "Ken burns: a slow zoom to the characters; horizontal, vertical, circle, orbit: the "
+        "camera goes there and comes back; dolly zoom: the background grows, the focus stays; "
+        "shake: a hand that holds the camera.",
+    ))  # fmt: skip
+    amount: float = told(number(
+        "amount", 0.5, (0.0, 2.0, 0.05),
+        "How far the camera goes.",
+    ))  # fmt: skip
+    frames: int = told(whole(
+        "frames", 90, (1, 10000),
+        "Length of the clip.",
+    ))  # fmt: skip
+    fps: float = told(number(
+        "fps", 30.0, (1.0, 120.0, 1.0),
+        "Speed of the clip.",
+        label="Frames per second",
+    ))  # fmt: skip
+    loop: Loop = told(choice(
+        "loop", "seamless", get_args(Loop),
+        "Seamless: the last frame leads to the first, without a jerk; ping-pong: there and back; "
+        "once: begins with the picture as it is.",
+    ))  # fmt: skip
+    easing: Easing = told(choice(
+        "easing", "sine", get_args(Easing),
+        "How a zoom starts and stops.",
+    ))  # fmt: skip
+    focus_on: Focus = told(choice(
+        "focus_on", "automatic", get_args(Focus),
+        "What stays where it is: the depth that focus says, or a character; automatic: the "
+        "character in a dolly zoom, else the depth.",
+    ))  # fmt: skip
+    focus: float = told(number(
+        "focus", 0.3, (0.0, 1.0, 0.05),
+        "Depth that stays where it is: 0 far, 1 near.",
+    ))  # fmt: skip
+    character: int = told(whole(
+        "character", -1, (-1, 99),
+        "Number of the one that focus and ken burns mean; -1: the nearest one, and for ken burns "
+        "the middle of the two largest.",
+    ))  # fmt: skip
+    edges: Edges = told(choice(
+        "edges", "crop", get_args(Edges),
+        "Crop: a little larger, so that no border comes into view; mirror; transparent.",
+    ))  # fmt: skip
+    blur: float = told(number(
+        "blur", 0.0, (0.0, 1.0, 0.05),
+        "Blurs what is far from the focus.",
+        label="Depth of field",
+    ))  # fmt: skip
+    relief: float = told(number(
+        "relief", 0.25, (0.0, 1.0, 0.05),
+        "How much of its own depth a character keeps; 0: flat.",
         advanced=True,
-    )
-    levelling: Levelling = told(
-        "feet",
-        "Depth of a character",
-        "which part of it says how near all of it stands",
+    ))  # fmt: skip
+    levelling: Levelling = told(choice(
+        "levelling", "feet", get_args(Levelling),
+        "Which part of it says how near all of it stands.",
+        label="Depth of a character", advanced=True,
+    ))  # fmt: skip
+    order: Order = told(choice(
+        "order", "feet", get_args(Order),
+        "Feet: whose feet stand lower is nearer; numbers: the last number is the nearest.",
+        label="Order without depth", advanced=True,
+    ))  # fmt: skip
+    invert_depth: bool = told(switch(
+        "invert_depth", False,
+        "For depth pictures in which near is black.",
         advanced=True,
-    )
-    order: Order = told(
-        "feet", "Order without depth",
-        "feet: whose feet stand lower is nearer; numbers: the last number is the nearest",
+    ))  # fmt: skip
+    reverse: bool = told(switch(
+        "reverse", False,
+        "Plays the motion backwards.",
         advanced=True,
-    )  # fmt: skip
-    invert_depth: bool = told(
-        False, "Invert depth", "for depth pictures in which near is black", advanced=True
-    )
-    reverse: bool = told(False, "Reverse", "plays the motion backwards", advanced=True)
-    phase: float = told(
-        0.0, "Phase", "where in the motion a loop begins, 0 to 1", (0.0, 1.0, 0.05), advanced=True
-    )
-    seed: int = told(0, "Seed", "of the shake", (0, 2**31 - 1, 1), advanced=True)
+    ))  # fmt: skip
+    phase: float = told(number(
+        "phase", 0.0, (0.0, 1.0, 0.05),
+        "Where in the motion a loop begins, 0 to 1.",
+        advanced=True,
+    ))  # fmt: skip
+    seed: int = told(whole(
+        "seed", 0, (0, 2**31 - 1),
+        "Of the shake.",
+        advanced=True,
+    ))  # fmt: skip
 
 
 @dataclass(frozen=True)
 class PuppetOptions(_Checked):
-    """One wish: the motion and the length. Numbers of characters begin with 0."""
+    """What a user wants of a puppet: the motion and the length. Numbers of characters
+    begin with 0.
+    """
 
-    motion: PuppetMotion = told(
-        "idle", "Motion",
-        "idle (breathes, sways, hair follows), breathe, sway, bounce, float and hair need no "
-        "joints; wave, nod, walk and dance move joints",
-    )  # fmt: skip
-    amount: float = told(1.0, "Amount", "how far it moves", (0.0, 2.0, 0.05))
-    speed: int = told(1, "Speed", "how often the motion is repeated in the clip", (1, 20, 1))
-    frames: int = told(
-        60, "Frames", "length of the clip; a sequence of poses brings its own", (1, 10_000, 1)
-    )
-    fps: float = told(30.0, "Frames per second", "speed of the clip", (1.0, 120.0, 1.0))
-    seed: int = told(0, "Seed", "of the dance", (0, 2**31 - 1, 1))
-    characters: str = told(
-        "", "Characters", "numbers of those that move, such as 0, 2-4; empty: all"
-    )
-    cells: int = told(36, "Cells", "of the mesh, along the longer side", (4, 96, 1), advanced=True)
+    motion: PuppetMotion = told(choice(
+        "motion", "idle", get_args(PuppetMotion),
+        "Idle (breathes, sways, hair follows), breathe, sway, bounce, float and hair need no "
+        "joints; wave, nod, walk and dance move joints.",
+    ))  # fmt: skip
+    amount: float = told(number(
+        "amount", 1.0, (0.0, 2.0, 0.05),
+        "How far it moves.",
+    ))  # fmt: skip
+    speed: int = told(whole(
+        "speed", 1, (1, 20),
+        "How often the motion is repeated in the clip.",
+    ))  # fmt: skip
+    frames: int = told(whole(
+        "frames", 60, (1, 10000),
+        "Length of the clip; a sequence of poses brings its own.",
+    ))  # fmt: skip
+    fps: float = told(number(
+        "fps", 30.0, (1.0, 120.0, 1.0),
+        "Speed of the clip.",
+        label="Frames per second",
+    ))  # fmt: skip
+    seed: int = told(whole(
+        "seed", 0, (0, 2**31 - 1),
+        "Of the dance.",
+    ))  # fmt: skip
+    characters: str = told(text(
+        "characters", "",
+        "Numbers of those that move, such as 0, 2-4; empty: all.",
+    ))  # fmt: skip
+    cells: int = told(whole(
+        "cells", 36, (4, 96),
+        "Of the mesh, along the longer side.",
+        advanced=True,
+    ))  # fmt: skip

@@ -33,8 +33,11 @@ def render_points(
     focal_px: float = FOCAL_PX,
     baseline: float = BASELINE,
 ) -> tuple[Tensor, Tensor]:
-    """Points 1×3×N with values 1×C×N → what the camera sees, 1×C×H×W, and how much of each pixel
-    is covered, 1×1×H×W. Nearer points hide farther ones; gaps of a stretched surface are closed."""
+    """Render points 1×3×N with values 1×C×N → what the camera sees, 1×C×H×W.
+
+    Also returns how much of each pixel is covered, 1×1×H×W. Nearer points hide farther ones; gaps
+    of a stretched surface are closed.
+    """
     height, width = size_hw
     x, y, z = points[0]
     seen = z >= _NEAREST
@@ -71,7 +74,7 @@ def _depth_buffer(
     order: Tensor,
     size_hw: tuple[int, int],
 ) -> Tensor:
-    """H×W: the nearest point whose centre is nearest to that pixel."""
+    """Return H×W, the depth of the nearest point whose centre is nearest to that pixel."""
     height, width = size_hw
     shares = torch.stack(
         ((1 - beside) * (1 - below), beside * (1 - below), (1 - beside) * below, beside * below)
@@ -85,8 +88,10 @@ def _depth_buffer(
 
 
 def _without_grid(order: Tensor) -> Tensor:
-    """A pixel that lies behind both of two opposite neighbours is a gap of a stretched surface, and
-    takes their mean."""
+    """Close the gaps of a stretched surface.
+
+    A pixel that lies behind both of two opposite neighbours is such a gap, and takes their mean.
+    """
     inner = (slice(1, -1), slice(1, -1))
     result = order.clone()
     for rows, columns in (

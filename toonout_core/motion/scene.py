@@ -1,4 +1,4 @@
-"""A picture taken apart for a moving camera: a background plate, and a card for each character."""
+"""Take a picture apart for a moving camera: a background plate, and a card for each character."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from ..errors import BadInput
 from ..instances import Instances
-from ..layers.building import depth_order
+from ..layers.building import check_sizes, depth_order
 from ..ops.compositing import over, stacked
 from ..ops.plate import background_plate
 from .disparity import level_instances
@@ -79,23 +79,15 @@ def build_scene(
     plate: Tensor | None = None,
     options: SceneOptions = SceneOptions(),
 ) -> Scene:
-    """`image` and `colours` 1×3×H×W (as given, and free of the old background), `mattes` parts of
-    one alpha; `depth` B×1×h×w of any size, near = white; `plate` 1×3×H×W, None: painted over by us.
+    """Build the scene of a picture and its characters.
 
-    Without `depth` characters stand one before the other in front of a flat background.
+    `image` and `colours` 1×3×H×W (as given, and free of the old background); `mattes` are parts of
+    one alpha; `depth` B×1×h×w of any size, near = white; `plate` 1×3×H×W, or None to have it
+    painted over. Without `depth` characters stand one before the other in front of a flat
+    background. Raises BadInput for different sizes.
     """
-    size_hw = (int(image.shape[-2]), int(image.shape[-1]))
-    if size_hw != mattes.size_hw or image.shape != colours.shape:
-        raise BadInput(
-            f"picture, colours and mattes must have one size, {size_hw}",
-            f"{tuple(colours.shape[-2:])} and {mattes.size_hw}",
-        )
-    if plate is not None and plate.shape != image.shape:
-        raise BadInput(
-            f"the background must have the picture's shape {tuple(image.shape)}",
-            f"{tuple(plate.shape)}",
-            "Resize it to the picture's size.",
-        )
+    check_sizes(image, mattes, colours, plate)
+    size_hw = mattes.size_hw
     alphas = mattes.masks[:, None].to(torch.float32)
     whole = alphas.sum(0, keepdim=True).clamp(0, 1)
     behind = background_plate(image, whole) if plate is None else plate
@@ -114,7 +106,8 @@ def build_scene(
 
 
 def normalised(depth: Tensor, size_hw: tuple[int, int], invert: bool = False) -> Tensor:
-    """Any depth picture, B×1×h×w with near = white → 1×1×H×W in [0, 1], its range stretched.
+    """Convert any depth picture, B×1×h×w with near = white, to 1×1×H×W in [0, 1], its range
+    stretched.
 
     Raises BadInput for distances in metres and for a picture without depth.
     """
@@ -142,7 +135,7 @@ def normalised(depth: Tensor, size_hw: tuple[int, int], invert: bool = False) ->
 
 
 def _standing(mattes: Instances, by: Order) -> list[tuple[float, None]]:
-    """How near each character is, by where its feet are and by its size, or by its number."""
+    """Guess how near each character is, by where its feet are and by its size, or by its number."""
     order = depth_order(mattes) if by == "feet" else list(range(len(mattes)))
     steps = max(len(order) - 1, 1)
     near = {index: 1 - (1 - _NEARER) * (1 - rank / steps) for rank, index in enumerate(order)}
@@ -154,7 +147,7 @@ def _standing(mattes: Instances, by: Order) -> list[tuple[float, None]]:
 def _levelled(
     nearness: Tensor, mattes: Instances, options: SceneOptions
 ) -> list[tuple[float, Tensor | None]]:
-    """The disparity of every card, and its relief around it."""
+    """Return the disparity of every card, and its relief around it."""
     result: list[tuple[float, Tensor | None]] = []
     for mask in mattes.masks.to(torch.float32) > 0.5:
         if not bool(mask.any()):
@@ -168,7 +161,7 @@ def _levelled(
 
 
 def _under(nearness: Tensor, alpha: Tensor) -> Tensor:
-    """The background's disparity, filled in smoothly where characters hide it."""
+    """Fill the background's disparity in smoothly where characters hide it."""
     scale = min(1.0, _RELIEF_PX / max(nearness.shape[-2:]))
     small_hw = [max(2, round(side * scale)) for side in nearness.shape[-2:]]
     small, hidden = (
@@ -182,7 +175,7 @@ def _under(nearness: Tensor, alpha: Tensor) -> Tensor:
 
 
 def out_of_focus(scene: Scene, focus: float, strength: float) -> Scene:
-    """Depth of field: what is far from `focus` (disparity) is blurred; `strength` 0 … 1."""
+    """Blur what is far from `focus` (a disparity), like depth of field; `strength` 0 … 1."""
     if not strength:
         return scene
     widest = strength * max(scene.size_hw) / 50
@@ -199,7 +192,7 @@ def out_of_focus(scene: Scene, focus: float, strength: float) -> Scene:
 
 
 def _blurred_card(card: Card, sigma_px: float) -> Card:
-    """Colours are blurred with their alpha, so that no hidden colour comes in."""
+    """Blur colours with their alpha, so that no hidden colour comes in."""
     alpha = _gaussian(card.alpha, sigma_px)
     colours = _gaussian(card.image * card.alpha, sigma_px)
     straight = torch.where(alpha > 1e-4, colours / alpha.clamp_min(1e-4), card.image)

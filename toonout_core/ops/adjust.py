@@ -1,4 +1,4 @@
-"""Adjustments of a matte, each alone and all in one fixed order. Alpha is B×1×H×W in [0, 1]."""
+"""Adjust a matte: each adjustment alone, or all in one fixed order. Alpha is B×1×H×W in [0, 1]."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class AdjustOptions:
 
 
 def adjust(alpha: Tensor, options: AdjustOptions) -> Tensor:
-    """All adjustments: levels, gamma, drop_specks, fill_holes, grow, feather."""
+    """Do all adjustments: levels, gamma, drop_specks, fill_holes, grow, feather."""
     alpha = levels(alpha, options.black, options.white)
     alpha = gamma(alpha, options.gamma)
     alpha = drop_specks(alpha, options.drop_specks_px)
@@ -54,7 +54,7 @@ def adjust(alpha: Tensor, options: AdjustOptions) -> Tensor:
 
 
 def levels(alpha: Tensor, black: float = 0.0, white: float = 1.0) -> Tensor:
-    """Stretch black … white to 0 … 1; what lies beyond is cut."""
+    """Stretch black … white to 0 … 1, and cut what lies beyond."""
     if not black < white:
         raise BadInput("the black point must be below the white point", f"{black} and {white}")
     if (black, white) == (0, 1):
@@ -65,14 +65,14 @@ def levels(alpha: Tensor, black: float = 0.0, white: float = 1.0) -> Tensor:
 
 
 def gamma(alpha: Tensor, gamma: float = 1.0) -> Tensor:
-    """alpha^(1/gamma): more opaque above 1, more transparent below; 0 and 1 stay."""
+    """Raise alpha to the power 1/gamma: above 1 it gets more opaque, below 1 more transparent."""
     if not (gamma > 0 and math.isfinite(gamma)):
         raise BadInput("gamma must be above 0", str(gamma))
     return alpha if gamma == 1 else alpha ** (1 / gamma)
 
 
 def feather(alpha: Tensor, radius_px: float) -> Tensor:
-    """Soften by a Gaussian that ends radius_px away from each pixel (σ = radius_px / 3)."""
+    """Soften edges by a Gaussian that ends radius_px away from each pixel (σ = radius_px / 3)."""
     if radius_px < 0:
         raise BadInput("radius_px must not be negative", str(radius_px))
     if radius_px == 0:
@@ -121,7 +121,9 @@ def _raise_regions(
     connectivity: Connectivity,
     at_border: bool,
 ) -> None:
-    """In place: small regions of what lies below a level are raised to it, one after the other."""
+    """Raise small regions that lie below a level to that level, one level after the
+    other, in place.
+    """
     source = plane.copy()
     count, chosen = -1, np.zeros(0, np.bool_)
     for level in levels:
@@ -136,7 +138,7 @@ def _raise_regions(
 def _small_regions(
     mask: Array, max_area_px: float, connectivity: Connectivity, at_border: bool
 ) -> Array:
-    """H×W bool, or of size 0 if there is none."""
+    """Return where the small regions are, H×W bool; an array of size 0 if there is none."""
     labels, boxes, areas = label_regions(mask, connectivity)
     small = areas <= max_area_px
     if not at_border:

@@ -50,7 +50,7 @@ def gaussian_blur(x: Tensor, sigma_px: float) -> Tensor:
 
 
 def through_opencv(x: Tensor) -> bool:
-    """True where OpenCV is the quicker way: on the CPU, if it is installed at all."""
+    """Tell whether OpenCV is the quicker way: on the CPU, if it is installed at all."""
     return x.device.type == "cpu" and find_spec("cv2") is not None
 
 
@@ -58,7 +58,9 @@ def through_opencv(x: Tensor) -> bool:
 
 
 def box_blur_cpu(x: Tensor, size_px: int) -> Tensor:
-    """`box_blur` through cv2.blur, whose running sums are float64: one plane after the other."""
+    """Do what `box_blur` does, by cv2.blur, whose running sums are float64: one plane after
+    the other.
+    """
     import cv2
 
     def blur(source: Array, target: Array) -> None:
@@ -68,7 +70,7 @@ def box_blur_cpu(x: Tensor, size_px: int) -> Tensor:
 
 
 def gaussian_blur_cpu(x: Tensor, sigma_px: float) -> Tensor:
-    """`gaussian_blur` through cv2.sepFilter2D."""
+    """Do what `gaussian_blur` does, by cv2.sepFilter2D."""
     import cv2
 
     taps = np.array(_gaussian_weights(sigma_px), np.float32)
@@ -80,7 +82,9 @@ def gaussian_blur_cpu(x: Tensor, sigma_px: float) -> Tensor:
 
 
 def _map_planes(function: Callable[[Array, Array], None], x: Tensor) -> Tensor:
-    """function(source H×W, target H×W) on every plane; OpenCV lets other threads run meanwhile."""
+    """Call function(source H×W, target H×W) for every plane; OpenCV lets other threads run
+    meanwhile.
+    """
     source = x.detach().to(torch.float32)
     if source.stride(-1) != 1:
         source = source.contiguous()
@@ -90,8 +94,8 @@ def _map_planes(function: Callable[[Array, Array], None], x: Tensor) -> Tensor:
     return torch.from_numpy(target).view(source.shape)
 
 
-def run_parallel(work: Callable[..., None], tasks: Sequence[tuple[Any, ...]]) -> None:
-    """work(*task) for every task, on as many threads as torch may use.
+def run_parallel(work: Callable[..., object], tasks: Sequence[tuple[Any, ...]]) -> None:
+    """Call work(*task) for every task, on as many threads as torch may use.
 
     Work that runs on one of these threads starts no further ones.
     """
@@ -134,14 +138,16 @@ def _mark_worker() -> None:
 
 
 def box_blur_torch(x: Tensor, size_px: int) -> Tensor:
-    """`box_blur` on any device: some 4·log2(size) additions a pixel, no running sum."""
+    """Do what `box_blur` does, on any device: some 4·log2(size) additions a pixel, no
+    running sum.
+    """
     padded = _pad(x.to(torch.float32), size_px // 2, size_px - 1 - size_px // 2)
     columns = _window_sum(padded, size_px, -2).div_(size_px)
     return _window_sum(columns, size_px, -1).div_(size_px)
 
 
 def gaussian_blur_torch(x: Tensor, sigma_px: float) -> Tensor:
-    """`gaussian_blur` on any device."""
+    """Do what `gaussian_blur` does, on any device."""
     weights = _gaussian_weights(sigma_px)
     taps = torch.tensor(weights, dtype=torch.float32, device=x.device)
     reach = len(weights) // 2
@@ -151,7 +157,9 @@ def gaussian_blur_torch(x: Tensor, sigma_px: float) -> Tensor:
 
 
 def _window_sum(x: Tensor, size: int, dim: int) -> Tensor:
-    """Sums of `size` neighbours: windows of 1, 2, 4, … are doubled, those of size's bits added."""
+    """Sum `size` neighbours. Sums of 1, 2, 4, … are made by doubling, and those of size's bits are
+    added.
+    """
     length = x.shape[dim] - size + 1
     total: Tensor | None = None
     offset, span = 0, 1
@@ -169,14 +177,14 @@ def _window_sum(x: Tensor, size: int, dim: int) -> Tensor:
 
 
 def _pad(x: Tensor, before: int, after: int) -> Tensor:
-    """Both axes mirrored by `before` and `after` pixels."""
+    """Mirror both axes by `before` and `after` pixels."""
     rows = torch.tensor(mirror_indices(x.shape[-2], before, after), device=x.device)
     columns = torch.tensor(mirror_indices(x.shape[-1], before, after), device=x.device)
     return x.index_select(-2, rows).index_select(-1, columns)
 
 
 def mirror_indices(length: int, before: int, after: int) -> list[int]:
-    """Source positions of −before … length+after−1 under REFLECT_101."""
+    """Return the source positions of −before … length+after−1 under REFLECT_101."""
     period = max(2 * (length - 1), 1)
     folded = (index % period for index in range(-before, length + after))
     return [min(index, period - index) if length > 1 else 0 for index in folded]

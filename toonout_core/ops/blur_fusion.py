@@ -74,8 +74,10 @@ def _places(image: Tensor, sizes_px: tuple[int, int]) -> list[tuple[int, slice]]
 
 
 def _put(results: Iterable[tuple[int, slice, Tensor]], foreground: Tensor) -> None:
-    """Bands in their order into `foreground`, each once the next one is there: where that is the
-    picture itself, both are made of rows of the other."""
+    """Write bands into `foreground` in their order, each once the next one is there.
+
+    Where `foreground` is the picture itself, two neighbouring bands are made of each other's rows.
+    """
     waiting: list[tuple[int, slice, Tensor]] = []
     for result in results:
         waiting.append(result)
@@ -91,19 +93,19 @@ def _put_one(result: tuple[int, slice, Tensor], foreground: Tensor) -> None:
 
 
 def bands(height: int, width: int, radius_px: int) -> list[slice]:
-    """Slices of rows that together are the whole height."""
+    """Cut the height into slices of rows."""
     rows = max(min(BAND_ROWS, BAND_PIXELS // width, height // 4), radius_px, 128)
     return [slice(top, min(top + rows, height)) for top in range(0, height, rows)]
 
 
 def _widen(part: slice, window_px: int, length: int) -> slice:
-    """`part` and all that box windows over it see, inside of 0 … length."""
+    """Return `part` and all that box windows over it see, within 0 … length."""
     margin = window_px // 2 + 1 if window_px else 0
     return slice(max(0, part.start - margin), min(length, part.stop + margin))
 
 
 def _within(inner: slice, outer: slice) -> slice:
-    """`inner` counted from the start of `outer`."""
+    """Return `inner` counted from the start of `outer`."""
     return slice(inner.start - outer.start, inner.stop - outer.start)
 
 
@@ -119,7 +121,7 @@ def blur_fusion_cpu(
     *,
     overwrite: bool = False,
 ) -> tuple[Tensor, Tensor]:
-    """`blur_fusion` through cv2.blur, a band a thread."""
+    """Do what `blur_fusion` does, by cv2.blur, a band on each thread."""
     width = image.shape[-1]
     pictures = image.detach().to(torch.float32).numpy()
     alphas = alpha.detach().to(torch.float32).numpy()
@@ -160,7 +162,7 @@ def blur_fusion_cpu(
 
 
 def _occupied(alpha: Array, band: slice, window_px: int) -> slice:
-    """Columns of a band outside of which every window is unreached; may be none."""
+    """Return the columns of a band that hold alpha; every window outside of them is unreached."""
     height, width = alpha.shape
     present = alpha[_widen(band, window_px, height)].max(axis=0) >= TRANSPARENT
     columns = np.flatnonzero(present)
@@ -180,7 +182,7 @@ class _Memory:
         self._data = np.empty(0, np.float32)
 
     def planes(self, height: int, width: int) -> Array:
-        """COUNT×height×width, of unknown content."""
+        """Return COUNT×height×width of unknown content."""
         size = self.COUNT * height * width
         if self._data.size < size:
             self._data = np.empty(0, np.float32)
@@ -189,7 +191,9 @@ class _Memory:
 
 
 def _box(source: Array, size_px: int, target: Array) -> None:
-    """Box mean of a plane; plain sums are quicker than running ones for a small window."""
+    """Compute the box mean of a plane. For a small window plain sums are quicker than
+    running ones.
+    """
     import cv2
 
     if size_px <= SMALL_WINDOW_PX:
@@ -200,7 +204,7 @@ def _box(source: Array, size_px: int, target: Array) -> None:
 
 
 class _Pass:
-    """One pass over a window: what depends on alpha alone is worked out once for three colours.
+    """One pass over a window. What depends on alpha alone is computed once for the three colours.
 
     α and n = 1−α are H×W; results are wanted for the pixels `inside` only.
     """
@@ -216,7 +220,9 @@ class _Pass:
             self.unreached = (self._alpha < TRANSPARENT) & (self._weight_f < UNREACHED)
         self._scratch = np.empty_like(n[next(_chunks(n))])
         for r in _chunks(n):
-            # n·(1+α) / (box(α)+ε), and n / (box(n)+ε), times α where only α·n·B̄ is wanted
+            # F′ = αI + n·(1+α)·F̄ − α·(n·B̄), where F̄ and B̄ are box means over these weights:
+            # weight_f = n·(1+α) / (box(α)+ε), weight_b = n / (box(n)+ε);
+            # the last pass wants α·n·B̄ only, so that its weight_b has the factor α already
             weight_f, weight_b = self._weight_f[r], self._weight_b[r]
             weight_f += EPSILON
             np.divide(n[r], weight_f, out=weight_f)
@@ -227,7 +233,10 @@ class _Pass:
                 weight_b *= self._alpha[r]
 
     def explain(self, seen: Array, mean_f: Array, mean_b: Array) -> None:
-        """From αI, box(F·α) and box(B·n): the latter two turn into F′·α and n·B̄."""
+        """Turn `mean_f` = box(F·α) into F′·α, and `mean_b` = box(B·n) into n·B̄; `seen` is αI.
+
+        These two are what the next pass blurs: its F is F′, and its B·n is n·B̄.
+        """
         for r in _chunks(seen):
             result, alpha = mean_f[r], self._alpha[r]
             mean_b[r] *= self._weight_b[r]
@@ -241,7 +250,7 @@ class _Pass:
         return np.multiply(x, y, out=self._scratch[: len(x)])
 
     def finish(self, seen: Array, mean_f: Array, mean_b: Array, target: Array) -> None:
-        """The last time: F′ into `target`."""
+        """Write F′ into `target`, from the same planes as `explain`; it is not multiplied by α."""
         for r in _chunks(seen):
             result = target[r]
             np.multiply(mean_f[r], self._weight_f[r], out=result)
@@ -266,16 +275,24 @@ def _fuse_window(
     targets: tuple[Array, Array],
     memory: _Memory,
 ) -> None:
-    """Foreground 3×h×w and unreached h×w of one window of 3×H×W and H×W, into `targets`."""
+    """Write the foreground 3×h×w and unreached h×w of one window into `targets`.
+
+    `image` 3×H×W and `alpha` H×W are whole; `window` is a part of them.
+    """
     size, refine = sizes_px
+    # window ⊂ inner ⊂ outer: the second pass sees inner, and for that the first pass sees outer.
+    # `middle` is inner as seen from outer, `centre` is window as seen from inner
     inner = _map2(lambda part, length: _widen(part, refine, length), window, alpha.shape)
     outer = _map2(lambda part, length: _widen(part, size, length), inner, alpha.shape)
     middle, centre = _map2(_within, inner, outer), _map2(_within, window, inner)
     a = alpha[outer]
+    # nine planes: n, αI, nI, two means, and the two weights of each pass
     n, seen, unseen, mean_f, mean_b, *weights = memory.planes(*a.shape)
     np.subtract(1, a, out=n)
     first = last = _Pass(a, n, size, middle, weights[:2], not refine)
     a_inner, seen_inner, f, b = (plane[middle] for plane in (a, seen, mean_f, mean_b))
+    # what the second pass needs lies in corners of planes that the first pass is done with: its
+    # mean of F takes that of nI. Its mean of B takes the corner of mean_f, which _box(f) has read
     corner = tuple(slice(0, length) for length in a_inner.shape)
     f2, b2, *weights = (plane[corner] for plane in (unseen, mean_f, *weights[2:]))
     if refine:
@@ -314,7 +331,7 @@ def blur_fusion_torch(
     *,
     overwrite: bool = False,
 ) -> tuple[Tensor, Tensor]:
-    """`blur_fusion` on any device."""
+    """Do what `blur_fusion` does, on any device."""
     foreground = image if overwrite else torch.empty_like(image, dtype=torch.float32)
     unreached = torch.empty(alpha.shape, dtype=torch.bool, device=image.device)
 
@@ -352,7 +369,7 @@ def _fuse_band_torch(
 
 
 def _explain_torch(a: Tensor, n: Tensor, seen: Tensor, means: Tensor) -> tuple[Tensor, Tensor]:
-    """F′ and n·B̄ from αI and the means of α, n, F·α (3 planes) and B·n (3 planes)."""
+    """Return F′ and n·B̄ from αI and the means of α, n, F·α (3 planes) and B·n (3 planes)."""
     background = n / (means[:, 1:2] + EPSILON) * means[:, 5:8]
     weight = (1 + a) * n / (means[:, :1] + EPSILON)
     foreground = torch.addcmul(seen, means[:, 2:5], weight)

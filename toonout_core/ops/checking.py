@@ -1,4 +1,4 @@
-"""What every function takes: float planes B×C×H×W in [0, 1]."""
+"""Check what every function takes: float planes B×C×H×W in [0, 1]."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ OVERSHOOT = 0.25
 
 
 def unit_planes(planes: Tensor, name: str, channels: int) -> Tensor:
-    """`planes` themselves, or clamped to [0, 1] where resampling overshot.
+    """Return `planes` themselves, or clamped to [0, 1] where resampling overshot.
 
-    BadInput for another shape, whole numbers, NaN, infinity, and values that are clearly of another
-    range.
+    Raises BadInput for another shape, whole numbers, NaN, infinity, and values that are clearly of
+    another range.
     """
     if planes.ndim != 4 or planes.shape[1] != channels or 0 in planes.shape[1:]:
         layout = f"B×{channels}×H×W"

@@ -1,8 +1,9 @@
-"""Laying a cutout over something. Pictures B×3×H×W, alpha B×1×H×W straight, all in [0, 1]."""
+"""Lay a cutout over something. Images are B×3×H×W, alpha B×1×H×W straight, all in [0, 1]."""
 
 from __future__ import annotations
 
 import re
+from typing import cast
 
 import torch
 from PIL import ImageColor
@@ -13,9 +14,9 @@ from ..imaging import from_levels
 
 
 def over(foreground: Tensor, alpha: Tensor, background: Tensor) -> Tensor:
-    """αF + (1−α)B; exactly F where α = 1 and exactly B where α = 0.
+    """Compute αF + (1−α)B, which is exactly F where α = 1 and exactly B where α = 0.
 
-    `background` is a picture of the same size, or a colour 1×3×1×1; a batch of 1 serves all.
+    `background` is an image of the same size, or a colour 1×3×1×1; a batch of 1 serves all.
     """
     _check_fits(foreground, alpha, "alpha")
     _check_fits(foreground, background, "background", colour=True)
@@ -24,21 +25,22 @@ def over(foreground: Tensor, alpha: Tensor, background: Tensor) -> Tensor:
 
 
 def on_white(image: Tensor, alpha: Tensor | None) -> Tensor:
-    """What is seen of a picture that is itself transparent; None: all of it."""
+    """Lay a picture that has its own alpha on white; without alpha it stays as it is."""
     return image if alpha is None else over(image, alpha, image.new_ones((1, 3, 1, 1)))
 
 
 def premultiply(image: Tensor, alpha: Tensor) -> Tensor:
-    """Colours times alpha."""
+    """Multiply colours by alpha."""
     _check_fits(image, alpha, "alpha")
     return image * alpha.to(image)
 
 
 def stacked(parts: Tensor) -> Tensor:
-    """Parts of one alpha, N×1×H×W, the farthest first → alphas for laying them over one another.
+    """Turn parts of one alpha, N×1×H×W, the farthest first, into alphas for laying over one
+    another.
 
     Laid over one another with their own parts, two that share a soft edge would let the background
-    through. a'ᵢ = aᵢ / (1 − Σ of the parts in front of it) shows just aᵢ of each, Σ a in all.
+    through. a'ᵢ = aᵢ / (1 − Σ of the parts in front of it) shows just aᵢ of each, and Σ a in all.
     """
     result = torch.empty_like(parts)
     rest = torch.ones_like(parts[:1])
@@ -52,7 +54,7 @@ def stacked(parts: Tensor) -> Tensor:
 def checkerboard(
     size_hw: tuple[int, int], cell_px: int = 16, light: float = 0.8, dark: float = 0.6
 ) -> Tensor:
-    """1×3×H×W, the pattern that stands for transparency; light in the upper left corner."""
+    """Draw the pattern that stands for transparency, 1×3×H×W; the upper left corner is light."""
     if cell_px < 1:
         raise BadInput("cell_px must be at least 1", str(cell_px))
     rows = torch.arange(size_hw[0])[:, None] // cell_px
@@ -71,7 +73,7 @@ def parse_colour(text: str) -> Tensor:
     if re.fullmatch("[0-9a-f]{3}|[0-9a-f]{6}", code):
         code = "#" + code
     try:
-        red, green, blue = ImageColor.getrgb(code)
+        red, green, blue = cast("tuple[int, int, int]", ImageColor.getrgb(code))
     except ValueError as error:  # also for a fourth value: a colour has no transparency here
         raise BadInput(
             "a colour must be #rgb, #rrggbb or a name such as white, black, grey, red or green",
@@ -82,7 +84,9 @@ def parse_colour(text: str) -> Tensor:
 
 
 def _check_fits(image: Tensor, other: Tensor, name: str, colour: bool = False) -> None:
-    """`other` has the picture's size (or is one colour) and its batch; a batch of 1 always fits."""
+    """Raise BadInput unless `other` has the image's size (or is one colour) and its batch, or a
+    batch of 1.
+    """
     batches = {image.shape[0], other.shape[0]} - {1}
     sizes = {image.shape[-2:], (1, 1)} if colour else {image.shape[-2:]}
     if image.ndim != 4 or other.ndim != 4 or other.shape[-2:] not in sizes or len(batches) > 1:

@@ -1,25 +1,28 @@
-"""Modulated deformable convolution: the op of torchvision, and an equal one of tensor functions."""
+"""Modulated deformable convolution: torchvision's op, and an equal one made of tensor functions."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from math import isqrt
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from .linear import Activation, linear
+
 _log = logging.getLogger("toonout")
 _missing: set[tuple[str, str, torch.dtype]] = set()  # (function, device type, dtype)
-_SAMPLE_BYTES = 48 << 20  # held at a time by the sampled form
+_SAMPLE_BYTES = 12 << 20  # held at a time by the sampled form: much of it stays in the cache
 _OP_SAMPLE_BYTES = 128 << 20  # by the op
 
 
 def deform_conv2d(
     x: Tensor, offset: Tensor, mask: Tensor, weight: Tensor, bias: Tensor | None = None
 ) -> Tensor:
-    """Deformable convolution v2 (Zhu et al. 2019, arXiv:1811.11168), stride 1, "same" padding.
+    """Compute deformable convolution v2 (Zhu et al. 2019, arXiv:1811.11168), stride 1, "same"
+    padding.
 
     x: B×C×H×W. offset: B×2k²×H×W, for each tap (row by row) dy then dx, in pixels. mask: B×k²×H×W.
     weight: O×C×k×k, k odd. Samples are bilinear; outside of x there are zeros. Half precision is
@@ -40,7 +43,7 @@ def deform_conv2d(
 
 
 def _prefers_op(x: Tensor) -> bool:
-    """Whether to ask for the op: in training, and on accelerators.
+    """Tell whether to ask for the op: in training, and on accelerators.
 
     On a CPU the sampled form takes a third of the op's time (64 channels, 7×7 taps, AVX-512).
     """
@@ -48,8 +51,9 @@ def _prefers_op(x: Tensor) -> bool:
 
 
 def _op(x: Tensor, offset: Tensor, mask: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """The op buffers k²·C samples per pixel. Where nothing is kept for training, it gets single
-    pictures, and these in bands of rows.
+    """Call the op so that it takes little memory, as it buffers k²·C samples for each pixel.
+
+    Where nothing is kept for training, it gets single pictures, and these in bands of rows.
     """
     from torchvision.ops import deform_conv2d as op
 
@@ -58,11 +62,14 @@ def _op(x: Tensor, offset: Tensor, mask: Tensor, weight: Tensor, bias: Tensor | 
     dilation = 0 if torch.is_grad_enabled() else _band_dilation(x, kernel)
     if dilation == 0:
         return op(x, offset, weight, bias, padding=(across, across), mask=mask)
+    # The op has no bands. But a convolution without padding, whose taps lie `dilation` rows apart,
+    # has only H − (k − 1)·dilation rows, and each of them may sample all of x: the offsets, moved,
+    # lead every tap back to where it belongs.
     rows = height - (kernel - 1) * dilation
     out = x.new_empty(len(x), len(weight), *x.shape[-2:])
     for index in range(len(x)):
         for start in range(0, height, rows):
-            top = min(start, height - rows)
+            top = min(start, height - rows)  # the last band overlaps the one before
             part = (slice(index, index + 1), slice(None), slice(top, top + rows))
             moved = _moved(offset[part], top, dilation)
             steps = {"padding": (0, across), "dilation": (dilation, 1)}
@@ -71,8 +78,9 @@ def _op(x: Tensor, offset: Tensor, mask: Tensor, weight: Tensor, bias: Tensor | 
 
 
 def _band_dilation(x: Tensor, kernel: int) -> int:
-    """How far apart the rows of a kernel must be for a convolution of x, unpadded, to have few
-    rows: H − (k − 1)·dilation. 0: all rows in one go.
+    """Return how far apart a kernel's rows must be for bands of x to fit into the memory.
+
+    An unpadded convolution of x then has H − (k − 1)·dilation rows. 0: all rows fit in one go.
     """
     channels, height, width = x.shape[1:]
     bytes_per_row = kernel * kernel * channels * width * x.element_size()
@@ -81,8 +89,9 @@ def _band_dilation(x: Tensor, kernel: int) -> int:
 
 
 def _moved(offset: Tensor, top: int, dilation: int) -> Tensor:
-    """Offsets for rows that begin at `top`, where the op begins at 0, unpadded and dilated:
-    tap i of the kernel has dilation·i for its place instead of top + i − k//2.
+    """Move the offsets of rows that begin at `top` for an op that begins at row 0.
+
+    Unpadded and dilated, it puts tap i of the kernel at row dilation·i, instead of top + i − k//2.
     """
     kernel = isqrt(offset.shape[1] // 2)
     taps = torch.arange(kernel, device=offset.device, dtype=offset.dtype)
@@ -99,7 +108,9 @@ def _unless_missing(
     function: Callable[..., Tensor],
     *args: Tensor | None,
 ) -> Tensor | None:
-    """Result of `function`; None where this build, device or dtype lacks it, which is noted."""
+    """Return what `function` gives; None where this build, device or dtype lacks it,
+    which is noted.
+    """
     key = (name, device.type, dtype)
     if key in _missing:
         return None
@@ -121,9 +132,26 @@ def _says_missing(error: RuntimeError) -> bool:
 def sampled_deform_conv2d(
     x: Tensor, offset: Tensor, mask: Tensor, weight: Tensor, bias: Tensor | None = None
 ) -> Tensor:
-    """The same function without the op, in bands of rows. Shapes as in `deform_conv2d`.
+    """Compute the same without the op, in bands of rows. Shapes are as in `deform_conv2d`.
 
     The result has the dtype of `weight`, in which the samples are multiplied.
+    """
+    height, width = x.shape[-2:]
+    products = [product for _, _, product in products_by_bands(x, offset, mask, weight, bias)]
+    return torch.cat(products).view(len(x), height * width, -1).mT.unflatten(2, (height, width))
+
+
+def products_by_bands(
+    x: Tensor,
+    offset: Tensor,
+    mask: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    activation: Activation = "none",
+) -> Iterator[tuple[int, slice, Tensor]]:
+    """Yield the deformable convolution of some rows after the other, as (picture, pixels, P×O).
+
+    Shapes as in `deform_conv2d`; pixels are counted row by row. The whole is never held.
     """
     height, width = x.shape[-2:]
     matrix = weight.flatten(2).transpose(1, 2).flatten(1)
@@ -131,19 +159,19 @@ def sampled_deform_conv2d(
     if torch.is_grad_enabled():
         rows = height
     bands = [slice(top, min(top + rows, height)) for top in range(0, height, rows)]
-    products: list[Tensor] = []
-    for picture, moves, factors in zip(x, offset, mask, strict=True):
+    for index, (picture, moves, factors) in enumerate(zip(x, offset, mask, strict=True)):
         # One ring of zeros before, two after: samples outside are clamped to read zeros there.
         table = F.pad(picture, (1, 2, 1, 2)).flatten(1).T.contiguous()
         for band in bands:
             field = (moves[:, band].flatten(1).T, factors[:, band].flatten(1).T)
             samples = _samples(table, *field, band, x)
-            products.append(F.linear(samples.to(weight.dtype), matrix, bias))
-    return torch.cat(products).view(len(x), height * width, -1).mT.unflatten(2, (height, width))
+            product = linear(samples.to(weight.dtype), matrix, bias, activation)
+            yield index, slice(band.start * width, band.stop * width), product
 
 
 def _samples(table: Tensor, offset: Tensor, mask: Tensor, band: slice, like: Tensor) -> Tensor:
-    """Weighted samples for the rows `band` of a map of the size of `like`, which are P pixels.
+    """Return the weighted samples for the rows `band` of a map of the size of `like`, which are P
+    pixels.
 
     table: (H + 3)·(W + 3)×C. offset: P×2k². mask: P×k². Returns P×k²·C.
     """
@@ -155,10 +183,11 @@ def _samples(table: Tensor, offset: Tensor, mask: Tensor, band: slice, like: Ten
     x = (offset[:, 1::2] + (pixel % width + taps.repeat(len(taps)))).clamp(-1, width)
     top, left = y.floor(), x.floor()
     right = x - left
+    # bilinear weights times the mask m: (1−dy)(1−dx)m, (1−dy)dx·m, dy(1−dx)m, dy·dx·m
     lower = (y - top) * mask
     upper = mask - lower
     weights = (upper - upper * right, upper * right, lower - lower * right, lower * right)
-    stride = width + 3
+    stride = width + 3  # of the table, which has one column of zeros before x and two behind it
     corner = ((top + 1) * stride + (left + 1)).long().clamp(0, (height + 2) * stride - 2)
     corners = corner.unsqueeze(-1) + corner.new_tensor([0, 1, stride, stride + 1])
     sums = _weighted_rows(table, corners.reshape(-1, 4), torch.stack(weights, -1).reshape(-1, 4))
@@ -166,7 +195,7 @@ def _samples(table: Tensor, offset: Tensor, mask: Tensor, band: slice, like: Ten
 
 
 def _weighted_rows(table: Tensor, rows: Tensor, weights: Tensor) -> Tensor:
-    """Σ_j weights[n, j] · table[rows[n, j]]: N×C, from table R×C, rows and weights N×J."""
+    """Compute Σ_j weights[n, j] · table[rows[n, j]]: N×C, from table R×C, rows and weights N×J."""
     sums = _unless_missing("embedding_bag", table.device, table.dtype, _bags, table, rows, weights)
     return (table[rows] * weights.unsqueeze(-1)).sum(1) if sums is None else sums
 

@@ -1,7 +1,7 @@
-"""Bilinear resizing of 8-bit pictures in whole numbers, as OpenCV's INTER_LINEAR computes it.
+"""Resize 8-bit pictures bilinearly in whole numbers, as OpenCV's INTER_LINEAR computes it.
 
-Networks that were trained on pictures resized so see exactly these values here, with any build of
-OpenCV or none: some builds for ARM round otherwise.
+Networks that were trained on pictures resized in this way see exactly these values, with any build
+of OpenCV or none: some builds for ARM round otherwise.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _ONE = np.float32(2048)  # weights have 11 bits after the point
 
 
 class _Taps(NamedTuple):
-    """Both neighbours of every target pixel, and their weights of 2048."""
+    """The two neighbours of every target pixel, and their weights, which sum to 2048."""
 
     first: Tensor
     second: Tensor
@@ -40,7 +40,10 @@ def resize_eight_bit(image: Tensor, size_hw: tuple[int, int]) -> Tensor:
 
 
 def _taps(source: int, target: int, device: torch.device, *, clamped: bool) -> _Taps:
-    """Beyond the edge both are the edge's pixel; `clamped`: there the second weighs 0 as well."""
+    """Find both neighbours. Beyond the edge both are the edge's pixel.
+
+    `clamped`: the second one then weighs 0, as OpenCV has it along rows.
+    """
     place = ((np.arange(target) + 0.5) * (source / target) - 0.5).astype(np.float32)
     index = np.floor(place)
     fraction = place - index

@@ -1,4 +1,4 @@
-"""The foreground of a picture: its own colours, free of the old background's."""
+"""Estimate the foreground of a picture: its own colours, free of the old background."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""The cheapest way through a picture: short, through what is opaque, and not across colours.
+"""Find the cheapest way through a picture: short, through what is opaque, and not across colours.
 
 Distances spread row by row, down and up again (raster scans, Toivanen 1996). Along a row of steps
-s the cheapest way from the left is min over j ≤ i of d(j) + S(i) − S(j) with S the running sum of
-s: a running minimum of d − S.
+s, the cheapest way from the left is min over j ≤ i of d(j) + S(i) − S(j), where S is the running
+sum of s. That is a running minimum of d − S.
 """
 
 from __future__ import annotations

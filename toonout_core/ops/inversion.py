@@ -21,6 +21,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from .blur import box_blur
+from .blur_fusion import TRANSPARENT
 from .spreading import CELL_PX, MIDDLE, colour_cells
 
 # α below this shows the background alone
@@ -70,12 +71,14 @@ class Inversion:
 
 
 def near_radius(height: int, width: int) -> int:
-    """In pixels, for a picture of that size."""
+    """Return the radius of the small window in pixels, for a picture of that size."""
     return round(NEAR_PX * max(math.sqrt(height * width / 1e6), 1.0))
 
 
 def soft_windows(alpha: Tensor) -> list[Window]:
-    """Rows and columns of the tiles of 1×h×W that hold soft pixels, up to TILES of them as one."""
+    """Find the rows and columns of the tiles of 1×h×W that hold soft pixels, up to TILES of them as
+    one.
+    """
     height, width = alpha.shape[-2:]
     tiles = functional.max_pool2d(_is_soft(alpha), TILE_PX, ceil_mode=True)[0].cpu() > 0
     windows: list[Window] = []
@@ -90,12 +93,12 @@ def soft_windows(alpha: Tensor) -> list[Window]:
 
 
 def _is_soft(alpha: Tensor) -> Tensor:
-    """1 where 0 < α < 1, else 0."""
-    return ((alpha > 0) & (alpha < 1)).to(torch.float32)
+    """Return 1 where 0 < α < 1 in a file of 8 bit, else 0: a network's α is hardly ever 0 or 1."""
+    return ((alpha > TRANSPARENT) & (alpha < 1 - TRANSPARENT)).to(torch.float32)
 
 
 def _far_background(image: Tensor, alpha: Tensor) -> Tensor:
-    """3×H×W and 1×H×W → 1×4×h×w: colour and variance of each cell."""
+    """Return the colour and the variance of each cell: 3×H×W and 1×H×W → 1×4×h×w."""
 
     def weight(opacity: Tensor) -> Tensor:
         return torch.where(opacity < SEEN_ALPHA, 1.0, FAINT * (1 - opacity))
@@ -111,10 +114,10 @@ def _far_background(image: Tensor, alpha: Tensor) -> Tensor:
 def _invert_window_(
     target: Tensor, image: Tensor, alpha: Tensor, cells: Tensor, window: Window
 ) -> None:
-    """The smooth estimate `target` 3×h×w of a window of `image` 3×H×W, improved in place."""
+    """Improve the smooth estimate `target` 3×h×w of a window of `image` 3×H×W, in place."""
     inside = (slice(None), *window)
     opacity = alpha[inside]
-    soft = (opacity > 0) & (opacity < 1)
+    soft = _is_soft(opacity) > 0
     rows, columns = torch.nonzero(soft[0], as_tuple=True)
     place = rows * target.shape[-1] + columns
 
@@ -139,7 +142,7 @@ def _invert_window_(
 
 
 def _far_at(cells: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """1×4×h×w cells → 4×N: what they hold at N pixels of the picture, bilinear."""
+    """Return what 1×4×h×w cells hold at N pixels of the picture, bilinear: 4×N."""
     centres = torch.stack((columns, rows), -1) + 0.5
     size = centres.new_tensor((cells.shape[-1], cells.shape[-2])) * CELL_PX
     grid = (2 / size * centres - 1)[None, None]
@@ -150,7 +153,7 @@ def _far_at(cells: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
 def _mix(
     shown: Tensor, alpha: Tensor, background: Tensor, variance: Tensor, smooth: Tensor
 ) -> Tensor:
-    """F of the formula above; 3×N, alpha and variance 1×N."""
+    """Compute F by the formula above; 3×N, alpha and variance 1×N."""
     raw = (shown - (1 - alpha) * background) / alpha.clamp(min=LEAST_ALPHA)
     inverse = raw.clamp(0, 1)
     squared = alpha.square()

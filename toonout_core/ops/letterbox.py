@@ -1,4 +1,4 @@
-"""A picture in the corner of a square, as detectors are fed, and the way back."""
+"""Place a picture in a square, as detectors are fed, and find the way back."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def letterbox(
 
 
 def boxes_to_picture(boxes_xyxy: Tensor, fitted: Fitted) -> Tensor:
-    """N×4 in pixels of the canvas → in pixels of the picture, not clamped to it."""
+    """Convert N×4 in pixels of the canvas to pixels of the picture; they are not clamped to it."""
     (height, width), (down, across) = fitted.source_hw, fitted.content_hw
     top, left = fitted.offset_yx
     # two steps, as in the reference: the ratio is rounded before it is inverted

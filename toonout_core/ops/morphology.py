@@ -1,7 +1,7 @@
-"""Growing and shrinking by a Euclidean disk: masks exactly, soft alpha with its softness kept.
+"""Grow and shrink by a Euclidean disk: masks exactly, soft alpha with its softness kept.
 
 What lies outside of the picture is unknown: it neither grows in nor eats away. So dilate and erode
-are adjoint, and opening and closing are idempotent up to the border.
+are adjoint, and doing one after the other a second time changes nothing, up to the border.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from .blur import through_opencv
 
 
 def dilate(mask: Tensor, radius_px: int) -> Tensor:
-    """Maximum over a disk (dx² + dy² ≤ radius²), B×C×H×W bool or float, of the same type."""
+    """Compute the maximum over a disk (dx² + dy² ≤ radius²) of B×C×H×W, bool or float."""
     _check_radius(radius_px)
     if radius_px == 0:
         return mask
@@ -29,7 +29,7 @@ def dilate(mask: Tensor, radius_px: int) -> Tensor:
 
 
 def erode(mask: Tensor, radius_px: int) -> Tensor:
-    """Minimum over a disk, B×C×H×W bool or float, of the same type."""
+    """Compute the minimum over a disk of B×C×H×W, bool or float."""
     if mask.dtype == torch.bool:
         return ~dilate(~mask, radius_px)
     return -dilate(-mask, radius_px)
@@ -56,16 +56,18 @@ def _grow(alpha: Tensor, radius_px: float) -> Tensor:
 
 
 def signed_distance(mask: Tensor) -> Tensor:
-    """Exact Euclidean distance to the mask's edge in px: positive inside, negative outside.
+    """Measure the exact distance to the mask's edge in pixels: positive inside, negative outside.
 
-    B×C×H×W bool → float32. The edge runs between pixels: next to it are +0.5 and −0.5; a plane
+    B×C×H×W bool → float32. The edge runs between pixels: next to it are +0.5 and −0.5. A plane
     without any edge is +inf or −inf.
     """
     return (_distance_to(~mask) - 0.5).clamp(min=0) - (_distance_to(mask) - 0.5).clamp(min=0)
 
 
 def _distance_to(mask: Tensor) -> Tensor:
-    """Distance of each pixel's centre to the nearest one in the mask, inf where there is none."""
+    """Measure how far each pixel's centre is from the nearest one in the mask; inf where there is
+    none.
+    """
     import cv2
 
     planes = mask.detach().cpu().flatten(0, 1).numpy()
@@ -78,7 +80,8 @@ def _distance_to(mask: Tensor) -> Tensor:
 
 
 def _disk_maximum(x: Tensor, radius: int) -> Tensor:
-    """A disk is a stack of rows: a running maximum along each, 3 operations for each ±dy.
+    """Compute a maximum over a disk as one over rows: a running maximum along each, 3 operations
+    for each ±dy.
 
     A row of n pixels is covered by two windows of 2^j ≤ n, and those double as rows get longer.
     """

@@ -1,4 +1,4 @@
-"""What lies behind a cutout: a colour, or a picture that is given its size. B×3×H×W in [0, 1]."""
+"""Give a background the size of the picture that stands on it. Images are B×3×H×W in [0, 1]."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ def behind(
     alpha: Tensor | None = None,
     fit: BackgroundFit = "cover",
 ) -> Tensor:
-    """What `picture` B×3×H×W stands on: a colour, or a `background` of any size → 1 or b × 3×H×W.
+    """Return what `picture` B×3×H×W stands on: a colour, or a `background` of any size → 1 or b ×
+    3×H×W.
 
-    `alpha`: the background's own. Where it is transparent its colours mean nothing: there is the
-    colour. Raises BadInput for a colour that is none.
+    `alpha`: the background's own. Where it is transparent its colours mean nothing, and the colour
+    is seen. Raises BadInput for a colour that is none.
     """
     size_hw = (int(picture.shape[-2]), int(picture.shape[-1]))
     plain = parse_colour(colour).to(picture).expand(1, 3, *size_hw)

@@ -1,4 +1,4 @@
-"""A background without its characters, for pictures in layers and pictures that move."""
+"""Make a background without its characters, for pictures in layers and pictures that move."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _SOFT_PX = (3.0, 6.0)  # mean widths of a matte's edge that ask for 2 and for 3 
 
 
 def background_plate(image: Tensor, alpha: Tensor, margin_px: int | None = None) -> Tensor:
-    """B×3×H×W with what `alpha` B×1×H×W shows painted over from around it, both in [0, 1].
+    """Paint over what `alpha` B×1×H×W shows in B×3×H×W, from around it; both are in [0, 1].
 
-    `margin_px`: how far beyond the matte is painted too; None: 1 to 3, the more the softer its
-    edge is, as a soft edge is often one that the network was not sure of. Fast and smooth, no
-    invention: where much is hidden, give an inpainted background instead. Elsewhere every pixel
-    stays as it is. A picture without any background gives mid grey.
+    `margin_px`: how far beyond the matte is painted too. None chooses 1 to 3 pixels, more where
+    edges are softer, as the network was often not sure of a soft edge. This is fast and smooth, but
+    invents nothing: where much is hidden, give an inpainted background instead. Elsewhere every
+    pixel stays as it is. A picture without any background gives mid grey.
 
     Source: A. Telea, An Image Inpainting Technique Based on the Fast Marching Method, 2004, as in
     OpenCV.
@@ -50,7 +50,7 @@ def _plate(image: Tensor, alpha: Tensor, margin_px: int | None) -> Tensor:
 
 
 def _margin_px(alpha: Tensor) -> int:
-    """By the mean width of the soft edge: its area over the length of the outline."""
+    """Choose by the mean width of the soft edge: its area over the length of the outline."""
     solid = alpha > 0.5
     outline = int((solid & ~erode(solid, 1)).sum())
     soft = int(((alpha > _SEEN) & (alpha < _OPAQUE)).sum())

@@ -1,4 +1,4 @@
-"""Connected regions of masks, their boxes, and cutting pictures along boxes.
+"""Find connected regions of masks and their boxes, and cut pictures along boxes.
 
 Boxes are x0, y0, x1, y1 in pixels, x1 and y1 exclusive.
 """
@@ -21,8 +21,10 @@ Connectivity = Literal[4, 8]
 
 @dataclass(frozen=True)
 class Components:
-    """Regions 1 … N of one mask, 0 being none: `labels` H×W int32, `areas_px` N int64,
-    `boxes_xyxy` N×4 int64. Row i belongs to label i + 1."""
+    """The regions of one mask, numbered 1 … N; 0 is none.
+
+    `labels` H×W int32, `areas_px` N int64, `boxes_xyxy` N×4 int64. Row i belongs to label i + 1.
+    """
 
     labels: Tensor
     areas_px: Tensor
@@ -32,13 +34,16 @@ class Components:
         return int(self.areas_px.shape[0])
 
     def masks(self) -> Tensor:
-        """N×H×W bool."""
+        """Return a mask for each region, N×H×W bool."""
         numbers = torch.arange(1, len(self) + 1, device=self.labels.device)
         return self.labels[None] == numbers[:, None, None]
 
 
 def connected_components(mask: Tensor, connectivity: Connectivity = 8) -> Components:
-    """Regions of an H×W bool mask (or 1×1×H×W), neighbours along edges (4) or corners too (8)."""
+    """Find the regions of an H×W bool mask (or 1×1×H×W).
+
+    Neighbours touch along edges (`connectivity` 4), or at corners too (8).
+    """
     plane = mask.detach().reshape(mask.shape[-2:]).cpu().numpy()
     labels, boxes, areas = label_regions(plane, connectivity)
     return Components(
@@ -62,13 +67,13 @@ def label_regions(mask: Array, connectivity: Connectivity) -> tuple[Array, Array
 
 
 def touches_border(boxes: Array, size_hw: tuple[int, ...]) -> Array:
-    """Which boxes N×4 reach an edge of the picture."""
+    """Tell which boxes N×4 reach an edge of the picture."""
     height, width = size_hw
     return (boxes[:, :2] <= 0).any(1) | (boxes[:, 2] >= width) | (boxes[:, 3] >= height)
 
 
 def boxes_from_masks(masks: Tensor) -> Tensor:
-    """N×H×W bool → N×4 int64; an empty mask has the box 0, 0, 0, 0."""
+    """Draw boxes close around N×H×W bool → N×4 int64; an empty mask has the box 0, 0, 0, 0."""
     columns, rows = masks.any(-2).to(torch.uint8), masks.any(-1).to(torch.uint8)
     found = columns.any(-1)
     first = (columns.argmax(-1), rows.argmax(-1))
@@ -80,7 +85,7 @@ def boxes_from_masks(masks: Tensor) -> Tensor:
 
 
 def expand_box(box_xyxy: Sequence[int], margin_px: int, size_hw: tuple[int, int]) -> list[int]:
-    """The box and a margin around it, as far as the picture goes."""
+    """Widen the box by a margin on all sides, as far as the picture goes."""
     x0, y0, x1, y1 = (int(value) for value in box_xyxy)
     height, width = size_hw
     return [
@@ -92,7 +97,7 @@ def expand_box(box_xyxy: Sequence[int], margin_px: int, size_hw: tuple[int, int]
 
 
 def crop(image: Tensor, box_xyxy: Sequence[int]) -> Tensor:
-    """A copy of the box's part of B×C×H×W; BadInput if the box is not within it."""
+    """Copy the box's part of B×C×H×W. Raises BadInput if the box is not within it."""
     x0, y0, x1, y1 = (int(value) for value in box_xyxy)
     height, width = int(image.shape[-2]), int(image.shape[-1])
     if not (0 <= x0 < x1 <= width and 0 <= y0 < y1 <= height):

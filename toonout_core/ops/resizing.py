@@ -1,4 +1,4 @@
-"""Sizes of pictures: antialiased resizing, fitting to what a network sees, and the way back."""
+"""Resize pictures, fit them to what a network sees, and find the way back."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ MARGIN = 1 + 1e-6
 
 
 def resize(image: Tensor, size_hw: tuple[int, int]) -> Tensor:
-    """Bilinear, half-pixel aligned, antialiased where it shrinks; B×C×H×W → B×C×h×w float32.
+    """Resize B×C×H×W → B×C×h×w float32, bilinear, half-pixel aligned, antialiased where it shrinks.
 
-    Values stay in [0, 1]: opaque is exactly 1.0 again, transparent exactly 0.0. Same filter as
-    Pillow's BILINEAR, without its rounding to 8 bit.
+    Values stay in [0, 1]: opaque is exactly 1.0 again, transparent exactly 0.0. The filter is that
+    of Pillow's BILINEAR, without its rounding to 8 bit.
     """
     if min(size_hw) < 1:
         raise BadInput("a size must be at least 1×1", _spell(size_hw))
@@ -70,9 +70,10 @@ def fit(
     mode: TrainedFit = "squash",
     fill: float | None = None,
 ) -> tuple[Tensor, Fitted]:
-    """Onto a canvas of size_hw: `squash` stretches, `pad` keeps the aspect ratio and centres.
+    """Bring B×C×H×W to a canvas of size_hw, float32.
 
-    B×C×H×W → B×C×h×w float32. Beside the picture is `fill`, or its own edge pixels, repeated.
+    `squash` stretches it, `pad` keeps the aspect ratio and centres. Beside the picture is `fill`,
+    or its own edge pixels, repeated.
     """
     source_hw = (int(image.shape[-2]), int(image.shape[-1]))
     if mode == "squash":

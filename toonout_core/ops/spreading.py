@@ -1,8 +1,8 @@
-"""Colours for pixels that have none: those of the surroundings, near ones first.
+"""Give colours to pixels that have none: those of the surroundings, near ones first.
 
-Pull-push (Gortler et al. 1996, "The Lumigraph", section 3.4): weighted means over cells of twice
-the size each time, then from coarse to fine each cell takes what it knows itself, and the more of
-its parent's colour the less that is.
+Pull-push (Gortler et al. 1996, "The Lumigraph", section 3.4): first weighted means are taken over
+cells of twice the size each time. Then, from coarse to fine, each cell takes what it knows itself,
+and the less that is, the more of its parent's colour.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def _doubled(planes: Array) -> Array:
 def spread_colours_torch_(
     image: Tensor, alpha: Tensor, where: Tensor, least_alpha: float, empty: float
 ) -> Tensor:
-    """`spread_colours_` on any device; the small cells go by the CPU."""
+    """Do what `spread_colours_` does, on any device; the small cells are worked on by the CPU."""
     if bool(where.any()):
         cells = _cell_means_torch(image, alpha, least_alpha)
         _paint_torch_(image, where, np.stack([_push(item, empty) for item in cells]))
@@ -127,7 +127,9 @@ def _paint_torch_(image: Tensor, where: Tensor, colours: Array) -> None:
 def spread_colours_cpu_(
     image: Tensor, alpha: Tensor, where: Tensor, least_alpha: float, empty: float
 ) -> Tensor:
-    """`spread_colours_`, some rows after the other: cv2.resize has threads of its own."""
+    """Do what `spread_colours_` does, some rows after the other: cv2.resize has threads
+    of its own.
+    """
     for item in range(image.shape[0]):
         picture, mask = image[item].numpy(), where[item, 0].numpy()
         if mask.any():
@@ -163,7 +165,7 @@ def _cell_means(image: Array, alpha: Array, least_alpha: float, *, squares: bool
 
 
 def _paint_(image: Array, where: Array, colours: Array) -> None:
-    """3×H×W, H×W uint8, 3×h×w."""
+    """Enlarge cells 3×h×w, and write them into 3×H×W where H×W uint8 says so."""
     import cv2
 
     height, width = where.shape

@@ -1,8 +1,8 @@
-"""Edges between two figures: how much of each is in a pixel, from its colour.
+"""Tell how much of two characters is in a pixel of the edge between them, from its colour.
 
-Where figures 1 and 2 meet, I = tF₁ + (1−t)F₂. With both colours known from beside the edge, least
-squares give t = (I − F₂)·(F₁ − F₂) / |F₁ − F₂|². Where the colours are alike this says nothing, and
-t stays what it was: the two are weighed |F₁ − F₂|² to _ALIKE.
+Where characters 1 and 2 meet, I = tF₁ + (1−t)F₂. With both colours known from beside the edge,
+least squares give t = (I − F₂)·(F₁ − F₂) / |F₁ − F₂|². Where the colours are alike this says
+nothing, and t stays what it was: the two are weighed |F₁ − F₂|² to _ALIKE.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ _VISIBLE = 0.02
 
 
 def unmix_edges_(part: Array, first: Array, second: Array, alpha: Array, colours: Array) -> None:
-    """Overwrite `part` H×W, the share of figure `first` H×W against `second`, along edges.
+    """Overwrite `part` H×W, the share of character `first` H×W against `second`, along edges.
 
-    `first` and `second` hold numbers of figures, negative for none; `alpha` H×W of all figures and
-    `colours` 3×H×W in [0, 1].
+    `first` and `second` hold numbers of characters, negative for none; `alpha` H×W is that of all
+    of them, and `colours` are 3×H×W in [0, 1].
     """
     visible = (alpha > _VISIBLE) & (first >= 0)
     band = _edges(first, visible)
@@ -31,10 +31,10 @@ def unmix_edges_(part: Array, first: Array, second: Array, alpha: Array, colours
     pair = np.stack((first[rows, columns], second[rows, columns]))
     beside = np.zeros((2, 3, len(rows)), np.float32)
     known = np.ones(len(rows), np.bool_)
-    for figure in np.unique(pair):
-        core = (first == figure) & (alpha > 0.5) & ~band
+    for number in np.unique(pair):
+        core = (first == number) & (alpha > 0.5) & ~band
         for place in range(2):
-            chosen = np.nonzero(pair[place] == figure)[0]
+            chosen = np.nonzero(pair[place] == number)[0]
             if len(chosen):
                 found, near = nearest_colours(core, colours, rows[chosen], columns[chosen])
                 beside[place][:, chosen] = found
@@ -48,7 +48,7 @@ def unmix_edges_(part: Array, first: Array, second: Array, alpha: Array, colours
 
 
 def _edges(first: Array, visible: Array) -> Array:
-    """H×W bool: near places where two visible figures touch."""
+    """Tell where two visible characters touch nearby, H×W bool."""
     import cv2
 
     edge = np.zeros(first.shape, np.bool_)
@@ -67,8 +67,10 @@ def _edges(first: Array, visible: Array) -> Array:
 def nearest_colours(
     core: Array, colours: Array, rows: Array, columns: Array
 ) -> tuple[Array, Array]:
-    """At each of P places the mean colour of `core` H×W bool around its nearest pixel, 3×P, and P
-    bool: if that is within 6 pixels. `colours` 3×H×W."""
+    """Find at each of P places the mean colour of `core` H×W bool around its nearest pixel.
+
+    Returns colours 3×P, and P bool: whether that pixel is within 6 pixels. `colours` are 3×H×W.
+    """
     import cv2
 
     top, left = max(int(rows.min()) - _REACH_PX, 0), max(int(columns.min()) - _REACH_PX, 0)

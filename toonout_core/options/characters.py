@@ -52,8 +52,8 @@ MIN_OVERLAP = number(
 )  # fmt: skip
 BOX_LINES = text(
     "box_lines", "",
-    "A box a line: x0, y0, x1, y1 in pixels, or in percent with a % sign. JSON with x, y, width, "
-    "height works too.",
+    "One box per line: x0, y0, x1, y1 in pixels, or in percent with a % sign. JSON with x, y, "
+    "width, height works too.",
     lines=True, placeholder="boxes, one a line: x0, y0, x1, y1",
 )  # fmt: skip
 POINT_LINES = text(
@@ -73,21 +73,19 @@ NUMBERS = text(
 )  # fmt: skip
 POINTS = text(
     "points", "",
-    "Those at these points: x, y in pixels, or in percent with a % sign; more points after a "
+    "Characters at these points: x, y in pixels, or in percent with a % sign; more points after a "
     "semicolon.",
 )  # fmt: skip
-CHOSEN_SCORE = MIN_SCORE.but(
-    default=0.0, help="Leaves out those of which the detector was less sure."
-)
+CHOSEN_SCORE = MIN_SCORE.but(default=0.0, help="Leaves out characters whose score is lower.")
 CHOSEN_LEAST_AREA = MIN_AREA.but(
-    default=0.0, help="Leaves out those that cover less of the picture."
+    default=0.0, help="Leaves out characters that cover less of the picture than this."
 )
 CHOSEN_MOST_AREA = MIN_AREA.but(
-    name="max_area_percent", default=100.0, help="Leaves out those that cover more of the picture."
+    name="max_area_percent", default=100.0, help="Leaves out characters that cover more of it."
 )
 CHOSEN_ORDER = SORT_BY.but(default=AS_THEY_ARE, choices=(AS_THEY_ARE, *ORDERS))
 REVERSE = switch("reverse", False, "The opposite of sort_by.")
-CHOSEN_COUNT = MAX_COUNT.but(default=0, help="Keeps the first so many, after sorting. 0: all.")
+CHOSEN_COUNT = MAX_COUNT.but(default=0, help="How many are kept, after sorting. 0: all.")
 EXCLUSIVE = switch(
     "exclusive", False,
     "Each pixel belongs to one: where masks overlap, the first of the order is in front and the "
@@ -104,8 +102,8 @@ GIVEN_LEAST_AREA = MIN_AREA.but(default=0.1)
 
 TRUST_MASKS = switch(
     "trust_masks", False,
-    "What the characters' masks hold is opaque, even if the matte misses it: for a matte that has "
-    "lost one of them.",
+    "On: what the characters' masks hold is opaque, even if the matte misses it. Use it if the "
+    "matte has lost parts of a character.",
 )  # fmt: skip
 UNCERTAIN = number(
     "uncertain_px", 0.0, (0.0, 500.0, 0.5),
@@ -118,12 +116,12 @@ REACH = whole(
 )  # fmt: skip
 VOTE = choice(
     "vote", "coverage", ("coverage", "iou"),
-    "When a segment belongs to a character. coverage: so much of the segment lies in the mask. "
-    "iou: both agree so much.",
+    "Says to which character a segment belongs. coverage: by the part of the segment that lies in "
+    "the mask. iou: by how well both agree.",
 )  # fmt: skip
 VOTE_THRESHOLD = number(
     "threshold", 0.3, (0.0, 1.0, 0.01),
-    "How much, from 0 to 1. A lower one takes more segments.",
+    "How much is enough, from 0 to 1. With a lower number, more segments are taken.",
 )  # fmt: skip
 VOTE_RADIUS = whole(
     "radius_px", 2, (0, 100),
@@ -131,9 +129,9 @@ VOTE_RADIUS = whole(
 )  # fmt: skip
 EROSIONS = whole(
     "erosions", 3, (0, 50),
-    "How often they are eroded: what is thin or at the edge does not vote.",
+    "How often the masks are eroded. What is thin or near the edge then does not vote.",
 )  # fmt: skip
-DILATIONS = whole("dilations", 2, (0, 50), "How often they are dilated after that.")
+DILATIONS = whole("dilations", 2, (0, 50), "How often the masks are dilated after that.")
 PER_CHARACTER = switch("per_character", True, "Off: all characters become one mask.")
 SEGMENT_ANYTHING = choice(
     "segment_anything", "none", (),
@@ -186,7 +184,7 @@ ON_TOP = choice(
 )  # fmt: skip
 CROP_FACTOR = number(
     "crop_factor", 1.5, (1.0, 10.0, 0.1),
-    "How much larger than the character the region is that nodes look at.",
+    "Nodes look at a region around the character that is larger than it by this factor.",
 )  # fmt: skip
 LABEL = text("label", "character", "The label of every item, for nodes that filter by it.")
 
@@ -204,8 +202,8 @@ LINES = text(
 )  # fmt: skip
 BACKGROUND_PROMPT = text(
     "background", "",
-    "Said of the background instead of a line and tags, where the background comes as one more "
-    "item.",
+    "The prompt of the background, if it comes as one more item. Lines and tags are only for "
+    "characters.",
     lines=True, placeholder="the background, if Crop Characters gives it",
 )  # fmt: skip
 STYLE_POSITION = choice(
@@ -234,8 +232,8 @@ REST_PROMPT = BACKGROUND_PROMPT.but(
 )
 PROMPT_STRENGTH = number(
     "strength", 1.0, (0.0, 1.0, 0.05),
-    "What a character's own prompt has inside of its mask. The rest is the background's: 0.8 binds "
-    "characters and surroundings together.",
+    "How strong a character's own prompt is inside of its mask. The rest is the background's "
+    "prompt: 0.8 binds characters and surroundings together.",
 )  # fmt: skip
 PROMPT_FEATHER = FEATHER.but(
     default=24.0, most=500.0, step=1.0,
@@ -247,3 +245,32 @@ EDGES: tuple[Option, ...] = (
     GROW.but(help="Pixels by which the masks' edges move outwards; negative: inwards."),
     FEATHER.but(help="Softens the masks' edges by that many pixels."),
 )
+
+# ---------------------------------------------------------------- the shell
+
+FILE_SOFT = SOFT.but(  # a file of a mask has 1 bit unless somebody wants more
+    default=False, help="Masks with soft edges, of 8 bit. Without it: black and white, of 1 bit."
+)
+TRUST = choice(
+    "trust", "auto", ("auto", "masks", "matte"),
+    "masks: what they hold is opaque, and matte far from all of them is left out. matte: all parts "
+    "sum to the matte. auto: masks if a detector made them and toonout-mini the matte, else matte.",
+)  # fmt: skip
+SAVE = text(
+    "save", "masks,mattes,cutouts,background,overlay,coco",
+    "What to write, separated by commas: some of masks, mattes, cutouts, background, overlay, "
+    "coco.",
+    metavar="KIND,…",
+)  # fmt: skip
+CROP_MARGIN = whole(
+    "crop", None, (0, 4096),
+    "Cutouts end at their character, with so many pixels around it. Without it they are as large "
+    "as the picture.",
+    metavar="PIXELS",
+)  # fmt: skip
+SHARED_MATTE = text(
+    "matte", None,
+    "The matting model whose matte is shared out. Without it: the detector if that is a matting "
+    "model, else toonout-mini.",
+    metavar="NAME|FILE",
+)  # fmt: skip

@@ -13,6 +13,17 @@ FIT = choice(
     "auto: as the model was trained. squash: the whole square is used. pad: keeps the aspect; try "
     "it for very wide or tall pictures.",
 )  # fmt: skip
+DETAIL = switch(
+    "detail", False,
+    "For pictures that are larger than what the model sees: it also looks at each edge from near. "
+    "Edges and hairs become finer. It takes several times as long.",
+)  # fmt: skip
+STEADY = switch(
+    "steady", False,
+    "For clips whose edges flicker: the matte of the frame before moves along with the picture and "
+    "counts too, where both frames show the same. Never across cuts.",
+)  # fmt: skip
+SOUND = switch("sound", True, "Keeps the sound of a clip.")
 SOURCE_ALPHA = choice(
     "source_alpha", "multiply", ("multiply", "ignore"),
     "What happens to alpha that the picture already has: multiply keeps its transparent parts "
@@ -39,18 +50,6 @@ REFINE_RADIUS = whole(
     "refine_radius_px", 6, (0, 1000),
     "Window of the second pass, which keeps fine detail. 0: one pass only.",
 )  # fmt: skip
-
-# ---------------------------------------------------------------- the crop
-
-CROP = switch("crop", False, "Cuts off what is empty around the character.")
-CROP_MARGIN = whole(
-    "margin_px", 0, (0, 4096), "What is left around the character, as far as the picture goes."
-)
-CROP_ASPECT = text(
-    "aspect", "",
-    "Width and height of the crop, as 1:1 or 3:4: it is made wider or taller for it. Empty: any.",
-)  # fmt: skip
-CROPPING = (CROP, CROP_MARGIN, CROP_ASPECT)
 
 # ---------------------------------------------------------------- the matte
 
@@ -97,3 +96,28 @@ BACKGROUND_FIT = choice(
     label="Fit of the background",
 )  # fmt: skip
 COMPOSE_FIT = BACKGROUND_FIT.but(name="fit")
+BACKGROUND = text(
+    "background", None, "Put the character on a colour ('#ff00ff', white) or a picture.",
+    metavar="COLOUR|FILE",
+)  # fmt: skip
+
+# ---------------------------------------------------------------- pages and routes
+
+RESULT = choice(
+    "output", "cutout", ("cutout", "mask", "cutout + mask"),
+    "What is made. White in the mask is the character.",
+)  # fmt: skip
+BEHIND = choice(
+    "background", "transparent", ("transparent", "colour", "picture"),
+    "What the character stands on.",
+)  # fmt: skip
+CROP = switch("crop", False, "Cuts off what is empty.", label="Crop to the subject")
+MARGIN = whole(
+    "margin_px", 0, (0, 4096), "What is left around the subject, if there is room."
+)  # fmt: skip
+CROP_ASPECT = text(
+    "aspect", "",
+    "Width and height of the crop, as 1:1 or 3:4: it is made wider or taller for it. Empty: any.",
+    label="Aspect of the crop", metavar="W:H",
+)  # fmt: skip
+CROPPING = (CROP, MARGIN, CROP_ASPECT)

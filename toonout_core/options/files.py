@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .option import choice, switch, text, whole
+from .option import choice, number, switch, text, whole
 
 _MOST = 1_000_000
 
@@ -34,3 +34,28 @@ NODE_FORMAT = choice(
 )  # fmt: skip
 QUALITY = whole("quality", 100, (1, 100), "Of webp; 100: without loss.")
 NAMES = text("names", None, "File names without ending, as Load Folder gives them.")
+
+# ---------------------------------------------------------------- what the shell writes
+
+FORMAT = choice(
+    "format",
+    None,
+    ("png", "webp", "jpg", "tiff", "gif"),
+    "Without it: png, or as OUT is called. gif has hard edges.",
+)
+FRAMES = switch("frames", False, "Write the frames of an animation as files.")
+MASK_ONLY = switch("mask_only", False, "Write alpha as a grey picture.")
+BITS = choice(
+    "bits", "auto", ("auto", "8", "16"),
+    "Bits per channel. auto keeps 16 where the picture has 16 and the result is png.",
+)  # fmt: skip
+FILE_QUALITY = QUALITY.but(
+    default=None,
+    help="Quality of jpg; without it 95. With it webp is lossy, else it is without loss.",
+)
+METADATA = switch("metadata", True, "Keep text, colour profile and dpi.")
+SHRINK_TO = number(
+    "shrink_to", None, (0.0001, 100_000.0, 0.1),
+    "Reduce larger pictures to that size. Without it 100 megapixels are the limit.",
+    metavar="MEGAPIXELS",
+)  # fmt: skip

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from .clips import PLATE
 from .files import FILENAME_PREFIX
 from .option import choice, number, switch, text, whole
+from .running import OUT
 
 # ---------------------------------------------------------------- layers
 
@@ -46,3 +48,21 @@ ANIMATION = choice(
     "Also saves the frames one after the other. webp and png have soft edges, gif has hard ones.",
 )  # fmt: skip
 SHEET = (COLUMNS, TRIM, SHEET_PADDING, POWER_OF_TWO, PIVOT)
+
+# ---------------------------------------------------------------- the shell
+
+LAYERS_OUT = OUT.but(help="Folder, or file for a single picture.")
+LAYERS_KIND = LAYERS_FORMAT.but(
+    default=None, help=LAYERS_FORMAT.help + " Without it: psd, or as OUT is called."
+)
+LAYER_PLATE = PLATE.but(help="The same picture without its characters, for the layer below them.")
+SHEET_OUT = OUT.but(help="The sheet, a .png.")
+OWN_FPS = FPS.but(default=None, help="Frames a second. Without it: as the clip says, else 10.")
+EVERY = whole("every", 1, (1, 1_000_000), "Take one frame of that many.")
+ANIMATION_FILE = text(
+    "animation", None, "Also write the frames as a .webp, .png or .gif.", metavar="FILE"
+)
+CUT = choice(
+    "cut", "auto", ("auto", "always", "never"),
+    "auto: cut out the characters of frames that are opaque.",
+)  # fmt: skip

@@ -29,8 +29,9 @@ PATCH_ORDER = choice(
 )  # fmt: skip
 RESOLUTION = whole(
     "resolution", 0, (0, 4096, 32),
-    "Side of the square that the network sees. 0: what the model was trained with, which is best "
-    "for nearly all pictures. The result has the picture's own size in any case.",
+    "Side of the square that the network sees. 0: the model's own size, which is best for nearly "
+    "all pictures. toonout-mini then sees pictures up to 1000 px at 512, and from 1800 px on at "
+    "1024. The result always has the picture's own size.",
 )  # fmt: skip
 DETECTOR_RESOLUTION = RESOLUTION.but(
     help="Side of the square that the detector sees. 0: what it was trained with. Larger finds "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal
 
 from ..errors import BadInput, plain
@@ -20,9 +20,11 @@ _WORDS = {"true": True, "false": False}
 class Option:
     """`name`: in nodes, routes and records. `flag`: in the shell, `--name` without a unit if empty.
 
-    `default` None: nothing is chosen until somebody chooses. `choices` may be empty for a menu that
-    the host fills. `metavar`, `short` and `mistaken` (flags that people try instead) are for the
-    shell; `label` is for pages; `lines` and `placeholder` are for texts of several lines.
+    `default` None: nothing is chosen until somebody chooses; several values are a tuple. `choices`
+    may be empty for a menu that the host fills. For the shell: `short`, `metavar`, `older` (flags
+    of earlier releases, which still work) and `mistaken` (flags that people try instead). For
+    pages: `label`. For texts of several lines: `lines` and `placeholder`. `advanced`: seldom
+    needed, so that hosts may fold it away.
     """
 
     name: str
@@ -36,10 +38,12 @@ class Option:
     flag: str = ""
     short: str = ""
     metavar: str = ""
+    older: tuple[str, ...] = ()
     mistaken: tuple[str, ...] = ()
     label: str = ""
     lines: bool = False
     placeholder: str = ""
+    advanced: bool = False
 
     def but(self, **changes: Any) -> Option:
         """The same with another default, range or text, for a place where it means more or less."""
@@ -48,7 +52,7 @@ class Option:
     @property
     def in_shell(self) -> str:
         """`--grow` for grow_px."""
-        return self.flag or "--" + _UNIT.sub("", self.name).replace("_", "-")
+        return self.flag or in_shell(self.name)
 
     @property
     def in_usage(self) -> str:
@@ -70,6 +74,8 @@ class Option:
         Texts that hold a number or true and false are read as such.
         """
         name = called or self.name
+        if isinstance(value, tuple):
+            return tuple(self.check(item, called) for item in value)
         if self.kind == "switch":
             return _switch(name, value)
         if self.kind in ("whole", "number"):
@@ -97,6 +103,11 @@ class Option:
         return int(number)
 
 
+def in_shell(name: str) -> str:
+    """`--grow` for grow_px: the shell says no units."""
+    return "--" + _UNIT.sub("", name).replace("_", "-")
+
+
 def _switch(name: str, value: Any) -> bool:
     known = _WORDS.get(value.strip().lower()) if isinstance(value, str) else value
     if not isinstance(known, bool):
@@ -109,19 +120,16 @@ def switch(name: str, default: bool, help: str, **more: Any) -> Option:
     return Option(name, "switch", default, help, **more)
 
 
-def whole(
-    name: str, default: int | None, limits: tuple[int, ...], help: str, **more: Any
-) -> Option:
+def whole(name: str, default: Any, limits: tuple[int, ...], help: str, **more: Any) -> Option:
     """A whole number; `limits`: least, most and, unless it is 1, the step."""
     least, most, step = (*limits, 1)[:3]
     return Option(name, "whole", default, help, least, most, step, **more)
 
 
-def number(
-    name: str, default: float | None, limits: tuple[float, float, float], help: str, **more: Any
-) -> Option:
+def number(name: str, default: Any, limits: tuple[float, ...], help: str, **more: Any) -> Option:
     """A number; `limits`: least, most and step."""
-    return Option(name, "number", default, help, *limits, **more)
+    least, most, step = limits
+    return Option(name, "number", default, help, least, most, step, **more)
 
 
 def choice(
@@ -131,6 +139,16 @@ def choice(
     return Option(name, "choice", default, help, choices=choices, **more)
 
 
-def text(name: str, default: str | None, help: str, **more: Any) -> Option:
+def text(name: str, default: Any, help: str, **more: Any) -> Option:
     """Any text."""
     return Option(name, "text", default, help, **more)
+
+
+def told(option: Option) -> Any:
+    """A dataclass field of that name and default; `options_of` gives the option back."""
+    return field(default=option.default, metadata={"option": option})
+
+
+def options_of(record: type[Any]) -> tuple[Option, ...]:
+    """The options of a record whose fields were made by `told`."""
+    return tuple(item.metadata["option"] for item in fields(record) if "option" in item.metadata)

@@ -1,1 +1,3 @@
-"""Results to files: names, formats, folders, manifests, reports, clips; nothing overwritten."""
+"""Write results to files: names, formats, folders, manifests, reports, clips. Nothing is
+overwritten.
+"""

@@ -1,4 +1,4 @@
-"""Frames into an animated picture: PNG (APNG), WebP or GIF, each shown as long as it says.
+"""Write frames into an animated picture: PNG (APNG), WebP or GIF, each shown as long as it says.
 
 Every frame is encoded as a still picture, and its packed pixels are put into the animation. So a
 clip of any length takes the memory of one frame, and alike frames stay frames of their own.
@@ -31,8 +31,11 @@ _NO_BLENDING = 2
 
 @dataclass(frozen=True)
 class Frame:
-    """`image` 1×3×H×W or 1×1×H×W and its straight `alpha` 1×1×H×W, if any, in [0, 1]; `seconds`:
-    how long it is shown."""
+    """One frame of an animation.
+
+    `image` 1×3×H×W or 1×1×H×W and its straight `alpha` 1×1×H×W, if any, in [0, 1]; `seconds`: how
+    long it is shown.
+    """
 
     image: Tensor
     alpha: Tensor | None
@@ -50,7 +53,9 @@ class AnimationOptions:
     metadata: Metadata = NO_METADATA
 
 
-class _Sink(Protocol):
+class StillSink(Protocol):
+    """Takes frames; each says for how many ticks it is shown."""
+
     @property
     def ticks_per_second(self) -> int: ...
 
@@ -70,12 +75,12 @@ def write_animation(stream: IO[bytes], frames: Iterable[Frame], options: Animati
     """
     if options.format not in MOVING:
         raise BadInput(f"an animation must be one of {', '.join(sorted(MOVING))}", options.format)
-    sink: _Sink | None = None
+    sink: StillSink | None = None
     first: Frame | None = None
     count, shown_s, shown = 0, 0.0, 0
     for frame in frames:
         if sink is None or first is None:
-            first, sink = frame, _begin(stream, frame, options)
+            first, sink = frame, begin_animation(stream, frame, options)
         image, alpha = _alike(frame, first)
         shown_s += frame.seconds
         ticks = max(1, round(shown_s * sink.ticks_per_second) - shown)
@@ -88,7 +93,8 @@ def write_animation(stream: IO[bytes], frames: Iterable[Frame], options: Animati
     return count
 
 
-def _begin(stream: IO[bytes], frame: Frame, options: AnimationOptions) -> _Sink:
+def begin_animation(stream: IO[bytes], frame: Frame, options: AnimationOptions) -> StillSink:
+    """Make what takes `frame` and those after it. Raises BadInput if the format cannot hold it."""
     if max(frame.image.shape[-2:]) > FORMATS[options.format].longest_px:
         encode(stream, frame.image, frame.alpha, format=options.format)  # which says why not
     if options.format == "gif":

@@ -1,4 +1,4 @@
-"""Many pictures, one after the other, into a folder: the engine of shell and WebUI."""
+"""Cut out many pictures, one after the other, into a folder: the engine of shell and WebUI."""
 
 from __future__ import annotations
 
@@ -35,14 +35,16 @@ Shown = TypeVar("Shown", contravariant=True)
 
 
 class Form(Protocol[Shown]):
-    """Which files become of what a pipeline made of a frame: `output.Output` for mattes."""
+    """Decides which files are written for one frame; `output.Output` is the one for mattes."""
 
     def suffixes(self) -> Sequence[str]:
-        """What may follow the picture's name; where one of those is taken, a result exists."""
+        """List the endings that may follow the picture's name. Where one of those files exists, the
+        picture counts as done.
+        """
         ...
 
     def parts(self, made: Shown, picture: Picture) -> Sequence[Part]:
-        """The files, not written yet."""
+        """List the files of the frame, which are not written yet."""
         ...
 
     def join(self) -> Join[Any] | None:
@@ -50,19 +52,20 @@ class Form(Protocol[Shown]):
         ...
 
     def notes(self, made: Shown) -> list[str]:
-        """What is worth knowing, beside what encoding the parts tells."""
+        """Tell what is worth knowing, beside what encoding the parts tells."""
         ...
 
     def details(self, made: Shown) -> dict[str, Any]:
-        """What is to be remembered beside the files, as JSON; empty if nothing."""
+        """Return what is to be remembered beside the files, as JSON; empty if nothing."""
         ...
 
 
 class Batch(Generic[Made]):
-    """Every source of a destination through `cut`: each result is whole and recorded, or not there.
+    """Sends every source of a destination through `cut`. A result is whole and recorded, or not
+    there.
 
-    `cut` is made by `make_cut` when the first picture needs it, so that a run with nothing to do
-    loads no network. `shrink_to`: pixels that larger pictures are reduced to.
+    `make_cut` makes `cut` when the first picture needs it, so that a run with nothing to do loads
+    no network. `shrink_to`: the number of pixels that larger pictures are reduced to.
     """
 
     def __init__(
@@ -83,7 +86,7 @@ class Batch(Generic[Made]):
         return len(self.destination.sources)
 
     def run(self) -> Iterator[Result]:
-        """One result a picture, in order. Stop by not asking for the next one.
+        """Yield one result a picture, in order. To stop, do not ask for the next one.
 
         A picture is encoded while the next one is cut.
         """
@@ -209,7 +212,9 @@ class Batch(Generic[Made]):
             raise ToonOutError(f"{self.destination.out} must stay a folder, but has gone.")
 
     def _failed(self, work: _Work, error: Exception) -> Result:
-        """Raises again what concerns all pictures: the model, the folder, memory, a stop."""
+        """Make a result of a failure. Raises it again where it concerns all pictures: the model,
+        the folder, memory, a stop.
+        """
         if isinstance(error, _CONCERNS_ALL) or self._loading:
             raise error
         if isinstance(error, MemoryError):
@@ -228,7 +233,7 @@ _CONCERNS_ALL = (CannotWrite, UnknownModel, CorruptWeights, DownloadFailed, Canc
 
 @dataclass
 class _Work:
-    """A picture on its way from its pixels to its name."""
+    """A picture on its way from its pixels to its files."""
 
     source: Source
     target: Path  # without anything that follows
@@ -249,14 +254,14 @@ class _Work:
         return round(time.monotonic() - self.started, 3)
 
     def names(self, number: int) -> list[Path]:
-        """Where its files go: the `number`-th choice of names."""
+        """Return where the files go, by the `number`-th choice of names."""
         names: list[Path] = []
         for frame, suffixes in enumerate(self.suffixes, int(len(self.suffixes) > 1)):
             names += [_name(self.target, suffix, number=number, frame=frame) for suffix in suffixes]
         return names
 
     def drop(self) -> None:
-        """Remove what has not been published; no file is written to any more after it."""
+        """Remove what has not been published. No file is written to any more after it."""
         for encoding in self.encodings:
             encoding.cancel()
         wait(self.encodings)
@@ -264,7 +269,9 @@ class _Work:
 
 
 def _name(target: Path, suffix: str, *, number: int = 1, frame: int = 0) -> Path:
-    """`OUT/girl` → `OUT/girl.png`, `OUT/girl_2.png`, of a frame `OUT/girl_2_0001.png`."""
+    """Name a file: `OUT/girl` → `OUT/girl.png`, `OUT/girl_2.png`, of a frame
+    `OUT/girl_2_0001.png`.
+    """
     counted = f"_{number}" if number > 1 else ""
     framed = f"_{frame:04d}" if frame else ""
     return named(target, counted + framed + suffix)

@@ -1,4 +1,6 @@
-"""Videos by PyAV: upright frames with alpha, the colours that the file means, and their times."""
+"""Read videos by PyAV: upright frames with alpha, in the colours that the file means, and
+their times.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,7 @@ _HD_HEIGHT = 720  # from here on players take the colours of HD, where a file do
 
 
 def told(path: Path) -> tuple[float, float]:
-    """Frames a second and how many there are, as the file says; 0 where it does not."""
+    """Return the frames a second and how many there are, as the file says; 0 where it does not."""
     with _opened(path) as (_, stream):
         rate = stream.average_rate or stream.guessed_rate or 0
         count = stream.frames
@@ -34,7 +36,7 @@ def told(path: Path) -> tuple[float, float]:
 
 
 def decoded(path: Path) -> Iterator[Picture]:
-    """Every frame; of those that say no time, and of the last one, as the rate says."""
+    """Yield every frame. Those that say no time, and the last one, are shown as the rate says."""
     with _opened(path) as (container, stream):
         usual = Fraction(stream.average_rate or stream.guessed_rate or 10)
         waiting: Any = None
@@ -77,7 +79,7 @@ def _frames(container: Any, stream: Any) -> Iterator[Any]:
 
 
 def _between(frame: Any, following: Any) -> float:
-    """Seconds, 0 where they do not say it."""
+    """Return the seconds between two times, 0 where they do not say it."""
     if frame.pts is None or following.pts is None:
         return 0.0
     return max(float((following.pts - frame.pts) * frame.time_base), 0.0)
@@ -95,7 +97,7 @@ def _picture(frame: Any, seconds: float) -> Picture:
 
 
 def _colours(frame: Any) -> Array:
-    """H×W×3 of 8 bit. Straight, as ProRes, FFV1 and VP9 hold them beside alpha."""
+    """Return H×W×3 of 8 bit. They are straight, as ProRes, FFV1 and VP9 hold them beside alpha."""
     if frame.format.is_rgb or frame.format.name.startswith("gray"):
         return frame.reformat(format="rgb24").to_ndarray()
     return frame.reformat(
@@ -107,7 +109,7 @@ def _colours(frame: Any) -> Array:
 
 
 def _alpha(frame: Any) -> Array | None:
-    """H×W×1 of 8 bit, None where there is none."""
+    """Return H×W×1 of 8 bit, None where there is none."""
     component = next((part for part in frame.format.components if part.is_alpha), None)
     if component is None:
         return None
@@ -123,7 +125,7 @@ def _alpha(frame: Any) -> Array | None:
 
 
 def _matrix(frame: Any) -> str:
-    """Of Y'CbCr, as swscale calls it."""
+    """Return the matrix of Y'CbCr, as swscale calls it."""
     matrix = int(frame.colorspace)
     if matrix == _UNSPECIFIED:
         matrix = 1 if frame.height >= _HD_HEIGHT else 5
@@ -135,5 +137,5 @@ def _is_full(frame: Any) -> bool:
 
 
 def _upright(pixels: Array, quarters: int) -> Array:
-    """Turned by that many quarters, counter-clockwise."""
+    """Turn a frame by that many quarters, counter-clockwise."""
     return np.ascontiguousarray(np.rot90(pixels, quarters))

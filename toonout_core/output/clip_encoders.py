@@ -1,4 +1,4 @@
-"""Clips that are being written: by PyAV, or mp4 by OpenCV where that is not there."""
+"""Encode clips: by PyAV, or mp4 by OpenCV where PyAV is missing."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+from torch import Tensor
 
 from ..errors import BadInput
+from ..imaging import reverse_colours, to_array
 from ..words import Array
 from .clip_formats import Codec, has_pyav
 from .clip_sound import Sound
@@ -21,9 +23,9 @@ _FINEST = 10_000  # at least so many ticks a second: frames may be shown for dif
 
 
 class Sink(Protocol):
-    """Takes H×W×3 or H×W×4 arrays of 8 bit, all of one shape, and how long each is shown."""
+    """Takes frames of one shape, 1×3×H×W or 1×4×H×W in [0, 1], and how long each is shown."""
 
-    def add(self, frame: Array, start: Fraction, seconds: Fraction) -> None:
+    def add(self, layers: Tensor, start: Fraction, seconds: Fraction) -> None:
         """A frame that is shown from `start` on, for `seconds`."""
         ...
 
@@ -37,7 +39,9 @@ class Sink(Protocol):
 
 
 def can_encode(codec: Codec) -> bool:
-    """Whether PyAV is there and writes it. Raises BadInput if it does not, and OpenCV neither."""
+    """Tell whether PyAV is there and writes it. Raises BadInput if it does not, and
+    OpenCV neither.
+    """
     if not has_pyav():
         return False
     import av
@@ -50,7 +54,7 @@ def can_encode(codec: Codec) -> bool:
 
 
 class ByPyAV:
-    """Any `Codec`, with the sound of another clip."""
+    """Writes any `Codec` by PyAV, with the sound of another clip."""
 
     def __init__(
         self, path: Path, codec: Codec, rate: Fraction, shape: tuple[int, ...], sound: Path | None
@@ -101,12 +105,11 @@ class ByPyAV:
         frame.pts, frame.time_base = round(start / self._tick), self._tick
         self._durations[frame.pts] = round((start + seconds) / self._tick) - frame.pts
 
-    def add(self, frame: Array, start: Fraction, seconds: Fraction) -> None:
+    def add(self, layers: Tensor, start: Fraction, seconds: Fraction) -> None:
+        frame = to_array(layers)[0]
         if self._alpha is not None:
-            colours = frame.copy()
-            colours[..., 3] = 255
             self._alpha.add(frame, start, seconds)
-            frame = colours
+            frame[..., 3] = 255
         self._mux(self._stream.encode(self._frame(frame, start, seconds)))
         if self._sound is not None:
             self._sound.until(start)
@@ -137,10 +140,10 @@ class ByPyAV:
 
 
 class _ExactAlpha:
-    """Alpha of VP9, which is a second picture without colours beside each frame: without loss.
+    """Writes the alpha of VP9, a second picture without colours beside each frame, without loss.
 
-    The codec itself gives alpha the quality of the colours: 20/255 are lost at edges at a quality
-    that suits colours, and without loss colours take several times the room.
+    The codec itself gives alpha the quality of the colours. At a quality that suits colours, 20/255
+    are lost at edges; without loss, colours take several times the room.
     """
 
     def __init__(self, sink: ByPyAV, shape: tuple[int, ...], rate: Fraction) -> None:
@@ -180,18 +183,22 @@ class _ExactAlpha:
 
 
 def _even(frame: Array) -> Array:
-    """With the last row or column twice, where it has an odd number of them."""
+    """Repeat the last row or column where there is an odd number of them."""
     rows, columns = frame.shape[0] % 2, frame.shape[1] % 2
     return np.pad(frame, ((0, rows), (0, columns), (0, 0)), mode="edge")
 
 
 def _tick(rate: Fraction) -> Fraction:
-    """A frame at `rate` takes a whole number of these, and a second at least 10 000."""
+    """Return the unit of time. A frame at `rate` takes a whole number of these, and a second at
+    least 10 000.
+    """
     return 1 / (rate.numerator * Fraction(max(1, -(-_FINEST // rate.numerator))))
 
 
 class ByOpenCV:
-    """MPEG-4, which editors read and browsers do not play. All frames are shown equally long."""
+    """Writes MPEG-4, which editors read and browsers do not play. All frames are shown
+    equally long.
+    """
 
     def __init__(self, path: Path, rate: float, shape: tuple[int, ...]) -> None:
         import cv2
@@ -203,10 +210,8 @@ class ByOpenCV:
             raise BadInput("OpenCV must be able to write mp4", "a refusal", "Save png instead.")
         self._path, self._count = path, 0
 
-    def add(self, frame: Array, start: Fraction, seconds: Fraction) -> None:
-        import cv2
-
-        self._writer.write(cv2.cvtColor(_even(frame), cv2.COLOR_RGB2BGR))
+    def add(self, layers: Tensor, start: Fraction, seconds: Fraction) -> None:
+        self._writer.write(np.ascontiguousarray(_even(to_array(reverse_colours(layers))[0])))
         self._count += 1
 
     def close(self) -> None:

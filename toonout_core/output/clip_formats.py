@@ -76,7 +76,7 @@ CLIP_FORMATS: dict[str, ClipFormat] = {
 
 
 def clip_format_of(path: Path) -> str | None:
-    """By the file name's ending."""
+    """Return the format that the file name's ending stands for."""
     for name, kind in CLIP_FORMATS.items():
         if path.suffix.lower() in kind.suffixes:
             return name
@@ -84,17 +84,19 @@ def clip_format_of(path: Path) -> str | None:
 
 
 def has_pyav() -> bool:
-    """Whether PyAV is there, the extra `video`: without it there is no webm, mov and mkv."""
+    """Tell whether PyAV (the extra `video`) is there: without it there is no webm, mov and mkv."""
     return importlib.util.find_spec("av") is not None
 
 
 def writable_formats() -> list[str]:
-    """What can be written here; OpenCV writes mp4 where PyAV is missing."""
+    """List what can be written here; OpenCV writes mp4 where PyAV is missing."""
     return [name for name, kind in CLIP_FORMATS.items() if not _lacks_av(name, kind)]
 
 
 def require_format(path: Path) -> str:
-    """The kind of clip that `path` is called. Raises BadInput if none, or if it needs PyAV."""
+    """Return the kind of clip that `path` is called. Raises BadInput if none, or if it
+    needs PyAV.
+    """
     name = clip_format_of(path)
     if name is None:
         endings = ", ".join(kind.suffixes[0] for kind in CLIP_FORMATS.values())

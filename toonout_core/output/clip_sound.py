@@ -1,4 +1,6 @@
-"""The sound of a clip into another one: copied where the kind of file allows it, else encoded."""
+"""Put the sound of a clip into another one: copied where the kind of file allows it,
+else encoded.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,9 @@ class Sound:
 
     @staticmethod
     def of(source: Path, target: Any, codec: Codec) -> Sound | None:
-        """None where `source` has no sound. Raises BadInput if its sound cannot be read."""
+        """Open the sound of `source`; None where there is none. Raises BadInput if it
+        cannot be read.
+        """
         import av
         from av.error import FFmpegError
 
@@ -55,7 +59,7 @@ class Sound:
             self._next = next(self._packets, None)
 
     def close(self) -> None:
-        """Nothing more is heard."""
+        """End the sound: nothing more is heard."""
         self._source.close()
 
     abandon = close
@@ -87,7 +91,7 @@ class Sound:
 
 
 def _start(source: Any) -> Fraction:
-    """Seconds at which the first frame of the video is shown."""
+    """Return the seconds at which the first frame of the video is shown."""
     videos = source.streams.video
     if not videos or videos[0].start_time is None:
         return Fraction(0)

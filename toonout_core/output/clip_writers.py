@@ -1,4 +1,4 @@
-"""Frames into a clip: whole at the end, or not there."""
+"""Write frames into a clip that is whole at the end, or not there."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 from ..errors import BadInput
-from ..imaging import AnimatedPng, AnimatedWebp, to_array
-from ..words import Array
+from .animations import AnimationOptions, Frame, StillSink, begin_animation
 from .clip_encoders import ByOpenCV, ByPyAV, Sink, can_encode
 from .clip_formats import CLIP_FORMATS, require_format
 from .publishing import partial_file, publish_as
+from .writing import Format
 
 _RATE = 24.0  # frames a second where nothing says it
 
@@ -29,9 +29,9 @@ def new_clip(
     quality: int | None = None,
     overwrite: bool = False,
 ) -> Iterator[ClipWriter]:
-    """A clip that is `path` at the end of the block, or has a number there if that is taken.
+    """Make a clip that is `path` at the end of the block, or has a number there if that is taken.
 
-    Its `path` says which. If the block ends with an error nothing is left. See `clip_writer`.
+    Its `path` says which. If the block ends with an error, nothing is left. See `clip_writer`.
     """
     require_format(path)
     with partial_file(path.parent, path.suffix) as partial:
@@ -44,7 +44,7 @@ def new_clip(
 def clip_writer(
     path: Path, *, rate: float = _RATE, sound: Path | None = None, quality: int | None = None
 ) -> Iterator[ClipWriter]:
-    """A clip at `path`, which nobody has yet; its kind is told by the name's ending.
+    """Write a clip at `path`, which nobody has yet; the name's ending tells its kind.
 
     `rate`: frames a second of frames that do not say how long they are shown. `sound`: a clip whose
     sound is kept, as far as the frames reach. `quality` 1 … 100 makes animated WebP lossy; other
@@ -75,21 +75,15 @@ class ClipWriter:
 
     def add(self, image: Tensor, alpha: Tensor | None = None, seconds: float | None = None) -> None:
         """1×3×H×W and straight alpha 1×1×H×W in [0, 1]; `seconds`: how long it is shown."""
-        layers = image if alpha is None else torch.cat([image, alpha], 1)
-        self.add_array(to_array(layers)[0], seconds)
-
-    def add_array(self, frame: Array, seconds: float | None = None) -> None:
-        """The same as H×W×3 or H×W×4 of 8 bit."""
-        height, width, channels = frame.shape
+        shape = (*map(int, image.shape[-2:]), 3 if alpha is None else 4)
         if self._sink is None:
-            self._shape = (height, width, channels)
+            self._shape = shape
             self._sink = self._open()
-        if frame.shape != self._shape:
-            raise BadInput(
-                f"all frames must be {_spelt(self._shape)} as the first", _spelt(frame.shape)
-            )
+        if shape != self._shape:
+            raise BadInput(f"all frames must be {_spelt(self._shape)} as the first", _spelt(shape))
         shown = Fraction(seconds).limit_denominator(100_000) if seconds else 1 / self._rate
-        self._sink.add(frame, self._clock, shown)
+        layers = image if alpha is None else torch.cat([image, alpha], 1)
+        self._sink.add(layers, self._clock, shown)
         self._clock += shown
         self.frames += 1
 
@@ -112,20 +106,39 @@ class ClipWriter:
             raise BadInput(
                 f"{self._kind} must be opaque", "alpha", "Choose a background, webm, mov or webp."
             )
-        if self._kind == "apng":
-            return AnimatedPng(self.path, self._shape)
-        if self._kind == "webp":
-            return AnimatedWebp(self.path, self._shape, self._quality)
-        assert kind.codec is not None
+        if kind.codec is None:
+            return _Animation(self.path, "webp" if self._kind == "webp" else "png", self._quality)
         if not can_encode(kind.codec):
             return ByOpenCV(self.path, float(self._rate), self._shape)
         return ByPyAV(self.path, kind.codec, self._rate, self._shape, self._sound)
 
 
+class _Animation:
+    """An animated picture, which repeats for ever."""
+
+    def __init__(self, path: Path, form: Format, quality: int | None) -> None:
+        self._file = path.open("xb")
+        self._options = AnimationOptions(form, quality=quality)
+        self._sink: StillSink | None = None
+
+    def add(self, layers: Tensor, start: Fraction, seconds: Fraction) -> None:
+        image, alpha = layers.split([3, layers.shape[1] - 3], 1)
+        frame = Frame(image, alpha if alpha.shape[1] else None, float(seconds))
+        if self._sink is None:
+            self._sink = begin_animation(self._file, frame, self._options)
+        # rounded at both ends, so that the roundings do not add up
+        unit = self._sink.ticks_per_second
+        ticks = round((start + seconds) * unit) - round(start * unit)
+        self._sink.add(image, frame.alpha, max(ticks, 1))
+
+    def close(self) -> None:
+        with self._file:
+            if self._sink is not None:
+                self._sink.close()
+
+    def abandon(self) -> None:
+        self._file.close()
+
+
 def _spelt(shape: tuple[int, ...]) -> str:
     return f"{shape[1]}×{shape[0]}" + (" with alpha" if shape[2] == 4 else "")
-
-
-def size_of(image: Tensor) -> tuple[int, int]:
-    """Height and width in pixels."""
-    return int(image.shape[-2]), int(image.shape[-1])

@@ -1,4 +1,4 @@
-"""Clips: one frame after the other out of a file."""
+"""Read a clip, one frame after the other."""
 
 from __future__ import annotations
 
@@ -21,20 +21,21 @@ _RATE_OF_PICTURES = 10.0  # frames a second of pictures that do not say it
 
 
 def is_video(path: Path) -> bool:
-    """By its ending."""
+    """Tell by the ending whether a file is a video."""
     return path.suffix.lower() in VIDEO_SUFFIXES
 
 
 def frames_of(path: Path) -> Iterator[Tensor]:
-    """1×3×H×W in [0, 1] each, of a picture, an animated picture or a video."""
+    """Yield 1×3×H×W in [0, 1] for each frame of a picture, an animated picture or a video."""
     return (picture.image for picture in pictures_of(path))
 
 
 def pictures_of(path: Path) -> Iterator[Picture]:
-    """The same upright, with alpha where there is any, and with the time that a frame is shown for.
+    """Yield the frames upright, with alpha where there is any, and with the time that each is
+    shown.
 
-    No more than one is held. Raises BadInput. Without PyAV OpenCV reads videos, which knows no
-    alpha, and takes all frames to be shown equally long.
+    No more than one frame is held. Raises BadInput. Without PyAV, videos are read by OpenCV, which
+    knows no alpha and takes all frames to be shown equally long.
     """
     if not is_video(path):
         yield from read_frames(path)
@@ -53,9 +54,10 @@ def pictures_of(path: Path) -> Iterator[Picture]:
 
 
 def timing(path: Path) -> tuple[float, int]:
-    """Frames a second, and how many frames a video says that it has: 0 where nothing says it.
+    """Return the frames a second, and how many frames a video says that it has; 0 where nothing
+    says it.
 
-    Of a clip whose frames may be shown for different times, the mean.
+    The frames of a clip may be shown for different times: then the mean is taken.
     """
     if not is_video(path):
         seconds = [picture.seconds for picture in read_frames(path)]

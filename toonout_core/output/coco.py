@@ -1,4 +1,4 @@
-"""Instances as annotations of a COCO data set, with run-length encoded masks, and back.
+"""Write instances as annotations of a COCO data set, with run-length encoded masks, and read them.
 
 Written from the format that the COCO API documents (Lin et al. 2014, cocodataset.org).
 """
@@ -41,7 +41,9 @@ def encode_mask(mask: Tensor, *, compressed: bool = True) -> dict[str, Any]:
 
 
 def decode_mask(rle: Mapping[str, Any]) -> Tensor:
-    """H×W bool. Raises BadInput for polygons and for counts that do not fill the size."""
+    """Read a mask, H×W bool. Raises BadInput for polygons, and for counts that do not
+    fill the size.
+    """
     try:
         height, width = (int(side) for side in rle["size"])
         given = rle["counts"]
@@ -62,7 +64,9 @@ def decode_mask(rle: Mapping[str, Any]) -> Tensor:
 
 
 def _pack(counts: Sequence[int]) -> str:
-    """Five bits a character, lowest first; from the fourth on, the step from two before."""
+    """Pack numbers as text: five bits a character, lowest first; from the fourth number on, its
+    difference to the one two before.
+    """
     letters: list[str] = []
     for index, count in enumerate(counts):
         rest = count - counts[index - 2] if index > 2 else count
@@ -96,7 +100,9 @@ def _unpack(text: str | bytes) -> list[int]:
 
 
 def to_annotations(instances: Instances, *, compressed: bool = True) -> list[Annotation]:
-    """One for each, without the ids that a data set gives: see `dataset`."""
+    """Write an annotation for each instance, without the ids that a data set gives: see
+    `dataset`.
+    """
     boxes: list[list[int]] = instances.boxes_xyxy.tolist()
     annotations: list[Annotation] = []
     for index, (x1, y1, x2, y2) in enumerate(boxes):
@@ -118,7 +124,7 @@ def to_annotations(instances: Instances, *, compressed: bool = True) -> list[Ann
 def from_annotations(
     annotations: Sequence[Mapping[str, Any]], size_hw: tuple[int, int]
 ) -> Instances:
-    """Those of one picture of that size; masks bool; without a score it is 1."""
+    """Read the annotations of one picture of that size; masks are bool, a missing score is 1."""
     masks = torch.zeros((len(annotations), *size_hw), dtype=torch.bool)
     for index, annotation in enumerate(annotations):
         mask = decode_mask(annotation["segmentation"])
@@ -139,7 +145,7 @@ def from_annotations(
 def dataset(
     pictures: Iterable[tuple[str, tuple[int, int], Sequence[Annotation]]], *, description: str = ""
 ) -> dict[str, Any]:
-    """A COCO document of pictures: file name, size_hw and `to_annotations` of each."""
+    """Make a COCO document of pictures: file name, size_hw and `to_annotations` of each."""
     images: list[dict[str, Any]] = []
     annotations: list[Annotation] = []
     for name, (height, width), own in pictures:
@@ -160,7 +166,7 @@ def dataset(
 def pictures_of(
     document: Mapping[str, Any],
 ) -> list[tuple[str, tuple[int, int], list[Annotation]]]:
-    """What `dataset` was given. Raises BadInput if that cannot be seen."""
+    """Return what `dataset` was given. Raises BadInput if that cannot be seen."""
     try:
         own: dict[int, list[Annotation]] = {image["id"]: [] for image in document["images"]}
         for annotation in document["annotations"]:
@@ -178,5 +184,5 @@ def pictures_of(
 
 
 def _shortest(score: Tensor) -> float:
-    """The fewest digits that are read as the same float32."""
+    """Spell a score by the fewest digits that are read as the same float32."""
     return float(str(np.float32(score.item())))

@@ -1,4 +1,4 @@
-"""From a matte to the file that was asked for."""
+"""Encode a matte as the file that was asked for."""
 
 from __future__ import annotations
 
@@ -30,11 +30,12 @@ Cut = Callable[[Picture], Matte]
 class Output:
     """What a result is made of.
 
-    `bits` 0: 16 where the source has 16 and the format too, else 8. `background`: colour or
-    picture (1×3×1×1 or 1×3×H×W in [0, 1]) that the result stands on; None leaves it transparent.
-    A picture gets the result's size by `background_fit`; `bars` (1×3×1×1) is the colour of the room
-    that "contain" leaves. `framing`: cut to the character; None leaves the picture's size.
-    `joined`: an animation becomes one too, where the format can move; else its frames are files.
+    `bits` 0: 16 where the source has 16 and the format can hold them, else 8. `background`: a
+    colour or picture (1×3×1×1 or 1×3×H×W in [0, 1]) that the result stands on; None leaves it
+    transparent. A picture gets the result's size by `background_fit`; `bars` (1×3×1×1) is the
+    colour of the room that "contain" leaves. `framing`: cut to the character; None leaves the
+    picture's size. `joined`: an animation becomes one too, where the format can move; else its
+    frames are files.
     """
 
     format: Format = "png"
@@ -64,11 +65,13 @@ class Output:
             )
 
     def suffixes(self) -> tuple[str, ...]:
-        """What may follow the picture's name: for a matte, one ending."""
+        """List the one ending that a matte's file has."""
         return (self.suffix or FORMATS[self.format].suffixes[0],)
 
     def parts(self, made: Matte, picture: Picture) -> list[Part]:
-        """One file. Nothing of the picture that it does not show is kept until it is written."""
+        """Return one file. Nothing of the picture that it does not show is kept until it
+        is written.
+        """
         image, alpha = layers(_framed(made, self), self)
         write = partial(
             _encode_layers, image=image, alpha=alpha, bits=picture.bits, metadata=picture.metadata,
@@ -83,16 +86,16 @@ class Output:
         return partial(_write_animation, output=self)
 
     def notes(self, made: Matte) -> list[str]:
-        """See `observations`."""
+        """Tell what a person should look at; see `observations`."""
         return observations(made)
 
     def details(self, made: Matte) -> dict[str, Any]:
-        """Nothing that the file does not say."""
+        """Return nothing, as the file says it all."""
         return {}
 
 
 def layers(matte: Matte, output: Output) -> tuple[Tensor, Tensor | None]:
-    """The colours to write and the alpha beside them, None if the result is opaque."""
+    """Return the colours to write and the alpha beside them, None if the result is opaque."""
     if output.mask_only:
         return matte.alpha, None
     if output.background is not None:
@@ -175,7 +178,7 @@ def _framed_alike(
 
 
 def _behind(output: Output, size_hw: tuple[int, int]) -> Tensor:
-    """The background in `size_hw`; a colour stays as it is."""
+    """Return the background in `size_hw`; a colour stays as it is."""
     background = output.background
     assert background is not None
     if tuple(background.shape[-2:]) in ((1, 1), size_hw):
@@ -186,7 +189,7 @@ def _behind(output: Output, size_hw: tuple[int, int]) -> Tensor:
 
 
 def observations(matte: Matte) -> list[str]:
-    """What a person should look at. Raises BadInput if alpha is no number somewhere."""
+    """Tell what a person should look at. Raises BadInput if alpha is no number somewhere."""
     require_numbers(matte.alpha, "the model")
     notes: list[str] = []
     if float(matte.alpha.max()) < 0.5:
@@ -197,7 +200,9 @@ def observations(matte: Matte) -> list[str]:
 def cut_picture(
     picture: Picture, cut: Cut, path: Path, output: Output, *, overwrite: bool = False
 ) -> tuple[Path, list[str]]:
-    """One picture that is no file into one file: its path, and what is worth knowing."""
+    """Write one picture that is no file into one file. Returns its path, and what is
+    worth knowing.
+    """
     with partial_file(path.parent) as partial:
         matte = cut(picture)
         notes = write_checked(partial, lambda stream: encode_matte(stream, matte, picture, output))

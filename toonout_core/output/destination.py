@@ -1,4 +1,4 @@
-"""The folder that results go to: what is there already, and what is never touched."""
+"""Manage the folder that results go to: what is there already, and what is never touched."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ _CONCERNS_ALL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.ERO
 
 
 class Destination:
-    """Takes finished files in under the names of their sources.
+    """Takes finished files in, under the names of their sources.
 
-    `resume` leaves out what the manifest holds as done with the same `settings`, and replaces what
-    was done with others, unless somebody has changed it since. An input is never overwritten,
-    whatever `existing` says. Without a `manifest` nothing is remembered; with one, its folder must
-    be claimed (see `manifest.claim`).
+    `resume` leaves out what the manifest holds as done with the same `settings`. It replaces what
+    was done with others, unless somebody has changed that file since. An input is never
+    overwritten, whatever `existing` says. Without a `manifest` nothing is remembered; with one, its
+    folder must be claimed (see `manifest.claim`).
     """
 
     def __init__(
@@ -61,11 +61,16 @@ class Destination:
         self._resume = resume and manifest is not None
         self._inputs = {_identity(source.path) for source in sources}
 
-    def prepare(self) -> None:
-        """Make the folder, and clear up after runs that were killed: finish or undo what they had
-        begun, and remove their partial files; those of others only after a day.
+    @property
+    def resumes(self) -> bool:
+        """Whether what was done before is left out."""
+        return self._resume
 
-        Raises CannotWrite.
+    def prepare(self) -> None:
+        """Make the folder, and clear up after runs that were killed.
+
+        What they had begun is finished or undone, and their partial files are removed; those of
+        others only after a day. Raises CannotWrite.
         """
         try:
             self.out.mkdir(parents=True, exist_ok=True)
@@ -84,7 +89,9 @@ class Destination:
                     log.debug("%s", path, exc_info=True)
 
     def folder_of(self, source: Source) -> Path:
-        """Where its results go. Raises BadInput if a link leads from there out of OUT."""
+        """Return the folder of a source's results. Raises BadInput if a link leads from there out
+        of OUT.
+        """
         folder = self.out / source.target.parent
         real, root = folder.resolve(), self.out.resolve()
         if real != root and root not in real.parents:
@@ -94,7 +101,9 @@ class Destination:
         return folder
 
     def done_before(self, source: Source, names: Sequence[Path]) -> Result | None:
-        """A result that makes work needless. `names`: those that count for `existing` "skip"."""
+        """Return a result that makes work needless. `names`: those that count for
+        `existing` "skip".
+        """
         if self._resume and self.manifest is not None:
             try:
                 record = self.manifest.finished(source.path, self.settings)
@@ -107,16 +116,16 @@ class Destination:
         return Result(source.path, "skipped", there) if there else None
 
     def begin(self, source: Source) -> Record:
-        """The state of the source before it is read. Raises OSError."""
+        """Note the state of the source before it is read. Raises OSError."""
         state = source.path.stat()
         return Record(str(source.path), state.st_size, state.st_mtime_ns, self.settings, "failed")
 
     def partial(self, source: Source) -> AbstractContextManager[Path]:
-        """See `partial_file`. Raises BadInput as `folder_of` does."""
+        """Make a file to write to; see `partial_file`. Raises BadInput as `folder_of` does."""
         return partial_file(self.folder_of(source), locked=self.manifest is not None)
 
     def write(self, partial: Path, encode: Callable[[IO[bytes]], Told]) -> Told:
-        """See `write_whole`. What is remembered must outlive a loss of power."""
+        """Write a file; see `write_whole`. What is remembered must outlive a loss of power."""
         return write_whole(partial, encode, durable=self.manifest is not None)
 
     def publish(
@@ -128,9 +137,9 @@ class Destination:
     ) -> tuple[tuple[Path, ...], NameTaken]:
         """Give finished files their names: those of `names(1)`, or with the next free number.
 
-        Where names that an earlier run gave are taken over, its further files of that picture go.
-        `record`: what is to be remembered, see `begin`. Returns the names, and what was done if
-        they were taken. Raises OSError.
+        Where names are reused that an earlier run gave, its further files of that picture are
+        removed. `record`: what is to be remembered, see `begin`. Returns the names, and what was
+        done if they were taken. Raises OSError.
         """
         plain = names(1)
         own = self._own_results(source)
@@ -170,14 +179,17 @@ class Destination:
             raise cannot_write(self.out, error) from error
 
     def _own_results(self, source: Source) -> set[Path]:
-        """What an earlier run made of the same picture and nobody has changed, where that is to be
-        replaced."""
+        """List what an earlier run made of the same picture and nobody has changed, where that is
+        to be replaced.
+        """
         replacing = self._resume or self.existing == "overwrite"
         record = self.manifest.last(source.path) if replacing and self.manifest else None
         return self.manifest.unchanged(record) if record and self.manifest else set()
 
     def _own_names(self, own: set[Path], names: Callable[[int], Sequence[Path]]) -> Sequence[Path]:
-        """The numbered names that our own results have, unless others have some of them too."""
+        """List the numbered names that our own results have, unless others have some
+        of them too.
+        """
         number = 1
         while own and (self._resume or self._holds_input(names(1))):
             chosen = names(number)
@@ -194,13 +206,13 @@ class Destination:
 
 
 def raise_if_disk_is_full(error: BaseException, out: Path) -> None:
-    """CannotWrite where no further picture could be written either."""
+    """Raise CannotWrite where no further picture could be written either."""
     if isinstance(error, OSError) and error.errno in _CONCERNS_ALL:
         raise cannot_write(out, error) from error
 
 
 def sentence_of(error: BaseException) -> str:
-    """What a report says about it."""
+    """Spell what a report says about the error."""
     if isinstance(error, MemoryError):
         return "The picture needs more memory than there is. Make it smaller first."
     if isinstance(error, OSError) and error.strerror:

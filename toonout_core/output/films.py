@@ -1,90 +1,65 @@
-"""Frames that were made, one at a time, into a file or a folder: whole or not there."""
+"""Write frames, made one at a time, into a file or a folder: whole or not there."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 from torch import Tensor
 
 from ..errors import BadInput
-from ..imaging.reel import Reel
-from .clip_writers import Add, mp4_writer, webm_writer
-from .publishing import PARTIAL_SUFFIX, named, partial_file, publish_as, write_whole
+from .clip_formats import CLIP_FORMATS, require_format
+from .clip_writers import new_clip
+from .publishing import PARTIAL_SUFFIX, named
 from .writing import write
 
 Shown = tuple[Tensor, "Tensor | None"]  # 1×3×H×W and straight alpha 1×1×H×W, or None: opaque
 
-FILM_SUFFIXES = (".mp4", ".webm", ".webp")
 _QUALITY = 90  # of an animated WebP
 
 
 def is_folder(path: Path | str) -> bool:
-    """Whether results are frames in a folder: a name without an ending, or one that ends in /."""
+    """Tell whether results are frames in a folder: a name without an ending, or one that
+    ends in /.
+    """
     return str(path).endswith(("/", "\\")) or not Path(path).suffix or Path(path).is_dir()
 
 
 def require_film(path: Path, *, transparent: bool) -> None:
-    """Raises BadInput for a name that no film can have, before anything is computed."""
+    """Raise BadInput for a name that no film can have, before anything is computed."""
     if is_folder(path):
         return
-    if path.suffix.lower() not in FILM_SUFFIXES:
+    kind = require_format(path)
+    if transparent and not CLIP_FORMATS[kind].transparent:
         raise BadInput(
-            f"a clip must be one of {', '.join(FILM_SUFFIXES)}, or a folder for its frames",
-            f"the name {path}",
-        )
-    if transparent and path.suffix.lower() == ".mp4":
-        raise BadInput(
-            "mp4 must be opaque", "a transparent clip",
+            f"{kind} must be opaque", "a transparent clip",
             "Save it as webm or webp, or as a folder of frames.",
         )  # fmt: skip
 
 
 def write_film(
-    path: Path, frames: Iterable[Shown], count: int, rate: float, *, overwrite: bool = False
+    path: Path, frames: Iterable[Shown], rate: float, *, overwrite: bool = False
 ) -> Path:
-    """Where `count` frames lie: an mp4, webm, animated webp, or a folder of png.
+    """Write a clip of the kind that the name says, or a folder of png, and return where it is.
 
     Only one frame is held at a time. A name that is taken gets a number, unless a file may be
-    overwritten. When anything is raised between the frames, stop for one, nothing is left.
+    overwritten. When anything is raised between the frames, such as a stop, nothing is left.
     """
     if is_folder(path):
         return _to_folder(path, frames)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with partial_file(path.parent, path.suffix) as partial:
-        if path.suffix.lower() == ".webp":
-            write_whole(partial, lambda stream: _webp(stream, frames, count, rate))
-        else:
-            with _writer(path.suffix.lower(), partial, rate) as add:
-                for image, alpha in frames:
-                    add(image, alpha)
-        return publish_as(partial, path, overwrite=overwrite)
-
-
-@contextmanager
-def _writer(suffix: str, path: Path, rate: float) -> Iterator[Add]:
-    if suffix == ".webm":
-        with webm_writer(path, rate) as add:
-            yield add
-        return
-    with mp4_writer(path, rate) as add_even:
-
-        def cut(image: Tensor, alpha: Tensor | None) -> None:
-            """H.264 that browsers play has even sides: the last row and column may go."""
-            height, width = (side - side % 2 for side in image.shape[-2:])
-            add_even(image[..., : max(height, 1), : max(width, 1)], alpha)
-
-        yield cut
+    with new_clip(path, rate=rate, quality=_QUALITY, overwrite=overwrite) as clip:
+        for image, alpha in frames:
+            clip.add(image, alpha)
+            del image, alpha  # while the next one is made
+    return clip.path
 
 
 def _to_folder(path: Path, frames: Iterable[Shown]) -> Path:
-    """Numbered png, from 1 on."""
+    """Write numbered png, from 1 on."""
     path.parent.mkdir(parents=True, exist_ok=True)
     hidden = Path(tempfile.mkdtemp(PARTIAL_SUFFIX, ".", path.parent))
     try:
@@ -100,7 +75,7 @@ def _to_folder(path: Path, frames: Iterable[Shown]) -> Path:
 
 
 def _published(hidden: Path, path: Path) -> Path:
-    """The folder under its name, or one with the next free number."""
+    """Give the folder its name, or one with the next free number."""
     number = 1
     while True:
         target = path if number == 1 else named(path, f"_{number}")
@@ -116,15 +91,3 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
-
-
-# ---------------------------------------------------------------- animated pictures
-
-
-def _webp(stream: Any, frames: Iterable[Shown], count: int, rate: float) -> None:
-    ends = np.round(np.arange(1, count + 1) * 1000 / rate)
-    lasting = np.diff(ends, prepend=0).astype(int).tolist()
-    Reel(frames, count).save(
-        stream, "WEBP", save_all=True, duration=lasting, loop=0, quality=_QUALITY, method=2,
-        kmin=9, kmax=17,
-    )  # fmt: skip

@@ -1,6 +1,6 @@
-"""GIF: 256 colours, and pixels that are transparent or not. Still pictures, and animations.
+"""Write GIF: 256 colours, and pixels that are transparent or not. Still pictures, and animations.
 
-Pillow finds the colours and packs the pixels of every frame; the blocks around them are written
+Pillow finds the colours and packs the pixels of every frame. The blocks around them are written
 here, so that no frame is kept, none is merged with an alike one, and each replaces the one before.
 Source: CompuServe, Graphics Interchange Format, version 89a.
 """
@@ -22,7 +22,9 @@ _KEEP, _CLEAR_AFTER = 1, 2  # what is done with a frame before the next one is d
 
 
 def write_gif(stream: IO[bytes], image: Tensor, alpha: Tensor | None) -> None:
-    """The first item of B×3×H×W or B×1×H×W, visible where `alpha` B×1×H×W is at least one half."""
+    """Write the first item of B×3×H×W or B×1×H×W, visible where `alpha` B×1×H×W is at
+    least one half.
+    """
     _paletted(image, alpha).save(stream, "GIF", **_options(alpha))
 
 
@@ -55,7 +57,7 @@ class GifAnimation:
 
 
 def _paletted(image: Tensor, alpha: Tensor | None) -> Any:
-    """A picture of Pillow's with a palette of 256 colours."""
+    """Give a picture of Pillow's a palette of 256 colours."""
     picture = to_pil(image).convert("RGB").quantize(_COLOURS if alpha is None else _CLEAR)
     colours = picture.getpalette() or []
     picture.putpalette((colours + [0] * 3 * _COLOURS)[: 3 * _COLOURS])
@@ -70,7 +72,7 @@ def _options(alpha: Tensor | None) -> dict[str, Any]:
 
 
 def _drawing(data: bytes) -> bytes:
-    """The one picture of a GIF file with its colours: descriptor, palette, packed pixels."""
+    """Return the one picture of a GIF file with its colours: descriptor, palette, packed pixels."""
     bits = data[10] & 7
     at = 13 + 3 * 2 ** (bits + 1)
     palette = data[13:at]
@@ -82,7 +84,7 @@ def _drawing(data: bytes) -> bytes:
 
 
 def _after_blocks(data: bytes, at: int) -> int:
-    """Blocks begin with their length; one of length 0 is the last."""
+    """Skip blocks, which begin with their length; one of length 0 is the last."""
     while data[at]:
         at += 1 + data[at]
     return at + 1

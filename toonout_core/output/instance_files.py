@@ -1,4 +1,4 @@
-"""From the characters of a picture to files: masks, mattes, cutouts, what is left, numbers."""
+"""Write the characters of a picture to files: masks, mattes, cutouts, what is left, numbers."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ _REACH = 1 / 120  # of the longer side: 6 of the 720 pixels that refiners see
 class Characters:
     """What was found in one picture, in the order of its numbers.
 
-    `mattes`: the same characters by their parts of the matte; `colours` 1×3×H×W: what cutouts show.
-    Both are None if they were not asked for.
+    `mattes`: the same characters with their parts of the matte; `colours` 1×3×H×W: what cutouts
+    show. Both are None if they were not asked for.
     """
 
     instances: Instances
@@ -48,10 +48,12 @@ class Characters:
 
 @dataclass(frozen=True)
 class FindOptions:
-    """Which characters, and in which order they are numbered. `foreground`: see Matting.matte.
+    """Which characters are written, and in which order they are numbered. `foreground`: see
+    Matting.matte.
 
-    `limit`: best ones kept, after the matte was shared out among all that `segment` lets through:
-    what belongs to the others does not become part of those. `trust_masks`: see `trusting_masks`.
+    `limit`: how many of the best ones are kept. This happens after the matte was shared out among
+    all that `segment` lets through, so that what belongs to the others does not become part of
+    those. `trust_masks`: see `trusting_masks`.
     """
 
     segment: SegmentOptions = DEFAULTS
@@ -62,15 +64,18 @@ class FindOptions:
 
 
 def trusting_masks(size_hw: tuple[int, int]) -> ShareOptions:
-    """For masks that are better than the matte: what they hold is opaque, and what is far from all
-    of them is nobody's, so that parts do not sum up to the whole matte any more."""
+    """Make options for masks that are better than the matte.
+
+    What they hold is opaque. What is far from all of them belongs to nobody, so that the parts do
+    not sum up to the whole matte any more.
+    """
     return ShareOptions(trust_masks=True, reach_px=_REACH * max(size_hw))
 
 
 def finding(
     segmenter: InstanceSegmenter, matting: Matting | None, options: FindOptions
 ) -> Callable[[Picture], Characters]:
-    """A function from picture to characters; without `matting` they get masks only.
+    """Make a function from picture to characters; without `matting` they get masks only.
 
     Colours are estimated once, on the whole picture, whose own alpha bounds the mattes.
     """
@@ -90,7 +95,7 @@ def finding(
 
 @dataclass(frozen=True)
 class InstanceFiles:
-    """Which files become of the characters of a picture: `girl.instance00.mask.png` and so on.
+    """Names the files of each character of a picture: `girl.instance00.mask.png` and so on.
 
     `crop_px`: cutouts end at their character, with that many pixels around it; None: they are as
     large as the picture. Mattes and cutouts have 16 bits a channel where the picture has.
@@ -106,17 +111,17 @@ class InstanceFiles:
 
     @property
     def needs_matte(self) -> bool:
-        """Whether masks are not enough."""
+        """Tell whether masks are not enough."""
         return bool(self.save & {"mattes", "cutouts"})
 
     def suffixes(self) -> tuple[str, ...]:
-        """Of the first character, of the background and of the overlay."""
+        """List the endings of the first character's files, of the background and of the overlay."""
         kinds = [kind for kind in ("mask", "matte", "cutout") if f"{kind}s" in self.save]
         whole = [f".{kind}.png" for kind in ("background", "overlay") if kind in self.save]
         return (*(_suffix(0, kind) for kind in kinds), *whole)
 
     def parts(self, made: Characters, picture: Picture) -> list[Part]:
-        """One file for each character and kind, computed when it is written."""
+        """Return a file for each character and kind; it is computed when it is written."""
         parts: list[Part] = []
         for index in range(len(made.instances)):
             if "masks" in self.save:
@@ -139,11 +144,13 @@ class InstanceFiles:
         return None
 
     def notes(self, made: Characters) -> list[str]:
-        """Where there is nothing to number."""
+        """Say where there is nothing to number."""
         return [] if len(made.instances) else ["no character was found"]
 
     def details(self, made: Characters) -> dict[str, Any]:
-        """Size and annotations, as `coco.dataset` takes them, and where the masks are from."""
+        """Return size and annotations, as `coco.dataset` takes them, and where the
+        masks are from.
+        """
         return {
             "size_hw": list(made.instances.size_hw),
             "origin": made.instances.origin,
@@ -171,8 +178,11 @@ class InstanceFiles:
 
 
 def _visible_box(alpha: Tensor, mask: Tensor) -> list[int]:
-    """Around what is visible of 1×1×H×W and in one piece with the mask H×W: a speck elsewhere,
-    which nobody else wanted, makes no crop larger. Around all of it, if the mask misses it."""
+    """Draw a box around what is visible of 1×1×H×W and in one piece with the mask H×W.
+
+    A speck elsewhere, which no other character took, makes no crop larger. If the mask misses all
+    of it, the box is around everything that is visible.
+    """
     pieces = connected_components(alpha > _VISIBLE)
     touched = pieces.labels[mask > 0.5].unique()
     touched = touched[touched > 0].to(torch.int64)
@@ -200,7 +210,7 @@ def _write_matte(mattes: Instances, index: int, bits: int, stream: IO[bytes]) ->
 
 
 def _write_background(made: Characters, bits: int, stream: IO[bytes]) -> list[str]:
-    """A mask of what belongs to nobody: by the mattes where there are some."""
+    """Write a mask of what belongs to nobody: by the mattes where there are some."""
     instances = made.mattes or made.instances
     depth = 1 if instances.masks.dtype == torch.bool else _bits(bits)
     encode(stream, instances.background().to(torch.float32), bits=depth)

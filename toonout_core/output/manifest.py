@@ -1,8 +1,8 @@
-"""What has been done already: one JSON line a picture, in the folder of the results.
+"""Remember what has been done: one JSON line a picture, in the folder of the results.
 
 A result is announced (a record "begun", with size and hash of every file) before its files get
 their names, and confirmed ("done") after it. So a run that was killed between the two can be
-finished or undone, and a file that somebody has changed since is told from a result of ours.
+finished or undone, and a file that somebody has changed since is not mistaken for a result of ours.
 
 The file is data: what it says never makes anybody touch a file outside of its folder.
 """
@@ -67,17 +67,20 @@ class Manifest:
     # ------------------------------------------------------------ what it knows
 
     def outputs(self) -> set[Path]:
-        """Every result of every run, absolute."""
+        """List every result of every run, by absolute path."""
         folder = Path(os.path.abspath(self.folder))
         return {folder / output for output in self._outputs}
 
     def last(self, source: Path) -> Record | None:
-        """What was done last of that picture."""
+        """Return what was done last of that picture."""
         return self._done.get(str(source))
 
     def finished(self, source: Path, settings: str) -> Record | None:
-        """The record of a picture that need not be done again: same file, same settings, and all
-        its results still there."""
+        """Return the record of a picture that need not be done again.
+
+        It must be of the same file, with the same settings, and all its results must still be
+        there.
+        """
         record = self.last(source)
         if record is None or record.settings != settings:
             return None
@@ -88,7 +91,7 @@ class Manifest:
         return record if there and (record.outputs or record.details) else None
 
     def unchanged(self, record: Record) -> set[Path]:
-        """Those results that are what we wrote: nobody's work is lost with them."""
+        """List those results that are what we wrote: nobody's work is lost with them."""
         named = zip(record.outputs, record.contents, strict=False)
         return {self.folder / output for output, content in named if self._holds(output, content)}
 
@@ -107,8 +110,10 @@ class Manifest:
     # ------------------------------------------------------------ what is written down
 
     def append(self, record: Record) -> None:
-        """At once, so that a crash loses nothing finished; what is begun, through to the disk, as
-        all the rest can be told from it. Raises OSError."""
+        """Write a record at once, so that a crash loses nothing finished. Raises OSError.
+
+        A record "begun" is written through to the disk, as all the rest can be told from it.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
         line = json.dumps(asdict(record)).encode() + b"\n"
         flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
@@ -154,10 +159,10 @@ class Manifest:
 
 @contextmanager
 def claim(folder: Path, *, wait: bool) -> Iterator[Manifest]:
-    """The manifest of a folder that no other run writes to meanwhile.
+    """Open the manifest of a folder that no other run writes to meanwhile.
 
-    If one does: wait until it ends, and say so once in the log; or, unless `wait`, raise
-    CannotWrite. Raises CannotWrite also where the folder cannot be made or written to.
+    If another run does, this waits until it ends and says so once in the log; or, unless `wait`, it
+    raises CannotWrite. Raises CannotWrite also where the folder cannot be made or written to.
     """
     path = folder / LOCK_NAME
     told = False

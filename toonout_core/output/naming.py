@@ -1,9 +1,9 @@
-"""Which pictures are meant, and what their results are called.
+"""Find the pictures that are meant, and name their results.
 
 The name of a result follows from the input's place alone, never from the order of work:
-`folder/sub/girl.png` becomes `OUT/sub/girl`. Pictures of one folder that differ in nothing but the
-ending keep it (`a.png` and `a.jpg` become `a.png.png` and `a.jpg.png`). With several folders each
-gets its own name in OUT, and as many of its parents as it takes to tell them apart.
+`folder/sub/girl.png` becomes `OUT/sub/girl`. Pictures of one folder that differ only in the ending
+keep it (`a.png` and `a.jpg` become `a.png.png` and `a.jpg.png`). With several folders each gets its
+own name in OUT, with as many of its parents as it takes to tell them apart.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Source:
 
 @dataclass
 class Found:
-    """What a search came to. `not_pictures`: files of the folders that are not read."""
+    """What a search has found. `not_pictures`: files of the folders that are not read."""
 
     sources: list[Source] = field(default_factory=list[Source])
     problems: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
@@ -54,10 +54,10 @@ def find_sources(
     out: Path | None = None,
     results: Collection[Path] = frozenset(),
 ) -> Found:
-    """Pictures, folders and glob patterns → every picture once, sorted by its place under OUT.
+    """Find pictures by paths, folders and glob patterns: each once, sorted by its place under OUT.
 
     `out` is not searched when it lies in an input folder, nor are the `results` of earlier runs.
-    Hidden files and folders are left out; a link to a folder is followed unless seen before.
+    Hidden files and folders are left out; a link to a folder is followed unless it was seen before.
     """
     found = Found()
     search = _Search(found, recursive, out.resolve() if out else None, results)
@@ -94,7 +94,7 @@ class _Search:
             self.found.problems.append((str(argument), "There is no such file or folder."))
 
     def _glob(self, path: Path) -> Iterator[tuple[_Root, Path]]:
-        """What a pattern means; names that exist with their brackets are no part of it."""
+        """Resolve a pattern; names that exist with their brackets are not taken for patterns."""
         fixed = Path(path.anchor)
         inner = list(path.parts[1:])
         while len(inner) > 1 and (fixed / inner[0]).is_dir():
@@ -180,8 +180,11 @@ def _name(roots: dict[Path, _Root], results: Collection[Path]) -> list[Source]:
 def _clashing_roots(
     names: dict[Path, str], roots: dict[Path, _Root], depth: dict[_Root, int]
 ) -> set[_Root]:
-    """Folders that need one more parent to tell their results apart. Where nothing but upper and
-    lower case does, none: publishing numbers what the file system takes for the same."""
+    """Find the folders that need one more parent to tell their results apart.
+
+    None does where only upper and lower case differ: publishing numbers what the file system takes
+    for the same.
+    """
     groups: dict[str, set[_Root]] = {}
     for path, name in names.items():
         groups.setdefault(name.casefold(), set()).add(roots[path])
@@ -199,8 +202,9 @@ def _clashing(names: dict[Path, str]) -> list[Path]:
 
 
 def _leaf_names(paths: Iterable[Path], results: Collection[Path]) -> dict[Path, str]:
-    """File name of each result without its ending: the stem, or the whole name where that is
-    shared with any other picture of the folder, chosen or not."""
+    """Name each result without its ending: by the stem, or by the whole name where another picture
+    of the folder, chosen or not, has the same stem.
+    """
     folders: dict[Path, set[Path]] = {}
     for path in paths:
         folders.setdefault(path.parent, set()).add(path)

@@ -1,4 +1,4 @@
-"""Files that are whole or not there, and take nobody's name."""
+"""Put files in place that are whole or not there, and that take no other file's name."""
 
 from __future__ import annotations
 
@@ -30,9 +30,11 @@ _FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 @dataclass(frozen=True)
 class Part:
-    """One file of a result. `suffix`: what follows the name that all files of the result share;
-    `encode` writes to a binary stream and returns what is worth knowing about it. `check` raises
-    BadInput unless the finished file is whole; None: it must be a picture that opens."""
+    """One file of a result.
+
+    `suffix` follows the name that all files of the result share. `encode` writes to a binary stream
+    and returns what is worth knowing about it.
+    """
 
     suffix: str
     encode: Callable[[IO[bytes]], list[str]]
@@ -48,7 +50,8 @@ Join = Callable[[IO[bytes], Iterable[tuple[Told, "Picture"]]], list[str]]
 
 @contextmanager
 def partial_file(folder: Path, ending: str = "", *, locked: bool = False) -> Iterator[Path]:
-    """A name in `folder` to write to before publishing; what is left there at the end goes.
+    """Make a file in `folder` to write to before publishing. What is left of it at the end is
+    removed.
 
     `ending`: for writers that go by the file's name. `locked`: the folder's lock is held, so that
     the next one who holds it may remove what a killed run has left.
@@ -76,7 +79,7 @@ class _ByPython:
 
 
 def write_whole(path: Path, encode: Callable[[IO[bytes]], Told], *, durable: bool = False) -> Told:
-    """Make a file by `encode` and see that the disk holds all of it. Raises OSError if not.
+    """Make a file by `encode`, and see that the disk holds all of it. Raises OSError if not.
 
     `durable`: see `through_to_disk`.
     """
@@ -91,7 +94,10 @@ def write_whole(path: Path, encode: Callable[[IO[bytes]], Told], *, durable: boo
 
 
 def through_to_disk(file: IO[bytes]) -> None:
-    """So that a loss of power leaves no file short that has its name already. Raises OSError."""
+    """Write through to the disk, so that no file with its name is short after a loss of power.
+
+    Raises OSError.
+    """
     file.flush()
     try:
         os.fsync(file.fileno())
@@ -104,8 +110,11 @@ def through_to_disk(file: IO[bytes]) -> None:
 
 
 def named(path: Path, ending: str) -> Path:
-    """`girl` and `_2.png` → `girl_2.png`. Where that would be too long for a file system, the end
-    of the name gives way to a hash of it, so that different names stay different."""
+    """Join `girl` and `_2.png` → `girl_2.png`.
+
+    Where that would be too long for a file system, the end of the name gives way to a hash of it,
+    so that different names stay different.
+    """
     room = _LONGEST_NAME - len(os.fsencode(ending))
     name = os.fsencode(path.name)
     if len(name) > room:
@@ -116,7 +125,7 @@ def named(path: Path, ending: str) -> Path:
 
 
 def numbered(path: Path, number: int) -> Path:
-    """`girl.png` → `girl_2.png`; number 1 is the plain name."""
+    """Number a name: `girl.png` → `girl_2.png`; number 1 is the plain name."""
     counted = f"_{number}" if number > 1 else ""
     return named(path.with_name(path.stem), counted + path.suffix)
 
@@ -141,7 +150,8 @@ def publish_numbered(
     names: Callable[[int], Sequence[Path]],
     announce: Callable[[Sequence[Path]], object] = lambda _: None,
 ) -> list[Path]:
-    """`publish` files that belong together as `names(1)`, or `names(2)` if one is taken, and on.
+    """Publish files that belong together as `names(1)`, or as `names(2)` if one is taken, and so
+    on.
 
     `announce` is called before each try. All files are there at the end, or none.
     """
@@ -169,7 +179,9 @@ def publish_numbered(
 
 
 def publish_as(partial: Path, path: Path, *, overwrite: bool) -> Path:
-    """`publish` under that name or, unless it may `overwrite`, with a free number: which one."""
+    """Publish under that name or, unless it may `overwrite`, with a free number.
+    Returns the name.
+    """
     if overwrite:
         publish(partial, numbered(path, 1), overwrite=True)
         return numbered(path, 1)
@@ -177,7 +189,7 @@ def publish_as(partial: Path, path: Path, *, overwrite: bool) -> Path:
 
 
 def write_text(path: Path, text: str, *, overwrite: bool) -> Path:
-    """UTF-8, whole or not at all; see `publish_as`."""
+    """Write UTF-8, whole or not at all; see `publish_as`."""
     with partial_file(path.parent) as partial:
         write_whole(partial, lambda stream: stream.write(text.encode()))
         return publish_as(partial, path, overwrite=overwrite)
@@ -187,7 +199,7 @@ def write_text(path: Path, text: str, *, overwrite: bool) -> Path:
 
 
 def cannot_write(folder: Path, error: OSError) -> CannotWrite:
-    """What to say where a folder takes no files."""
+    """Make the error for a folder that takes no files."""
     if error.errno in _FULL:
         return CannotWrite(f"The disk of {folder} is full. Make room, then go on.")
     if error.errno == errno.EROFS:

@@ -1,4 +1,4 @@
-"""One line of a manifest, and what it is checked for: the file is data, and may say anything."""
+"""Read and check one line of a manifest: the file is data, and may say anything."""
 
 from __future__ import annotations
 
@@ -14,9 +14,12 @@ RecordStatus = Literal["begun", "done", "failed"]
 
 @dataclass(frozen=True)
 class Record:
-    """`outputs`: POSIX paths relative to the folder; `contents`: size and hash of each, see
+    """What was done of one picture.
+
+    `outputs`: POSIX paths relative to the folder; `contents`: size and hash of each, see
     `content_of`; `settings`: see `settings_hash`; `details`: what a run says of each frame beside
-    its files, as JSON; `replaces`: the results of the record before go as soon as these are there.
+    its files, as JSON; `replaces`: the results of the record before, which are removed as soon as
+    these are there.
     """
 
     source: str
@@ -33,13 +36,13 @@ class Record:
 
 
 def settings_hash(settings: Mapping[str, Any]) -> str:
-    """Equal for equal values, whatever their order; 16 hex digits."""
+    """Hash settings to 16 hex digits, equal for equal values, whatever their order."""
     text = json.dumps(settings, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def content_of(path: Path) -> str:
-    """Size and SHA-256 of a file, as `1234:9f86d0…`. Raises OSError."""
+    """Return size and SHA-256 of a file, as `1234:9f86d0…`. Raises OSError."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(1 << 20):
@@ -48,7 +51,7 @@ def content_of(path: Path) -> str:
 
 
 def parse_record(values: Any) -> Record:
-    """Raises ValueError for what is no record, or names a file outside of the folder."""
+    """Read a record. Raises ValueError for what is none, or names a file outside of the folder."""
     if not isinstance(values, dict) or not all(
         _fits(name, value) for name, value in values.items()
     ):
@@ -96,11 +99,11 @@ _FIELDS: dict[str, tuple[Any, Any]] = {
 
 
 def _is_inside(name: str) -> bool:
-    """Whether a path that is relative to a folder stays below it."""
+    """Tell whether a path that is relative to a folder stays below it."""
     path = PurePath(name)
     return bool(path.parts) and not path.anchor and ".." not in path.parts and "\0" not in name
 
 
 def relative_names(paths: Sequence[Path], folder: Path) -> tuple[str, ...]:
-    """As records hold them."""
+    """Spell paths as records hold them."""
     return tuple(path.relative_to(folder).as_posix() for path in paths)

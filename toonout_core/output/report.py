@@ -1,4 +1,4 @@
-"""What became of each picture of a run."""
+"""Tell what became of each picture of a run."""
 
 from __future__ import annotations
 
@@ -13,8 +13,11 @@ NameTaken = Literal["", "numbered", "replaced"]  # what was done about it
 
 @dataclass(frozen=True)
 class Result:
-    """One picture. `message` says why it failed; `notes` what is worth knowing; `details` what the
-    run found out of each frame, for other programs."""
+    """The result of one picture.
+
+    `message` says why it failed; `notes` what is worth knowing; `details` what the run found out of
+    each frame, for other programs.
+    """
 
     source: Path
     status: Status
@@ -39,25 +42,27 @@ class Report:
 
     @property
     def exit_code(self) -> int:
-        """0 all done, 1 some failed, 130 interrupted."""
+        """The exit code: 0 if all is done, 1 if some failed, 130 if interrupted."""
         return 130 if self.interrupted else int(self.count("failed") > 0)
 
     def sentence(self) -> str:
-        """One line for people."""
+        """Spell one line for people."""
         parts = [f"{self.count('done')} done"]
         parts += [f"{n} done before" for n in [self.count("resumed")] if n]
         parts += [f"{n} left out, as their results exist" for n in [self.count("skipped")] if n]
         taken = Counter(result.taken for result in self.results)
         parts += [
-            f"{n} under a numbered name, as theirs was taken" for n in [taken["numbered"]] if n
+            f"{n} saved under a new number, as the name existed" for n in [taken["numbered"]] if n
         ]
-        parts += [f"{n} in the place of older results" for n in [taken["replaced"]] if n]
+        parts += [f"{n} replaced earlier results" for n in [taken["replaced"]] if n]
         parts += [f"{n} failed" for n in [self.count("failed")] if n]
         said = ", ".join(parts) + (", then interrupted." if self.interrupted else ".")
         return said + self.not_read_sentence()
 
     def not_read_sentence(self) -> str:
-        """How many files were no pictures, and the first of them; with a space before it."""
+        """Say how many files were no pictures, and name the first of them; with a space
+        before it.
+        """
         if not self.not_read:
             return ""
         named = ", ".join(path.name for path in self.not_read[:3])

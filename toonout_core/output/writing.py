@@ -1,4 +1,4 @@
-"""Pictures to files: whole or not at all, and with the metadata that they came with."""
+"""Write pictures to files: whole or not at all, and with the metadata that they came with."""
 
 from __future__ import annotations
 
@@ -24,11 +24,13 @@ from .publishing import Part, Told, named, partial_file, publish_as, publish_num
 Format = Literal["png", "webp", "jpg", "tiff", "gif"]
 
 NO_METADATA = Metadata()
+# of zlib: half the time of its usual 6 for cutouts 5 % larger; 1 makes halftones 70 % larger
+PNG_LEVEL = 4
 
 
 @dataclass(frozen=True)
 class FileFormat:
-    """What a kind of file can hold; `longest_px`: its largest side."""
+    """What a kind of file can hold; `longest_px` is its largest side."""
 
     suffixes: tuple[str, ...]  # the first is written
     transparent: bool
@@ -46,7 +48,7 @@ FORMATS: dict[Format, FileFormat] = {
 
 
 def format_of(path: Path) -> Format | None:
-    """By the file name's ending."""
+    """Return the format that the file name's ending stands for."""
     for name, kind in FORMATS.items():
         if path.suffix.lower() in kind.suffixes:
             return name
@@ -91,8 +93,9 @@ def encode(
         shared["dpi"] = metadata.dpi
     if format == "png":
         picture.save(
-            stream, "PNG", pnginfo=_png_text(metadata), exif=_exif(metadata, bare=True), **shared
-        )
+            stream, "PNG", compress_level=PNG_LEVEL, pnginfo=_png_text(metadata),
+            exif=_exif(metadata, bare=True), **shared,
+        )  # fmt: skip
     elif format == "tiff":
         picture.save(
             stream, "TIFF", compression="tiff_adobe_deflate", tiffinfo=_people(metadata), **shared
@@ -134,7 +137,9 @@ def _require(
 
 
 def _is_rgb(profile: bytes | None) -> bool:
-    """Bytes 16–20 of an ICC header name its colour space; another one's would spoil the colours."""
+    """Tell whether a profile is for RGB: bytes 16–20 of its header say so. Another one would spoil
+    the colours.
+    """
     return profile is not None and profile[16:20] == b"RGB "
 
 
@@ -151,15 +156,20 @@ _COMFY_TAGS = {"prompt": 0x0110, "workflow": 0x010F}
 
 
 def _people(metadata: Metadata) -> dict[int, bytes]:
-    """EXIF's and TIFF's tags of who made the picture and who owns it. UTF-8, as most programs take
-    it, though older readers expect ASCII."""
+    """Return EXIF's and TIFF's tags of who made the picture and who owns it.
+
+    They are UTF-8, as most programs take it, though older readers expect ASCII.
+    """
     said = {0x13B: metadata.artist, 0x8298: metadata.copyright}
     return {tag: text.encode() for tag, text in said.items() if text}
 
 
 def _exif(metadata: Metadata, *, graphs: bool = False, bare: bool = False) -> bytes:
-    """Artist and copyright and, unless `bare`, `parameters` as the WebUI writes them: UserComment
-    (0x9286) of the EXIF folder (0x8769); with `graphs`, ComfyUI's own as ComfyUI writes them."""
+    """Return EXIF with artist and copyright.
+
+    Unless `bare` it has `parameters` as the WebUI writes them: UserComment (0x9286) of the EXIF
+    folder (0x8769). With `graphs` it has ComfyUI's own, as ComfyUI writes them.
+    """
     exif = Exif()
     for tag, text in _people(metadata).items():
         exif[tag] = text
@@ -179,7 +189,7 @@ def _exif(metadata: Metadata, *, graphs: bool = False, bare: bool = False) -> by
 def _encode_png16(
     stream: IO[bytes], array: Array, metadata: Metadata, profile: bytes | None
 ) -> None:
-    """`array` H×W×C uint16 with C 1 (grey), 3 or 4; PNG specification, sections 4 to 11."""
+    """Write `array` H×W×C uint16 with C 1 (grey), 3 or 4; PNG specification, sections 4 to 11."""
     height, width, channels = array.shape
     colour_type = {1: 0, 3: 2, 4: 6}[channels]
     stream.write(b"\x89PNG\r\n\x1a\n")
@@ -193,7 +203,7 @@ def _encode_png16(
         png_chunk(stream, b"eXIf", exif.removeprefix(b"Exif\0\0"))
     for name, data, *_ in _png_text(metadata).chunks:
         png_chunk(stream, name, data)
-    packer = zlib.compressobj(6)
+    packer = zlib.compressobj(PNG_LEVEL)
     for rows in _filtered_rows(array.astype(">u2").view(np.uint8).reshape(height, -1), channels):
         if packed := packer.compress(rows):
             png_chunk(stream, b"IDAT", packed)
@@ -208,7 +218,7 @@ def png_chunk(stream: IO[bytes], name: bytes, data: bytes) -> None:
 
 
 def _filtered_rows(rows: Array, channels: int, block: int = 64) -> Iterator[bytes]:
-    """Each row through the filter (none, sub, up) with the smallest sum of absolute differences."""
+    """Filter each row (none, sub, up) so that the sum of absolute differences is smallest."""
     pixel = 2 * channels
     above = np.zeros_like(rows[:1])
     for start in range(0, len(rows), block):
@@ -231,9 +241,9 @@ def write_checked(
     encode: Callable[[IO[bytes]], Told],
     check: Callable[[Path], object] | None = None,
 ) -> Told:
-    """Make the file `path` by `encode`, and see that it is all there and, by `check`, whole.
+    """Make the file `path` by `encode`, and see that it is whole and opens.
 
-    `check` None: a picture that opens. Raises OSError or BadInput if not.
+    Raises OSError or BadInput if not.
     """
     told = write_whole(path, encode)
     (check or verify)(path)
@@ -241,8 +251,10 @@ def write_checked(
 
 
 def publish_parts(parts: Sequence[Part], folder: Path, name: str) -> tuple[list[Path], list[str]]:
-    """Write pictures that belong together as `name` or `name_2` and on, each with its suffix:
-    their paths, and what is worth knowing. All are there at the end, or none."""
+    """Write pictures that belong together as `name` or `name_2` and so on, each with its suffix.
+
+    Returns their paths, and what is worth knowing. All are there at the end, or none.
+    """
     notes: list[str] = []
     with ExitStack() as stack:
         partials: list[Path] = []
@@ -268,9 +280,9 @@ def write(
     quality: int | None = None,
     overwrite: bool = False,
 ) -> Path:
-    """`encode` to a file and return its path: `path`, or with a number where that is taken.
+    """Encode to a file and return its path: `path`, or one with a number where that is taken.
 
-    `format` None: by the name's ending. Nothing is left behind when it fails.
+    `format` None goes by the name's ending. Nothing is left behind when it fails.
     """
     path = Path(path)
     kind = format or format_of(path)

@@ -1,7 +1,7 @@
-"""Segments of everything in a picture, by Segment Anything (arXiv:2304.02643).
+"""Find segments of everything in a picture, by Segment Anything (arXiv:2304.02643).
 
-Its network and generator come from the package `segment-anything` (Apache-2.0), which the extra
-`sam` installs; the checkpoint is one that the user has. Only its tensors are read.
+Its network and its generator come from the package `segment-anything` (Apache-2.0), which the extra
+`sam` installs. The checkpoint is one that the user has. Only its tensors are read.
 """
 
 from __future__ import annotations
@@ -45,13 +45,13 @@ _MASK_BYTES = 2**30  # for the masks of that many points: more take turns
 
 @dataclass(frozen=True)
 class SegmentAnythingOptions:
-    """What counts as a segment; the values of "Anime Character Segmentation with YOLOv8 and
-    Segment-Anything".
+    """What counts as a segment. The defaults are those of "Anime Character Segmentation with YOLOv8
+    and Segment-Anything".
 
-    `min_iou`: how good the network must think its mask is. `min_stability`: IoU of the masks at two
-    thresholds. `points`: along a side of the picture and of every crop; in each of `crop_layers`
-    there are twice as many crops along a side, with `points` divided by `downscale`. `max_side_px`:
-    larger pictures are reduced to it.
+    `min_iou`: how good the network must think its mask is. `min_stability`: the IoU that the masks
+    at two thresholds must have. `points`: how many lie along a side of the picture and of every
+    crop. In each of `crop_layers` there are twice as many crops along a side, with `points` divided
+    by `downscale`. `max_side_px`: larger pictures are reduced to it.
     """
 
     min_iou: float = 0.6
@@ -71,8 +71,9 @@ def segment_anything(
     """1×3×H×W in [0, 1] → its segments M×h×w bool on the CPU, reduced to `max_side_px`.
 
     `checkpoint`: a file of the original form (ViT-B, -L, -H), its name in the host's folders, or
-    "sam_vit_b", "sam_vit_l", "sam_vit_h". Raises ToonOutError without the package, UnknownModel
-    without the file, CorruptWeights if it is something else.
+    "sam_vit_b", "sam_vit_l", "sam_vit_h". It is read once, as long as the same `host` asks for it.
+    Raises ToonOutError without the package, UnknownModel without the file, CorruptWeights if it is
+    something else.
     """
     if image.ndim != 4 or image.shape[:2] != (1, 3):
         raise BadInput("image must be 1×3×H×W", f"shape {tuple(image.shape)}")
@@ -169,7 +170,7 @@ def _load(path: Path) -> nn.Module:
 
 
 def _build(state: StateDict) -> nn.Module:
-    """A network of the shapes in `state`, put together from the package's parts."""
+    """Make a network of the shapes in `state`, put together from the package's parts."""
     parts = _package().modeling
     _, cells, _, width = state[f"{_ENCODER}.pos_embed"].shape
     patch = int(state[f"{_ENCODER}.patch_embed.proj.weight"].shape[-1])
@@ -268,7 +269,7 @@ def _generate(generator: Any, image: Tensor) -> list[dict[str, Any]]:
 
 
 def _count_batches(generator: Any) -> int:
-    """Of points, in all crops of all layers."""
+    """Count the batches of points in all crops of all layers."""
     per_step: int = generator.points_per_batch
     return sum(
         4**layer * -(-len(points) // per_step) for layer, points in enumerate(generator.point_grids)
@@ -276,12 +277,14 @@ def _count_batches(generator: Any) -> int:
 
 
 def _bytes_per_point(size_hw: tuple[int, int]) -> int:
-    """It gives three masks in float32, and one of their copies is about."""
+    """Return the memory for one point: three masks in float32, of which one copy more is about."""
     return 2 * 3 * 4 * size_hw[0] * size_hw[1]
 
 
 def _working_memory(network: Any, size_hw: tuple[int, int], points: int) -> int:
-    """Bytes beside the weights: attention of all cells to all (three maps), and masks."""
+    """Return the bytes beside the weights: three maps of attention of all cells to all,
+    and masks.
+    """
     blocks = network.image_encoder.blocks
     cells = (
         network.image_encoder.img_size // network.image_encoder.patch_embed.proj.stride[0]
@@ -291,7 +294,7 @@ def _working_memory(network: Any, size_hw: tuple[int, int], points: int) -> int:
 
 @contextmanager
 def _reporting(network: Any, report: Step) -> Iterator[None]:
-    """A step for every batch of points; the host's "stop" comes out where it is reported."""
+    """Report a step for every batch of points. The host's "stop" comes out where it is reported."""
 
     def step(*_: object) -> None:
         report(1)

@@ -51,7 +51,7 @@ DEFAULTS = SegmentOptions()
 
 
 def seen(source: Source) -> Tensor:
-    """B×3×H×W that networks see: white behind a picture that is itself transparent."""
+    """Return B×3×H×W as networks see it: white behind a picture that is itself transparent."""
     if isinstance(source, Tensor):
         return unit_planes(source, "image", 3)
     picture = source if isinstance(source, Picture) else read(source)
@@ -59,12 +59,14 @@ def seen(source: Source) -> Tensor:
 
 
 def read_boxes(image: Tensor, boxes_xyxy: Numbers) -> Tensor:
-    """N×4 float32 on the CPU, for one picture, or BadInput."""
+    """Read boxes for one picture: N×4 float32 on the CPU. Raises BadInput for anything else."""
     return _rows(image, boxes_xyxy, "boxes", 4).to(torch.float32)
 
 
 def read_points(image: Tensor, points_xy: Numbers) -> Tensor:
-    """N×2 on the CPU, all within the one picture, or BadInput."""
+    """Read points that all lie in the one picture: N×2 on the CPU. Raises BadInput for
+    anything else.
+    """
     points = _rows(image, points_xy, "points", 2)
     inside = ((points >= 0) & (points < torch.tensor([image.shape[-1], image.shape[-2]]))).all(1)
     if not bool(inside.all()):
@@ -78,7 +80,9 @@ def read_points(image: Tensor, points_xy: Numbers) -> Tensor:
 
 
 def read_masks(image: Tensor, masks: Numbers) -> Tensor:
-    """N×H×W on the CPU, bool or float, of the one picture's size, or BadInput."""
+    """Read masks of the one picture's size: N×H×W on the CPU, bool or float. Raises BadInput for
+    others.
+    """
     planes = _as_tensor(masks, "masks")
     is_mask = planes.dtype == torch.bool or planes.is_floating_point()
     if planes.ndim != 3 or len(image) != 1 or not is_mask:
@@ -96,7 +100,7 @@ def read_masks(image: Tensor, masks: Numbers) -> Tensor:
 
 
 def _rows(image: Tensor, values: Numbers, name: str, width: int) -> Tensor:
-    """N×`width`, for one picture."""
+    """Read N×`width` numbers for one picture."""
     rows = _as_tensor(values, name)
     if rows.shape == (0,):  # what an empty list becomes
         rows = rows.view(0, width)
@@ -120,7 +124,7 @@ def _as_tensor(values: Numbers, name: str) -> Tensor:
 
 
 def boxes_at_points(points_xy: Tensor, size_hw: tuple[int, int]) -> Tensor:
-    """N×2 → N×4 int64: a small square around each point, cut at the picture's edges."""
+    """Draw a small square around each of N×2 points, cut at the picture's edges → N×4 int64."""
     half = max(round(max(size_hw) * POINT_SIDE / 2), 1)
     whole = points_xy.cpu().to(torch.float64).floor().to(torch.int64)
     limits = torch.tensor([size_hw[1], size_hw[0]])
@@ -129,7 +133,9 @@ def boxes_at_points(points_xy: Tensor, size_hw: tuple[int, int]) -> Tensor:
 
 
 def box_as_mask(box_xyxy: Tensor, size_hw: tuple[int, int]) -> Tensor:
-    """4 numbers → H×W bool: the rectangle. In training a quarter of the coarse masks are such."""
+    """Draw the rectangle of 4 numbers, H×W bool. In training a quarter of the coarse
+    masks are such.
+    """
     mask = torch.zeros(size_hw, dtype=torch.bool)
     left, top, right, bottom = (max(round(edge), 0) for edge in box_xyxy.tolist())
     mask[top:bottom, left:right] = True
@@ -137,12 +143,12 @@ def box_as_mask(box_xyxy: Tensor, size_hw: tuple[int, int]) -> Tensor:
 
 
 def prompted(masks: Tensor, options: SegmentOptions) -> Instances:
-    """The masks that a user gives, of the type that `options` ask for; scores 1."""
+    """Give the masks of a user the type that `options` ask for; their scores are 1."""
     if options.soft:
         return Instances.from_masks(masks.to(torch.float32).clamp(0, 1))
     return Instances.from_masks(masks if masks.dtype == torch.bool else masks > 0.5)
 
 
 def _spell(planes: Tensor) -> str:
-    """Width × height, as people say it."""
+    """Spell width × height, as people say it."""
     return f"{planes.shape[-1]}×{planes.shape[-2]}"

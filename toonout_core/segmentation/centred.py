@@ -1,4 +1,4 @@
-"""Characters by their centres: the head of the built-in model says who is who in its matte."""
+"""Find characters by their centres: the built-in model's head says who is who in its matte."""
 
 from __future__ import annotations
 
@@ -25,10 +25,11 @@ _HEAD_PX = 640  # side of the largest square that the head was trained on
 
 
 class CentreSegmenter(RegionSegmenter):
-    """Asked like a `RegionSegmenter`; its matting model also knows where characters are.
+    """Tells characters apart that touch, as its matting model also knows where characters are.
 
-    Characters that touch are told apart. A region that no centre explains is a character too.
-    Scores are probabilities: of those with a score of 0.7, 70 % are right.
+    A region of the matte that no centre explains is a character too. Scores are probabilities: of
+    the characters with a score of 0.7, 70 % are right. Prompts are answered as by a
+    `RegionSegmenter`.
     """
 
     def __init__(self, matting: Matting, refiner: Refiner | Matting | None = None) -> None:
@@ -42,7 +43,9 @@ class CentreSegmenter(RegionSegmenter):
         return alpha, self._characters(frame, alpha, centres, options)
 
     def group(self, alpha: Tensor, centres: Centres, options: SegmentOptions) -> Groups:
-        """What is found on a plane of the picture that is at most 1024 long."""
+        """Group the pixels of the picture into characters, on a plane that is at most 1024 pixels
+        long.
+        """
         small = alpha
         longest = max(alpha.shape[-2:])
         if longest > _LONGEST_PX:
@@ -60,7 +63,7 @@ class CentreSegmenter(RegionSegmenter):
 
     @property
     def head(self) -> CharacterHead:
-        """What knows characters."""
+        """The part of the network that knows characters."""
         network = self.matting.loaded.network
         assert isinstance(network, LiteUNet)
         assert network.characters is not None
@@ -91,7 +94,7 @@ class CentreSegmenter(RegionSegmenter):
         size_hw = self.matting.size_hw(None, (int(frame.shape[-2]), int(frame.shape[-1])))
         if max(size_hw) <= _HEAD_PX:
             return self._look(frame, size_hw)
-        # larger figures than it has learnt: the head sees the picture smaller than the matte does
+        # the head has learnt from smaller characters: it sees the picture smaller than the matte
         _, centres = self._look(frame, (_HEAD_PX, _HEAD_PX))
         return self.matting.predict(frame).cpu(), centres
 
@@ -103,13 +106,13 @@ class CentreSegmenter(RegionSegmenter):
 
 
 def has_centres(loaded: LoadedNetwork) -> bool:
-    """Whether a network knows characters."""
+    """Tell whether a network knows characters."""
     network = loaded.network
     return isinstance(network, LiteUNet) and network.characters is not None
 
 
 def enlarged(owners: Array, size_hw: tuple[int, int]) -> Array:
-    """H×W of whole numbers → the same at another size, nothing between two of them."""
+    """Enlarge H×W of whole numbers to another size; no number lies between two of them."""
     import cv2
 
     if owners.shape == size_hw:

@@ -1,6 +1,6 @@
-"""Detector × Segment Anything: a character is made of the segments that lie in its mask.
+"""Make characters of the segments (of Segment Anything) that lie in a detector's masks.
 
-A detector knows who is a character, but draws soft outlines; Segment Anything draws exact ones, but
+A detector knows who is a character, but draws soft outlines. Segment Anything draws exact ones, but
 knows no characters. After "Anime Character Segmentation with YOLOv8 and Segment-Anything".
 """
 
@@ -27,12 +27,13 @@ _MAX_DISTORTION = 0.1  # of the aspect ratio, between masks and segments of one 
 
 @dataclass(frozen=True)
 class FusionOptions:
-    """How segments are dealt out to characters.
+    """How segments are given to characters.
 
-    `vote`: a segment's "coverage", the part of it that lies in the character's mask; or its "iou"
-    with that mask, which only segments of nearly the whole character win. `min_vote`: above it the
-    segment is taken. First the masks are eroded and dilated, so often, by a disk of `radius_px` of
-    the picture. `per_instance`: else all characters become one mask.
+    `vote`: "coverage" is the part of a segment that lies in the character's mask; "iou" is its IoU
+    with that mask, which only segments of nearly the whole character win. A segment is taken if its
+    vote is above `min_vote`. Before that the masks are eroded and dilated, `erosions` and
+    `dilations` times, by a disk of `radius_px` of the picture. Without `per_instance` all
+    characters become one mask.
     """
 
     vote: Vote = "coverage"
@@ -46,12 +47,12 @@ class FusionOptions:
 def fuse(
     detected: Instances | Tensor, segments: Tensor, options: FusionOptions = FusionOptions()
 ) -> Instances:
-    """Masks N×H×W and segments M×h×w of one picture → the same characters by exact outlines.
+    """Masks N×H×W and segments M×h×w of one picture → the same characters with exact outlines.
 
-    Each segment goes to the one character that it supports most; where no segment is, the
-    detector's mask stays, eroded and dilated. Soft masks (float in [0, 1]) give soft ones.
-    Segments may be of another size, and may be soft or overlap. Characters of whom nothing is left
-    are left out.
+    Each segment goes to the one character that it supports most. Where no segment is, the
+    detector's mask stays, eroded and dilated. Soft masks (float in [0, 1]) give soft ones. Segments
+    may be of another size, and may be soft or overlap. A character of which nothing is left is left
+    out.
     """
     if options.vote not in get_args(Vote):
         raise BadInput(f"vote must be one of {', '.join(get_args(Vote))}", repr(options.vote))
@@ -92,7 +93,9 @@ def _check(segments: Tensor, size_hw: tuple[int, int]) -> None:
 
 
 def _firm(mask: Tensor, options: FusionOptions) -> Tensor:
-    """H×W without what is thin or near the edge; worked out where the mask is."""
+    """Take away from H×W what is thin or near the edge; only the mask's surroundings
+    are computed.
+    """
     margin = options.radius_px * options.dilations + 1
     solid = mask if mask.dtype == torch.bool else mask > 0
     box = boxes_from_masks(solid[None])[0].tolist()
@@ -107,7 +110,7 @@ def _firm(mask: Tensor, options: FusionOptions) -> Tensor:
 
 
 def _at_size(masks: Tensor, like: Tensor) -> Tensor:
-    """N×H×W → N×h×w, what a pixel covers on average, if that is another size."""
+    """N×H×W → N×h×w if that is another size: what each pixel covers on average."""
     size_hw = (int(like.shape[-2]), int(like.shape[-1]))
     if masks.shape[-2:] == size_hw:
         return masks
@@ -118,8 +121,10 @@ def _at_size(masks: Tensor, like: Tensor) -> Tensor:
 
 
 def _enlarged(mask: Tensor, size_hw: tuple[int, int]) -> Tensor:
-    """H×W bool of another size. Masks that part the plane between them still do so afterwards:
-    where the smooth outline is undecided, the nearest pixel decides."""
+    """Enlarge H×W bool. Masks that share out the plane between them still do so afterwards.
+
+    For that the nearest pixel decides where the smooth outline is undecided.
+    """
     if mask.shape == size_hw:
         return mask
     plane = mask[None, None].to(torch.float32)
@@ -129,7 +134,7 @@ def _enlarged(mask: Tensor, size_hw: tuple[int, int]) -> Tensor:
 
 
 def _owners(masks: Tensor, segments: Tensor, options: FusionOptions) -> list[int | None]:
-    """For each segment the mask that wins most of it, if that is enough."""
+    """Find for each segment the mask that wins most of it, if that is enough."""
     areas = [float(mask.sum(dtype=torch.float64)) for mask in masks]
     owners: list[int | None] = []
     for segment in segments:

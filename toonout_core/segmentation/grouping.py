@@ -1,8 +1,9 @@
-"""Centres, ways to them and a matte → whose every pixel is.
+"""Give every pixel of a matte to a character, by maps of centres and of the ways to them.
 
 Every place of the matte goes to the centre that its way ends nearest to (Panoptic-DeepLab,
-arXiv:1911.10194). Two passes: after the first, centres that are too weak go, and the matte is
-given out anew among the others. What nobody explains is a character more.
+arXiv:1911.10194). This is done twice: after the first time, centres that are too weak are left out,
+and the matte is given to the others anew. A region that no centre explains becomes one more
+character.
 """
 
 from __future__ import annotations
@@ -33,10 +34,11 @@ _PIECE = 0.1  # of its largest piece: smaller ones are of who is around them
 
 @dataclass(frozen=True)
 class Groups:
-    """`owners` H×W int16: whose a pixel is, were it of the matte; `NOBODY` where that is open.
+    """Which character each pixel is of.
 
-    `scores`: of owner 0, 1, …; `raw` and `shares`: what they were made of (see `Certainty`), NaN
-    for unexplained regions.
+    `owners` H×W int16: the character's number, also beside the matte; `NOBODY` where that is open.
+    `scores` of the owners 0, 1, …; `raw` and `shares` are what scores are made of (see
+    `Certainty`), and NaN for unexplained regions.
     """
 
     owners: Array
@@ -47,7 +49,7 @@ class Groups:
 
 @dataclass(frozen=True)
 class _Peaks:
-    """`places` N×2 x and y in cells; `heat` N in [0, 1]."""
+    """Places that may be centres: `places` N×2, x and y in cells; `heat` N in [0, 1]."""
 
     places: Tensor
     heat: Tensor
@@ -62,9 +64,9 @@ class _Peaks:
 def group(
     centres: Centres, solid: Array, certainty: Certainty, *, min_score: float, min_area: float
 ) -> Groups:
-    """Maps of one picture, and H×W bool where its matte is → whose it is.
+    """Give the pixels of one picture to characters. `solid` H×W bool: where the matte is.
 
-    `min_area`: of a region of the matte that is looked at, as a share of the picture.
+    `min_area`: share of the picture from which on a region of the matte is looked at.
     """
     specks = _specks(solid, min_area)
     solid = solid & ~specks
@@ -94,13 +96,16 @@ def group(
 
 
 def _specks(solid: Array, min_area: float) -> Array:
-    """Regions that are too small for a character, H×W bool."""
+    """Find the regions that are too small for a character, H×W bool."""
     labels, _, areas = label_regions(solid, 8)
     return np.concatenate(([False], areas < min_area * solid.size))[labels]
 
 
 def find_peaks(centres: Centres) -> _Peaks:
-    """Best first; none is nearer to a better one than that character's size allows."""
+    """Find places that may be centres, best first.
+
+    None is nearer to a better one than that character's size allows.
+    """
     heat = centres.logits[0, 0].sigmoid()
     top = F.max_pool2d(heat[None, None], 3, 1, 1)[0, 0]
     rows, columns = torch.nonzero((heat == top) & (heat > _LEAST_HEAT), as_tuple=True)
@@ -117,7 +122,9 @@ def find_peaks(centres: Centres) -> _Peaks:
 
 
 def _give(centres: Centres, peaks: _Peaks, size_hw: tuple[int, ...]) -> tuple[Array, Array]:
-    """H×W: the centre that each place's way ends nearest to, and how sure that is in [0, 1]."""
+    """Find for every pixel the centre that its way ends nearest to, and how sure that is
+    in [0, 1].
+    """
     owners = np.full(size_hw, NOBODY, np.int16)
     sure = np.zeros(size_hw, np.float32)
     if not len(peaks):
@@ -141,7 +148,7 @@ def _give(centres: Centres, peaks: _Peaks, size_hw: tuple[int, ...]) -> tuple[Ar
 
 
 def _raw_scores(peaks: _Peaks, owners: Array, sure: Array, solid: Array) -> list[float]:
-    """Heat × mean certainty; 0 for who owns next to nothing."""
+    """Score each centre: heat × mean certainty, and 0 for one that owns next to nothing."""
     mine = owners[solid] + 1
     areas = np.bincount(mine, minlength=len(peaks) + 1)[1:]
     means = np.bincount(mine, sure[solid], len(peaks) + 1)[1:] / np.maximum(areas, 1)
@@ -150,7 +157,9 @@ def _raw_scores(peaks: _Peaks, owners: Array, sure: Array, solid: Array) -> list
 
 
 def _shares(owners: Array, solid: Array, count: int) -> list[float]:
-    """Logarithms of areas over the largest in the same region of the matte."""
+    """Return the logarithm of each owner's area over the largest one in the same region of
+    the matte.
+    """
     table = _areas(owners, label_regions(solid, 8)[0], count)
     if not table.size:
         return []
@@ -160,7 +169,9 @@ def _shares(owners: Array, solid: Array, count: int) -> list[float]:
 
 
 def _areas(owners: Array, labels: Array, count: int) -> Array:
-    """Owners × regions: pixels of each in each; region 0 is outside of the matte, and empty."""
+    """Count the pixels of each owner in each region; region 0 is outside of the matte,
+    and empty.
+    """
     regions = int(labels.max()) + 1
     solid = labels > 0
     both = (owners[solid].astype(np.int64) + 1) * regions + labels[solid]
@@ -168,7 +179,7 @@ def _areas(owners: Array, labels: Array, count: int) -> Array:
 
 
 def _return_pieces(owners: Array, solid: Array, count: int) -> None:
-    """In place: small pieces, apart from the rest of their owner, go to who is around them."""
+    """Give small pieces, apart from the rest of their owner, to the owner around them, in place."""
     import cv2
 
     disk = np.ones((3, 3), np.uint8)
@@ -188,10 +199,10 @@ def _return_pieces(owners: Array, solid: Array, count: int) -> None:
 
 
 def _unexplained(owners: Array, solid: Array, count: int, min_area: float) -> list[Array]:
-    """Regions of the matte, H×W bool each, where nobody is at home.
+    """Find the regions of the matte, H×W bool each, where no owner is at home.
 
-    Who owns a region of which he has a larger one elsewhere is at home there, and here with a part
-    of his, such as a hat that floats, if that is small.
+    An owner is at home in the region where most of it lies. It may also have a small part
+    elsewhere, such as a hat that floats: that region counts as explained too.
     """
     labels, _, areas = label_regions(solid, 8)
     table = _areas(owners, labels, count)

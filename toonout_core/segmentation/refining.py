@@ -1,4 +1,4 @@
-"""Coarse masks of characters → masks that follow the drawing."""
+"""Make the coarse masks of characters follow the drawing."""
 
 from __future__ import annotations
 
@@ -26,7 +26,10 @@ _MARGIN = 0.25  # of the box' longer side, around it
 
 
 class Refiner:
-    """An IS-Net that sees a picture and a coarse mask (Instance-guided Cartoon Editing, 3.2)."""
+    """Sharpens masks by an IS-Net that sees a picture and a coarse mask.
+
+    Source: Instance-guided Cartoon Editing (arXiv:2312.01943), section 3.2.
+    """
 
     def __init__(self, loaded: LoadedNetwork, host: Host) -> None:
         self.inference = Inference(loaded, host)
@@ -79,7 +82,7 @@ class Refiner:
         return refined
 
     def _working_memory(self, count: int) -> int:
-        """Bytes beside the weights."""
+        """Return the bytes beside the weights."""
         height, width = self.loaded.input.size_hw
         return height * width * self.loaded.architecture.bytes_per_pixel * count
 
@@ -90,14 +93,18 @@ class Refiner:
 
 
 def per_step(device: torch.device) -> int:
-    """Instances that the refiner sees at a time: a CPU gains nothing from more, but for memory."""
+    """Return how many instances the refiner sees at a time. A CPU gains nothing from
+    more than one.
+    """
     return 1 if device.type == "cpu" else _PER_STEP
 
 
 def load_refiner(
     name_or_path: str | Path | None, host: Host, *, precision: Precision, download: bool
 ) -> Refiner | Matting | None:
-    """An IS-Net that sharpens masks or a matting model that they are cut to; None for "none"."""
+    """Load an IS-Net that sharpens masks or a matting model that they are cut to; None
+    for "none".
+    """
     if name_or_path is None or name_or_path == "none":
         return None
     loaded = share_network(name_or_path, host, task=None, precision=precision, download=download)
@@ -112,7 +119,7 @@ def load_refiner(
 def refine_instances(
     image: Tensor, coarse: Instances, options: SegmentOptions, refiner: Refiner | Matting | None
 ) -> Instances:
-    """1×3×H×W → the same characters by masks that follow the drawing; empty ones stay empty."""
+    """Refine the masks of the characters of 1×3×H×W; empty masks stay empty."""
     if refiner is None or not len(coarse):
         return coarse
     if isinstance(refiner, Matting):
@@ -134,10 +141,10 @@ def refine_instances(
 
 
 def keep_foreground(masks: Tensor, alpha: Tensor, min_left: float = 0.3) -> Tensor:
-    """N×H×W bool and a matte 1×1×H×W → the masks where the matte is above one half; soft masks
-    become the smaller of the two.
+    """Cut masks N×H×W to a matte 1×1×H×W: bool masks to where it is above one half.
 
-    A mask of which no more than `min_left` would be left stays as it is: the matte missed it.
+    A soft mask becomes the smaller of the two. A mask of which no more than `min_left` would be
+    left stays as it is: the matte missed it.
     """
     matte = alpha[0, 0].to(masks.device)
     foreground = matte > 0.5 if masks.dtype == torch.bool else matte.to(masks.dtype)
@@ -158,15 +165,15 @@ class _View:
     side: int
 
     def cut(self, plane: Tensor) -> Tensor:
-        """The box of …×H×W, not copied."""
+        """Return the box of …×H×W, not copied."""
         left, top, right, bottom = self.box_xyxy
         return plane[..., top:bottom, left:right]
 
     def join(self, mask: Tensor) -> Tensor:
-        """H×W → 1×4×side×side: the picture and the mask, zeros to the right and below.
+        """H×W → 1×4×side×side: the picture and the mask, with zeros to the right and below.
 
-        A mask that is smaller than its picture (as published ones can be, by a pixel) is reduced
-        by a ratio of its own, as in the reference.
+        A mask that is smaller than its picture (as published ones can be, by a pixel) is reduced by
+        a ratio of its own, as in the published program.
         """
         inside = self.cut(mask)[None, None].to(torch.float32)
         size = _reduced((int(inside.shape[-2]), int(inside.shape[-1])), self.side)
@@ -205,7 +212,7 @@ def _view(image: Tensor, box_xyxy: tuple[int, int, int, int], side: int) -> _Vie
 
 
 def _reduced(size_hw: tuple[int, int], side: int) -> tuple[int, int]:
-    """The size at which the longer side is at most `side`."""
+    """Return the size at which the longer side is at most `side`."""
     height, width = size_hw
     ratio = min(side / max(height, width), 1)
     return max(round(height * ratio), 1), max(round(width * ratio), 1)

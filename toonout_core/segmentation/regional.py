@@ -1,10 +1,9 @@
-"""Characters without a detector: the connected regions of a matte."""
+"""Find characters without a detector: as the connected regions of a matte."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torchvision.ops import box_iou
 
 from ..errors import BadInput
 from ..instances import Instances
@@ -41,6 +40,8 @@ class RegionSegmenter(InstanceSegmenter):
     def _at_boxes(
         self, image: Tensor, boxes_xyxy: Tensor, options: SegmentOptions, min_iou: float
     ) -> Instances:
+        from torchvision.ops import box_iou
+
         alpha, regions = self._matte_and_characters(image, options)
         best: list[int] = []
         for box in boxes_xyxy:
@@ -69,7 +70,7 @@ class RegionSegmenter(InstanceSegmenter):
     def _matte_and_characters(
         self, frame: Tensor, options: SegmentOptions
     ) -> tuple[Tensor, Instances]:
-        """1×3×H×W → its matte on the CPU, and who is found in it."""
+        """Return the matte of 1×3×H×W, on the CPU, and the characters in it."""
         alpha = self._alpha(frame)
         return alpha, self._regions(frame, alpha, options)
 
@@ -97,7 +98,9 @@ class RegionSegmenter(InstanceSegmenter):
 
 
 def _chosen(regions: Instances, best: list[int], alpha: Tensor, boxes_xyxy: Tensor) -> Instances:
-    """One for each prompt: the region at index `best`, or where that is −1 the matte in its box."""
+    """Make one character for each prompt: the region at index `best`, or for −1 the matte
+    in its box.
+    """
     masks = regions.masks.new_zeros((len(best), *regions.size_hw))
     scores = torch.zeros(len(best))
     for place, index in enumerate(best):

@@ -1,4 +1,4 @@
-"""Pictures in, characters out: letterbox, detector, masks of the picture's size, refinement."""
+"""From pictures to characters: a detector's masks, in the picture's size, and their refinement."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor
-from torchvision.ops import box_iou, nms
 
 from ..errors import UnknownModel
 from ..host import Host, LocalHost
@@ -44,14 +43,14 @@ def load_segmenter(
     precision: Precision = "auto",
     download: bool = True,
 ) -> InstanceSegmenter:
-    """A segmentation pipeline from names of the weights table or any weight files.
+    """Load a segmenter from names of the weights table or any weight files.
 
-    `detector`: a matting model serves as well. The embedded "toonout-mini" tells characters apart
-    (see `CentreSegmenter`); those of others, and of "toonout-mini-regions", are the connected
-    regions of the matte (see `RegionSegmenter`).
-    `refiner`: an IS-Net that sharpens masks, a matting model whose foreground they are cut to, or
-    None for coarse masks; "auto" is "anime-refiner" behind a detector, None behind a matting model.
-    Raises UnknownModel, CorruptWeights, DownloadFailed.
+    `detector`: a detector or a matting model. The built-in "toonout-mini" tells characters apart
+    that touch (see `CentreSegmenter`). Of other matting models, and of "toonout-mini-regions", the
+    connected regions of the matte are taken (see `RegionSegmenter`). `refiner`: an IS-Net that
+    sharpens masks, a matting model whose foreground they are cut to, or None for coarse masks;
+    "auto" is "anime-refiner" behind a detector and None behind a matting model. Raises
+    UnknownModel, CorruptWeights, DownloadFailed.
     """
     host = host if host is not None else LocalHost()
     detector, regions = split_regions(detector)
@@ -78,7 +77,7 @@ def load_segmenter(
 
 
 def split_regions(detector: str | Path) -> tuple[str | Path, bool]:
-    """A name and whether it asks for the connected regions of that model's matte."""
+    """Split a name into the model's, and whether it asks for the connected regions of its matte."""
     base = str(detector).removesuffix(REGIONS)
     if base != str(detector) and find_row(base) is not None:
         return base, True
@@ -143,7 +142,9 @@ class Segmenter(InstanceSegmenter):
         return -(-(options.side_px or own) // unit) * unit
 
     def _working_memory(self, frame: Tensor, options: SegmentOptions) -> int:
-        """Bytes beside the weights: the network's, then three maps of the picture's size."""
+        """Return the bytes beside the weights: the network's, then three maps of the
+        picture's size.
+        """
         side = self._side_px(options)
         network = side * side * self.loaded.architecture.bytes_per_pixel
         return network + 3 * 4 * int(frame.shape[-2] * frame.shape[-1])
@@ -156,7 +157,9 @@ class Segmenter(InstanceSegmenter):
         *,
         prompted: bool = False,
     ) -> Instances:
-        """What `use` makes of what the detector finds, on its device."""
+        """Return what `use` makes of what the detector finds; it is called on the
+        detector's device.
+        """
         results: list[Instances] = []
 
         def work(_: slice, device: torch.device) -> None:
@@ -197,7 +200,9 @@ class Segmenter(InstanceSegmenter):
         boxes_xyxy: Tensor,
         options: SegmentOptions,
     ) -> Instances:
-        """One for each prompt: what was found at index `best`, or where that is −1 its box."""
+        """Make one character for each prompt: what was found at index `best`, or for −1 the box
+        itself.
+        """
         masks = self._room(len(best), fitted.source_hw, options)
         scores = torch.zeros(len(best))
         for place, index in enumerate(best):
@@ -209,32 +214,38 @@ class Segmenter(InstanceSegmenter):
         return Instances.from_masks(masks, scores)
 
     def _are_soft(self, options: SegmentOptions) -> bool:
-        """Whether coarse masks are; an IS-Net is shown hard ones, and makes its own soft edges."""
+        """Tell whether coarse masks are soft. An IS-Net is shown hard ones, and makes its own soft
+        edges.
+        """
         return options.soft and not isinstance(self.refiner, Refiner)
 
     def _coarse(self, alpha: Tensor, options: SegmentOptions) -> Tensor:
         return alpha if self._are_soft(options) else alpha > options.mask_threshold
 
     def _room(self, count: int, size_hw: tuple[int, int], options: SegmentOptions) -> Tensor:
-        """For so many coarse masks: they are made one at a time, and never copied."""
+        """Make room for so many coarse masks: they are made one at a time, and never copied."""
         dtype = torch.float32 if self._are_soft(options) else torch.bool
         return torch.zeros((count, *size_hw), dtype=dtype)
 
 
 @torch.inference_mode()
 def mask_on_picture(found: Found[Any], index: int, fitted: Fitted) -> Tensor | None:
-    """Soft mask H×W in [0, 1] of the picture, on the CPU; None if the network overflowed."""
+    """Return the soft mask H×W in [0, 1] of the picture, on the CPU; None if the network
+    overflowed.
+    """
     mask = found.mask(index)
     if not bool(mask.isfinite().all()):
-        log.warning("an instance was left out: its mask is not finite; try precision fp32")
+        log.warning("a character was left out, as its mask is not finite: try precision fp32")
         return None
     return found.to_alpha(map_to_picture(mask, fitted)).cpu()
 
 
 def _best_by_box(box_xyxy: Tensor, found: Found[Any], fitted: Fitted, min_iou: float) -> int:
-    """Index of the one whose box overlaps most, −1 where none does by `min_iou`."""
+    """Find the one whose box overlaps most: its index, or −1 where none does by `min_iou`."""
     if not len(found):
         return -1
+    from torchvision.ops import box_iou
+
     overlaps = box_iou(box_xyxy[None], boxes_to_picture(found.boxes_xyxy, fitted).cpu())[0]
     best = int(overlaps.argmax())
     return best if float(overlaps[best]) >= min_iou else -1
@@ -243,7 +254,9 @@ def _best_by_box(box_xyxy: Tensor, found: Found[Any], fitted: Fitted, min_iou: f
 def _best_by_mask(
     point_xy: list[float], found: Found[Any], fitted: Fitted, options: SegmentOptions
 ) -> int:
-    """Index of the best one whose mask holds the point, −1 where there is none."""
+    """Find the best one whose mask holds the point: its index, or −1 where there is none."""
+    from torchvision.ops import nms
+
     x, y = point_xy
     left, top, right, bottom = boxes_to_picture(found.boxes_xyxy, fitted).cpu().unbind(1)
     around = ((left <= x) & (x < right) & (top <= y) & (y < bottom)).nonzero()[:, 0]

@@ -1,14 +1,14 @@
-"""One matte of a whole picture → a matte for every character in it.
+"""Share the matte of a whole picture out among the characters in it.
 
-A pixel goes to the character from whose certain inside it is reached most cheaply. A step costs
-its length, more where the colour changes, and much more where the matte is transparent, so that a
-strand of hair stays with the head that it grows from. What is certain is the inside of a mask,
-farther from its edge than masks may be wrong (soft seeds: Criminisi et al. 2008, "GeoS"). Where
-two characters are reached alike they share the pixel; along the edge between them its colour tells
-how much of each is in it.
+A pixel goes to the character that reaches it most cheaply from its certain inside. A step costs its
+length, more where the colour changes, and much more where the matte is transparent. So a strand of
+hair stays with the head that it grows from. The certain inside of a mask lies farther from its edge
+than masks may be wrong (soft seeds: Criminisi et al. 2008, "GeoS"). Where two characters reach a
+pixel at the same cost, they share it. Along the edge between them its colour tells how much of each
+is in it.
 
-Every character is worked on within its box and a margin, and every pixel remembers the best two:
-memory does not grow with their number, beside the masks that are returned.
+Every character is worked on within its box and a margin, and every pixel remembers the best two. So
+memory does not grow with the number of characters, beside the masks that are returned.
 """
 
 from __future__ import annotations
@@ -46,12 +46,12 @@ _UNCERTAIN = 1 / 180
 class ShareOptions:
     """How `share_matte` decides.
 
-    `uncertain_px`: how far from their edges masks may be wrong; None: 1/100 of the longer side,
-    without an image 1/180. `colour`: what a step across colours costs in pixels, if a
-    channel changes from 0 to 1. `gap`: what a step through transparency costs more.
-    `softness_px`: how much longer the other's way is where a pixel is shared 73 to 27.
-    `reach_px`: matte farther from all masks than this is left out. `trust_masks`: what lies deeper
-    in a mask than `uncertain_px` is opaque, even if the matte misses it.
+    `uncertain_px`: how far from their edges masks may be wrong; None takes 1/100 of the longer
+    side, or 1/180 without an image. `colour`: the cost in pixels of a step across which a channel
+    changes from 0 to 1. `gap`: the extra cost of a step through transparency. `softness_px`: a
+    pixel is shared 73 to 27 where the other character's way is longer by this. `reach_px`: matte
+    farther from all masks than this is left out. `trust_masks`: what lies deeper in a mask than
+    `uncertain_px` is opaque, even if the matte misses it.
     """
 
     uncertain_px: float | None = None
@@ -70,12 +70,12 @@ def share_matte(
     *,
     host: Host | None = None,
 ) -> Instances:
-    """Alpha 1×1×H×W → the same characters by soft masks N×H×W float32 whose sum is alpha.
+    """Alpha 1×1×H×W → the same characters with soft masks N×H×W float32 whose sum is alpha.
 
     `image` 1×3×H×W in [0, 1] lets colours decide where characters touch. At most two characters
-    share a pixel, so that sums stay within 1/255 when masks are rounded to 8 bit. Where alpha is 0
-    all masks are 0. Without any mask that holds a pixel, nothing is shared out. `host` is told of
-    every character that is done, and may stop.
+    share a pixel, so that sums stay within 1/255 when masks are rounded to 8 bit. Where alpha is 0,
+    all masks are 0. If no mask holds a pixel, nothing is shared out. `host` is told of every
+    character that is done, and may stop.
     """
     _check(alpha, instances, image)
     matte = alpha[0, 0].detach().to("cpu", torch.float32).clamp(0, 1).numpy().copy()
@@ -102,7 +102,7 @@ def share_matte(
 
 
 class _Shares:
-    """For every pixel the two characters that are nearest, and how far they are."""
+    """Remembers for every pixel the two characters that are nearest, and how far they are."""
 
     def __init__(self, size_hw: tuple[int, int]) -> None:
         self.first = np.full(size_hw, NOBODY, np.int16)
@@ -125,7 +125,9 @@ class _Shares:
         np.copyto(second, np.int16(index), where=follows)
 
     def fill_unreached(self, alpha: Array) -> None:
-        """Matte beyond all windows goes to whom the nearest pixel belongs, by the straight line."""
+        """Give the matte beyond all windows to the owner of the nearest pixel, by the
+        straight line.
+        """
         import cv2
 
         reached = self.first != NOBODY
@@ -145,13 +147,13 @@ class _Shares:
         self.windows = [(index, (slice(None), slice(None))) for index, _ in self.windows]
 
     def forget(self, where: Array) -> None:
-        """Nobody gets these pixels."""
+        """Take these pixels from everybody."""
         self.first[where] = self.second[where] = NOBODY
 
     def hand_out(
         self, alpha: Array, colours: Array | None, masks: Array, softness_px: float
     ) -> None:
-        """Write alpha's parts into `masks` N×H×W."""
+        """Write the parts of alpha into `masks` N×H×W."""
         with np.errstate(invalid="ignore", over="ignore"):
             lead = (self.far - self.near) / (np.float32(max(softness_px, 1e-6)) + _BLUR * self.near)
             part = 1 / (1 + np.exp(-np.where(np.isnan(lead), np.float32(np.inf), lead)))
@@ -175,7 +177,7 @@ class _Seed:
 
 
 def _seed(mask: Tensor) -> _Seed | None:
-    """Of H×W, None if it is empty."""
+    """Find where the character of a mask H×W surely is; None if the mask is empty."""
     import cv2
 
     solid = mask if mask.dtype == torch.bool else mask > 0.5
@@ -211,7 +213,7 @@ def _progress(host: Host | None, total: int) -> Iterator[Step]:
 
 
 def _way(seed: _Seed, alpha: Array, colours: Array | None, options: ShareOptions) -> Array:
-    """From the certain inside of a character to all pixels around it."""
+    """Measure the way from the certain inside of a character to all pixels around it."""
     assert options.uncertain_px is not None
     doubt = _DOUBT * (options.uncertain_px - seed.depth).clip(min=0)
     start = np.where(seed.depth > 0, doubt, np.inf)

@@ -1,4 +1,4 @@
-"""Figures with what characters hold and wear: tails, wings, staffs, things.
+"""Attach to figures what characters hold and wear: tails, wings, staffs, things.
 
 Who learns to tell characters apart must see that these belong to their owner.
 """
@@ -19,9 +19,9 @@ _CURVE = 24  # points of a tail
 
 
 def attach(rng: Generator, rgba: Array, props: Sequence[Array] = ()) -> Array:
-    """H×W×4 uint8, straight → a larger picture of the figure and one thing more, joined to it.
+    """Join one more thing to H×W×4 uint8, straight → a larger picture of both.
 
-    A tail or wings behind it, a staff or one of `props` (RGBA like it) before it.
+    A tail or wings go behind the figure; a staff or one of `props` (RGBA like it) goes before it.
     """
     height, width = rgba.shape[:2]
     room = round(_ROOM * max(height, width))
@@ -42,7 +42,7 @@ def attach(rng: Generator, rgba: Array, props: Sequence[Array] = ()) -> Array:
 
 
 def _outline(rgba: Array) -> Array:
-    """N×2 x, y of the longest outline, in order."""
+    """Return the longest outline, N×2 x, y, in order."""
     import cv2
 
     solid = (rgba[..., 3] > 127).astype(np.uint8)
@@ -52,7 +52,7 @@ def _outline(rgba: Array) -> Array:
 
 
 def _tail(rng: Generator, edge: Array, size: float) -> list[Array]:
-    """A bent strip that gets thinner or thicker, from a side of the lower body."""
+    """Draw a bent strip that gets thinner or thicker, from a side of the lower body."""
     start = _somewhere(rng, edge, (0.5, 0.9))
     side = 1.0 if start[0] > edge[:, 0].mean() else -1.0
     turn = np.cumsum(rng.normal(0, 0.12, _CURVE)) + rng.uniform(-0.9, 0.7)
@@ -66,7 +66,7 @@ def _tail(rng: Generator, edge: Array, size: float) -> list[Array]:
 
 
 def _wings(rng: Generator, edge: Array, size: float) -> list[Array]:
-    """One fan or two, alike, that grow from the upper body."""
+    """Draw one fan or two alike that grow from the upper body."""
     middle = edge.mean(0)
     root = np.array([middle[0], edge[:, 1].min() + size * rng.uniform(0.25, 0.45)])
     feathers = int(rng.integers(3, 8))
@@ -84,7 +84,7 @@ def _wings(rng: Generator, edge: Array, size: float) -> list[Array]:
 
 
 def _staff(rng: Generator, edge: Array, size: float) -> list[Array]:
-    """A long thin bar through a side of the body, perhaps with a head."""
+    """Draw a long thin bar through a side of the body, perhaps with a head."""
     hold = _somewhere(rng, edge, (0.3, 0.7))
     turn = rng.normal(-np.pi / 2, 0.45)
     way = np.array([np.cos(turn), np.sin(turn)])
@@ -102,7 +102,9 @@ def _staff(rng: Generator, edge: Array, size: float) -> list[Array]:
 
 
 def _prop(rng: Generator, canvas: Array, edge: Array, size: float, prop: Array) -> Array:
-    """The thing in a hand: it covers a place of the outline. Premultiplied, as `canvas` large."""
+    """Put the thing in a hand: it covers a place of the outline. Premultiplied, as large
+    as `canvas`.
+    """
     import cv2
 
     hold = _somewhere(rng, edge, (0.25, 0.8))
@@ -118,7 +120,7 @@ def _prop(rng: Generator, canvas: Array, edge: Array, size: float, prop: Array) 
 
 
 def _drawn(rng: Generator, canvas: Array, shapes: list[Array], size: float) -> Array:
-    """Polygons in a colour of the figure or in any, outlined or not; premultiplied."""
+    """Draw polygons in a colour of the figure or in any, outlined or not; premultiplied."""
     import cv2
 
     own = canvas[canvas[..., 3] > 250]
@@ -141,7 +143,7 @@ def _drawn(rng: Generator, canvas: Array, shapes: list[Array], size: float) -> A
 
 
 def _somewhere(rng: Generator, edge: Array, heights: tuple[float, float]) -> Array:
-    """x, y of the outline between two shares of its height."""
+    """Choose x, y of the outline between two shares of its height."""
     top, bottom = edge[:, 1].min(), edge[:, 1].max()
     share = (edge[:, 1] - top) / max(bottom - top, 1)
     fitting = edge[(heights[0] <= share) & (share <= heights[1])]
@@ -150,12 +152,12 @@ def _somewhere(rng: Generator, edge: Array, heights: tuple[float, float]) -> Arr
 
 
 def _over(front: Array, back: Array) -> Array:
-    """Of two premultiplied layers."""
+    """Lay one premultiplied layer over another."""
     return front + (1 - split_layer(front)[1]) * back
 
 
 def _close(rgba: Array) -> Array:
-    """Without the empty margins."""
+    """Cut off the empty margins."""
     rows, columns = (np.flatnonzero(rgba[..., 3].any(axis)) for axis in (1, 0))
     if not len(rows):
         return rgba

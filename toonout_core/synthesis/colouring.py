@@ -1,6 +1,6 @@
-"""One palette for figures and background: histograms matched, colours quantised.
+"""Give figures and background one palette: match histograms, and quantise colours.
 
-After arXiv:2312.01943: what is pasted should not be known by its colours.
+After arXiv:2312.01943: nobody should know by its colours what was pasted.
 """
 
 from __future__ import annotations
@@ -21,13 +21,14 @@ _SEEN = 30  # alpha of 255
 
 
 def count_levels(pixels: Array) -> int:
-    """Most distinct levels of a channel of N×3 uint8."""
+    """Count the distinct levels of each channel of N×3 uint8, and return the largest number."""
     return max((int((_histogram(pixels[:, c]) > 0).sum()) for c in range(3)), default=0)
 
 
 def match_histogram(pixels: Array, template: Array) -> Array:
-    """N×3 uint8 → the same order of brightness in every channel, with the levels of `template`
-    M×3 uint8."""
+    """Give N×3 uint8 the levels of `template` M×3 uint8; each channel keeps its order of
+    brightness.
+    """
     matched = np.empty_like(pixels)
     if not len(pixels) or not len(template):
         return pixels.copy()
@@ -40,8 +41,11 @@ def match_histogram(pixels: Array, template: Array) -> Array:
 
 
 def share_histogram(cutouts: list[Array], background: Array) -> tuple[list[Array], Array]:
-    """H×W×4 figures and H×W×3 background, uint8, with one histogram: of the background or of the
-    first figure, whichever has more levels, if those are enough."""
+    """Give H×W×4 figures and H×W×3 background, uint8, one histogram.
+
+    It is that of the background or of the first figure, whichever has more levels, if those are
+    enough.
+    """
     shown = [opaque_pixels(rgba) for rgba in cutouts]
     ground = background.reshape(-1, 3)
     levels = (count_levels(ground), count_levels(shown[0]))
@@ -63,13 +67,15 @@ def share_histogram(cutouts: list[Array], background: Array) -> tuple[list[Array
 
 
 def opaque_pixels(rgba: Array) -> Array:
-    """N×3: the colours of H×W×4 that can be seen."""
+    """Return the colours of H×W×4 that can be seen, N×3."""
     colours, opacity = split_layer(rgba)
     return colours[opacity[..., 0] > 0]
 
 
 def quantise(rng: Generator, rgb: Array, subjects: Array, colours: int) -> Array:
-    """H×W×3 uint8 in `colours` colours: k-means of pixels, half of them of `subjects` H×W bool."""
+    """Reduce H×W×3 uint8 to `colours` colours by k-means of pixels, half of them of `subjects` H×W
+    bool.
+    """
     import cv2
 
     flat, inside = rgb.reshape(-1, 3), subjects.ravel()
@@ -89,7 +95,7 @@ def quantise(rng: Generator, rgb: Array, subjects: Array, colours: int) -> Array
 
 
 def subjects_of(alpha: Array) -> Array:
-    """H×W in [0, 1] → bool: what counts as a subject."""
+    """Tell where H×W in [0, 1] counts as a subject, H×W bool."""
     return alpha * 255 > _SEEN
 
 

@@ -1,4 +1,4 @@
-"""One synthetic picture of known alpha: figures placed on a background, then worn a little."""
+"""Make one synthetic picture of known alpha: figures placed on a background, then worn a little."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ class Placement:
 
 
 def place(cutout: Cutout, size_px: int, placement: Placement) -> Array:
-    """The figure on an empty canvas: size×size×4 float32 in [0, 255], premultiplied by alpha/255.
+    """Put the figure on an empty canvas: size×size×4 float32 in [0, 255], premultiplied by
+    alpha/255.
 
     Sides where the source canvas cuts the figure are pushed onto the border of the canvas.
     """
@@ -64,7 +65,7 @@ def place(cutout: Cutout, size_px: int, placement: Placement) -> Array:
 
 
 def random_placement(rng: Generator, cut: bool) -> Placement:
-    """Where a figure may stand; one that its source `cut` is turned less."""
+    """Choose where a figure stands; one that its source `cut` is turned less."""
     return Placement(
         scale=float(rng.uniform(0.45, 1.2)),
         centre_xy=(float(rng.uniform(0.25, 0.75)), float(rng.uniform(0.35, 0.65))),
@@ -75,7 +76,9 @@ def random_placement(rng: Generator, cut: bool) -> Placement:
 
 
 def plain_colour(rng: Generator) -> Array:
-    """The U-Net paper's replacement colours: white 40 %, light 40 %, dark 10 %, black 10 %."""
+    """Draw one of the U-Net paper's replacement colours: white 40 %, light 40 %, dark 10 %, black
+    10 %.
+    """
     kind = rng.choice(4, p=(0.4, 0.4, 0.1, 0.1))
     if kind == 0:
         return np.full(3, 255, np.float32)
@@ -86,12 +89,12 @@ def plain_colour(rng: Generator) -> Array:
 
 
 def plain_background(rng: Generator, size_px: int) -> Array:
-    """One of the paper's colours, size×size×3 in [0, 255]."""
+    """Fill size×size×3 with one of the paper's colours, in [0, 255]."""
     return np.broadcast_to(plain_colour(rng), (size_px, size_px, 3)).copy()
 
 
 def gradient_background(rng: Generator, size_px: int) -> Array:
-    """A linear ramp between two colours, or a striped / dotted pattern of them."""
+    """Draw a linear ramp between two colours, or a striped or dotted pattern of them."""
     first, second = rng.integers(0, 256, (2, 3)).astype(np.float32)
     turn = rng.uniform(0, 2 * np.pi)
     y, x = np.mgrid[0:size_px, 0:size_px].astype(np.float32) / size_px
@@ -110,7 +113,7 @@ def gradient_background(rng: Generator, size_px: int) -> Array:
 def scene_background(
     rng: Generator, scene: Array, size_px: int, share: tuple[float, float] = (0.35, 1.0)
 ) -> Array:
-    """A random crop of `scene` (H×W×3 uint8), squashed to the canvas."""
+    """Squash a random crop of `scene` (H×W×3 uint8) to the canvas."""
     import cv2
 
     height, width = scene.shape[:2]
@@ -128,7 +131,7 @@ def scene_background(
 
 
 def jitter_colours(rng: Generator, rgb: Array, strength: float = 0.25) -> Array:
-    """Brightness, contrast and saturation of H×W×3 float in [0, 255]."""
+    """Change brightness, contrast and saturation of H×W×3 float in [0, 255]."""
     brightness, contrast, saturation = rng.uniform(1 - strength, 1 + strength, 3)
     grey = rgb.mean(-1, keepdims=True)
     rgb = grey + (rgb - grey) * np.float32(saturation)
@@ -139,7 +142,7 @@ def jitter_colours(rng: Generator, rgb: Array, strength: float = 0.25) -> Array:
 
 
 def draw_background(rng: Generator, library: Library, size_px: int, flat_share: float) -> Array:
-    """A plain colour for `flat_share` of the draws, else a pattern or a scene."""
+    """Draw a plain colour for `flat_share` of the draws, else a pattern or a scene."""
     import cv2
 
     if rng.random() < flat_share or not library.backgrounds:
@@ -155,7 +158,7 @@ def draw_background(rng: Generator, library: Library, size_px: int, flat_share: 
 
 
 def wear(rng: Generator, rgb: Array) -> Array:
-    """What happens to pictures on their way: JPEG, resampling, noise, grey, line-art screens."""
+    """Damage a picture as happens on its way: JPEG, resampling, noise, grey, line-art screens."""
     import cv2
 
     size_px = rgb.shape[0]
@@ -181,7 +184,7 @@ def wear(rng: Generator, rgb: Array) -> Array:
 def training_sample(
     rng: Generator, library: Library, size_px: int, flat_share: float, weights: Array
 ) -> tuple[Array, Array]:
-    """RGB size×size×3 and alpha size×size×1, uint8."""
+    """Make a picture, RGB size×size×3, and its alpha, size×size×1, both uint8."""
     rgb = draw_background(rng, library, size_px, flat_share)
     alpha = np.zeros((size_px, size_px, 1), np.float32)
     for _ in range(int(rng.choice((1, 2, 3), p=(0.78, 0.16, 0.06)))):
@@ -191,14 +194,19 @@ def training_sample(
 
 
 def place_any(rng: Generator, library: Library, size_px: int, weights: Array) -> Array:
-    """One figure of the library, drawn by `weights`, anywhere: a layer as `place` makes it."""
+    """Place one figure of the library, drawn by `weights`, anywhere: a layer as
+    `place` makes it.
+    """
     cutout = library.cutouts[int(rng.choice(len(library.cutouts), p=weights))]
     return place(cutout, size_px, random_placement(rng, bool(cutout.cut_sides)))
 
 
 def stand(rng: Generator, rgb: Array, alpha: Array, layer: Array) -> tuple[Array, Array]:
-    """The picture (size×size×3 in [0, 255]) and its alpha (size×size×1) with one more figure in
-    front, whose colours may be changed and which may throw a shadow."""
+    """Put one more figure in front of the picture (size×size×3 in [0, 255]) and its alpha
+    (size×size×1).
+
+    Its colours may be changed, and it may throw a shadow.
+    """
     import cv2
 
     size_px = len(rgb)
@@ -216,5 +224,5 @@ def stand(rng: Generator, rgb: Array, alpha: Array, layer: Array) -> tuple[Array
 
 
 def to_levels(rgb: Array, alpha: Array) -> tuple[Array, Array]:
-    """Both as uint8: colours from [0, 255], alpha from [0, 1]."""
+    """Convert both to uint8: colours from [0, 255], alpha from [0, 1]."""
     return rgb.round().clip(0, 255).astype(np.uint8), (alpha * 255).round().astype(np.uint8)

@@ -1,4 +1,4 @@
-"""A folder of cutouts and backgrounds: `fg/<split>/*` (RGBA) and `bg/*` or `bg/<split>/*`."""
+"""Read a folder of cutouts and backgrounds: `fg/<split>/*` (RGBA) and `bg/*` or `bg/<split>/*`."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Library:
     backgrounds: Sequence[Array]  # H×W×3 uint8
 
     def weights(self, shares: Mapping[str, float] | None = None) -> Array:
-        """Sampling probability of each cutout, see `figure_weights`."""
+        """The sampling probability of each cutout; see `figure_weights`."""
         return figure_weights(
             [cutout.style for cutout in self.cutouts],
             [cutout.character for cutout in self.cutouts],
@@ -58,7 +58,7 @@ class FigureFile:
     character: str = ""
 
     def read(self, longest_px: int) -> Cutout:
-        """Its pixels, at most that long."""
+        """Read its pixels, at most that long."""
         rgba = np.concatenate(_read_figure(self.path, longest_px), -1)
         return Cutout(self.path.stem, rgba, self.cut_sides, self.style, self.character)
 
@@ -72,24 +72,24 @@ class Art:
     props: tuple[FigureFile, ...] = ()  # things that are no figures, but may be held by one
 
     def weights(self) -> Array:
-        """Sampling probability of each figure, see `style_weights`."""
+        """The sampling probability of each figure; see `style_weights`."""
         return style_weights([figure.style for figure in self.figures])
 
     def cutout(self, index: int, longest_px: int) -> Cutout:
-        """One figure."""
+        """Read one figure."""
         return _kept_figure(self.figures[index], longest_px)
 
     def prop(self, index: int, longest_px: int) -> Cutout:
-        """One thing that a figure may hold."""
+        """Read one thing that a figure may hold."""
         return _kept_figure(self.props[index], longest_px)
 
     def background(self, index: int, longest_px: int) -> Array:
-        """H×W×3 uint8."""
+        """Read a background, H×W×3 uint8."""
         return _kept_background(self.backgrounds[index], longest_px)
 
 
 def style_weights(styles: Sequence[str]) -> Array:
-    """Every style weighs √(its count), so that no single artist dominates; the sum is 1."""
+    """Weigh every style by √(its count), so that no single artist dominates; the sum is 1."""
     counts: dict[str, int] = {}
     for style in styles:
         counts[style] = counts.get(style, 0) + 1
@@ -100,10 +100,10 @@ def style_weights(styles: Sequence[str]) -> Array:
 def figure_weights(
     styles: Sequence[str], characters: Sequence[str], shares: Mapping[str, float] | None = None
 ) -> Array:
-    """`style_weights`, times the style's own factor in `shares`; within a style a character weighs
-    √(its pictures), but at most a tenth of the style, or its equal part where there are fewer.
+    """Weigh figures by `style_weights`, times the style's own factor in `shares`.
 
-    A figure without a known character is one of its own.
+    Within a style a character weighs √(its pictures), but at most a tenth of the style, or its
+    equal part where there are fewer. A figure without a known character is one of its own.
     """
     names = [name or f"figure {index}" for index, name in enumerate(characters)]
     result = np.zeros(len(styles))
@@ -125,7 +125,9 @@ def _sums(values: Array, keys: Sequence[str]) -> dict[str, float]:
 
 
 def _capped(weights: dict[str, float], most: float) -> dict[str, float]:
-    """Shares with the sum 1, none above `most`; all equal where that cannot be."""
+    """Make shares with the sum 1 of which none is above `most`; all are equal where that
+    cannot be.
+    """
     if len(weights) * most <= 1:
         return dict.fromkeys(weights, 1 / len(weights))
     result = dict(weights)
@@ -142,13 +144,21 @@ def _capped(weights: dict[str, float], most: float) -> dict[str, float]:
         result |= dict.fromkeys(above, share)
 
 
-def find_art(root: Path, split: str, leave_out: Collection[str] = ()) -> Art:
-    """List one split; `ATTRIBUTION.csv` (file, split, cut_sides, style, category) is used where
-    it is. `leave_out`: categories that are no figures; items among them are props.
+def split_here(root: Path, split: str) -> str:
+    """`split` as its folder is called: val and validation are the same."""
+    names = {"val": "validation", "validation": "val"}
+    other = names.get(split, split)
+    return other if not (root / "fg" / split).is_dir() and (root / "fg" / other).is_dir() else split
 
-    Raises BadInput where there is no figure.
+
+def find_art(root: Path, split: str, leave_out: Collection[str] = ()) -> Art:
+    """List the files of one split, by `ATTRIBUTION.csv` (file, split, cut_sides, style, category)
+    if there is one.
+
+    `leave_out`: categories that are no figures; items among them are props. Raises BadInput where
+    there is no figure.
     """
-    rows = _attribution(root)
+    rows, split = _attribution(root), split_here(root, split)
     everything = [
         _figure_file(path, rows.get(path.relative_to(root).as_posix(), {}))
         for path in _pictures(root / "fg" / split)
@@ -211,7 +221,9 @@ def _pictures(folder: Path) -> list[Path]:
 
 
 def _read_figure(path: Path, longest_px: int) -> tuple[Array, Array]:
-    """Colours H×W×3 and alpha H×W×1, uint8, made smaller if a side is longer than `longest_px`."""
+    """Read colours H×W×3 and alpha H×W×1, uint8, made smaller if a side is longer than
+    `longest_px`.
+    """
     import cv2
 
     picture = read(path)

@@ -52,8 +52,11 @@ _YOLO_SPLITS = ("train", "val", "test")
 
 @dataclass(frozen=True)
 class DataSet:
-    """Where scenes go. `settings`: all that they depend on, beside their number, as JSON;
-    `mattes`: whether folders im and gt are wanted, too."""
+    """Where scenes go.
+
+    `settings`: all that they depend on, beside their number, as JSON; `mattes`: whether the folders
+    im and gt are written too.
+    """
 
     out: Path
     split: str
@@ -63,17 +66,17 @@ class DataSet:
 
     @property
     def all_settings(self) -> dict[str, Any]:
-        """What a folder must not mix."""
+        """The settings that a folder must not mix."""
         mattes = {"mattes": True} if self.mattes else {}
         return {**self.settings, "format": self.format, **mattes}
 
     @property
     def hash(self) -> str:
-        """Of the settings."""
+        """The hash of the settings."""
         return settings_hash(self.all_settings)
 
     def place(self, index: int, kind: Kind) -> Path:
-        """Relative to OUT."""
+        """Return the place of a file relative to OUT."""
         ending = {"labels": "txt", "gt": "png"}.get(kind, self.format)
         folder = Path(kind, self.split) if kind in ("images", "labels") else self.pairs / kind
         return folder / f"{index:06d}.{ending}"
@@ -87,10 +90,11 @@ class DataSet:
 def write_scenes(
     data: DataSet, make: Make, count: int, *, workers: int = 1, step: Step = lambda: None
 ) -> int:
-    """Write scenes 0 … `count` − 1 that are not there and the files of all; how many were made.
+    """Write the scenes 0 … `count` − 1 that are not there, and the files of all. Returns how many
+    were made.
 
-    `make` must be fit for pickling if `workers` is above 1. Raises BadInput if the folder holds
-    the same split of other settings.
+    `make` must be fit for pickling if `workers` is above 1. Raises BadInput if the folder holds the
+    same split of other settings.
     """
     if count < 1 or workers < 1:
         raise BadInput("count and workers must be at least 1", f"{count} and {workers}")
@@ -105,7 +109,9 @@ def write_scenes(
 
 
 def write_summaries(data: DataSet, manifest: Manifest, count: int) -> None:
-    """The COCO file of the split, the YAML file of all splits, the table of who is where."""
+    """Write the COCO file of the split, the YAML file of all splits, and the table of
+    who is where.
+    """
     pictures: list[tuple[str, tuple[int, int], list[dict[str, Any]]]] = []
     for index in range(count):
         record = manifest.last(_key(data, index))
@@ -129,7 +135,9 @@ def write_summaries(data: DataSet, manifest: Manifest, count: int) -> None:
 
 
 def _attribution(pictures: Sequence[tuple[str, tuple[int, int], list[dict[str, Any]]]]) -> str:
-    """A row a picture, by its place below im; characters are separated by semicolons."""
+    """Write a row for each picture, by its place below im; characters are separated by
+    semicolons.
+    """
     stream = io.StringIO()
     table = csv.writer(stream, lineterminator="\n")
     table.writerow(("file", "character"))
@@ -148,15 +156,17 @@ def _require_settings(data: DataSet) -> None:
         images = data.out / "images" / data.split
         if images.is_dir() and any(images.iterdir()):
             raise BadInput(
-                f"{images} must be empty", "pictures of unknown origin", "Name another folder."
+                f"the folder {images} must be empty",
+                "pictures that this program did not make",
+                "Choose another folder.",
             ) from None
         write_text(path, text, overwrite=True)
         return
     if there != text:
         raise BadInput(
-            f"{data.out} must be empty, or hold {data.split} of the same settings",
-            f"those in {path.name}",
-            "Name another folder, another split, or take that one away.",
+            f"the folder {data.out} must be empty, or hold a data set of the same settings",
+            f"other settings, which are in {path.name}",
+            f"Choose another folder or another split than {data.split}, or delete this one.",
         )
 
 
@@ -177,7 +187,7 @@ def _key(data: DataSet, index: int) -> Path:
 
 
 def _made(data: DataSet, make: Make, missing: Sequence[int], workers: int) -> Iterator[Record]:
-    """In the order in which they are ready."""
+    """Yield what was made, in the order in which it is ready."""
     parts = [missing[start : start + _TOGETHER] for start in range(0, len(missing), _TOGETHER)]
     if workers == 1 or len(parts) < 2:
         for index in missing:

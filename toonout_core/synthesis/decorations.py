@@ -1,4 +1,4 @@
-"""What designers put behind figures, and partly before them, and what is no part of them."""
+"""Draw what designers put behind figures, and partly before them; it is no part of the figures."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ BEHIND: tuple[tuple[Coverage, float], ...] = (
 
 
 def decorate(rng: Generator, canvas: Array, count: int) -> Array:
-    """`canvas` size×size×3 in [0, 255] with that many things on it."""
+    """Put that many things on `canvas` size×size×3 in [0, 255]."""
     shares = np.array([share for _, share in BEHIND])
     for index in rng.choice(len(BEHIND), count, p=shares / shares.sum()):
         covered = BEHIND[int(index)][0](rng, len(canvas))[..., None]
@@ -132,7 +132,7 @@ def decorate(rng: Generator, canvas: Array, count: int) -> Array:
 
 
 def bubble(rng: Generator, size_px: int) -> tuple[Array, Array]:
-    """A speech bubble with letters: colours size×size×3 and coverage size×size×1."""
+    """Draw a speech bubble with letters: colours size×size×3 and coverage size×size×1."""
     import cv2
 
     sheet, line = _sheet(size_px), _sheet(size_px)
@@ -152,12 +152,12 @@ def bubble(rng: Generator, size_px: int) -> tuple[Array, Array]:
 
 
 def strength(rng: Generator) -> np.float32:
-    """Most are opaque."""
+    """Choose how opaque a thing is; most are wholly."""
     return np.float32(1 if rng.random() < 0.7 else rng.uniform(0.25, 1))
 
 
 def colour(rng: Generator, canvas: Array) -> Array:
-    """White, black, any, or one that the canvas has already, changed a little."""
+    """Choose white, black, any colour, or one that the canvas has already, changed a little."""
     kind = rng.choice(4, p=(0.25, 0.15, 0.35, 0.25))
     if kind < 2:
         return np.full(3, 255 - 255 * kind, np.float32)

@@ -1,4 +1,4 @@
-"""Figures bent as if seen from elsewhere: perspective and waves, alpha with them."""
+"""Bend figures as if seen from elsewhere: by perspective and waves, alpha with them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _CELLS = 4  # knots of the waves along a side
 
 
 def distort(rng: Generator, rgba: Array) -> Array:
-    """H×W×4 uint8, straight → the same size; corners and knots of a grid are shifted at random.
+    """Shift corners and knots of a grid over H×W×4 uint8, straight, at random → the same size.
 
     Nothing leaves the canvas: the figure is first made smaller by what it may move.
     """

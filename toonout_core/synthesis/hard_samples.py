@@ -1,5 +1,8 @@
-"""Samples of what a small network gets wrong: drawings on paper, letters and shapes behind figures,
-backgrounds of the figure's own colours, groups, darkness, printed pages, things, nobody at all."""
+"""Make samples of what a small network gets wrong.
+
+These are drawings on paper, letters and shapes behind figures, backgrounds of the figure's own
+colours, groups, darkness, printed pages, things, and nobody at all.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,7 @@ Maker = Callable[[Generator, Library, int, Array], Sample]
 def hard_sample(
     rng: Generator, library: Library, size_px: int, weights: Array
 ) -> tuple[Array, Array]:
-    """RGB size×size×3 and alpha size×size×1, uint8; `weights`: of the figures."""
+    """Make RGB size×size×3 and alpha size×size×1, uint8; `weights`: of the figures."""
     shares = np.array([share for _, share in MAKERS])
     make, _ = MAKERS[int(rng.choice(len(MAKERS), p=shares / shares.sum()))]
     rgb, alpha = make(rng, library, size_px, weights)
@@ -183,7 +186,9 @@ def _with_figures(rng: Generator, library: Library, rgb: Array, weights: Array) 
 
 
 def _own_ground(rng: Generator, layer: Array) -> Array:
-    """One or two colours of the figure, plain or in waves, or an enlarged part of it."""
+    """Make a ground of one or two colours of the figure, plain or in waves, or of an enlarged part
+    of it.
+    """
     size_px = len(layer)
     colours, opacity = split_layer(layer)
     places = np.argwhere(opacity[..., 0] > 0.95)
@@ -208,7 +213,7 @@ def _own_ground(rng: Generator, layer: Array) -> Array:
 
 
 def _harmonised(rng: Generator, ground: Array, layer: Array) -> Array:
-    """The ground's mean and spread of each channel moved towards those of the figure."""
+    """Move the ground's mean and spread of each channel towards those of the figure."""
     colours, opacity = split_layer(layer)
     seen = colours[opacity[..., 0] > 0.95]
     if len(seen) < 64:
@@ -219,7 +224,7 @@ def _harmonised(rng: Generator, ground: Array, layer: Array) -> Array:
 
 
 def _halo(rng: Generator, rgb: Array) -> Array:
-    """What sharpening and upscaling leave along edges."""
+    """Add what sharpening and upscaling leave along edges."""
     import cv2
 
     soft = cv2.GaussianBlur(rgb.astype(np.float32), (0, 0), rng.uniform(0.8, 2.5))

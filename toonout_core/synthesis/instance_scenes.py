@@ -1,4 +1,6 @@
-"""Pictures with several characters of known mattes, and masks as imperfect as networks' are."""
+"""Make pictures of several characters with known mattes, and masks as imperfect as
+networks' are.
+"""
 
 from __future__ import annotations
 
@@ -21,8 +23,11 @@ _REFINER_SIDE = 720
 
 @dataclass(frozen=True)
 class InstanceScene:
-    """`image` 1×3×S×S, exact to 8 bit; `alphas` N×S×S float32: what is visible of each figure,
-    hindmost first, so that their sum is the matte of the whole; `names` of the cutouts."""
+    """A picture of several figures and their mattes.
+
+    `image` 1×3×S×S, exact to 8 bit; `alphas` N×S×S float32: what is visible of each figure,
+    hindmost first, so that their sum is the matte of the whole; `names` of the cutouts.
+    """
 
     image: Tensor
     alphas: Tensor
@@ -30,12 +35,12 @@ class InstanceScene:
 
     @property
     def alpha(self) -> Tensor:
-        """1×1×S×S: of all of them together."""
+        """The matte 1×1×S×S of all of them together."""
         return self.alphas.sum(0).clamp(0, 1)[None, None]
 
 
 def instance_scene(library: Library, seed: int, size_px: int, count: int) -> InstanceScene:
-    """`count` figures side by side, touching and overlapping; the same for the same seed."""
+    """Place `count` figures side by side, touching and overlapping; the same for the same seed."""
     rng = np.random.default_rng(seed)
     background = draw_background(rng, library, size_px, flat_share=0.25)
     # who is cut by a side of the picture cannot stand in the middle of another
@@ -62,7 +67,7 @@ def instance_scene(library: Library, seed: int, size_px: int, count: int) -> Ins
 
 
 def lay_over(background: Array, layers: Sequence[Array]) -> Array:
-    """`layers` of `place`, hindmost first, on H×W×3 in [0, 255]."""
+    """Lay `layers` of `place`, hindmost first, over H×W×3 in [0, 255]."""
     rgb = background
     for layer in layers:
         colours, opacity = split_layer(layer)
@@ -71,12 +76,12 @@ def lay_over(background: Array, layers: Sequence[Array]) -> Array:
 
 
 def whole_matte(scene: InstanceScene) -> Tensor:
-    """1×1×H×W in [0, 1]: of all figures together."""
+    """Return 1×1×H×W in [0, 1] of all figures together."""
     return scene.alphas.sum(0).clamp(0, 1)[None, None]
 
 
 def coarse_masks(alphas: Tensor, seed: int, *, error_px: float = 2.5) -> Tensor:
-    """N×H×W alpha → N×H×W bool, as a refiner that sees 720 pixels gives them.
+    """Damage N×H×W alpha → N×H×W bool, as a refiner that sees 720 pixels gives masks.
 
     Thin parts are lost, edges wander by `error_px` (standard deviation, of the 720), and where
     figures touch, bits of one belong to the other.
@@ -106,7 +111,7 @@ def coarse_masks(alphas: Tensor, seed: int, *, error_px: float = 2.5) -> Tensor:
 
 
 def _placement(rng: Generator, slot: int, count: int) -> Placement:
-    """Closer together than their widths, so that neighbours touch."""
+    """Choose places closer together than the figures' widths, so that neighbours touch."""
     spread = 0.18 + 0.08 * count
     across = 0.5 if count == 1 else 0.5 + spread * (slot / (count - 1) - 0.5)
     return Placement(
@@ -118,7 +123,9 @@ def _placement(rng: Generator, slot: int, count: int) -> Placement:
 
 
 def visible_parts(layers: Sequence[Array]) -> list[Array]:
-    """a_i Π (1 − a_above) of each layer, hindmost first: S×S float32 that sum to the matte."""
+    """Return a_i Π (1 − a_above) of each layer, hindmost first: S×S float32 that sum to
+    the matte.
+    """
     free = np.ones(layers[0].shape[:2], np.float32)
     seen: list[Array] = []
     for layer in reversed(layers):
@@ -143,7 +150,7 @@ def _depth(mask: Array) -> Array:
 
 
 def _noise(rng: Generator, shape: tuple[int, ...], sigma_px: float) -> Array:
-    """Smooth, of standard deviation 1."""
+    """Make smooth noise of standard deviation 1."""
     import cv2
 
     noise = cv2.GaussianBlur(rng.normal(size=shape).astype(np.float32), (0, 0), sigma_px)
@@ -151,7 +158,7 @@ def _noise(rng: Generator, shape: tuple[int, ...], sigma_px: float) -> Array:
 
 
 def _swap_bits(rng: Generator, masks: list[Array]) -> None:
-    """In place: discs at contacts go from one of two figures to the other."""
+    """Give discs at contacts from one of two figures to the other, in place."""
     import cv2
 
     disk = np.ones((9, 9), np.uint8)

@@ -1,7 +1,7 @@
-"""The colour of a chroma-key screen, by the distribution of hues, and how it is lit.
+"""Find the colour of a chroma-key screen, by the distribution of hues, and how it is lit.
 
 The data set of arXiv:2312.01943 takes the key from the hue distribution of a frame, without saying
-how. Here: the mode among saturated pixels of the frame's border, where the screen is.
+how. Here it is the mode among saturated pixels of the frame's border, where the screen is.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _WIDEST_DEG = 9.0  # standard deviation of the screen's hue
 
 @dataclass(frozen=True)
 class Key:
-    """A screen's hue. `spread_deg`: its standard deviation; `share`: of the frames' borders."""
+    """A screen's hue. `spread_deg`: its standard deviation; `share`: of the border that has it."""
 
     hue_deg: float
     spread_deg: float
@@ -31,20 +31,24 @@ class Key:
 
 
 def chroma_of(planes: Array) -> tuple[Array, Array]:
-    """3×H×W → two H×W coordinates in the plane of colour without brightness; hue is their angle:
-    red 0°, green 120°, blue 240°."""
+    """Convert 3×H×W to two coordinates H×W in the plane of colour without brightness.
+
+    Hue is their angle: red 0°, green 120°, blue 240°.
+    """
     red, green, blue = planes
     return red - (green + blue) / 2, (green - blue) * np.float32(3**0.5 / 2)
 
 
 def hue_of(planes: Array) -> tuple[Array, Array]:
-    """Hue in degrees [0, 360) and chroma, each H×W, of 3×H×W in [0, 1]."""
+    """Return hue in degrees [0, 360) and chroma, each H×W, of 3×H×W in [0, 1]."""
     first, second = chroma_of(planes)
     return np.degrees(np.arctan2(second, first)) % 360, np.hypot(first, second)
 
 
 def hue_histogram(planes: Array) -> tuple[Array, int]:
-    """Pixels of the border by hue (bins of 2°), grey ones left out, and how many the border has."""
+    """Count pixels of the border by hue (bins of 2°) without grey ones, and how many the
+    border has.
+    """
     inner = np.ones(planes.shape[1:], np.bool_)
     width = max(round(min(inner.shape) * _BORDER), 1)
     inner[width:-width, width:-width] = False
@@ -54,7 +58,7 @@ def hue_histogram(planes: Array) -> tuple[Array, int]:
 
 
 def key_of(histogram: Array, pixels: int) -> Key:
-    """The mode of the sum of `hue_histogram` over the frames of a clip.
+    """Return the mode of the sum of `hue_histogram` over the frames of a clip.
 
     Raises BadInput where no hue is common enough, or the most common one is spread too widely.
     """
@@ -72,19 +76,25 @@ def key_of(histogram: Array, pixels: int) -> Key:
         raise BadInput(
             f"a key colour must fill {_LEAST_SHARE:.0%} of the frame's border",
             f"{share:.0%} at hue {mode * 360 / _BINS:.0f}°",
-            "Is there a screen? Then crop the frame to it, or give its hue.",
+            "If there is a screen, crop the frame to it, or give its hue.",
         )
     mean = float((peak * offset_deg).sum() / count)
     spread = float(np.sqrt((peak * (offset_deg - mean) ** 2).sum() / count))
     if spread > _WIDEST_DEG:
-        raise BadInput(f"a screen's hue must vary by {_WIDEST_DEG:.0f}° at most", f"{spread:.1f}°")
-    # bins are known by their first degree
+        raise BadInput(
+            f"a screen's hue must vary by {_WIDEST_DEG:.0f}° at most",
+            f"{spread:.1f}°",
+            "Give the hue of the screen.",
+        )
+    # a bin is named by its first degree: its middle is half a bin further
     hue = ((mode + 0.5) * 360 / _BINS + mean) % 360
     return Key(hue, max(spread, 1.0), share)
 
 
 def screen_mask(planes: Array, key: Key) -> Array:
-    """H×W bool: pixels that are surely screen, by hue and by a chroma not far from the usual."""
+    """Tell which pixels are surely screen, by hue and by a chroma not far from the
+    usual; H×W bool.
+    """
     hue, chroma = hue_of(planes)
     off = np.abs((hue - key.hue_deg + 180) % 360 - 180)
     near = (off < max(3 * key.spread_deg, 6.0)) & (chroma > _LEAST_CHROMA)
@@ -94,15 +104,19 @@ def screen_mask(planes: Array, key: Key) -> Array:
 
 
 def screen_colours(planes: Array, mask: Array) -> Array:
-    """3×H×W: the screen as if nobody stood before it: a quadric through its colours in `mask`,
-    fitted again without those that are 2.5 standard deviations away (shadows, bits of figure).
+    """Return 3×H×W, the screen as if nobody stood before it.
 
-    Raises BadInput if `mask` is all but empty.
+    It is a quadric through the colours in `mask`, fitted again without those that are 2.5 standard
+    deviations away (shadows, bits of figure). Raises BadInput if `mask` is all but empty.
     """
     height, width = mask.shape
     rows, columns = np.nonzero(mask)
     if len(rows) < 100:
-        raise BadInput("a frame must show its screen", f"{len(rows)} pixels of it")
+        raise BadInput(
+            "a frame must show its screen",
+            f"{len(rows)} pixels of it",
+            "Give the hue of the screen, or leave this frame out.",
+        )
     step = max(len(rows) // 20000, 1)
     rows, columns = rows[::step], columns[::step]
     terms = _quadric(columns / width, rows / height)

@@ -1,4 +1,6 @@
-"""Cutouts from chroma-key pictures and clips: one key a clip, poor and repeated frames left out."""
+"""Take cutouts from chroma-key pictures and clips: one key a clip, without poor and
+repeated frames.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,7 @@ _SOLID, _FAINT = 0.5, 0.02
 class KeyedFrame:
     """Frame `number` from 1: what was cut out, or why it was `left_out`.
 
-    `cut_sides`: of L, T, R, B those where the frame cuts the figure. `still`: the only frame.
+    `cut_sides`: of L, T, R, B those where the frame cuts the figure. `still`: it is the only frame.
     """
 
     number: int
@@ -38,13 +40,15 @@ class KeyedFrame:
 
 
 def is_clip(path: Path) -> bool:
-    """By its ending: a video, or a picture that may be one frame."""
+    """Tell by the ending whether this is a video, or a picture that may be one frame."""
     return path.suffix.lower() in VIDEO_SUFFIXES | picture_suffixes()
 
 
 def key_frames(path: Path, options: KeyOptions, clip: ClipOptions) -> Iterator[KeyedFrame]:
-    """Every frame that is looked at, in order. Raises BadInput for a file that is no picture and
-    no video, and for one without a screen."""
+    """Yield every frame that is looked at, in order.
+
+    Raises BadInput for a file that is no picture and no video, and for one without a screen.
+    """
     key = clip_key(path, options)
     frames = frames_of(path)
     first = list(islice(frames, 2))
@@ -81,7 +85,7 @@ def _look(
 
 
 def clip_key(path: Path, options: KeyOptions) -> Key:
-    """From frames spread over all of the clip."""
+    """Find the key from frames spread over all of the clip."""
     if options.hue_deg is not None:
         return estimate_key([], options)
     kept: list[Tensor] = []
@@ -99,14 +103,14 @@ def clip_key(path: Path, options: KeyOptions) -> Key:
 
 
 def cut_sides(alpha: Tensor) -> str:
-    """Of L, T, R, B those borders of 1×1×H×W that 2 % of opaque pixels lie on."""
+    """List, of L, T, R, B, those borders of 1×1×H×W that 2 % of opaque pixels lie on."""
     solid = alpha[0, 0] > _SOLID
     borders = {"L": solid[:, 0], "T": solid[0], "R": solid[:, -1], "B": solid[-1]}
     return "".join(side for side, line in borders.items() if float(line.float().mean()) > 0.02)
 
 
 def cropped(keyed: Keyed) -> Keyed:
-    """What is around the figure, with a margin of 4 % of its longer side within the frame."""
+    """Cut to the figure, with a margin of 4 % of its longer side within the frame."""
     (box,) = boxes_from_masks(keyed.alpha[0] > _FAINT).tolist()
     margin = round(0.04 * max(box[2] - box[0], box[3] - box[1]))
     box = expand_box(box, margin, (int(keyed.alpha.shape[-2]), int(keyed.alpha.shape[-1])))
@@ -114,7 +118,7 @@ def cropped(keyed: Keyed) -> Keyed:
 
 
 def thumbnail(keyed: Keyed) -> Tensor:
-    """1×4×32×32: of the figure, premultiplied, and of its alpha."""
+    """Make 1×4×32×32 of the figure, premultiplied, and of its alpha."""
     small = functional.adaptive_avg_pool2d(keyed.image * keyed.alpha, _THUMBNAIL)
     alpha = functional.adaptive_avg_pool2d(keyed.alpha, _THUMBNAIL)
     return functional.pad(small, (0, 0, 0, 0, 0, 1)) + functional.pad(alpha, (0, 0, 0, 0, 3, 0))

@@ -1,8 +1,8 @@
-"""Characters out of chroma-key frames: soft alpha and colours free of the screen's.
+"""Cut characters out of chroma-key frames: soft alpha, and colours free of the screen's.
 
-In the plane of chroma, turned so that the screen is at (1, 0), a pixel at (x, z) has
-k = x − |z| / tan θ of screen in it: exact for I = αF + (1−α)B where F is grey, and nothing for what
-is further than θ from the screen's hue (F. van den Bergh, V. Lalioti: Software Chroma Keying in an
+In the plane of chroma, turned so that the screen is at (1, 0), a pixel at (x, z) has k = x − |z| /
+tan θ of screen in it. That is exact for I = αF + (1−α)B where F is grey, and nothing for what is
+further than θ from the screen's hue (F. van den Bergh, V. Lalioti: Software Chroma Keying in an
 Immersive Virtual Environment, 1999). Along edges the opaque colour F beside the edge is known too,
 and α = (I − B)·(F − B) / |F − B|² is better.
 """
@@ -29,7 +29,9 @@ _LITTLE = 0.6  # of the screen: what shows less, further in than edges are wide,
 
 @dataclass(frozen=True)
 class Keyed:
-    """`image` 1×3×H×W: colours of the figure; `alpha` 1×1×H×W, both in [0, 1]."""
+    """What was cut out: `image` 1×3×H×W, colours of the figure, and `alpha` 1×1×H×W, both
+    in [0, 1].
+    """
 
     image: Tensor
     alpha: Tensor
@@ -37,7 +39,7 @@ class Keyed:
 
 
 def estimate_key(frames: Sequence[Tensor], options: KeyOptions) -> Key:
-    """One key for all `frames` 1×3×H×W of a clip; see `key_of`."""
+    """Find one key for all `frames` 1×3×H×W of a clip; see `key_of`."""
     if options.hue_deg is not None:
         return Key(options.hue_deg % 360, 4.0, 1.0)
     counted = [hue_histogram(_planes(frame)) for frame in frames]
@@ -46,7 +48,7 @@ def estimate_key(frames: Sequence[Tensor], options: KeyOptions) -> Key:
 
 
 def extract(image: Tensor, key: Key, options: KeyOptions) -> Keyed:
-    """The figure before a screen of that hue.
+    """Cut out the figure before a screen of that hue.
 
     Raises BadInput if `image` 1×3×H×W shows no screen or no figure.
     """
@@ -59,7 +61,9 @@ def extract(image: Tensor, key: Key, options: KeyOptions) -> Keyed:
     alpha = _largest_parts(alpha, options.least_part)
     if float(alpha.mean()) < options.least_share:
         raise BadInput(
-            f"a figure must fill {options.least_share:.0%} of the frame", f"{alpha.mean():.1%}"
+            f"a figure must fill {options.least_share:.0%} of the frame",
+            f"{alpha.mean():.1%}",
+            "Lower that share if figures are small.",
         )
     colours = _own_colours(planes, alpha, screen)
     colours = _despilled(colours, alpha, screen, options)
@@ -67,7 +71,7 @@ def extract(image: Tensor, key: Key, options: KeyOptions) -> Keyed:
 
 
 def screen_share(planes: Array, screen: Array, cone_deg: float) -> Array:
-    """H×W in [0, 1]: k, how much of `screen` is in `planes`, both 3×H×W."""
+    """Return k, how much of `screen` is in `planes` (both 3×H×W), as H×W in [0, 1]."""
     first, second = chroma_of(planes)
     key_first, key_second = chroma_of(screen)
     length = np.maximum(key_first**2 + key_second**2, np.float32(1e-4))
@@ -83,14 +87,14 @@ def _planes(image: Tensor) -> Array:
 
 
 def _stretched(share: Array, surely: Array) -> Array:
-    """`share` with the noise of the screen, and as much of the figure's, cut off."""
+    """Cut off the noise of the screen, and as much of the figure's, from `share`."""
     noise = float(share[surely].std())
     low, high = min(2 * noise, 0.1), max(float(share[surely].mean()) - 2.5 * noise, 0.6)
     return ((share - low) / (high - low)).clip(0, 1).astype(np.float32)
 
 
 def _refined(alpha: Array, planes: Array, screen: Array, edge_px: float) -> Array:
-    """Along edges by the colours of both sides; inside opaque."""
+    """Compute alpha along edges by the colours of both sides; inside it is opaque."""
     import cv2
 
     clear = (alpha < 0.02).astype(np.uint8)
@@ -114,7 +118,9 @@ def _refined(alpha: Array, planes: Array, screen: Array, edge_px: float) -> Arra
 
 
 def _enclosed(alpha: Array) -> Array:
-    """H×W bool: soft parts that touch nothing clear: a figure's own colours, not its edge."""
+    """Find soft parts that touch nothing clear, H×W bool: they are the figure's own colours, not
+    its edge.
+    """
     import cv2
 
     count, labels = cv2.connectedComponents((alpha < 0.98).astype(np.uint8), connectivity=8)
@@ -139,7 +145,9 @@ def _largest_parts(alpha: Array, least_part: float) -> Array:
 
 
 def _own_colours(planes: Array, alpha: Array, screen: Array) -> Array:
-    """F = (I − (1−α)B) / α; where little is seen, more and more the colour of what is beside."""
+    """Return F = (I − (1−α)B) / α; where little is seen, more and more the colour of what
+    is beside.
+    """
     solved = (planes - (1 - alpha) * screen) / np.maximum(alpha, np.float32(0.05))
     solid = alpha > 0.9
     if not solid.any():
@@ -154,7 +162,7 @@ def _own_colours(planes: Array, alpha: Array, screen: Array) -> Array:
 
 
 def _despilled(colours: Array, alpha: Array, screen: Array, options: KeyOptions) -> Array:
-    """Without the light that the screen throws on the figure: k of it, near the screen."""
+    """Take away the light that the screen throws on the figure: k of it, near the screen."""
     import cv2
 
     reach = 0.03 * min(alpha.shape)

@@ -1,11 +1,11 @@
-"""Where characters stand in a picture: boxes like those of people in photographs, rows, tiles.
+"""Choose where characters stand in a picture: like people in photographs, in rows, in tiles.
 
 Boxes are N×4 float64, x, y, width, height as shares of the canvas.
 
-The numbers below describe the boxes of people in COCO val2017 (Lin et al. 2014, annotations
-CC BY 4.0): 533 photographs with 2 164 people who are no crowd, boxes of at least 2 % a side,
-measured for this package. That subset has 4.0 people a photograph, the whole of val2017 has 4.1.
-No box of COCO is in this package; `read_layouts` takes a COCO file where somebody has one.
+The numbers below describe the boxes of people in COCO val2017 (Lin et al. 2014, annotations CC BY
+4.0): 533 photographs with 2 164 people who are no crowd, boxes of at least 2 % a side, measured for
+this package. That subset has 4.0 people a photograph, the whole of val2017 has 4.1. No box of COCO
+is in this package; `read_layouts` takes a COCO file where somebody has one.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _EXAMPLES = "COCO's own are instances_val2017.json and person_keypoints_val2017.
 
 
 def people_boxes(rng: Generator, count: int) -> Array:
-    """`count` boxes drawn from the statistics above; the tallest is the first."""
+    """Draw `count` boxes from the statistics above; the tallest is the first."""
     height = max(_draw(rng, _TALLEST), _LEAST_TALLEST)
     width = height * _aspect(rng)
     centre = _draw(rng, _LEFT_SHARE) * max(1 - width, 0) + width / 2
@@ -60,8 +60,11 @@ def people_boxes(rng: Generator, count: int) -> Array:
 
 
 def stretch_layout(rng: Generator, layout: Array) -> Array:
-    """A photograph's boxes moved to the origin, 1.1 to 1.8 times as large, shifted at random;
-    those remain that are neither specks nor the whole canvas and whose middle can be seen."""
+    """Move a photograph's boxes to the origin, enlarge them 1.1 to 1.8 times, and shift them at
+    random.
+
+    Boxes that are specks or the whole canvas are left out, and those whose middle cannot be seen.
+    """
     boxes = np.array(layout, np.float64)
     boxes[:, :2] -= boxes[:, :2].min(0)
     boxes *= rng.uniform(1.1, 1.8)
@@ -73,8 +76,11 @@ def stretch_layout(rng: Generator, layout: Array) -> Array:
 
 
 def person_boxes(rng: Generator, count: int, layouts: Sequence[Array] = ()) -> Array:
-    """Exactly `count` boxes, of photographs in `layouts` with as many people (the largest, where
-    they have more), or after the statistics."""
+    """Return exactly `count` boxes of photographs in `layouts` with as many people, else from the
+    statistics.
+
+    Where a photograph has more people, the largest ones are taken.
+    """
     fitting = [layout for layout in layouts if len(layout) >= count]
     for _ in range(_ATTEMPTS):
         if fitting:
@@ -90,10 +96,11 @@ def person_boxes(rng: Generator, count: int, layouts: Sequence[Array] = ()) -> A
 
 
 def row_boxes(rng: Generator, aspects: Sequence[float]) -> Array:
-    """Side by side from left to right, each covering 15 to 80 % of its neighbour's width.
+    """Place boxes side by side from left to right, each covering 15 to 80 % of its neighbour's
+    width.
 
     `aspects`: width over height of each figure. Heights are 0.7 to 1.2 times a size drawn for all
-    from Normal(0.33, 0.2) within 0.15 … 0.75. Who is wide does not count as taller.
+    from Normal(0.33, 0.2) within 0.15 … 0.75. A wide figure does not count as taller.
     """
     size = float(rng.normal(0.33, 0.2))
     while not 0.15 <= size <= 0.75:
@@ -114,8 +121,10 @@ def row_boxes(rng: Generator, aspects: Sequence[float]) -> Array:
 
 
 def tile_boxes(rng: Generator, count: int) -> Array:
-    """The canvas cut into `count` rectangles, the largest across its longer side each time; a
-    tenth larger on every side, so that figures stick out."""
+    """Cut the canvas into `count` rectangles, the largest across its longer side each time.
+
+    They are a tenth larger on every side, so that figures stick out.
+    """
     tiles = [np.array([0.0, 0.0, 1.0, 1.0])]
     while len(tiles) < count:
         tile = tiles.pop(max(range(len(tiles)), key=lambda i: float(tiles[i][2] * tiles[i][3])))
@@ -132,7 +141,7 @@ def tile_boxes(rng: Generator, count: int) -> Array:
 
 
 def close_boxes(rng: Generator, aspects: Sequence[float]) -> Array:
-    """Large ones, side by side, whose middles are 20 to 80 % of their mean width apart.
+    """Place large boxes side by side whose middles are 20 to 80 % of their mean width apart.
 
     `aspects`: width over height of each figure.
     """
@@ -153,7 +162,7 @@ def close_boxes(rng: Generator, aspects: Sequence[float]) -> Array:
 
 
 def match_boxes(boxes: Array, aspects: Sequence[float]) -> Array:
-    """`boxes` in the order of the figures: both sorted by aspect, the widest gets the widest."""
+    """Order `boxes` like the figures: both are sorted by aspect, the widest gets the widest."""
     matched = np.empty_like(boxes)
     by_shape = np.argsort(boxes[:, 2] / boxes[:, 3], kind="stable")
     matched[np.argsort(aspects, kind="stable")] = boxes[by_shape]
@@ -161,7 +170,7 @@ def match_boxes(boxes: Array, aspects: Sequence[float]) -> Array:
 
 
 def read_layouts(path: Path) -> list[Array]:
-    """The people of every photograph in a COCO file (category "person", no crowds), as boxes.
+    """Read the people of every photograph in a COCO file (category "person", no crowds), as boxes.
 
     Raises BadInput if the file is none or has no people.
     """
@@ -202,7 +211,7 @@ def _read_coco(path: Path) -> dict[str, Any]:
 
 
 def _people(document: dict[str, Any]) -> dict[Any, list[list[float]]]:
-    """Number of a photograph → its boxes, as shares of it."""
+    """Return the boxes of each photograph, by its number, as shares of it."""
     person = {c["id"] for c in document["categories"] if c["name"] == "person"}
     size = {i["id"]: (i["width"], i["height"]) for i in document["images"]}
     found: dict[Any, list[list[float]]] = {}

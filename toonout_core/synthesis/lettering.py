@@ -1,4 +1,4 @@
-"""Words of no meaning in several scripts, in the fonts that the machine has."""
+"""Write words of no meaning in several scripts, in the fonts that the machine has."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _SCRIPTS = (
 
 @lru_cache(maxsize=1)
 def font_files() -> tuple[str, ...]:
-    """Fonts of this machine that can be scaled; none is shipped."""
+    """List the fonts of this machine that can be scaled; none is shipped."""
     found = {
         str(path)
         for folder in FOLDERS
@@ -46,7 +46,7 @@ def font_files() -> tuple[str, ...]:
 
 
 def letters(rng: Generator, size_px: int, height_px: int, lines: int) -> Array:
-    """Coverage of some lines of text, size×size float32 in [0, 1], anywhere on the canvas."""
+    """Write some lines of text anywhere on the canvas: coverage size×size float32 in [0, 1]."""
     files = font_files()
     path = files[int(rng.integers(len(files)))] if files else ""
     font = _font(path, max(height_px, 6))

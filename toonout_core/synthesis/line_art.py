@@ -1,6 +1,6 @@
-"""A painted figure as a drawing in pencil or ink that nobody has filled in.
+"""Turn a painted figure into a drawing in pencil or ink that nobody has filled in.
 
-Lines are differences of Gaussians (after XDoG, Winnemöller et al. 2012) and the outline; inside of
+Lines are differences of Gaussians (after XDoG, Winnemöller et al. 2012) and the outline. Inside of
 them is paper, and all of the figure belongs to it.
 """
 
@@ -18,10 +18,10 @@ Generator = np.random.Generator
 def draw_lines(
     rng: Generator, layer: Array, ground: Array, *, filled: bool = True
 ) -> tuple[Array, Array]:
-    """Drawing of a placed figure on `ground` (size×size×3 in [0, 255]), and its alpha
-    (size×size×1 in [0, 1]); `layer` as `place` makes it.
+    """Draw a placed figure on `ground` (size×size×3 in [0, 255]), and return its alpha too.
 
-    `filled`: some are tinted thinly, or have hair and clothes in solid black.
+    Alpha is size×size×1 in [0, 1]; `layer` is as `place` makes it. With `filled` some are tinted
+    thinly, or have hair and clothes in solid black.
     """
     colours, opacity = split_layer(layer)
     alpha = ((opacity - 0.25) * 2).clip(0, 1)  # nobody draws a glow
@@ -45,7 +45,7 @@ def _contrasts(rng: Generator, grey: Array) -> Array:
 
 
 def outline(rng: Generator, alpha: Array) -> Array:
-    """Along the border of the figure, in some drawings with gaps."""
+    """Draw along the border of the figure, in some drawings with gaps."""
     import cv2
 
     size_px = len(alpha)
@@ -68,7 +68,7 @@ def _pressure(rng: Generator, size_px: int) -> Array:
 
 
 def _wash(rng: Generator, colours: Array, opacity: Array, alpha: Array) -> Array:
-    """Factors of what is painted thinly between the lines; mostly nothing."""
+    """Return the factors of what is painted thinly between the lines; mostly nothing."""
     if rng.random() < 0.7:
         return np.ones((1, 1, 1), np.float32)
     straight = unit_floats((colours / np.maximum(opacity, 1e-3)).clip(0, 255))

@@ -1,4 +1,4 @@
-"""What synthetic pictures are like: records without any import of torch, for the command line."""
+"""Say what synthetic pictures are like: records for the command line that import no torch."""
 
 from __future__ import annotations
 
@@ -15,32 +15,44 @@ class SceneOptions:
     """What scenes are like; the defaults are the paper's."""
 
     size_px: int = field(default=720, metadata={"help": "side of a scene"})
-    mean_count: float = field(default=2.5, metadata={"help": "of characters (Poisson)"})
-    most: int = field(default=9, metadata={"help": "characters at most"})
+    mean_count: float = field(
+        default=2.5, metadata={"help": "mean number of characters in a scene (Poisson)"}
+    )
+    most: int = field(default=9, metadata={"help": "largest number of characters in a scene"})
     kinds: tuple[float, float, float] = field(
-        default=(0.4, 0.4, 0.2), metadata={"help": "shares of layouts like people, rows, tiles"}
+        default=(0.4, 0.4, 0.2),
+        metadata={"help": "shares of three layouts: like people in photographs, rows, tiles"},
     )
     histogram_share: float = field(
-        default=0.2, metadata={"help": "of scenes with one histogram for all"}
+        default=0.2, metadata={"help": "share of scenes in which all have one histogram of colours"}
     )
-    quantised_share: float = field(default=0.25, metadata={"help": "of scenes in few colours"})
-    repeat_share: float = field(default=0.12, metadata={"help": "of scenes of one figure"})
-    turn_share: float = field(default=0.33, metadata={"help": "of figures that are turned"})
-    turn_deg: float = field(default=20.0, metadata={"help": "by at most"})
-    distort_share: float = field(default=0.3, metadata={"help": "of figures that are bent"})
+    quantised_share: float = field(
+        default=0.25, metadata={"help": "share of scenes in few colours"}
+    )
+    repeat_share: float = field(
+        default=0.12, metadata={"help": "share of scenes that repeat one figure"}
+    )
+    turn_share: float = field(default=0.33, metadata={"help": "share of figures that are turned"})
+    turn_deg: float = field(
+        default=20.0, metadata={"help": "the largest angle that they are turned by, in degrees"}
+    )
+    distort_share: float = field(default=0.3, metadata={"help": "share of figures that are bent"})
     least_visible: float = field(
-        default=0.25, metadata={"help": "share of a figure; who shows less is left out"}
+        default=0.25, metadata={"help": "a figure of which a smaller share can be seen is left out"}
     )
-    single_share: float = field(default=0.0, metadata={"help": "of scenes of one character"})
-    empty_share: float = field(default=0.0, metadata={"help": "of scenes without any"})
+    single_share: float = field(default=0.0, metadata={"help": "share of scenes of one character"})
+    empty_share: float = field(
+        default=0.0, metadata={"help": "share of scenes without any character"}
+    )
     close_share: float = field(
-        default=0.0, metadata={"help": "of scenes of a few large characters that touch and hug"}
+        default=0.0,
+        metadata={"help": "share of scenes of a few large characters that touch and hug"},
     )
     attach_share: float = field(
         default=0.0,
-        metadata={"help": "of figures that get a tail, wings, a staff or an item of the art"},
+        metadata={"help": "share of figures that get a tail, wings, a staff or an item of the art"},
     )
-    flat_share: float = field(default=0.0, metadata={"help": "of scenes on a plain colour"})
+    flat_share: float = field(default=0.0, metadata={"help": "share of scenes on a plain colour"})
 
     def __post_init__(self) -> None:
         if self.size_px < 32 or self.most < 1 or self.mean_count <= 0:
@@ -63,11 +75,17 @@ class PairOptions:
 
     kind: Generator = field(default="enhanced", metadata={"help": "generator"})
     size_px: int = field(default=640, metadata={"help": "side of a picture"})
-    most: int = field(default=7, metadata={"help": "figures at most (enhanced)"})
-    crop_share: float = field(default=0.1, metadata={"help": "of figures cut to 50 to 100 %"})
-    most_noise: float = field(default=31.0, metadata={"help": "standard deviation, of 255"})
+    most: int = field(
+        default=7, metadata={"help": "largest number of figures in a picture (enhanced)"}
+    )
+    crop_share: float = field(
+        default=0.1, metadata={"help": "share of figures that are cut to 50 to 100 %"}
+    )
+    most_noise: float = field(
+        default=31.0, metadata={"help": "largest standard deviation of the noise, of 255 levels"}
+    )
     least_visible: float = field(
-        default=0.25, metadata={"help": "share of a figure; who shows less is left out"}
+        default=0.25, metadata={"help": "a figure of which a smaller share can be seen is left out"}
     )
 
     def __post_init__(self) -> None:
@@ -80,20 +98,26 @@ class PairOptions:
 
 @dataclass(frozen=True)
 class KeyOptions:
-    """How a frame is keyed. `hue_deg` None: the border's own."""
+    """How a frame is keyed. `hue_deg` None takes the border's own hue."""
 
-    hue_deg: float | None = field(default=None, metadata={"help": "of the screen, 0 to 360"})
+    hue_deg: float | None = field(
+        default=None, metadata={"help": "hue of the screen, 0 to 360 degrees"}
+    )
     cone_deg: float = field(
-        default=30.0, metadata={"help": "hues so far from the screen's show nothing of it"}
+        default=30.0,
+        metadata={"help": "a hue this far from the screen's has nothing of the screen in it"},
     )
     edge_px: float = field(
         default=3.0, metadata={"help": "how wide soft edges are; more for hair and motion blur"}
     )
     despill: float = field(default=0.5, metadata={"help": "share of the screen's light taken away"})
     least_part: float = field(
-        default=0.02, metadata={"help": "parts smaller than that share of the largest go"}
+        default=0.02,
+        metadata={"help": "parts smaller than this share of the largest part are removed"},
     )
-    least_share: float = field(default=0.02, metadata={"help": "of the frame that a figure fills"})
+    least_share: float = field(
+        default=0.02, metadata={"help": "least share of the frame that a figure fills"}
+    )
 
     def __post_init__(self) -> None:
         if not 5 <= self.cone_deg <= 85:
@@ -104,17 +128,19 @@ class KeyOptions:
 
 @dataclass(frozen=True)
 class ClipOptions:
-    """Which frames are taken."""
+    """Which frames of a clip are taken."""
 
-    every: int = field(default=1, metadata={"help": "take one frame of that many"})
+    every: int = field(default=1, metadata={"help": "take one frame of this many"})
     least_change: float = field(
         default=0.01,
-        metadata={"help": "mean difference to the last frame kept, 0 to 1; what is nearer is left"},
+        metadata={"help": "a frame that differs less from the last one kept is left out, 0 to 1"},
     )
     crop: bool = field(
         default=True, metadata={"help": "end cutouts at their figure, with a margin of 4 %"}
     )
-    most_share: float = field(default=0.95, metadata={"help": "of the frame that a figure fills"})
+    most_share: float = field(
+        default=0.95, metadata={"help": "largest share of the frame that a figure fills"}
+    )
 
     def __post_init__(self) -> None:
         if self.every < 1 or self.least_change < 0:

@@ -26,7 +26,7 @@ _BASE_SCALE = 0.6  # height of a figure to the canvas, where the report keeps th
 
 
 def make_pair(art: Art, seed: int, index: int, options: PairOptions) -> InstanceScene:
-    """Picture `index` of the data set `seed`: it depends on nothing else."""
+    """Make picture `index` of the data set `seed`: it depends on nothing else."""
     rng = np.random.default_rng((seed, index))
     size_px = options.size_px
     background = random_crop(rng, draw_background(rng, art, size_px), size_px)
@@ -48,7 +48,9 @@ def make_pair(art: Art, seed: int, index: int, options: PairOptions) -> Instance
 
 
 def vary_colours(rng: Generator, rgba: Array, spread: float = 0.5) -> Array:
-    """Brightness, contrast, colour and sharpness of H×W×4 uint8, each 1 ± `spread`."""
+    """Change brightness, contrast, colour and sharpness of H×W×4 uint8, each by a factor 1
+    ± `spread`.
+    """
     import cv2
 
     varied = rgba.astype(np.float32)
@@ -62,7 +64,7 @@ def vary_colours(rng: Generator, rgba: Array, spread: float = 0.5) -> Array:
     grey = rgb.mean(-1, keepdims=True)
     rgb = grey + (rgb - grey) * np.float32(colour)
     soft = cv2.blur(rgb, (3, 3))
-    # near the outline a mean would take in what lies under transparency
+    # near the outline, the mean would include colours of transparent pixels
     inner = cv2.erode(seen.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
     rgb = np.where(inner[..., None], soft + (rgb - soft) * np.float32(sharp), rgb)
     colours[:] = rgb
@@ -76,12 +78,14 @@ def _varied(rng: Generator, cutout: Cutout, options: PairOptions) -> Cutout:
         high, wide = (max(round(side * rng.uniform(0.5, 1.0)), 2) for side in (height, width))
         top, left = int(rng.integers(height - high + 1)), int(rng.integers(width - wide + 1))
         rgba = rgba[top : top + high, left : left + wide]
-    # any angle is wanted: a side that its picture cuts may be anywhere then, as in the report
+    # figures are turned by any angle, so a cut side need not stay at the border: as in the report
     return replace(cutout, rgba=vary_colours(rng, rgba), cut_sides="" if sides else sides)
 
 
 def _placement(rng: Generator, cutout: Cutout, enhanced: bool) -> Placement:
-    """Normally distributed around the middle; the centre inside, so that half of it is too."""
+    """Place it around the middle, normally distributed, with its centre inside, so that half of it
+    is too.
+    """
     if not enhanced:
         scale = float(rng.uniform(0.5, 0.95))
         centre = (float(rng.uniform(0.3, 0.7)), float(rng.uniform(0.4, 0.6)))

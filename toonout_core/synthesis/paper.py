@@ -1,4 +1,4 @@
-"""Paper to draw on: white, cream, ruled, squared, crumpled, scanned or photographed."""
+"""Make paper to draw on: white, cream, ruled, squared, crumpled, scanned or photographed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Generator = np.random.Generator
 
 
 def paper(rng: Generator, size_px: int) -> Array:
-    """A sheet that fills the canvas, size×size×3 float32 in [0, 255]."""
+    """Make a sheet that fills the canvas, size×size×3 float32 in [0, 255]."""
     sheet = np.broadcast_to(_tone(rng), (size_px, size_px, 3)).copy()
     if rng.random() < 0.2:
         sheet *= _ruling(rng, size_px)
@@ -24,7 +24,7 @@ def paper(rng: Generator, size_px: int) -> Array:
 
 
 def smooth_noise(rng: Generator, size_px: int, cells: int) -> Array:
-    """size×size×1 float32 of mean 0 and standard deviation about 1, in waves of size/cells."""
+    """Make waves of size/cells, size×size×1 float32 of mean 0 and standard deviation about 1."""
     import cv2
 
     knots = rng.normal(0, 1, (cells, cells)).astype(np.float32)
@@ -32,7 +32,7 @@ def smooth_noise(rng: Generator, size_px: int, cells: int) -> Array:
 
 
 def uneven_light(rng: Generator, size_px: int) -> Array:
-    """Factors of a lamp at one side and of shadows, size×size×1 float32, at most about 1."""
+    """Make factors of a lamp at one side and of shadows, size×size×1 float32, at most about 1."""
     turn, depth = rng.uniform(0, 2 * np.pi), rng.uniform(0.05, 0.45)
     y, x = np.mgrid[0:size_px, 0:size_px].astype(np.float32) / size_px - 0.5
     ramp = 0.5 + x * np.float32(np.cos(turn)) + y * np.float32(np.sin(turn))
@@ -53,7 +53,7 @@ def _tone(rng: Generator) -> Array:
 
 
 def _ruling(rng: Generator, size_px: int) -> Array:
-    """Factors of printed lines, one way or both."""
+    """Make factors of printed lines, one way or both."""
     factor = np.ones((size_px, size_px, 3), np.float32)
     ink = rng.uniform(0.55, 0.92, 3).astype(np.float32)
     step, first = rng.uniform(0.025, 0.09) * size_px, rng.uniform(0, 0.05) * size_px
@@ -67,7 +67,7 @@ def _ruling(rng: Generator, size_px: int) -> Array:
 
 
 def _creases(rng: Generator, size_px: int) -> Array:
-    """Shading of a sheet that was crumpled: the slope of many folded planes."""
+    """Shade a sheet that was crumpled: the slope of many folded planes."""
     y, x = np.mgrid[0:size_px, 0:size_px].astype(np.float32) / size_px
     height = np.zeros((size_px, size_px), np.float32)
     for _ in range(int(rng.integers(4, 14))):

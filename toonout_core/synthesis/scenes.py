@@ -1,8 +1,8 @@
-"""Pictures of several characters on a background, for training instance segmentation.
+"""Make pictures of several characters on a background, for training instance segmentation.
 
-After "Instance-guided Cartoon Editing with a Large-scale Dataset"
-(arXiv:2312.01943). Different here: a figure that others hide is left out of the picture, not
-painted grey; a pixel belongs to whom it shows most of, not to whom is in front at all.
+After "Instance-guided Cartoon Editing with a Large-scale Dataset" (arXiv:2312.01943). Different
+here: a figure that others hide is left out of the picture, not painted grey; and a pixel belongs to
+the figure that shows most there, not to the one in front.
 """
 
 from __future__ import annotations
@@ -41,8 +41,10 @@ _KNOTS = 9  # of the blobs of embraces, along a side
 def make_scene(
     art: Art, seed: int, index: int, options: SceneOptions, layouts: Sequence[Array] = ()
 ) -> InstanceScene:
-    """Scene `index` of the data set `seed`: it depends on nothing else. `layouts`: see
-    `layouts.read_layouts`."""
+    """Make scene `index` of the data set `seed`: it depends on nothing else.
+
+    `layouts`: see `layouts.read_layouts`.
+    """
     rng = np.random.default_rng((seed, index))
     kind, count = _draw_kind(rng, options)
     cutouts = _draw_figures(rng, art, count, options)
@@ -76,10 +78,11 @@ def make_scene(
 
 
 def embrace(rng: Generator, layers: Sequence[tuple[str, Array]]) -> list[tuple[str, Array]]:
-    """Named layers, hindmost first → the same; in half of all pairs of neighbours, blobs of the
-    one behind are before the other, as arms are when people hug.
+    """Let neighbours reach around each other, as arms do when people hug: named layers, hindmost
+    first → the same.
 
-    The one in front gets holes there: what is behind shows through them.
+    In half of all pairs of neighbours, blobs of the one behind come before the other. The one in
+    front gets holes there, through which one sees what is behind.
     """
     import cv2
 
@@ -99,8 +102,11 @@ def embrace(rng: Generator, layers: Sequence[tuple[str, Array]]) -> list[tuple[s
 def assemble(
     background: Array, layers: Sequence[tuple[str, Array]], least_visible: float
 ) -> tuple[Array, Array, tuple[str, ...]]:
-    """S×S×3 uint8, N×S×S float32 and names of named `layers` (hindmost first), without those of
-    which less than `least_visible` can be seen (on the canvas and before others)."""
+    """Lay named `layers` (hindmost first) over one another: S×S×3 uint8, N×S×S float32 and names.
+
+    Figures of which less than `least_visible` can be seen (on the canvas and before others) are
+    left out.
+    """
     kept = list(layers)
     while True:
         parts = visible_parts([layer for _, layer in kept]) if kept else []
@@ -120,7 +126,7 @@ def assemble(
 
 
 def label(scene: InstanceScene) -> Instances:
-    """Masks that do not overlap, with the names of figures as tags.
+    """Make masks that do not overlap, with the names of figures as tags.
 
     A pixel is of the figure that shows most there, if its opacity is above 30 of 255.
     """
@@ -134,7 +140,7 @@ def label(scene: InstanceScene) -> Instances:
 
 
 def _draw_kind(rng: Generator, options: SceneOptions) -> tuple[Kind | None, int]:
-    """How many characters, and how they stand, if that is not left to `kinds`."""
+    """Draw how many characters there are, and how they stand, if that is not left to `kinds`."""
     single, empty, close = options.single_share, options.empty_share, options.close_share
     drawn = rng.random() if single + empty + close else 1.0
     if drawn < empty:
@@ -148,20 +154,20 @@ def _draw_kind(rng: Generator, options: SceneOptions) -> tuple[Kind | None, int]
 
 
 def draw_count(rng: Generator, options: SceneOptions) -> int:
-    """Poisson, and where that is none or too many, any number with equal chance."""
+    """Draw a number from Poisson; where that is none or too many, any number with equal chance."""
     count = int(rng.poisson(options.mean_count))
     return count if 1 <= count <= options.most else int(rng.integers(1, options.most + 1))
 
 
 def draw_background(rng: Generator, art: Art, size_px: int) -> Array:
-    """A background of the art, H×W×3 uint8; grey where there is none."""
+    """Draw a background of the art, H×W×3 uint8; grey where there is none."""
     if not art.backgrounds:
         return np.full((size_px, size_px, 3), 127, np.uint8)
     return art.background(int(rng.integers(len(art.backgrounds))), 2 * size_px)
 
 
 def random_crop(rng: Generator, scene: Array, size_px: int) -> Array:
-    """A nearly square crop of H×W×3, 60 to 100 % of the shorter side, perhaps mirrored."""
+    """Cut a nearly square crop of H×W×3, 60 to 100 % of the shorter side, perhaps mirrored."""
     import cv2
 
     height, width = scene.shape[:2]
@@ -178,8 +184,10 @@ def random_crop(rng: Generator, scene: Array, size_px: int) -> Array:
 
 
 def drawable(art: Art) -> Array:
-    """Sampling probability of each figure that can stand anywhere: those that a side of their
-    picture cuts, other than the bottom, have none."""
+    """Return the sampling probability of each figure that can stand anywhere.
+
+    Figures that a side of their picture cuts, other than the bottom, have none.
+    """
     whole = [not set(figure.cut_sides) - {"B"} for figure in art.figures]
     weights = art.weights() * (whole if any(whole) else 1.0)
     return weights / weights.sum()
@@ -222,13 +230,13 @@ def _boxes(
 
 
 def _back_to_front(boxes: Array) -> list[int]:
-    """Very tall ones are behind; of the others, those whose feet are higher."""
+    """Order boxes: very tall ones are behind; of the others, those whose feet are higher."""
     feet = boxes[:, 1] + boxes[:, 3]
     return sorted(range(len(boxes)), key=lambda i: (boxes[i, 3] <= _BEHIND, float(feet[i])))
 
 
 def _placement(rng: Generator, cutout: Cutout, box: Array, options: SceneOptions) -> Placement:
-    """In the middle of its box, as high and wide as both allow in the mean."""
+    """Place it in the middle of its box, as high and wide as both allow in the mean."""
     height, width = cutout.rgba.shape[:2]
     ratios = np.array([box[3] / height, box[2] / width])
     scale = float(np.minimum(ratios, 1.25 * ratios.min()).mean()) * max(height, width)

@@ -1,4 +1,4 @@
-"""Chroma-key frames of known foreground and alpha, to judge keying by."""
+"""Make chroma-key frames of known foreground and alpha, to judge keying by."""
 
 from __future__ import annotations
 
@@ -28,7 +28,9 @@ _WHITE = np.float32(255)
 
 @dataclass(frozen=True)
 class ScreenFrame:
-    """`image` 1×3×S×S as a camera gives it; the true `foreground` 1×3×S×S and `alpha` 1×1×S×S."""
+    """A frame: `image` 1×3×S×S as a camera gives it; the true `foreground` 1×3×S×S and `alpha`
+    1×1×S×S.
+    """
 
     name: str
     image: Tensor
@@ -39,8 +41,10 @@ class ScreenFrame:
 def screen_frame(
     art: Art, seed: int, index: int, size_px: int = 512, screen: Screen = "green"
 ) -> ScreenFrame:
-    """A figure before a screen that is lit unevenly and throws its light on the figure's rim; with
-    the noise of a sensor and JPEG's halved colour resolution."""
+    """Show a figure before a screen that is lit unevenly and throws its light on the figure's rim.
+
+    The frame has the noise of a sensor and JPEG's halved colour resolution.
+    """
     import cv2
 
     rng = np.random.default_rng((seed, index))
@@ -70,7 +74,7 @@ def screen_frame(
 
 
 def _screen(rng: Generator, size_px: int, colour: tuple[int, int, int]) -> Array:
-    """Brighter at one place, darker away from it."""
+    """Make a screen that is brighter at one place, and darker away from it."""
     y, x = np.mgrid[0:size_px, 0:size_px].astype(np.float32) / size_px
     centre_x, centre_y = rng.uniform(0.2, 0.8, 2)
     fall = rng.uniform(0, 0.5) * ((x - centre_x) ** 2 + (y - centre_y) ** 2)
@@ -79,7 +83,7 @@ def _screen(rng: Generator, size_px: int, colour: tuple[int, int, int]) -> Array
 
 
 def _rim(opacity: Array, reach_px: float) -> Array:
-    """1 at the outline, falling off inwards."""
+    """Return a rim: 1 at the outline, falling off inwards."""
     import cv2
 
     inside = (opacity[..., 0] > 0.02).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""Things that nobody drew: wheels, tubes, grids and plates grown together, with gaps between them.
+"""Draw things that nobody knows: wheels, tubes, grids and plates grown together, with gaps between.
 
 Cutouts of things are rare among openly licensed art. On a plain background all that is not the
 background belongs to the thing, whatever it is, and that can be learned from made-up ones.
@@ -24,7 +24,7 @@ _SHIFT = 4  # cv2 draws at 1/16 px
 
 
 def thing(rng: Generator, library: Library, size_px: int) -> Array:
-    """A layer as `place` makes it: size×size×4 float32 in [0, 255], premultiplied by alpha."""
+    """Draw a layer as `place` makes it: size×size×4 float32 in [0, 255], premultiplied by alpha."""
     layer = np.zeros((size_px, size_px, 4), np.float32)
     spot = (float(rng.uniform(0.35, 0.65) * size_px), float(rng.uniform(0.35, 0.65) * size_px))
     reach = float(rng.uniform(0.12, 0.38) * size_px)
@@ -44,7 +44,7 @@ def thing(rng: Generator, library: Library, size_px: int) -> Array:
 
 
 def _fill(rng: Generator, library: Library, size_px: int) -> Array:
-    """What a part is made of: one colour, shading, a pattern, or something photographed."""
+    """Choose what a part is made of: one colour, shading, a pattern, or something photographed."""
     kind = rng.random()
     if kind < 0.4:
         return rng.integers(0, 256, 3).astype(np.float32)
@@ -58,7 +58,7 @@ def _fill(rng: Generator, library: Library, size_px: int) -> Array:
 
 
 def _part(rng: Generator, size_px: int, spot: Spot, reach: float) -> Array:
-    """Coverage size×size×1 in [0, 1] of one shape around `spot`, `reach` pixels large."""
+    """Draw one shape around `spot`, `reach` pixels large: coverage size×size×1 in [0, 1]."""
     sheet = np.zeros((size_px, size_px), np.uint8)
     width = float(np.exp(rng.uniform(np.log(0.9), np.log(0.05 * size_px))))
     DRAWERS[int(rng.integers(len(DRAWERS)))](rng, sheet, spot, reach, width)
@@ -167,7 +167,7 @@ def _ellipse(sheet: Array, spot: Spot, axes: Spot, turn: float, width: float) ->
 
 
 def _outline(rng: Generator, layer: Array) -> None:
-    """A line of one colour around everything, in place."""
+    """Draw a line of one colour around everything, in place."""
     import cv2
 
     width = int(rng.integers(1, 4))

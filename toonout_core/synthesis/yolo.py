@@ -1,8 +1,8 @@
-"""Instance masks as YOLO-seg labels: a text file a picture, one polygon a line.
+"""Write instance masks as YOLO-seg labels: a text file for each picture, one polygon a line.
 
 A line is `class x1 y1 x2 y2 …` with shares of width and height. The format knows neither holes nor
-separate parts: they are joined to the outline by a bridge of no width, there and back, which
-filling by the even-odd rule (as its readers do) leaves out.
+separate parts: they are joined to the outline by a bridge of no width, there and back. Its readers
+fill by the even-odd rule, which leaves the bridge out.
 """
 
 from __future__ import annotations
@@ -20,23 +20,27 @@ _LEAST_PART_PX = 12  # smaller parts and holes are left out
 
 
 def to_yolo(instances: Instances) -> str:
-    """One line for each instance that has an outline, in their order."""
+    """Write one line for each instance that has an outline, in their order."""
     lines = [outline(mask) for mask in instances.masks.cpu().numpy()]
     height, width = instances.size_hw
     return "".join(_line(points, width, height) for points in lines if len(points) >= 3)
 
 
 def data_yaml(splits: Mapping[str, str]) -> str:
-    """The description that the trainer is given, in the folder of the data set; `splits`: name
-    to folder of pictures."""
+    """Write the description that the trainer is given, in the folder of the data set.
+
+    `splits`: name → folder of pictures.
+    """
     names = "".join(f"  {number}: {name}\n" for number, name in enumerate(CLASS_NAMES))
     folders = "".join(f"{split}: {folder}\n" for split, folder in splits.items())
     return f"# paths are relative to this file\n{folders}names:\n{names}"
 
 
 def outline(mask: Array) -> Array:
-    """H×W bool → one closed polygon, P×2 whole numbers x, y (centres of border pixels), around all
-    of its parts and holes; empty where nothing is large enough."""
+    """Return one closed polygon around all parts and holes of H×W bool: P×2 whole numbers x, y.
+
+    The points are centres of border pixels. It is empty where nothing is large enough.
+    """
     import cv2
 
     found, tree = cv2.findContours(mask.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
@@ -47,7 +51,7 @@ def outline(mask: Array) -> Array:
         for contour, node in zip(found, tree[0], strict=True)
         if cv2.contourArea(contour) >= _LEAST_PART_PX
     ]
-    # parts first, the largest first: what a hole is cut from must be there
+    # parts before holes, larger ones first: a hole needs the part that it is cut from
     contours.sort(key=lambda item: (item[0], -cv2.contourArea(item[1])))
     merged = np.zeros((0, 2), np.int32)
     for _, contour in contours:
@@ -56,7 +60,7 @@ def outline(mask: Array) -> Array:
 
 
 def _bridged(polygon: Array, contour: Array) -> Array:
-    """`contour` visited from the nearest point of `polygon`, and back."""
+    """Insert a visit to `contour` at the nearest point of `polygon`, there and back."""
     apart = ((polygon[:, None].astype(np.float32) - contour[None]) ** 2).sum(-1)
     leave, enter = (int(i) for i in np.unravel_index(int(apart.argmin()), apart.shape))
     tour = np.roll(contour, -enter, axis=0)
@@ -64,6 +68,6 @@ def _bridged(polygon: Array, contour: Array) -> Array:
 
 
 def _line(points: Array, width: int, height: int) -> str:
-    # readers cut the products off: the middle of a pixel comes back as that pixel
+    # readers round down: the middle of a pixel comes back as that pixel
     shares = (points + 0.5) / (width, height)
     return "0 " + " ".join(f"{value:.6f}" for value in shares.ravel()) + "\n"

@@ -32,10 +32,7 @@ def save_weights(
         for key, value in network.state_dict().items()
         if not key.endswith("num_batches_tracked")
     }
-    _save(state, path, {"format": "pt", "architecture": architecture, **(notes or {})})
-
-
-def _save(state: Mapping[str, Tensor], path: Path, metadata: dict[str, str]) -> None:
+    metadata = {"format": "pt", "architecture": architecture, **(notes or {})}
     write_safetensors(_apart(state), path, metadata)
 
 
@@ -48,20 +45,6 @@ def _apart(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         result[key] = value.clone() if place in seen else value.contiguous()
         seen.add(place)
     return result
-
-
-@torch.no_grad()
-def average(averaged: nn.Module, network: nn.Module, decay: float) -> None:
-    """Exponential moving average of parameters and BatchNorm statistics, once for every tensor."""
-    for mean, value in zip(_tensors(averaged), _tensors(network), strict=True):
-        if mean.is_floating_point():
-            mean.lerp_(value, 1 - decay)
-        else:
-            mean.copy_(value)
-
-
-def _tensors(network: nn.Module) -> list[Tensor]:
-    return [*network.parameters(), *network.buffers()]
 
 
 def save_run(
@@ -79,7 +62,7 @@ def save_run(
     for index, values in optimizer.state_dict()["state"].items():
         for key, value in values.items():
             state[f"optimizer.{index}.{key}"] = torch.as_tensor(value).detach().cpu()
-    _save(state, path, {"format": "pt", "notes": json.dumps(notes)})
+    write_safetensors(_apart(state), path, {"format": "pt", "notes": json.dumps(notes)})
 
 
 def load_run(
@@ -106,8 +89,8 @@ def load_run(
 def other_run(path: Path) -> BadInput:
     """What to raise for a file that a run cannot go on from."""
     return BadInput(
-        f"{path} must be of a run of this network, in this size",
-        "one that does not fit, or is damaged",
+        f"{path} must hold a run of this network, in this size",
+        "a run of another one, or a damaged file",
         "Give another --out, or delete the file to begin anew.",
     )
 

@@ -23,16 +23,44 @@ def explained(default: Any, text: str) -> Any:
 
 
 @dataclass(frozen=True)
-class UNetConfig:
+class TrainingConfig:
+    """What all trainings have: where pictures and results lie, where and how they compute."""
+
+    data: str
+    out: str
+    init: str = explained("", "name of a model or weight file to start from")
+    seed: int = explained(7, "number that new weights, samples and their order depend on")
+    batch: int = explained(16, "samples per process and step")
+    workers: int = explained(2, "processes that make samples")
+    device: str = explained("auto", "auto, cpu, cuda, cuda:1, mps")
+    precision: Literal["fp32", "bf16"] = explained(
+        "bf16", "number format of convolutions and attention"
+    )
+    lr: float = explained(1e-3, "highest learning rate")
+    betas: tuple[float, float] = explained((0.9, 0.999), "of AdamW")
+    weight_decay: float = explained(1e-2, "of AdamW")
+    clip: float = explained(1.0, "largest norm of all gradients together")
+    ema_decay: float = explained(
+        0.0, "decay of averaged weights, which then are the result; 0: no average"
+    )
+    norms: Literal["batch", "sync", "kept"] = explained(
+        "batch",
+        "what BatchNorm learns from: the samples of each process (batch), those of all (sync, on "
+        "CUDA), or nothing (kept)",
+    )
+
+    def write(self, path: Path) -> None:
+        write_record(self, path)
+
+
+@dataclass(frozen=True)
+class UNetConfig(TrainingConfig):
     """A small network that predicts alpha: the alpha-reconstruction U-Net, or the built-in one.
 
     The paper's recipe is Adam(β = 0.5, 0.999), lr 2e-4 constant, MSE alone, 256², batch 16, flat
     backgrounds. Every default that differs from it is a field of this record.
     """
 
-    data: str
-    out: str
-    seed: int = explained(7, "of weights and samples")
     # network
     arch: Literal["unet", "lite-unet"] = explained("unet", "the paper's, or the built-in model's")
     widths: tuple[int, ...] = explained((24, 40, 72, 112, 160, 192), "unet: finest level first")
@@ -41,104 +69,87 @@ class UNetConfig:
     encoder: str = explained("lite0", "lite-unet: size of EfficientNet, lite0, lite1 or lite2")
     encoder_weights: str = explained("", "lite-unet: file to start the encoder from")
     decoder_widths: tuple[int, ...] = explained((32, 48, 64, 96, 128), "lite-unet: finest first")
-    init: str = explained("", "weights to start from; their shape wins over all above")
+    init: str = explained(
+        "", "weights to start from; options of the network's shape then do not count"
+    )
     # data
-    more_data: tuple[str, ...] = explained((), "further folders like DATA; validated apart")
+    more_data: tuple[str, ...] = explained(
+        (), "further folders like DATA; each has validation numbers of its own"
+    )
     style_shares: tuple[str, ...] = explained((), "STYLE=FACTOR: that style is drawn less or more")
-    hard_share: float = explained(0.0, "share of samples that attack what small networks get wrong")
-    sizes_px: tuple[int, ...] = explained((160, 192, 224), "one is drawn for each batch")
+    hard_share: float = explained(0.0, "share of samples that small networks often get wrong")
+    sizes_px: tuple[int, ...] = explained(
+        (160, 192, 224), "sides in pixels; one is drawn for each batch"
+    )
     flat_share: float = explained(0.35, "share of samples on a plain colour")
-    batch: int = explained(16, "samples per process and step")
     even_pixels: bool = explained(
-        False, "batch is that of the largest size; smaller ones get more samples, as many pixels"
+        False,
+        "--batch is for the largest size; smaller sizes get more samples, up to as many pixels",
     )
     workers: int = explained(1, "processes that make samples")
     # optimisation
-    steps: int = explained(4500, "to train in all")
-    lr: float = explained(1e-3, "highest learning rate")
-    warmup_steps: int = explained(200, "to reach it")
+    steps: int = explained(4500, "steps to train in all")
+    warmup_steps: int = explained(200, "steps until the highest learning rate is reached")
     schedule: Literal["constant", "cosine"] = explained("cosine", "of the learning rate")
     betas: tuple[float, float] = explained((0.5, 0.999), "of Adam")
     weight_decay: float = explained(0.0, "of matrices, as AdamW has it")
     encoder_rate: float = explained(0.3, "lite-unet: learning rate of the encoder, as a factor")
-    ema_decay: float = explained(0.998, "of the averaged weights, which are the result")
+    ema_decay: float = explained(0.998, "decay of the averaged weights; these are the result")
     mse: float = explained(1.0, "weight of the squared error")
     edge_l1: float = explained(1.0, "weight of the absolute error, edges counted five times")
     bce: float = explained(0.5, "weight of the cross-entropy")
     iou: float = explained(0.5, "weight of 1 - soft IoU")
-    solid: float = explained(0.0, "weight of what logits lack to be opaque inside, empty outside")
+    solid: float = explained(
+        0.0, "weight of a loss that makes the inside opaque and the outside empty"
+    )
     # running
-    device: str = explained("auto", "auto, cpu, cuda, cuda:1, mps")
-    precision: Literal["fp32", "bf16"] = explained("bf16", "of convolutions")
     validate_px: int = explained(0, "side of validation pictures; 0: the largest of the sizes")
-    validate_every: int = explained(500, "steps")
-    checkpoint_every: int = explained(250, "steps")
-
-    def write(self, path: Path) -> None:
-        write_record(self, path)
-
-
-def read_shares(texts: tuple[str, ...]) -> dict[str, float]:
-    """`STYLE=FACTOR` → factor by style. Raises BadInput."""
-    result: dict[str, float] = {}
-    for text in texts:
-        style, _, factor = text.partition("=")
-        try:
-            result[style] = float(factor)
-        except ValueError:
-            result[style] = -1.0
-        if result[style] < 0:
-            raise BadInput("--style-shares must be STYLE=FACTOR, factors from 0 up", repr(text))
-    return result
+    validate_every: int = explained(500, "steps between validations")
+    checkpoint_every: int = explained(250, "steps between checkpoints")
 
 
 @dataclass(frozen=True)
-class BiRefNetConfig:
+class BiRefNetConfig(TrainingConfig):
     """Fine-tuning of BiRefNet; the defaults are ToonOut's recipe (arXiv:2509.06839)."""
 
-    data: str
-    out: str
-    init: str = explained("", "name of a model or weight file to start from")
-    seed: int = explained(7, "of samples, order and dropout")
     # data
     size_px: int = explained(1024, "side of what the network sees, a multiple of 32")
     batch: int = explained(2, "pictures per process and step")
     workers: int = explained(2, "processes that read pictures")
     flip: float = explained(0.5, "share of pictures that are mirrored")
-    rotate: float = explained(0.2, "share that are turned by up to 15 degrees")
-    enhance: bool = explained(True, "brightness, contrast, colour and sharpness by chance")
+    rotate: float = explained(0.2, "share of pictures that are turned by up to 15 degrees")
+    enhance: bool = explained(True, "change brightness, contrast, colour and sharpness at random")
     pepper: float = explained(0.0015, "share of pixels made black or white")
-    flat_share: float = explained(0.35, "share of plain backgrounds under cutouts, of no others")
+    flat_share: float = explained(
+        0.35, "share of cutouts that get a plain background; pictures with their own keep it"
+    )
     # optimisation
-    epochs: int = explained(46, "to train in all")
+    epochs: int = explained(46, "epochs to train in all")
     lr: float = explained(1e-5, "learning rate of the first epochs")
-    milestones: tuple[int, ...] = explained((20, 40), "epochs after which it is halved")
-    weight_decay: float = explained(1e-2, "of AdamW")
-    betas: tuple[float, float] = explained((0.9, 0.999), "of AdamW")
+    milestones: tuple[int, ...] = explained(
+        (20, 40), "epochs after which the learning rate is halved"
+    )
     clip: float = explained(100.0, "largest norm of all gradients together")
-    ema_decay: float = explained(0.0, "of averaged weights, which are the result then; 0: none")
     ssim: float = explained(10.0, "weight of (1 - SSIM) / 2, for each of the four maps")
-    mae: float = explained(90.0, "weight of the absolute error, likewise")
-    iou: float = explained(0.25, "weight of 1 - soft IoU, likewise, summed over two pictures")
-    bce: float = explained(0.0, "weight of the cross-entropy, likewise (30 upstream)")
+    mae: float = explained(90.0, "weight of the absolute error, for each of the four maps")
+    iou: float = explained(
+        0.25, "weight of 1 - soft IoU, for each of the four maps, summed over two pictures"
+    )
+    bce: float = explained(
+        0.0, "weight of the cross-entropy, for each of the four maps; the published program has 30"
+    )
     gradient: float = explained(1.0, "weight of the gradient maps")
     # network
-    norms: Literal["batch", "sync", "kept"] = explained(
-        "batch", "BatchNorm sees each process's pictures, those of all (cuda), or keeps its values"
-    )
-    dropout: float = explained(0.5, "in the decoder's pyramids")
+    dropout: float = explained(0.5, "dropout in the decoder's pyramids")
     drop_path: float = explained(0.2, "highest share of skipped branches in the backbone")
-    checkpointing: bool = explained(False, "compute again instead of keeping: less memory, slower")
+    checkpointing: bool = explained(
+        False, "compute parts again instead of keeping them: less memory, slower"
+    )
     # running
-    device: str = explained("auto", "auto, cpu, cuda, cuda:1, mps")
-    precision: Literal["fp32", "bf16"] = explained("bf16", "of convolutions and attention")
     samples: int = explained(4, "validation pictures in the sheet of each epoch")
     as_published: bool = explained(
         False, "validation pictures enter BatchNorm every 15 steps; IoU sums over any batch"
     )
-
-    def write(self, path: Path) -> None:
-        write_record(self, path)
 
 
 def write_record(record: Any, path: Path) -> None:
@@ -159,11 +170,6 @@ def _changes(path: Path, values: dict[str, Any]) -> list[str]:
         for name, value in values.items()
         if name not in _MAY_CHANGE and before.get(name, value) != value
     ]
-
-
-def read_config(path: Path, **overrides: Any) -> UNetConfig:
-    """The U-Net's record at `path`, with `overrides` put in."""
-    return read_record(path, UNetConfig, **overrides)
 
 
 def read_record(path: Path, record: type[Record], **overrides: Any) -> Record:

@@ -24,10 +24,10 @@ _LEFT_PX, _TOP_PX, _RIGHT_PX, _BOTTOM_PX = 70, 36, 20, 40
 
 
 def write_table(path: Path, rows: Sequence[Row]) -> None:
-    """All rows, in one step."""
+    """All rows, in one step: the columns of the last one."""
     partial = path.with_suffix(".partial")
     with partial.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
+        writer = csv.DictWriter(file, list(rows[-1]), "nan", "ignore")
         writer.writeheader()
         writer.writerows(rows)
     partial.replace(path)
@@ -44,7 +44,7 @@ def _panel(title: str, rows: Sequence[Row], columns: Sequence[str], x: str) -> A
 
     canvas = np.full((_HEIGHT_PX, _WIDTH_PX, 3), _PAPER, np.uint8)
     places = [float(row[x]) for row in rows]
-    values = [float(row[name]) for row in rows for name in columns]
+    values = [_value(row, name) for row in rows for name in columns]
     low, high = _range([value for value in values if math.isfinite(value)])
     first, last = _range(places)
     _text(canvas, title, (_LEFT_PX, 22), 0.5)
@@ -58,9 +58,9 @@ def _panel(title: str, rows: Sequence[Row], columns: Sequence[str], x: str) -> A
     for index, name in enumerate(columns):
         colour = _COLOURS[index % len(_COLOURS)]
         points = [
-            (_column(place, first, last), _row(float(row[name]), low, high))
+            (_column(place, first, last), _row(_value(row, name), low, high))
             for place, row in zip(places, rows, strict=True)
-            if math.isfinite(float(row[name]))
+            if math.isfinite(_value(row, name))
         ]
         for start, end in pairwise(points):
             cv2.line(canvas, start, end, colour, 2, cv2.LINE_AA)
@@ -68,6 +68,10 @@ def _panel(title: str, rows: Sequence[Row], columns: Sequence[str], x: str) -> A
             cv2.circle(canvas, point, 3, colour, -1, cv2.LINE_AA)
         _text(canvas, name, (_LEFT_PX + 78 * index, _HEIGHT_PX - 6), 0.42, colour)
     return canvas
+
+
+def _value(row: Row, name: str) -> float:
+    return float(row.get(name, math.nan))
 
 
 def _range(values: Sequence[float]) -> tuple[float, float]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
-from typing import Any, TypeVar
+from collections.abc import Iterator, Sequence
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
@@ -12,12 +12,11 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from ..errors import BadInput
-from ..imaging import from_array
-from ..synthesis.composite import training_sample
-from ..synthesis.cutouts import Library
-from ..synthesis.hard_samples import hard_sample
+from .config import TrainingConfig
 
 Batch = TypeVar("Batch")
+Example = TypeVar("Example")
+Config = TypeVar("Config", bound=TrainingConfig)
 
 
 def steps_per_epoch(examples: int, batch: int, world: int) -> int:
@@ -32,40 +31,27 @@ def steps_per_epoch(examples: int, batch: int, world: int) -> int:
     return steps
 
 
-def places_of_step(
-    step: int, examples: int, *, batch: int, seed: int, rank: int, world: int
-) -> list[tuple[int, int]]:
-    """(epoch, number of the example) of one process in that step.
+class EpochBatches(Dataset[Batch], ABC, Generic[Example, Config, Batch]):
+    """Item `i` is what one process, `rank` of `world`, sees in step `first + i`.
 
     An epoch takes every example once, in an order of its own; what does not fill a step of all
-    processes is left out of that epoch.
-    """
-    epoch, position = divmod(step, steps_per_epoch(examples, batch, world))
-    order = np.random.default_rng((seed, epoch)).permutation(examples)
-    start = (position * world + rank) * batch
-    return [(epoch, int(number)) for number in order[start : start + batch]]
-
-
-class EpochBatches(Dataset[Batch], ABC):
-    """Item `i` is what one process sees in step `first + i`: see `places_of_step`.
-
-    Who inherits makes a sample of each place, and a batch of samples.
+    processes is left out of that epoch. Who inherits makes a sample of an example, and a batch of
+    samples.
     """
 
     def __init__(
         self,
-        examples: int,
+        examples: Sequence[Example],
+        config: Config,
         *,
-        batch: int,
-        seed: int,
         first: int,
         last: int,
         rank: int = 0,
         world: int = 1,
     ) -> None:
-        self._order = {"batch": batch, "seed": seed, "rank": rank, "world": world}
-        self._examples, self.first, self.last = examples, first, last
-        self.steps_per_epoch = steps_per_epoch(examples, batch, world)
+        self.examples, self.config, self.rank, self.world = examples, config, rank, world
+        self.first, self.last = first, last
+        self.steps_per_epoch = steps_per_epoch(len(examples), config.batch, world)
 
     def __len__(self) -> int:
         return max(self.last - self.first, 0)
@@ -77,7 +63,10 @@ class EpochBatches(Dataset[Batch], ABC):
 
     def places(self, step: int) -> list[tuple[int, int]]:
         """(epoch, number of the example) of this process in that step."""
-        return places_of_step(step, self._examples, **self._order)
+        epoch, position = divmod(step, self.steps_per_epoch)
+        order = np.random.default_rng((self.config.seed, epoch)).permutation(len(self.examples))
+        start = (position * self.world + self.rank) * self.config.batch
+        return [(epoch, int(number)) for number in order[start : start + self.config.batch]]
 
     @abstractmethod
     def sample(self, epoch: int, number: int) -> Any:
@@ -86,48 +75,6 @@ class EpochBatches(Dataset[Batch], ABC):
     @abstractmethod
     def joined(self, samples: list[Any]) -> Batch:
         """A batch."""
-
-
-class CompositeBatches(Dataset[tuple[Tensor, Tensor]]):
-    """Item `i` is batch `i`: images B×3×S×S and alphas B×1×S×S in [0, 1]."""
-
-    def __init__(
-        self,
-        library: Library,
-        sizes_px: tuple[int, ...],
-        batch: int,
-        flat_share: float,
-        seed: int,
-        first: int,
-        last: int,
-        *,
-        even_pixels: bool = False,
-        hard_share: float = 0.0,
-        style_shares: Mapping[str, float] | None = None,
-    ) -> None:
-        self.art, self.sizes_px, self.batch = library, sizes_px, batch
-        self.flat_share, self.seed, self.first, self.last = flat_share, seed, first, last
-        self.even_pixels, self.hard_share = even_pixels, hard_share
-        self.weights = library.weights(style_shares)
-
-    def __len__(self) -> int:
-        return self.last - self.first
-
-    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        if not 0 <= index < len(self):
-            raise IndexError(index)
-        rng = np.random.default_rng((self.seed, self.first + index))
-        size_px = int(rng.choice(self.sizes_px))
-        more = (max(self.sizes_px) / size_px) ** 2 if self.even_pixels else 1
-        pairs = [self._sample(rng, size_px) for _ in range(round(self.batch * more))]
-        images = from_array(np.stack([rgb for rgb, _ in pairs]))
-        alphas = from_array(np.stack([alpha for _, alpha in pairs]))
-        return images, alphas
-
-    def _sample(self, rng: np.random.Generator, size_px: int) -> tuple[Any, Any]:
-        if self.hard_share and rng.random() < self.hard_share:
-            return hard_sample(rng, self.art, size_px, self.weights)
-        return training_sample(rng, self.art, size_px, self.flat_share, self.weights)
 
 
 def normalise(

@@ -87,8 +87,8 @@ def _gaussian_mean(x: Tensor) -> Tensor:
     return F.conv2d(x, kernel.view(1, 1, 1, -1), padding=(0, middle))
 
 
-def weighted_sum(logits: Tensor, alpha: Tensor, weights: dict[str, float]) -> Tensor:
-    """Σ weight·loss over the losses named in `weights`; zero weights cost nothing."""
+def weighted_parts(logits: Tensor, alpha: Tensor, weights: dict[str, float]) -> dict[str, Tensor]:
+    """weight·loss of every loss named in `weights`; those of no weight are left out."""
     terms = {
         "mse": mse,
         "mae": mae,
@@ -98,5 +98,4 @@ def weighted_sum(logits: Tensor, alpha: Tensor, weights: dict[str, float]) -> Te
         "solid": solidity,
         "ssim": structure,
     }
-    parts = [w * terms[name](logits, alpha) for name, w in weights.items() if w]
-    return torch.stack(parts).sum()
+    return {name: w * terms[name](logits, alpha) for name, w in weights.items() if w}

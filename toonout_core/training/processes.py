@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from ..host import choose_device
+from ..host import Host, LocalHost, choose_device
 
 _PATIENCE = timedelta(hours=2)  # while the first process validates, the others wait
 _MOMENT_S = 0.5
@@ -29,6 +29,11 @@ class Processes:
     def first(self) -> bool:
         """Whether this is the one that writes files."""
         return self.rank == 0
+
+    @property
+    def quiet_host(self) -> Host:
+        """Where validation runs."""
+        return LocalHost(str(self.device), quiet=True)
 
     def share(self, network: nn.Module) -> nn.Module:
         """`network`, with gradients averaged over all processes."""

@@ -1,11 +1,11 @@
-"""What the folder of a run is filled with after every epoch, and what a run goes on from."""
+"""What the folder of a run is filled with, and what a run goes on from."""
 
 from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,6 +17,7 @@ from ..output.writing import write
 from .checkpoints import load_run, save_run, save_weights
 from .config import write_record
 from .curves import draw_curves, write_table
+from .training import Training
 
 log = logging.getLogger("toonout")
 
@@ -26,27 +27,17 @@ Rows = list[dict[str, Any]]
 
 @dataclass(frozen=True)
 class RunFolder:
-    """`panels`: titles and columns of the curves; `shown`: the columns of the log.
-
-    `quality` of a row: the larger, the better; the first of the largest is the best epoch.
-    `notes` are kept beside the weights.
-    """
+    """A row begins with the unit that is counted, epochs or steps."""
 
     out: Path
-    architecture: str
-    panels: Mapping[str, Sequence[str]]
-    shown: Sequence[str]
-    quality: Callable[[Mapping[str, float]], tuple[float, ...]]
-    notes: Mapping[str, str] = field(default_factory=dict[str, str])
+    training: Training[Any, Any]
 
-    def resume(self, kept: Mapping[str, nn.Module], optimizer: torch.optim.Optimizer) -> Rows:
-        """Put back what the last whole epoch left; the rows of the epochs that are done."""
+    def resume(
+        self, kept: Mapping[str, nn.Module], optimizer: torch.optim.Optimizer
+    ) -> dict[str, Any]:
+        """Put back what `keep` left, and return its notes; nothing where no run is."""
         path = self.out / "state.safetensors"
-        if not path.is_file():
-            return []
-        rows: Rows = load_run(path, kept, optimizer)["rows"]
-        log.info("resumed after epoch %d", len(rows))
-        return rows
+        return load_run(path, kept, optimizer) if path.is_file() else {}
 
     def begin(self, config: Any) -> None:
         """Make the folder and write the record of the run into it."""
@@ -56,31 +47,40 @@ class RunFolder:
     def record(self, rows: Rows, network: nn.Module, sheet: Tensor | None) -> None:
         """The last epoch's weights, the best ones if it is the best, table, curves and samples."""
         last = rows[-1]
-        told = [name for name in self.shown if not math.isnan(last.get(name, math.nan))]
+        told = [name for name in self.training.shown if not math.isnan(last.get(name, math.nan))]
         log.info("%s", ", ".join(f"{name} {last[name]:.5g}" for name in told))
         self._save(network, "last")
-        if max(rows, key=self.quality) is last:
+        if max(rows, key=self.training.quality) is last:
             self._save(network, "best")
         write_table(self.out / "curve.csv", rows)
-        write(self.out / "curve.png", draw_curves(rows, self.panels, "epoch"), overwrite=True)
+        unit = next(iter(last))
+        write(self.out / "curve.png", draw_curves(rows, self.training.panels, unit), overwrite=True)
         if sheet is not None:
-            name = f"epoch_{int(last['epoch']):03d}.png"
+            name = f"{unit}_{int(last[unit]):03d}.png"
             write(self.out / "samples" / name, sheet, overwrite=True)
 
     def keep(
-        self, kept: Mapping[str, nn.Module], optimizer: torch.optim.Optimizer, rows: Rows
+        self,
+        kept: Mapping[str, nn.Module],
+        optimizer: torch.optim.Optimizer,
+        notes: Mapping[str, Any],
     ) -> None:
-        """All that is needed to go on after this epoch."""
-        save_run(self.out / "state.safetensors", kept, optimizer, {"rows": rows})
+        """All that is needed to go on from here."""
+        save_run(self.out / "state.safetensors", kept, optimizer, notes)
 
     def _save(self, network: nn.Module, name: str) -> None:
         path = self.out / f"{name}.safetensors"
-        save_weights(network, path, self.architecture, notes=self.notes)
+        save_weights(network, path, self.training.architecture.id, notes=self.training.notes)
 
 
-def is_due(every: int, epoch: int, last: int) -> bool:
-    """Whether an epoch, counted from 1, is validated: every so many of them, and the last."""
-    return bool(every) and (epoch % every == 0 or epoch == last)
+def is_due(every: int, unit: int, last: int) -> bool:
+    """Whether it is the turn of a unit, counted from 1: every so many of them, and the last."""
+    return bool(every) and (unit % every == 0 or unit == last)
+
+
+def unvalidated(scores: Iterable[str]) -> tuple[dict[str, float], None]:
+    """No number for any of them, and no sheet."""
+    return dict.fromkeys(scores, math.nan), None
 
 
 def validated_first(first: str, second: str, row: Mapping[str, float]) -> tuple[float, ...]:

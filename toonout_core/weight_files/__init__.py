@@ -1,1 +1,1 @@
-"""From a name to verified bytes: looking, downloading, checking, reading without running code."""
+"""From a name to verified bytes: look, download, check, and read without running code."""

@@ -1,4 +1,4 @@
-"""A published file into the host's first folder: verified, or not at all."""
+"""Download a published file into the host's first folder. It arrives verified, or not at all."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ _POLL_SECONDS = 0.1
 
 
 def download(row: Weights, host: Host) -> Path:
-    """Fetch, verify and keep the file of `row`; an unfinished download is continued.
+    """Fetch, verify and keep the file of `row`. An unfinished download is continued.
 
-    The host's `step` may raise: nothing that could be loaded is left, only what continues later.
-    Processes that want the same file take turns, and the later ones find it.
+    The host's `step` may raise: then nothing is left that could be loaded, only what can be
+    continued later. Processes that want the same file take turns, and the later ones find it.
     """
     folder = _first_folder(host)
     state = folder / STATE_FOLDER
@@ -45,7 +45,9 @@ def download(row: Weights, host: Host) -> Path:
 
 
 def refuse(row: Weights, host: Host) -> DownloadFailed:
-    """What to say where downloads are forbidden: file, folders searched, link."""
+    """Make the error for where downloads are forbidden. It names the file, the folders and the
+    link.
+    """
     folders = ", ".join(map(str, host.weight_dirs()))
     return DownloadFailed(
         f"{row.name} must be in one of the folders {folders}, but is not, and downloads are "
@@ -87,7 +89,7 @@ class _Download:
         return self._keep(target, sha256)
 
     def _find(self, sha256: str, size: int) -> Path | None:
-        """A file that is here already, now that its sha256 is known."""
+        """Find a file that is here already, now that its sha256 is known."""
         for path in weight_files(self.fingerprints.host):
             if path.stat().st_size == size and self.fingerprints.of(path).sha256 == sha256:
                 return path
@@ -98,7 +100,9 @@ class _Download:
         return path
 
     def _wanted(self, offer: Offer) -> str:
-        """The sha256 that the file must have: the table's, else the one that the hub reports."""
+        """Return the sha256 that the file must have: the table's, else the one that the hub
+        reports.
+        """
         wanted = self.row.sha256 or offer.sha256
         if not wanted or not offer.size:
             raise DownloadFailed(
@@ -119,7 +123,7 @@ class _Download:
         return wanted
 
     def _prepare(self, partial: Path, size: int) -> int:
-        """Bytes that are there already, with room for the others."""
+        """Return how many bytes are there; raise DownloadFailed if the disk is too full."""
         have = _size(partial)
         if have > size:
             partial.unlink()
@@ -133,7 +137,9 @@ class _Download:
         return have
 
     def _transfer(self, offer: Offer, partial: Path) -> None:
-        """Until all is there; goes on after a break as long as each attempt brings something."""
+        """Fetch until all is there. After a break it goes on as long as each attempt brings
+        something.
+        """
         have, restarted = _size(partial), False
         while have != offer.size:
             before = have
@@ -145,7 +151,7 @@ class _Download:
                     partial.unlink()
                     if restarted:
                         raise
-                    have, restarted = 0, True  # perhaps it was to continue, and started over
+                    have, restarted = 0, True  # it may have sent the whole file, not the rest
                 elif have <= before or isinstance(error.__cause__, NoEnd):
                     raise
                 log.info("%s: %s; going on at %d", self.row.name, plain(error.__cause__), have)
@@ -166,7 +172,7 @@ class _Download:
                 sink.close()
 
     def _run(self, work: Callable[[], _T], sink: Sink | None = None) -> _T:
-        """`work` in a thread, so that the host can show and stop it meanwhile."""
+        """Do `work` in a thread, so that the host can show it and stop it meanwhile."""
         outcome: Future[_T] = Future()
 
         def target() -> None:
@@ -207,7 +213,7 @@ def _make_folder(folder: Path, row: Weights) -> None:
 
 
 def _free_name(folder: Path, row: Weights) -> Path:
-    """The row's name; with a number where some other file has it already."""
+    """Return the row's file name, with a number where another file has that name already."""
     suffix = Path(row.file).suffix
     path, number = folder / f"{row.name}{suffix}", 2
     while path.exists():

@@ -1,9 +1,9 @@
-"""How its network is fed: what a weight file may state of itself, in its safetensors metadata.
+"""What a weight file may state of how its network is fed, in its safetensors metadata.
 
-The keys and an example of each: `mean` "0.485,0.456,0.406" and `std` "0.229,0.224,0.225" (red,
-green, blue of a picture from 0 to 1), `fit` "squash" or "pad", `size` "1024" or "2560x1440" (width
-x height), `patch_order` "channel_first" or "channel_last". What is stated wins over the weights
-table and over what is usual for the architecture: only who made the weights knows it.
+The keys, with an example of each: `mean` "0.485,0.456,0.406" and `std` "0.229,0.224,0.225" (red,
+green and blue of a picture from 0 to 1), `fit` "squash" or "pad", `size` "1024" or "2560x1440"
+(width x height), `patch_order` "channel_first" or "channel_last". What a file states wins over the
+weights table and over what is usual for the architecture, as only who made the weights knows it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SIZES_PX = (32, 4096)
 
 @dataclass(frozen=True)
 class Feeding:
-    """What is stated; None: nothing is said about it. `size`: height, width."""
+    """What a file states; None means that nothing is said. `size` is height and width."""
 
     mean: Colour | None = None
     std: Colour | None = None
@@ -34,12 +34,12 @@ class Feeding:
     patch_order: PatchOrder | None = None
 
     def stated(self) -> dict[str, str]:
-        """As metadata; `read_feeding` reads it back."""
+        """Spell it as metadata; `read_feeding` reads it back."""
         values = {key: getattr(self, key) for key in KEYS}
         return {key: _spelled(key, value) for key, value in values.items() if value is not None}
 
     def of(self, usual: NetworkInput) -> NetworkInput:
-        """`usual` with what is stated in its place."""
+        """Return `usual` with what is stated in its place."""
         return NetworkInput(
             size_hw=self.size or usual.size_hw,
             mean=self.mean or usual.mean,
@@ -49,7 +49,7 @@ class Feeding:
         )
 
     def check(self, architecture: Architecture) -> None:
-        """BadInput if something is stated that a network of this kind never asks for."""
+        """Raise BadInput if something is stated that a network of this kind never asks for."""
         used = _USED[architecture.task]
         if architecture.patch_order is None:
             used = tuple(key for key in used if key != "patch_order")
@@ -69,7 +69,7 @@ NOTHING_STATED = Feeding()
 
 
 def read_feeding(notes: Mapping[str, str]) -> Feeding:
-    """What metadata, or the options of the shell, state. BadInput names what is wrong."""
+    """Read what metadata, or the options of the shell, state. BadInput names what is wrong."""
     return Feeding(**{key: read(key, notes[key]) for key, read in KEYS.items() if key in notes})
 
 

@@ -1,4 +1,6 @@
-"""sha256 of weight files, computed once per size and time stamp and kept beside the downloads."""
+"""Compute the sha256 of a weight file once per size and time stamp, and keep it beside the
+downloads.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,7 @@ _COMPUTED: dict[tuple[str, int, int], str] = {}  # of this process, where no rec
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """What is known about one file. `source`: where it was fetched from and compared with."""
+    """What is known about one file. `source` says where it was fetched from and compared with."""
 
     path: str
     sha256: str
@@ -31,13 +33,15 @@ class Fingerprint:
     source: str = ""
 
     def is_current(self, path: Path) -> bool:
-        """Nothing but size and time stamp is looked at."""
+        """Tell whether the file has the size and the time stamp of the record; its bytes are not
+        read.
+        """
         status = path.stat()
         return (self.size, self.mtime_ns) == (status.st_size, status.st_mtime_ns)
 
 
 class Fingerprints:
-    """The records of one host. A folder that cannot be written keeps none, and all goes on."""
+    """The records of one host. A folder that cannot be written to keeps none, and work goes on."""
 
     def __init__(self, host: Host) -> None:
         self.host = host
@@ -45,7 +49,9 @@ class Fingerprints:
         self.folder = folders[0] / STATE_FOLDER if folders else None
 
     def of(self, path: Path, *, again: bool = False) -> Fingerprint:
-        """From the record while the file looks unchanged, else (or `again`) from its bytes."""
+        """Return the record while the file looks unchanged, else (or with `again`) compute it from
+        the bytes.
+        """
         known = self.recall(path)
         if known is not None and not again and known.is_current(path):
             return known
@@ -56,7 +62,7 @@ class Fingerprints:
         return self.remember(path, digest, source)
 
     def recall(self, path: Path) -> Fingerprint | None:
-        """The record of `path`, whether the file has changed since or not."""
+        """Return the record of `path`, whether the file has changed since or not."""
         record = self._record(path)
         if record is None:
             return None
@@ -66,7 +72,7 @@ class Fingerprints:
             return None
 
     def remember(self, path: Path, sha256: str, source: str = "") -> Fingerprint:
-        """Keep and return a record; `sha256` must be what the bytes of `path` give now."""
+        """Keep and return a record. `sha256` must be what the bytes of `path` give now."""
         known = _fingerprint(path, sha256, source)
         record = self._record(path)
         if record is None:

@@ -1,12 +1,12 @@
-"""The Hugging Face hub, through its own client: what a file is, and its bytes.
+"""Ask the Hugging Face hub for a file, through its own client.
 
-The client does the talking, so HF_ENDPOINT, HF_HUB_OFFLINE, proxies and tokens work as its users
-know them. `hf_hub_download` alone is not enough: from 1.x on it deletes what it has when a
-connection breaks, and it can neither report progress nor be stopped. So its parts are called:
-`hf_hub_url` and `get_hf_file_metadata` (public) and `http_get`, with nothing but arguments that
-exist from 0.26 to 2.4; where the parts are gone a sentence says so.
+The client does the talking, so that HF_ENDPOINT, HF_HUB_OFFLINE, proxies and tokens work as users
+know them. Its `hf_hub_download` alone is not enough: from 1.x on it deletes what it has when a
+connection breaks, it cannot report progress, and it cannot be stopped. So its parts are called:
+`hf_hub_url` and `get_hf_file_metadata` (public) and `http_get`, only with arguments that exist from
+0.26 to 2.4. Where the parts are gone, a sentence says so.
 
-What a server says is not trusted: a size must be a size, a sha256 a sha256, nothing of it becomes
+What a server says is not trusted: a size must be a size and a sha256 a sha256, none of it becomes
 part of a path, and no more is written than the announced size.
 """
 
@@ -39,7 +39,7 @@ class NoEnd(OSError):
 
 @dataclass(frozen=True)
 class Offer:
-    """What the server says about a file. Empty or 0: it does not say."""
+    """What the server says about a file. Empty or 0 means that it does not say it."""
 
     url: str
     sha256: str
@@ -47,9 +47,10 @@ class Offer:
 
 
 class Sink:
-    """The file that the client writes to; once closed, a thread that is left over cannot.
+    """The file that the client writes to. Once it is closed, a thread that is left over cannot
+    write.
 
-    Never longer than `limit` bytes, and begun again a few times at most.
+    It never gets longer than `limit` bytes, and is begun again only a few times.
     """
 
     def __init__(self, file: IO[bytes], limit: int) -> None:
@@ -88,7 +89,7 @@ class Sink:
 
 
 def ask(row: Weights) -> Offer:
-    """One HEAD request. The etag of a large file on the hub is its sha256."""
+    """Send one HEAD request. The etag of a large file on the hub is its sha256."""
     from huggingface_hub import get_hf_file_metadata, hf_hub_url
 
     url = hf_hub_url(row.repo, row.file, revision=row.revision)
@@ -112,7 +113,9 @@ def fetch(offer: Offer, sink: Sink) -> None:
 
 
 def cached(row: Weights) -> Path | None:
-    """The file in the client's own cache, where other programs may have put it; no network."""
+    """Find the file in the client's own cache, where other programs may have put it, without the
+    network.
+    """
     try:
         from huggingface_hub import try_to_load_from_cache
     except ImportError:
@@ -126,7 +129,7 @@ def cached(row: Weights) -> Path | None:
 
 @contextmanager
 def quiet_client() -> Iterator[None]:
-    """The client's own progress bar off: the host shows ours."""
+    """Switch the client's own progress bar off, as the host shows ours."""
     group = "huggingface_hub.http_get"
     try:
         from huggingface_hub.utils import (

@@ -1,11 +1,12 @@
-"""Which file on this machine is meant: by name, by path, or by what is in it.
+"""Find the file on this machine that is meant: by its name, its path, or its content.
 
-The host's folders are searched in its order. ComfyUI: `background_removal`, `anime_instance` and
-what extra_model_paths adds to them, then the folders of other packs for the same files
-(`models/BiRefNet`, `models/RMBG/BiRefNet`, `models/sams`, …), then the cache; last what the hub's
-own client keeps for other programs. A published file is known by its size and sha256, whatever it
-is called; a file that `weights convert` wrote says itself what it is. Where neither is found, a
-file of the published name and size serves, and that it was not compared is said.
+The host's folders are searched in its order. In ComfyUI these are `background_removal`,
+`anime_instance` and what extra_model_paths adds to them, then the folders of other packs for the
+same files (`models/BiRefNet`, `models/RMBG/BiRefNet`, `models/sams`, …), then the cache; last comes
+what the hub's own client keeps for other programs. A published file is known by its size and
+sha256, whatever its name is. A file that `weights convert` wrote says itself what it is. Where
+neither is found, a file of the published name and size serves, and a warning says that it was not
+compared.
 """
 
 from __future__ import annotations
@@ -34,13 +35,13 @@ _INEXACT = 0.01  # how far the size of a row may be off that is not known to the
 
 
 def weight_files(host: Host) -> list[Path]:
-    """All files in the host's folders that look like weights, in the order of the search."""
+    """Yield all files in the host's folders that look like weights, in the order of the search."""
     found = (path for folder in host.weight_dirs() for path in _walk(folder))
     return list(dict.fromkeys(found))
 
 
 def find_file(row: Weights, host: Host) -> Path | None:
-    """The file of `row` (or of the same numbers in another form) in the host's folders."""
+    """Find the file of `row`, or one that holds the same numbers, in the host's folders."""
     if row.embedded:
         return ASSETS / row.file
     fingerprints = Fingerprints(host)
@@ -59,13 +60,15 @@ def find_file(row: Weights, host: Host) -> Path | None:
 
 
 def identify(path: Path, host: Host) -> Weights | None:
-    """The row whose published file `path` is, by content."""
+    """Return the row whose published file `path` is, by its content."""
     fingerprints = Fingerprints(host)
     return next((row for row in WEIGHTS if _is_file_of(path, row, fingerprints)), None)
 
 
 def find_path(name: str, host: Host) -> Path:
-    """A file by path, or by its name in one of the host's folders, with or without suffix."""
+    """Find a file by its path, or by its name in one of the host's folders, with or
+    without suffix.
+    """
     path = Path(name).expanduser()
     if path.is_file():
         return path
@@ -85,7 +88,9 @@ def find_path(name: str, host: Host) -> Path:
 
 
 def claimed_name(path: Path) -> str:
-    """Name of the row that a converted safetensors file says it was made from; else empty."""
+    """Return the name of the row that a converted file says it was made from; else an
+    empty text.
+    """
     if path.suffix not in (".safetensors", ".sft"):
         return ""
     try:
@@ -110,7 +115,9 @@ def _in_hub_cache(row: Weights, fingerprints: Fingerprints) -> Path | None:
 def _find_by_name(
     rows: list[Weights], files: list[Path], fingerprints: Fingerprints
 ) -> Path | None:
-    """A file that only looks like a published one; names that several bear say nothing."""
+    """Find a file that only looks like a published one. A name that several files bear says
+    nothing.
+    """
     names = [Path(row.file).name for row in WEIGHTS]
     for row in rows:
         name = Path(row.file).name
@@ -135,7 +142,7 @@ def _name(row: Weights) -> str:
 
 
 def _is_file_of(path: Path, row: Weights, fingerprints: Fingerprints) -> bool:
-    """False too for a file that cannot be read: others may serve."""
+    """Tell whether the file is the row's. One that cannot be read is not: others may serve."""
     try:
         if not _may_be(path, row):
             return False
@@ -149,7 +156,7 @@ def _is_file_of(path: Path, row: Weights, fingerprints: Fingerprints) -> bool:
 
 
 def source_of(row: Weights) -> str:
-    """How a record names where its file was fetched from."""
+    """Spell where a file was fetched from, as records hold it."""
     return f"{row.repo}/{row.file}"
 
 
@@ -160,7 +167,7 @@ def _may_be(path: Path, row: Weights) -> bool:
 
 
 def fits_size(size: int, row: Weights) -> bool:
-    """Whether a file of so many bytes may be the one of `row`."""
+    """Tell whether a file of so many bytes may be the one of `row`."""
     return abs(size - row.size_bytes) <= (0 if row.size_is_exact else row.size_bytes * _INEXACT)
 
 

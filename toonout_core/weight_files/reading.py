@@ -1,4 +1,4 @@
-"""A weight file → its tensors, or one sentence about what the file really is."""
+"""Read the tensors of a weight file, or say in one sentence what the file really is."""
 
 from __future__ import annotations
 
@@ -38,16 +38,18 @@ _HEADER_LIMIT = 2_000_000
 _SHARING = 4
 
 
-def read_state(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Tensors (mapped from the file where it can be, on the CPU) under bare keys, and metadata.
+def read_state(path: Path, *, again: bool = False) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Return the tensors under bare keys, and the metadata. No code of a file is ever run.
 
-    The format is seen in the content, not in the file's name. No code of a file is ever run.
+    Tensors are on the CPU, and mapped from the file where that is possible. The format is seen in
+    the content, not in the file's name. `again`: the file was read just now, so that its checksums
+    need not be computed once more.
     """
     try:
         with path.open("rb") as file:
             start = file.read(64)
         if start.startswith((b"PK\x03\x04", b"\x80\x02")):
-            content = read_objects(path)
+            content = read_objects(path, checked=again)
             return _bare_names(path, _unwrap(path, content)), _metadata(content)
         _refuse_others(path, start)
         return _read_safetensors(path)
@@ -65,7 +67,7 @@ def _bare_names(path: Path, state: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def read_header(path: Path) -> dict[str, Any]:
-    """The JSON header of a safetensors file, checked against the file's length."""
+    """Read the JSON header of a safetensors file, and check it against the file's length."""
     size = path.stat().st_size
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
@@ -93,7 +95,7 @@ def read_header(path: Path) -> dict[str, Any]:
 
 
 def _end(path: Path, key: str, entry: Any) -> int:
-    """Where the numbers of an entry end; 0 for the metadata, which are texts."""
+    """Return where the numbers of an entry end; 0 for the metadata, which are texts."""
     if key == "__metadata__" and isinstance(entry, dict):
         if all(isinstance(text, str) for text in cast("dict[str, Any]", entry).values()):
             return 0
@@ -133,7 +135,7 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 
 def _metadata(content: Any) -> dict[str, str]:
-    """The text that mmengine's checkpoints describe their network with; never run."""
+    """Return the text with which mmengine's checkpoints describe their network; it is never run."""
     meta = content.get("meta") if isinstance(content, Mapping) else None
     text = meta.get("cfg") if isinstance(meta, Mapping) else None
     return {CONFIG_KEY: text} if isinstance(text, str) else {}

@@ -1,4 +1,4 @@
-"""Weight files as safetensors, whole or not at all."""
+"""Write weight files as safetensors, whole or not at all."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from ..errors import ToonOutError
 def write_safetensors(
     state: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str] | None = None
 ) -> None:
-    """Write beside `path` and put it there in one step; no two tensors may share memory.
+    """Write a file beside `path`, then put it there in one step. No two tensors may share memory.
 
-    Raises ToonOutError where the disk is full, or nothing may be written there.
+    Raises ToonOutError where the disk is full, or where nothing may be written.
     """
     from safetensors import SafetensorError
     from safetensors.torch import save_file

@@ -150,7 +150,8 @@ def test_an_arm_crosses_the_body_without_a_halo(rig):
     image[:, :, :, :46] = torch.where(alpha[..., :46] > 0, 1.0, image[..., :46])
     puppet = Puppet(image, alpha, PuppetOptions("wave"), rig)
     targets = turned(rig, {"right elbow": math.radians(-70)}, (0, 0))
-    canvas = puppet.painter.draw(puppet._bent(targets))
+    canvas = np.zeros((*SIZE, 4), np.float32)
+    puppet.painter.lay_over(canvas, puppet._bent(targets))
     inside = canvas[70:100, 70:90]
     assert (inside[..., -1] > 0.95).all()
     assert (np.abs(inside[..., 1] - inside[..., 0]) < 0.05).all()

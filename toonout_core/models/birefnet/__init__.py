@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import isqrt
 
 from torch import Tensor
 
 from ...words import NetworkInput
-from ..architecture import Architecture, StateDict, batch_counter, count_items
+from ..architecture import Architecture, StateDict, batch_counter, count_items, size_of
 from .attention import relative_position_index
 from .birefnet import BiRefNet
 from .decoder import TrainingOutput
@@ -24,22 +25,18 @@ _BLOCK = "decoder.decoder_block1"
 _COARSEST_IMAGE = "decoder.ipt_blk5.conv1.weight"
 
 
-def _size(state: StateDict, key: str, axis: int = 0) -> int:
-    return int(state[key].shape[axis])
-
-
 def _window(table: Tensor) -> int:
-    """Side of the attention window whose bias table is (2w − 1)² × heads."""
+    """Return the side w of the attention window whose bias table has (2w − 1)² rows."""
     return (isqrt(int(table.shape[0])) + 1) // 2
 
 
 def build(state: StateDict) -> BiRefNet:
-    """A BiRefNet of the shapes in `state`, without its values."""
+    """Make a BiRefNet of the shapes in `state`, without its values."""
     stages = range(count_items(state, "bb.layers"))
     tables = [
         state[f"bb.layers.{stage}.blocks.0.attn.relative_position_bias_table"] for stage in stages
     ]
-    dim = _size(state, "bb.patch_embed.proj.weight")
+    dim = size_of(state, "bb.patch_embed.proj.weight")
     branches = count_items(state, f"{_BLOCK}.dec_att.aspp_deforms")
     newer = _COARSEST_IMAGE in state
     return BiRefNet(
@@ -47,12 +44,12 @@ def build(state: StateDict) -> BiRefNet:
         depths=tuple(count_items(state, f"bb.layers.{stage}.blocks") for stage in stages),
         heads=tuple(int(table.shape[1]) for table in tables),
         window=_window(tables[0]),
-        mlp_ratio=_size(state, "bb.layers.0.blocks.0.mlp.fc1.weight") / dim,
-        inner=_size(state, f"{_BLOCK}.conv_in.weight"),
-        branch=_size(state, f"{_BLOCK}.dec_att.aspp1.atrous_conv.regular_conv.weight"),
-        image_inner=_size(state, "decoder.ipt_blk1.conv1.weight"),
+        mlp_ratio=size_of(state, "bb.layers.0.blocks.0.mlp.fc1.weight") / dim,
+        inner=size_of(state, f"{_BLOCK}.conv_in.weight"),
+        branch=size_of(state, f"{_BLOCK}.dec_att.aspp1.atrous_conv.regular_conv.weight"),
+        image_inner=size_of(state, "decoder.ipt_blk1.conv1.weight"),
         kernels=tuple(
-            _size(
+            size_of(
                 state, f"{_BLOCK}.dec_att.aspp_deforms.{index}.atrous_conv.regular_conv.weight", -1
             )
             for index in range(branches)
@@ -64,7 +61,9 @@ def build(state: StateDict) -> BiRefNet:
 
 
 def default_value(key: str, state: StateDict) -> Tensor | None:
-    """What a file may leave out because it follows from the rest: position indices, counters."""
+    """Return what a file may leave out because it follows from the rest: position indices,
+    counters.
+    """
     prefix, _, name = key.rpartition(".")
     table = state.get(f"{prefix}.relative_position_bias_table")
     if name == "relative_position_index" and table is not None:
@@ -93,14 +92,10 @@ ARCHITECTURE = Architecture(
     patch_order="channel_first",
 )
 
-ARCHITECTURE_EP480 = Architecture(
+ARCHITECTURE_EP480 = replace(
+    ARCHITECTURE,
     id="birefnet_ep480",
     keys=_KEYS,
-    build=build,
-    multiple_of=32,
-    half=True,
     input=NetworkInput((1024, 1024), (0.5, 0.5, 0.5), (1.0, 1.0, 1.0)),
-    bytes_per_pixel=1000,
-    default_value=default_value,
     patch_order="channel_last",
 )

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ...ops.deform_conv import deform_conv2d
+from ...ops.deform_conv import deform_conv2d, products_by_bands
+from ...ops.linear import linear
 from ..folding import fold_norm
 
 
@@ -21,7 +25,9 @@ class DeformableConv(nn.Module):
         self.regular_conv = nn.Conv2d(channels_in, channels_out, kernel, bias=False)
 
     def field(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Offsets B×2k²×H×W in pixels and factors B×k²×H×W in [0, 2]: both from one convolution."""
+        """Predict offsets B×2k²×H×W in pixels and factors B×k²×H×W in [0, 2], with one
+        convolution.
+        """
         heads = (self.offset_conv, self.modulator_conv)
         weight = torch.cat([head.weight for head in heads])
         bias = torch.cat([head.bias for head in heads if head.bias is not None])
@@ -50,9 +56,18 @@ class DeformableBranch(nn.Module):
             return F.relu(self.bn(self.atrous_conv(x)), inplace=True)
         return F.relu(self.atrous_conv(x, self.bn), inplace=True)
 
+    def by_bands(self, x: Tensor) -> Iterator[tuple[int, slice, Tensor]]:
+        """Yield the result for some pixels after the other, see `products_by_bands`."""
+        wide = torch.promote_types(x.dtype, torch.float32)
+        offset, factors = (part.to(wide) for part in self.atrous_conv.field(x))
+        weight, bias = fold_norm(self.atrous_conv.regular_conv.weight, None, self.bn)
+        yield from products_by_bands(x.to(wide), offset, factors, weight, bias, "relu")
+
 
 class ASPPDeformable(nn.Module):
-    """A 1×1 branch, one per entry of `kernels`, and the mean of the map; joined by a 1×1 conv."""
+    """Joins a 1×1 branch, one branch per entry of `kernels`, and the mean of the map, by a 1×1
+    conv.
+    """
 
     def __init__(self, channels: int, width: int, kernels: tuple[int, ...]) -> None:
         super().__init__()
@@ -72,9 +87,28 @@ class ASPPDeformable(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """B×C×H×W → the same shape. The joining 1×1 conv is summed branch by branch."""
-        branches = [self.aspp1, *self.aspp_deforms, self.global_avg_pool]
-        pieces = self.conv1.weight.chunk(len(branches), 1)
-        total = F.conv2d(branches[-1](x), pieces[-1])
-        for branch, piece in zip(branches[:-1], pieces[:-1], strict=True):
-            total = total + F.conv2d(branch(x), piece)
+        branches = [self.aspp1, *self.aspp_deforms]
+        *pieces, last = self.conv1.weight.chunk(len(branches) + 1, 1)
+        mean = F.conv2d(self.global_avg_pool(x), last)
+        if x.device.type == "cpu" and not (self.training or torch.is_grad_enabled()):
+            total = self._joined_by_bands(x, mean, pieces)
+        else:
+            total = mean
+            for branch, piece in zip(branches, pieces, strict=True):
+                total = total + F.conv2d(branch(x), piece)
         return self.dropout(F.relu(self.bn1(total), inplace=True))
+
+    def _joined_by_bands(self, x: Tensor, mean: Tensor, pieces: Sequence[Tensor]) -> Tensor:
+        """Sum of the joined branches and `mean`, B×C×1×1, with channels innermost in memory.
+
+        A band is sampled, multiplied and joined while it is in the cache. No branch is ever whole.
+        """
+        batch, channels, height, width = x.shape
+        wide = torch.promote_types(x.dtype, torch.float32)
+        total = mean.to(wide).view(batch, 1, channels).repeat(1, height * width, 1)
+        branches = cast("list[DeformableBranch]", [self.aspp1, *self.aspp_deforms])
+        for branch, piece in zip(branches, pieces, strict=True):
+            matrix = piece.flatten(1)
+            for picture, pixels, values in branch.by_bands(x):
+                total[picture, pixels] += linear(values, matrix)
+        return total.to(x.dtype).mT.unflatten(2, (height, width))

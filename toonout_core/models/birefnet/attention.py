@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ...ops.linear import linear
 from .windows import Chunk, shift_masks
 
 
@@ -79,7 +80,7 @@ class WindowAttention(nn.Module):
         Padding enters the reference as zero tokens after the norm, so its q, k and v are the bias.
         """
         places = self.window * self.window
-        qkv = self.qkv(tokens)
+        qkv = linear(tokens, self.qkv.weight, self.qkv.bias)
         if chunk.slots is not None:
             padding = self.qkv.bias.to(qkv.dtype).expand(chunk.windows * places, -1)
             qkv = padding.index_copy(0, chunk.slots, qkv)
@@ -97,4 +98,4 @@ class WindowAttention(nn.Module):
         out = mixed[0] if len(mixed) == 1 else torch.cat(mixed)
         if chunk.slots is not None:
             out = out.index_select(0, chunk.slots)
-        return self.proj(out)
+        return linear(out, self.proj.weight, self.proj.bias)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ...ops.linear import pointwise
 from ...words import PatchOrder
 from ..folding import compose, conv_norm, conv_twice, fold_norm
 from .aspp import ASPPDeformable
@@ -20,7 +21,8 @@ class Widths:
     """Channel counts of a decoder, read from shapes.
 
     maps: of the four encoder maps, coarsest first. inner: of a block; branch: of its pyramid;
-    image: between the two convolutions of an image block. kernels: of the pyramid's branches.
+    image: between the two convolutions of an image block. kernels: the kernel sizes of the
+    pyramid's branches.
     """
 
     maps: tuple[int, int, int, int]
@@ -31,7 +33,7 @@ class Widths:
 
 
 class DecoderBlock(nn.Module):
-    """3×3 conv to few channels, deformable pyramid, 3×3 conv to many."""
+    """Reduces to few channels by a 3×3 conv, then a deformable pyramid, then a 3×3 conv to many."""
 
     def __init__(self, channels_in: int, channels_out: int, widths: Widths) -> None:
         super().__init__()
@@ -42,7 +44,7 @@ class DecoderBlock(nn.Module):
         self.bn_out = nn.BatchNorm2d(channels_out)
 
     def inner(self, *parts: Tensor) -> Tensor:
-        """What enters the last convolution; `parts` are joined along the channels."""
+        """Return what enters the last convolution; `parts` are joined along the channels."""
         return self.dec_att(F.relu(conv_norm(self.conv_in, self.bn_in, parts), inplace=True))
 
     def forward(self, *parts: Tensor) -> Tensor:
@@ -91,8 +93,8 @@ class Lateral(nn.Module):
         made large. x and half have one size, `full` twice that.
         """
         wide, narrow = self.conv.weight.split([full.shape[1], half.shape[1]], 1)
-        coarse = resize(x + F.conv2d(half, narrow), full.shape[-2:])
-        return F.conv2d(full, wide, self.conv.bias) + coarse
+        coarse = resize(x + pointwise(half, narrow), full.shape[-2:])
+        return pointwise(full, wide, self.conv.bias) + coarse
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,7 @@ def laplacian(image: Tensor) -> Tensor:
 
 
 class Decoder(nn.Module):
-    """Four levels, coarsest first; each sees the picture again, as patches."""
+    """Decodes in four levels, coarsest first. Each level sees the picture again, as patches."""
 
     def __init__(self, widths: Widths, *, image_at_coarsest: bool, gates: tuple[int, ...]) -> None:
         super().__init__()

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ...ops.linear import linear
 from .attention import WindowAttention
 from .windows import Chunk, plan_windows
 
@@ -29,7 +30,8 @@ class Mlp(nn.Module):
         self.fc2 = nn.Linear(hidden, dim)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.fc2(F.gelu(self.fc1(x)))
+        hidden = linear(x, self.fc1.weight, self.fc1.bias, "gelu")
+        return linear(hidden, self.fc2.weight, self.fc2.bias)
 
 
 class DropPath(nn.Module):
@@ -93,7 +95,7 @@ class PatchMerging(nn.Module):
         batch, height, width, dim = x.shape
         x = F.pad(x, (0, 0, 0, width % 2, 0, height % 2))
         x = x.view(batch, (height + 1) // 2, 2, (width + 1) // 2, 2, dim)
-        return self.reduction(self.norm(x.permute(0, 1, 3, 4, 2, 5).flatten(3)))
+        return linear(self.norm(x.permute(0, 1, 3, 4, 2, 5).flatten(3)), self.reduction.weight)
 
 
 class SwinStage(nn.Module):

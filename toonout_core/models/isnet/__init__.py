@@ -1,6 +1,8 @@
-"""IS-Net twice: anime matting from a picture, and the refiner of a picture with a coarse mask."""
+"""IS-Net, used twice: to cut out anime characters, and to refine a coarse mask of one."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 from torch import Tensor
 
@@ -14,13 +16,13 @@ _FIRST = "conv_in.weight"
 
 
 def build(state: StateDict) -> ISNet:
-    """An IS-Net of the shapes in `state`, without its values."""
+    """Make an IS-Net of the shapes in `state`, without its values."""
     width, channels_in = state[_FIRST].shape[:2]
     return ISNet(channels_in=int(channels_in), width=int(width))
 
 
 def rename_keys(state: StateDict) -> dict[str, Tensor]:
-    """Without the network that taught it to describe masks: of use in training only."""
+    """Leave out the network that taught it to describe masks: it serves training only."""
     return {key: value for key, value in state.items() if not key.startswith("gt_encoder.")}
 
 
@@ -53,17 +55,13 @@ ARCHITECTURE = Architecture(
 
 # second stage of Instance-guided Cartoon Editing (arXiv:2312.01943): blue, green, red in [0, 1]
 # and a coarse mask; never enlarged, black to the right and below
-ARCHITECTURE_REFINER = Architecture(
+ARCHITECTURE_REFINER = replace(
+    ARCHITECTURE,
     id="isnet_refiner",
     task="refine",
-    keys=_KEYS,
     condition=lambda state: _sees(4, state),
-    build=build,
-    multiple_of=1,
     # measured on a small trained one (not on published weights): alpha differs from that of fp32 by
     # up to 0.003 in fp16 and 0.03 in bf16
     half=True,
-    input=NetworkInput((720, 720), (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), "pad", fill=0.0),
-    bytes_per_pixel=1000,
-    rename_keys=rename_keys,
+    input=replace(ARCHITECTURE.input, size_hw=(720, 720)),
 )

@@ -39,7 +39,7 @@ class ISNet(nn.Module):
         return enlarge(self._side(1, self.features(image)[0]), image)
 
     def features(self, image: Tensor) -> list[Tensor]:
-        """What the six side heads look at, finest (half the image's size) first."""
+        """Return what the six side heads look at, finest (half the image's size) first."""
         x = self.stage1(self.conv_in(image))
         skips: list[Tensor] = []
         for level in range(2, 7):
@@ -53,11 +53,13 @@ class ISNet(nn.Module):
         return found[::-1]
 
     def side_logits(self, image: Tensor) -> list[Tensor]:
-        """Logits of all six side heads, each B×1×H×W; the first is what `forward` returns."""
+        """Return the logits of all six side heads, each B×1×H×W; the first is what `forward`
+        returns.
+        """
         return self.sides(self.features(image), image)
 
     def sides(self, features: Sequence[Tensor], image: Tensor) -> list[Tensor]:
-        """The same, of `features(image)`."""
+        """Return the same for `features(image)`."""
         return [
             enlarge(self._side(level, feature), image)
             for level, feature in enumerate(features, start=1)

@@ -17,7 +17,7 @@ _HEAD = "characters"  # a part that a file may have or not: alpha does not need 
 
 
 def build(state: StateDict) -> LiteUNet:
-    """A network of the shapes in `state`, without its values."""
+    """Make a network of the shapes in `state`, without its values."""
     stages = [_stage(state, f"encoder.stages.{index}") for index in range(len(STRIDES))]
     widths = [int(state[f"decoder.{level}.second.conv.weight"].shape[0]) for level in range(LEVELS)]
     return LiteUNet(
@@ -29,7 +29,7 @@ def build(state: StateDict) -> LiteUNet:
 
 
 def _head_widths(state: StateDict) -> tuple[int, ...] | None:
-    """Channels of the head for characters, finest first."""
+    """Return the channels of the head for characters, finest first."""
     if f"{_HEAD}.out.weight" not in state:
         return None
     return tuple(
@@ -48,7 +48,7 @@ def _stage(state: StateDict, prefix: str) -> Stage:
 
 
 def configure(network: nn.Module, text: str) -> None:
-    """How sure the head for characters is of what it finds, as the file says."""
+    """Set how sure the head for characters is of what it finds, as the file says."""
     assert isinstance(network, LiteUNet)
     if network.characters is not None:
         network.characters.certainty = read_certainty(text)

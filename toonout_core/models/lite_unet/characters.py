@@ -1,4 +1,5 @@
-"""Who is who: centres of characters and, for every place, the way to the centre it belongs to.
+"""A head that says who is who: where centres of characters are, and the way to them from
+everywhere.
 
 After Panoptic-DeepLab (arXiv:1911.10194), as a small head on the features of the matting network.
 """
@@ -30,10 +31,11 @@ _STEEPEST = 50.0
 
 @dataclass(frozen=True)
 class Certainty:
-    """What makes probabilities of scores: σ(`slope`·logit + `small`·share + `offset`) (Platt 1999).
+    """Turns raw scores into probabilities: σ(`slope`·logit + `small`·share + `offset`) (Platt
+    1999).
 
     `share` is the logarithm of a character's area over that of the largest one in the same region
-    of the matte: a small part that hangs on a large one is seldom a character. `alone`: the
+    of the matte: a small part that hangs on a large one is seldom a character. `alone` is the
     probability of a region that no centre explains.
     """
 
@@ -43,23 +45,27 @@ class Certainty:
     alone: float = 0.5
 
     def of(self, score: float, share: float = 0.0) -> float:
-        """A raw score in [0, 1] and a share of at most 0 → how often such a character is one."""
+        """Return how often a character of this raw score in [0, 1] and this share (at most 0) is
+        one.
+        """
         told = self.slope * logit(score) + self.small * share + self.offset
         return 1 / (1 + math.exp(-min(max(told, -_STEEPEST), _STEEPEST)))
 
     def write(self) -> str:
-        """As text, for the metadata of a file."""
+        """Spell it as text, for the metadata of a file."""
         return json.dumps({_CERTAINTY: asdict(self)})
 
 
 def logit(score: float) -> float:
-    """Ln p / (1 − p); finite at 0 and 1 too."""
+    """Return ln p / (1 − p), which is kept finite at 0 and 1."""
     inner = min(max(score, _LEAST), 1 - _LEAST)
     return math.log(inner / (1 - inner))
 
 
 def read_certainty(text: str) -> Certainty:
-    """What `Certainty.write` wrote; the usual if it is anything else. The text is not trusted."""
+    """Read what `Certainty.write` wrote; any other text gives the defaults, as it is
+    not trusted.
+    """
     try:
         told = json.loads(text)[_CERTAINTY]
         numbers = [float(told[item.name]) for item in fields(Certainty)]
@@ -83,12 +89,14 @@ class Centres:
     sizes: Tensor
 
     def to(self, device: torch.device | str) -> Centres:
-        """The same on another device."""
+        """Return the same on another device."""
         return Centres(*(getattr(self, item.name).to(device) for item in fields(self)))
 
 
 class WideBlock(nn.Module):
-    """Adds what a wide depthwise convolution and two pointwise ones make; twice as broad inside."""
+    """Adds to its input a wide depthwise convolution and two pointwise ones, with twice the
+    channels inside.
+    """
 
     def __init__(self, channels: int, kernel: int, dilation: int = 1) -> None:
         super().__init__()
@@ -137,7 +145,7 @@ class CharacterHead(nn.Module):
         self.context = nn.Conv2d(encoded[3], coarse, 1, bias=False)
         self.blocks32 = nn.Sequential(WideBlock(coarse, 5), WideBlock(coarse, 5))
         self.join16 = ConvNorm(coarse + encoded[2] + decoded[2], coarse, 1)
-        # dilated: a figure that fills the picture is seen from everywhere in it
+        # dilated: a character that fills the picture is seen from everywhere in it
         self.blocks16 = nn.Sequential(*(WideBlock(coarse, 7, dilation) for dilation in (1, 2, 3)))
         self.join8 = ConvNorm(coarse + encoded[1] + decoded[1], middle, 1)
         self.blocks8 = nn.Sequential(WideBlock(middle, 7))

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ...ops.linear import pointwise
 from ..folding import fold_norm
 
 STRIDES = (1, 2, 2, 2, 1, 2, 1)  # of the first block of each stage, the same in every size
@@ -73,6 +74,8 @@ class ConvNorm(nn.Module):
         if self.norm.training:
             return self.norm(conv(x))
         weight, bias = fold_norm(conv.weight, conv.bias, self.norm)
+        if conv.kernel_size == (1, 1):
+            return pointwise(x, weight, bias)
         return F.conv2d(x, weight, bias, conv.stride, conv.padding, groups=conv.groups)
 
 

@@ -16,7 +16,7 @@ SURE = 2.0  # logits beyond it (alpha below 0.12, above 0.88) count threefold
 
 
 class Level(nn.Module):
-    """Two 3×3 convolutions over what comes from below and from the side."""
+    """Two 3×3 convolutions over the coarser level's features and the encoder's."""
 
     def __init__(self, channels_in: int, channels_out: int) -> None:
         super().__init__()
@@ -31,7 +31,8 @@ class LiteUNet(nn.Module):
     """B×3×H×W, normalised → logits of alpha, B×1×H×W. H and W are multiples of 32.
 
     `widths`: channels of the decoder at strides 2, 4, 8, 16, 32. Its last level sees the pixels
-    too, and logits leave as 2×2 blocks. `characters`: also makes a head for these.
+    too, and predicts logits as 2×2 blocks. `characters`: channels of a head that tells characters
+    apart; None: no such head.
     """
 
     def __init__(
@@ -61,7 +62,9 @@ class LiteUNet(nn.Module):
     def forward(
         self, image: Tensor, *, characters: bool = False
     ) -> Tensor | tuple[Tensor, Centres]:
-        """`characters`: with what its head says of them; it must have one."""
+        """Return logits; with `characters` also what the head for characters says, which must be
+        there.
+        """
         skips, made = self._features(image)
         logits = F.pixel_shuffle(_decided(self.head(made[0])), 2)
         if not characters:
@@ -70,17 +73,20 @@ class LiteUNet(nn.Module):
         return logits, self.characters(skips[1:], made[1:LEVELS])
 
     def features(self, image: Tensor) -> list[Tensor]:
-        """What the decoder makes, at strides 2, 4, 8, 16 and 32."""
+        """Return the decoder's features at strides 2, 4, 8, 16 and 32."""
         return self._features(image)[1]
 
     def deep_features(self, image: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-        """What the head for characters is made of: features at strides 4, 8, 16 and 32 of the
-        encoder, and 4, 8 and 16 of the decoder."""
+        """Return what the head for characters is fed: the encoder's features at strides 4, 8, 16
+        and 32, and the decoder's at 4, 8 and 16.
+        """
         skips, made = self._features(image, finest=1)
         return skips[1:], made[: LEVELS - 1]
 
     def _features(self, image: Tensor, finest: int = 0) -> tuple[list[Tensor], list[Tensor]]:
-        """Of encoder and decoder, finest first; the decoder's begin with level `finest`."""
+        """Return the features of encoder and decoder, finest first; the decoder's begin with level
+        `finest`.
+        """
         # on the CPU the convolutions are a third faster so
         image = image.contiguous(memory_format=torch.channels_last)
         skips = self.encoder(image)
@@ -97,5 +103,7 @@ class LiteUNet(nn.Module):
 
 
 def _decided(logits: Tensor) -> Tensor:
-    """Steeper beyond `SURE`: solid bodies, empty backgrounds; soft edges stay as they are."""
+    """Make logits steeper beyond `SURE`: bodies get solid and backgrounds empty, soft
+    edges stay.
+    """
     return 3 * logits - 2 * logits.clamp(-SURE, SURE)

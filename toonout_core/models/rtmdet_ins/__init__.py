@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ...words import NetworkInput
-from ..architecture import Architecture, StateDict, batch_counter, count_items
+from ..architecture import Architecture, StateDict, batch_counter, count_items, size_of
 from .config import read_settings
 from .dynamic_masks import hidden_channels
 from .head import STRIDES
@@ -20,34 +20,30 @@ _LEVELS = range(1, len(STRIDES))
 _NOT_NETWORK = ("data_preprocessor.", "ema_", "steps")
 
 
-def _size(state: StateDict, key: str, axis: int = 0) -> int:
-    return int(state[key].shape[axis])
-
-
 def build(state: StateDict) -> RTMDetIns:
-    """An RTMDet-Ins of the shapes in `state`, without its values."""
+    """Make an RTMDet-Ins of the shapes in `state`, without its values."""
     stages = [f"backbone.stage{stage}" for stage in (1, 2, 3, 4)]
     depth = count_items(state, f"{_HEAD}.cls_convs.0")
-    kernel_length = _size(state, f"{_HEAD}.rtm_kernel.0.weight")
-    prototypes = _size(state, f"{_HEAD}.mask_head.projection.weight")
+    kernel_length = size_of(state, f"{_HEAD}.rtm_kernel.0.weight")
+    prototypes = size_of(state, f"{_HEAD}.mask_head.projection.weight")
     hidden_channels(kernel_length, prototypes)  # raises ValueError if they do not fit
     return RTMDetIns(
         widths=(
-            _size(state, "backbone.stem.2.conv.weight"),
-            *(_size(state, f"{stage}.0.conv.weight") for stage in stages),
+            size_of(state, "backbone.stem.2.conv.weight"),
+            *(size_of(state, f"{stage}.0.conv.weight") for stage in stages),
         ),
         depths=tuple(
             count_items(state, f"{stage}.{2 if stage is stages[-1] else 1}.blocks")
             for stage in stages
         ),
-        neck_channels=_size(state, "neck.out_convs.0.conv.weight"),
+        neck_channels=size_of(state, "neck.out_convs.0.conv.weight"),
         neck_blocks=count_items(state, "neck.top_down_blocks.0.blocks"),
-        channels=_size(state, f"{_HEAD}.cls_convs.0.0.conv.weight"),
-        classes=_size(state, f"{_HEAD}.rtm_cls.0.weight"),
+        channels=size_of(state, f"{_HEAD}.cls_convs.0.0.conv.weight"),
+        classes=size_of(state, f"{_HEAD}.rtm_cls.0.weight"),
         depth=depth,
         kernel_length=kernel_length,
         prototypes=prototypes,
-        mask_channels=_size(state, f"{_HEAD}.mask_head.fusion_conv.weight"),
+        mask_channels=size_of(state, f"{_HEAD}.mask_head.fusion_conv.weight"),
         mask_depth=count_items(state, f"{_HEAD}.mask_head.stacked_convs"),
         shared_convs=_same_convolutions(state),
         shared_towers=_same_towers(state),
@@ -55,7 +51,7 @@ def build(state: StateDict) -> RTMDetIns:
 
 
 def _same_convolutions(state: StateDict) -> bool:
-    """Whether the levels of the towers of scores and of boxes hold one convolution."""
+    """Tell whether all levels of the towers of scores and of boxes share their convolutions."""
     return all(
         key not in state or torch.equal(state[key], first)
         for tower in ("cls_convs", "reg_convs")
@@ -66,7 +62,7 @@ def _same_convolutions(state: StateDict) -> bool:
 
 
 def _same_towers(state: StateDict) -> bool:
-    """Whether boxes are read from the tower of scores, whose tensors are then listed twice."""
+    """Tell whether boxes are read from the tower of scores, whose tensors are then listed twice."""
     return all(
         torch.equal(value, state[key.replace("reg_convs", "cls_convs")])
         for key, value in state.items()
@@ -75,12 +71,12 @@ def _same_towers(state: StateDict) -> bool:
 
 
 def rename_keys(state: StateDict) -> dict[str, Tensor]:
-    """`state` without what is no part of the network."""
+    """Leave out what is no part of the network."""
     return {key: value for key, value in state.items() if not key.startswith(_NOT_NETWORK)}
 
 
 def default_value(key: str, state: StateDict) -> Tensor | None:
-    """The other name of a tensor that is listed once in a file, or a counter."""
+    """Return the other name of a tensor that the file lists once, or a counter."""
     first = key.replace(f"{_HEAD}.reg_convs.", f"{_HEAD}.cls_convs.")
     if first in state:
         return state[first]
@@ -91,7 +87,9 @@ def default_value(key: str, state: StateDict) -> Tensor | None:
 
 
 def configure(network: nn.Module, text: str) -> None:
-    """The side and the norms' eps of the configuration that a checkpoint carries."""
+    """Take over the input side and the norms' eps of the configuration that a
+    checkpoint carries.
+    """
     assert isinstance(network, RTMDetIns)
     settings = read_settings(text)
     network.side_px = settings.side_px

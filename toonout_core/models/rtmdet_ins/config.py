@@ -1,7 +1,7 @@
-"""What a checkpoint says of itself: the text of its training configuration, read as data.
+"""Read the training configuration that a checkpoint carries as text.
 
-The text is Python in form, assignments of literals and of `dict(...)`. It is taken apart, never
-run: anything else in it has no value here.
+The text has the form of Python: assignments of literals and of `dict(...)`. It is parsed but never
+run, and anything else in it has no value here.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _SIDE_RANGE = (32, 4096)
 
 @dataclass(frozen=True)
 class Settings:
-    """What tensors cannot tell. None: not said, the usual holds.
+    """What the configuration says and tensors cannot. None: it does not say it.
 
     `side_px`: of the square that pictures were padded to. `eps`: of the norms.
     """
@@ -28,7 +28,7 @@ class Settings:
 
 
 def read_settings(text: str) -> Settings:
-    """Of a whole configuration; what is missing or odd in it is None."""
+    """Read a whole configuration. What is missing or odd in it is None."""
     values = read_assignments(text)
     pads = [step for step in _dicts(values.get("test_pipeline")) if step.get("type") == "Pad"]
     sizes = [side for pad in pads for side in _numbers(pad.get("size"), *_SIDE_RANGE)]
@@ -42,7 +42,9 @@ def read_settings(text: str) -> Settings:
 
 
 def read_assignments(text: str) -> dict[str, Any]:
-    """Names and values of the assignments of literals; empty if the text is no such thing."""
+    """Return names and values of the assignments of literals; empty if the text is no
+    such thing.
+    """
     if len(text) > _LENGTH_LIMIT:
         return {}
     try:
@@ -59,7 +61,7 @@ def read_assignments(text: str) -> dict[str, Any]:
 
 
 def _value(node: ast.expr) -> Any:
-    """Constants, lists, tuples, dicts and `dict(a=…)` of such; None for anything else."""
+    """Evaluate constants, lists, tuples, dicts and `dict(a=…)` of such; None for anything else."""
     if isinstance(node, ast.Constant):
         return node.value
     if isinstance(node, ast.List | ast.Tuple):
@@ -79,7 +81,7 @@ def _value(node: ast.expr) -> Any:
 
 
 def _dicts(value: Any) -> Iterator[dict[Any, Any]]:
-    """The value itself and all within it that are dicts."""
+    """Yield the value itself and all within it that are dicts."""
     if isinstance(value, dict):
         yield value
         value = list(value.values())

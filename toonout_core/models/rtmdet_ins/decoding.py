@@ -1,4 +1,4 @@
-"""Cells → scored boxes in pixels of the input, and which of them say the same."""
+"""Turn cells into scored boxes in pixels of the input, and leave out those that say the same."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from torchvision.ops import batched_nms
 
 from ..detecting import Found, Rows
 from .dynamic_masks import mask_logits
@@ -34,7 +33,9 @@ def decode(
     min_score: float = 0.05,
     limit_per_level: int = 1000,
 ) -> Candidates:
-    """The cells of one frame that score above `min_score`; boxes clamped to the input's size."""
+    """Return the cells of one frame that score above `min_score`; boxes are clamped to
+    the input.
+    """
     levels = [
         _decode_level(
             raw.logits[level][frame],
@@ -86,16 +87,19 @@ def suppress(
     max_iou: float = 0.6,
     limit: int | None = 100,
 ) -> Tensor:
-    """Indices of boxes, best first, that overlap no better one of their class by more.
+    """Return the indices of boxes, best first, that overlap no better one of their class by more
+    than `max_iou`.
 
-    `max_iou` is compared in float32, as the reference does.
+    `max_iou` is compared in float32, as the published program does.
     """
+    from torchvision.ops import batched_nms
+
     threshold = float(torch.tensor(max_iou, dtype=torch.float32))
     return batched_nms(boxes_xyxy, scores, classes, threshold)[:limit]
 
 
 def with_area(boxes_xyxy: Tensor) -> Tensor:
-    """Indices of the boxes that have a width and a height."""
+    """Return the indices of the boxes that have a width and a height."""
     return (boxes_xyxy[:, 2:] > boxes_xyxy[:, :2]).all(1).nonzero()[:, 0]
 
 

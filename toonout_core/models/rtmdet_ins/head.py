@@ -1,4 +1,4 @@
-"""The head: per cell a score, a box and the weights of its mask's network; shared prototypes."""
+"""The head predicts for each cell a score, a box and the weights of its mask's network."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ STRIDES = (8, 16, 32)
 
 
 class RawDetections(NamedTuple):
-    """What the network says of every cell, a tensor per stride in all but the last.
+    """What the network says of every cell: a tensor per stride in all fields but the last.
 
-    `logits` B×classes×h×w; `distances` B×4×h×w, left, top, right, bottom of the cell's point in
-    pixels of the input; `kernels` B×K×h×w; `prototypes` B×P×H/8×W/8.
+    `logits` B×classes×h×w; `distances` B×4×h×w from the cell's point to left, top, right, bottom,
+    in pixels of the input; `kernels` B×K×h×w; `prototypes` B×P×H/8×W/8.
     """
 
     logits: tuple[Tensor, ...]

@@ -1,4 +1,4 @@
-"""The U-Net that reconstructs a lost alpha channel; also the embedded default."""
+"""The U-Net that gives a picture its lost alpha channel back."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["ARCHITECTURE", "UNet", "build"]
 
 
 def build(state: StateDict) -> UNet:
-    """A U-Net of the shapes in `state`, without its values."""
+    """Make a U-Net of the shapes in `state`, without its values."""
     levels = count_items(state, "encoder")
     # separable: 0 depthwise, 1 pointwise, 2 norm; else: 0 convolution, 1 norm
     separable = state["encoder.0.conv1.1.weight"].ndim > 1

@@ -1,9 +1,9 @@
-"""YOLOv8-seg, n to x: own network for the published files, which need their authors' package."""
+"""YOLOv8-seg, sizes n to x: a network of our own for the published files."""
 
 from __future__ import annotations
 
 from ...words import NetworkInput
-from ..architecture import Architecture, StateDict, count_items
+from ..architecture import Architecture, StateDict, count_items, size_of
 from .head import Candidates
 from .selecting import Selection, masks, select
 from .yolov8_seg import YoloV8Seg
@@ -13,27 +13,23 @@ __all__ = ["ARCHITECTURE", "Candidates", "Selection", "YoloV8Seg", "build", "mas
 _HEAD = "model.22"
 
 
-def _size(state: StateDict, key: str) -> int:
-    return int(state[key].shape[0])
-
-
 def build(state: StateDict) -> YoloV8Seg:
-    """A YOLOv8-seg of the shapes in `state`, without its values."""
+    """Make a YOLOv8-seg of the shapes in `state`, without its values."""
     one, two, three, four, five = (
-        _size(state, f"model.{layer}.conv.weight") for layer in (0, 1, 3, 5, 7)
+        size_of(state, f"model.{layer}.conv.weight") for layer in (0, 1, 3, 5, 7)
     )
     first, second, third, fourth = (count_items(state, f"model.{n}.m") for n in (2, 4, 6, 8))
     return YoloV8Seg(
         widths=(one, two, three, four, five),
         depths=(first, second, third, fourth),
         neck_depth=count_items(state, "model.12.m"),
-        classes=_size(state, f"{_HEAD}.cv3.0.2.weight"),
-        bins=_size(state, f"{_HEAD}.cv2.0.2.weight") // 4,
-        coefficients=_size(state, f"{_HEAD}.cv4.0.2.weight"),
-        box_width=_size(state, f"{_HEAD}.cv2.0.0.conv.weight"),
-        class_width=_size(state, f"{_HEAD}.cv3.0.0.conv.weight"),
-        mask_width=_size(state, f"{_HEAD}.cv4.0.0.conv.weight"),
-        prototype_width=_size(state, f"{_HEAD}.proto.cv1.conv.weight"),
+        classes=size_of(state, f"{_HEAD}.cv3.0.2.weight"),
+        bins=size_of(state, f"{_HEAD}.cv2.0.2.weight") // 4,
+        coefficients=size_of(state, f"{_HEAD}.cv4.0.2.weight"),
+        box_width=size_of(state, f"{_HEAD}.cv2.0.0.conv.weight"),
+        class_width=size_of(state, f"{_HEAD}.cv3.0.0.conv.weight"),
+        mask_width=size_of(state, f"{_HEAD}.cv4.0.0.conv.weight"),
+        prototype_width=size_of(state, f"{_HEAD}.proto.cv1.conv.weight"),
     )
 
 

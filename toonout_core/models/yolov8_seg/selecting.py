@@ -1,4 +1,4 @@
-"""Candidates → the instances that they are of, and their masks."""
+"""Choose the instances among all candidates, and draw their masks."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from torchvision.ops import nms
 
 from ..detecting import Found, Rows
 from .head import Candidates
@@ -30,14 +29,16 @@ def select(
     max_iou: float | None = 0.7,
     limit: int | None = 300,
 ) -> Selection:
-    """The picture `index` of the batch: what scores above `min_score`, best first.
+    """Choose from the picture `index` of the batch what scores above `min_score`, best first.
 
-    Of candidates of one class whose boxes overlap by more than `max_iou` the best one is kept.
+    Of candidates of one class whose boxes overlap by more than `max_iou`, the best one is kept.
     """
     scores, classes = candidates.scores[index].max(1)
     good = (scores > min_score).nonzero().squeeze(1)
     good = good[scores[good].argsort(descending=True, stable=True)]
     if max_iou is not None:
+        from torchvision.ops import nms
+
         apart = candidates.boxes_xyxy[index, good] + classes[good, None] * _CLASS_OFFSET_PX
         good = good[nms(apart, scores[good], max_iou)]
     good = good[:limit]

@@ -1,4 +1,4 @@
-"""As-rigid-as-possible deformation in the plane.
+"""Deform a mesh in the plane as rigidly as possible.
 
 Source: O. Sorkine and M. Alexa, As-Rigid-As-Possible Surface Modeling, 2007. In the plane a
 rotation is a complex number of length 1, so the local step is a division instead of an SVD.
@@ -25,13 +25,14 @@ class Deformer:
     Σⱼ w (p'ᵢ − p'ⱼ) conj(pᵢ − pⱼ). Global step: L p' = Σⱼ w (rᵢ + rⱼ)/2 (pᵢ − pⱼ).
     """
 
-    def __init__(self, mesh: Mesh, pins: Array) -> None:
-        """`pins` P×2: points of the picture that will be moved; at least one."""
+    def __init__(self, mesh: Mesh, pins: Array, allowed: Array | None = None) -> None:
+        """`pins` P×2: points of the picture that will be moved; at least one. `allowed` P×T: which
+        triangles may hold which of them."""
         self.mesh = mesh
         self.rest = _complex(mesh.points)
         self.one, self.two = mesh.edges[:, 0], mesh.edges[:, 1]
         self.along = mesh.weights * (self.rest[self.one] - self.rest[self.two])
-        self.held = barycentric(mesh, pins)
+        self.held = barycentric(mesh, pins, allowed)
         count = len(mesh.points)
         laplacian = np.zeros((count, count))
         np.add.at(laplacian, (self.one, self.two), -mesh.weights)
@@ -40,7 +41,7 @@ class Deformer:
         system = laplacian + _PIN_WEIGHT * self.held.T @ self.held
         self.factor = torch.linalg.cholesky(torch.from_numpy(system))
 
-    def pose(self, targets: Array, guess: Array, steps: int = 6) -> Array:
+    def pose(self, targets: Array, guess: Array, steps: int = 4) -> Array:
         """V×2 for pins moved to `targets` P×2, beginning with `guess` V×2."""
         pull = _PIN_WEIGHT * self.held.T @ _complex(targets)
         points = _complex(guess)
@@ -54,8 +55,11 @@ class Deformer:
         return self._untangled(_plane(points))
 
     def _untangled(self, points: Array) -> Array:
-        """Triangles that turned over, at the inside of a sharp bend, are opened: their points move
-        to the mean of their neighbours until none is left. What stays shut gets more room."""
+        """Open triangles that turned over, at the inside of a sharp bend.
+
+        Their points move to the mean of their neighbours until no triangle is left. What stays shut
+        gets more room.
+        """
         way = np.sign(areas(self.mesh.points, self.mesh.triangles))
         least = _LEAST_AREA * self.mesh.cell_px**2
         loose = np.zeros(len(points), bool)
@@ -71,7 +75,7 @@ class Deformer:
         return points
 
     def _means(self, points: Array) -> Array:
-        """Of the neighbours of each point."""
+        """Return the mean of the neighbours of each point."""
         sums, weights = np.zeros_like(points), np.zeros(len(points))
         for one, two in ((self.one, self.two), (self.two, self.one)):
             np.add.at(sums, one, self.mesh.weights[:, None] * points[two])
@@ -94,7 +98,7 @@ class Deformer:
 
 
 def areas(points: Array, triangles: Array) -> Array:
-    """Twice the signed area of every triangle: one that has turned over has another sign."""
+    """Return twice the signed area of every triangle: one that has turned over has another sign."""
     a, b, c = (points[triangles[:, corner]] for corner in range(3))
     one, two = b - a, c - a
     return one[:, 0] * two[:, 1] - one[:, 1] * two[:, 0]

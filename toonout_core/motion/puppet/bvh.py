@@ -1,4 +1,4 @@
-"""BVH files (motion capture as text) → a sequence of flat poses that drives a puppet.
+"""Read BVH files (motion capture as text) as a sequence of flat poses that drives a puppet.
 
 Source of the format: Biovision Hierarchical Data, as M. Meredith and S. Maddock describe it, 2001.
 """
@@ -50,7 +50,7 @@ class _Joint:
 
 
 def read_bvh(path: Path | str, plane: Plane = "front", most_frames: int = 3000) -> list[Rig]:
-    """Poses in px-like units, y downwards, seen from the front or from the side.
+    """Read poses in px-like units, y downwards, seen from the front or from the side.
 
     Raises BadInput for files that are no BVH, and for skeletons without hips and neck.
     """
@@ -131,7 +131,7 @@ def _found(joints: list[_Joint]) -> dict[str, int]:
 
 
 def _positions(joints: list[_Joint], values: Array) -> Array:
-    """J×3 in the file's units."""
+    """Return J×3 in the file's units."""
     places = np.zeros((len(joints), 3))
     turns: list[Array] = []
     at = 0
@@ -161,7 +161,9 @@ def _about(axis: int, angle: float) -> Array:
 
 
 def _flat(places: Array, found: dict[str, int], axes: tuple[int, int]) -> Rig:
-    """As a picture shows it: a figure that faces us has its left side on our right; y downwards."""
+    """Flatten a pose as a picture shows it: who faces us has the left side on our right; y goes
+    downwards.
+    """
     return Rig(
         {n: (float(places[i, axes[0]]), -float(places[i, axes[1]])) for n, i in found.items()}
     )

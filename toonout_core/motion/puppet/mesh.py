@@ -1,8 +1,8 @@
-"""A regular grid of triangles over a matte."""
+"""Lay a regular grid of triangles over a matte."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -27,10 +27,24 @@ class Mesh:
     edges: Array
     weights: Array
     cell_px: float
+    corner_xy: tuple[float, float] = (0.0, 0.0)  # of the grid
+
+
+def cells_of(mesh: Mesh, seen: Array) -> Array:
+    """T: which triangles lie in cells that hold something of H×W bool."""
+    left, top = mesh.corner_xy
+    occupied = _occupied(seen, top, left, mesh.cell_px)
+    middles = mesh.points[mesh.triangles].mean(1)
+    columns, rows = ((middles - mesh.corner_xy) // mesh.cell_px).astype(np.int64).T
+    inside = (rows < occupied.shape[0]) & (columns < occupied.shape[1])
+    result = np.zeros(len(middles), bool)
+    result[inside] = occupied[rows[inside], columns[inside]]
+    return result
 
 
 def mesh_over(alpha: Tensor, cells: int = 36) -> Mesh:
-    """1×1×H×W → a mesh whose longer side has about `cells` cells; every visible pixel is inside.
+    """Make a mesh over 1×1×H×W whose longer side has about `cells` cells; every visible pixel is
+    inside.
 
     Parts that hang in the air are tied to the nearest part that does not. Raises BadInput for an
     empty matte.
@@ -56,11 +70,13 @@ def mesh_over(alpha: Tensor, cells: int = 36) -> Mesh:
     j, i = np.nonzero(occupied)
     square = [number[j + down, i + right] for down in (0, 1) for right in (0, 1)]
     triangles = _triangles(square, (i + j) % 2 == 0)
-    return mesh_of(points, triangles, cell)
+    return replace(mesh_of(points, triangles, cell), corner_xy=(left, top))
 
 
 def mesh_of(points: Array, triangles: Array, cell_px: float) -> Mesh:
-    """With the edges of its triangles; parts that hang in the air are tied to the nearest one."""
+    """Make a mesh with the edges of its triangles; parts that hang in the air are tied to the
+    nearest one.
+    """
     edges, weights = _edges(points, triangles, cell_px)
     ties = _ties(points, edges)
     return Mesh(
@@ -73,8 +89,10 @@ def mesh_of(points: Array, triangles: Array, cell_px: float) -> Mesh:
 
 
 def _occupied(seen: Array, top: float, left: float, cell: float) -> Array:
-    """Which cells hold a visible pixel; a pixel reaches half a pixel around its centre."""
+    """Tell which cells hold a visible pixel; a pixel reaches half a pixel around its centre."""
     y, x = np.nonzero(seen)
+    if not len(y):
+        return np.zeros((0, 0), bool)
     found: list[Array] = []
     for dy, dx in ((-0.5, -0.5), (-0.5, 0.5), (0.5, -0.5), (0.5, 0.5)):
         found.append(np.stack(((y + dy - top) // cell, (x + dx - left) // cell)).astype(np.int64))
@@ -86,7 +104,9 @@ def _occupied(seen: Array, top: float, left: float, cell: float) -> Array:
 
 
 def _triangles(square: list[Array], falling: Array) -> Array:
-    """Two for each cell, cut along alternating diagonals, so that no direction is preferred."""
+    """Make two triangles for each cell, cut along alternating diagonals, so that no direction is
+    preferred.
+    """
     a, b, c, d = square  # upper left, upper right, lower left, lower right
     one = np.where(falling[:, None], np.stack((a, b, d), 1), np.stack((a, b, c), 1))
     two = np.where(falling[:, None], np.stack((a, d, c), 1), np.stack((b, d, c), 1))
@@ -94,7 +114,9 @@ def _triangles(square: list[Array], falling: Array) -> Array:
 
 
 def _edges(points: Array, triangles: Array, cell_px: float) -> tuple[Array, Array]:
-    """For each triangle its sides weigh 1 and its diagonal a half, which resists shear as well."""
+    """Return the edges: the sides of a triangle weigh 1 and its diagonal a half, which resists
+    shear as well.
+    """
     sides = [triangles[:, [one, two]] for one, two in ((0, 1), (1, 2), (0, 2))]
     pairs = np.sort(np.concatenate(sides), 1)
     lengths = np.linalg.norm(points[pairs[:, 0]] - points[pairs[:, 1]], axis=1)
@@ -104,7 +126,7 @@ def _edges(points: Array, triangles: Array, cell_px: float) -> tuple[Array, Arra
 
 
 def _ties(points: Array, edges: Array) -> Array:
-    """Edges from every detached part to the nearest points of what hangs together already."""
+    """Make edges from every detached part to the nearest points of what hangs together already."""
     labels = _components(len(points), edges)
     held = labels == np.bincount(labels).argmax()
     ties: list[Array] = []
@@ -121,7 +143,7 @@ def _ties(points: Array, edges: Array) -> Array:
 
 
 def _components(count: int, edges: Array) -> Array:
-    """A number for each point, the same for those that edges connect."""
+    """Return a number for each point, the same for those that edges connect."""
     labels = np.arange(count)
     while True:
         least = labels.copy()
@@ -134,16 +156,17 @@ def _components(count: int, edges: Array) -> Array:
 
 
 def _nearest(points: Array, among: Array) -> Array:
-    """For each of `points` the index of the nearest one."""
+    """Return for each of `points` the index of the nearest one."""
     one, two = torch.from_numpy(points), torch.from_numpy(among)
     return torch.cdist(one, two).argmin(1).numpy()
 
 
-def barycentric(mesh: Mesh, points: Array) -> Array:
+def barycentric(mesh: Mesh, points: Array, allowed: Array | None = None) -> Array:
     """P×V matrix that gives `points` P×2 from the mesh's; one outside of it goes with the nearest
-    triangle, by coordinates beyond 0 … 1."""
+    triangle, by coordinates beyond 0 … 1. `allowed` P×T: which triangles may hold which point."""
     corners = mesh.points[mesh.triangles]
-    nearest = _nearest(points, corners.mean(1))
+    away = np.linalg.norm(points[:, None] - corners.mean(1), axis=2)
+    nearest = (away if allowed is None else np.where(allowed, away, np.inf)).argmin(1)
     rows = np.zeros((len(points), len(mesh.points)))
     for index, (point, triangle) in enumerate(zip(points, nearest, strict=True)):
         a, b, c = corners[triangle]

@@ -1,4 +1,4 @@
-"""Named motions of a puppet. All are whole periods of a clip, so that loops close."""
+"""Move a puppet by named motions. All are whole periods of a clip, so that loops close."""
 
 from __future__ import annotations
 
@@ -17,10 +17,14 @@ Field = Callable[[Array, float], Array]
 Angles = Callable[[float], tuple[dict[str, float], tuple[float, float]]]
 
 
-class Body:
-    """Measures of a figure that motions are scaled by, px."""
+_HOLD = 0.35  # of the height: over it a motion grows from a border that holds
 
-    def __init__(self, points: Array, rig: Rig | None) -> None:
+
+class Body:
+    """Measures of a figure that motions are scaled by, px. `cut`: by the picture's lower border."""
+
+    def __init__(self, points: Array, rig: Rig | None, *, cut: bool = False) -> None:
+        self.cut = cut
         self.left, self.top = points.min(0)
         self.right, self.bottom = points.max(0)
         self.height = max(self.bottom - self.top, 1.0)
@@ -34,12 +38,19 @@ class Body:
         self.head = np.array(head)
         self.head_px = max(abs(self.shoulders - self.top) / 2, 1.0)
 
+    def held(self, points: Array, moved: Array) -> Array:
+        """What the picture's border cuts stays there, so that no gap opens below it."""
+        if not self.cut:
+            return moved
+        up = np.clip((self.bottom - points[:, 1]) / (_HOLD * self.height), 0, 1)[:, None]
+        return points + (moved - points) * up * up * (3 - 2 * up)
+
 
 # ---------------------------------------------------------------- without joints
 
 
 def breathe(body: Body, amount: float) -> Field:
-    """The chest rises and widens by up to 3 %; head and arms go up with it."""
+    """Breathe: the chest rises and widens by up to 3 %; head and arms go up with it."""
 
     def field(points: Array, turn: float) -> Array:
         lift = 0.03 * amount * (1 - math.cos(turn)) / 2
@@ -54,7 +65,7 @@ def breathe(body: Body, amount: float) -> Field:
 
 
 def sway(body: Body, amount: float) -> Field:
-    """From side to side like grass: the feet stay, the head moves most."""
+    """Sway from side to side like grass: the feet stay, the head moves most."""
 
     def field(points: Array, turn: float) -> Array:
         up = np.clip((body.bottom - points[:, 1]) / body.height, 0, 1)
@@ -79,7 +90,7 @@ def bounce(body: Body, amount: float) -> Field:
 
 
 def float_(body: Body, amount: float) -> Field:
-    """Up and down with a little turn, all of it alike."""
+    """Float up and down with a little turn, all of it alike."""
 
     def field(points: Array, turn: float) -> Array:
         angle = 0.04 * amount * math.sin(turn)
@@ -92,10 +103,11 @@ def float_(body: Body, amount: float) -> Field:
 
 
 def hair(body: Body, amount: float) -> Field:
-    """What is far from the head swings after it, as springs do: later and wider with the distance.
+    """Let what is far from the head swing after it, as springs do: later and wider with the
+    distance.
 
-    The answer of a damped spring to a head that moves as sin(t) is |H| sin(t − arg H),
-    H = 1 / (1 − u² + 2 i d u); softer springs, farther out, have a larger u.
+    The answer of a damped spring to a head that moves as sin(t) is |H| sin(t − arg H), H = 1 / (1 −
+    u² + 2 i d u); softer springs, farther out, have a larger u.
     """
     damping = 0.35
 
@@ -118,7 +130,7 @@ def hair(body: Body, amount: float) -> Field:
 
 
 def idle(body: Body, amount: float) -> Field:
-    """What a character does that waits: breathes, sways a little, and its hair follows."""
+    """Wait as a character does: it breathes, sways a little, and its hair follows."""
     parts = (breathe(body, amount), sway(body, amount / 4), hair(body, amount / 2))
 
     def field(points: Array, turn: float) -> Array:
@@ -133,7 +145,7 @@ def idle(body: Body, amount: float) -> Field:
 
 
 def wave(rig: Rig, amount: float, seed: int) -> Angles:
-    """The right arm goes up, the forearm waves three times, and it comes down again."""
+    """Wave: the right arm goes up, the forearm waves three times, and it comes down again."""
 
     def angles(turn: float) -> tuple[dict[str, float], tuple[float, float]]:
         raised = amount * (1 - math.cos(turn)) / 2
@@ -148,12 +160,12 @@ def wave(rig: Rig, amount: float, seed: int) -> Angles:
 
 
 def nod(rig: Rig, amount: float, seed: int) -> Angles:
-    """Yes."""
+    """Nod, as if saying yes."""
     return lambda turn: ({"nose": 0.22 * amount * math.sin(turn)}, (0.0, 0.0))
 
 
 def walk(rig: Rig, amount: float, seed: int) -> Angles:
-    """Steps on the spot, seen from the front or from the side."""
+    """Step on the spot, seen from the front or from the side."""
     leg = _length(rig, "right hip", "right ankle")
 
     def angles(turn: float) -> tuple[dict[str, float], tuple[float, float]]:
@@ -170,7 +182,7 @@ def walk(rig: Rig, amount: float, seed: int) -> Angles:
 
 
 def dance(rig: Rig, amount: float, seed: int) -> Angles:
-    """Arms, head and hips to a beat of its own for each seed."""
+    """Move arms, head and hips to a beat of its own for each seed."""
     draw = random.Random(seed)
     joints = ("nose", "neck", "right elbow", "right wrist", "left elbow", "left wrist",
               "right knee", "left knee")  # fmt: skip
@@ -191,7 +203,7 @@ def dance(rig: Rig, amount: float, seed: int) -> Angles:
 
 
 def turned(rig: Rig, angles: dict[str, float], shift_xy: tuple[float, float]) -> Array:
-    """J×2: the rig's joints with every bone turned by its own angle and those above it."""
+    """Return J×2, the rig's joints with every bone turned by its own angle and those above it."""
     names = rig.names
     placed = {"hip": complex(*rig.points["hip"]) + complex(*shift_xy)}
     turns: dict[str, complex] = {"hip": 1 + 0j}

@@ -1,4 +1,4 @@
-"""Joints of a character: from a pose that was estimated, or guessed from the matte's shape."""
+"""Find the joints of a character: by a pose that was estimated, or by the matte's shape."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class Rig:
 
 
 def people_of(frame: Mapping[str, Any]) -> int:
-    """How many people a frame of POSE_KEYPOINT shows. Raises BadInput for what is none."""
+    """Count the people that a frame of POSE_KEYPOINT shows. Raises BadInput for what is none."""
     people = frame.get("people") if isinstance(frame, Mapping) else None
     if not isinstance(people, Sequence):
         raise BadInput("a pose must have a list of people", "another record")
@@ -94,7 +94,7 @@ def rig_from_pose(frame: Mapping[str, Any], size_hw: tuple[int, int], person: in
 def joints_inside(
     frame: Mapping[str, Any], size_hw: tuple[int, int], person: int, alpha: Tensor
 ) -> float:
-    """The share of a person's joints that lie in a matte 1×1×H×W; 0 if it shows none."""
+    """Return the share of a person's joints that lie in a matte 1×1×H×W; 0 if it shows none."""
     points = _joints(frame, size_hw, person)
     solid = alpha[0, 0] > 0.5
     inside = [
@@ -122,7 +122,7 @@ def _joints(
 
 
 def _scale(frame: Mapping[str, Any], size_hw: tuple[int, int]) -> tuple[float, float]:
-    """From the pose's canvas to the picture."""
+    """Return the scale from the pose's canvas to the picture."""
     width, height = frame.get("canvas_width"), frame.get("canvas_height")
     if not width or not height:
         return 1.0, 1.0
@@ -141,51 +141,89 @@ def _with_root(points: dict[str, tuple[float, float]]) -> dict[str, tuple[float,
     return {"hip": (float(middle[0]), float(middle[1])), **points}
 
 
+_BORDER = 0.15  # of a figure's width that touches the lower border, from which on it is cut
+
+
+def is_cut(alpha: Tensor) -> bool:
+    """Whether the picture's lower border cuts the figure of 1×1×H×W."""
+    solid = alpha[0, 0] > 0.5
+    columns = int(solid.any(0).sum())
+    return columns > 0 and int(solid[-1].sum()) > _BORDER * columns
+
+
 # shares of a standing figure's height, from the top
-_NECK, _SHOULDER, _ELBOW, _HIP, _KNEE = 0.24, 0.28, 0.40, 0.54, 0.76
+_NECK, _SHOULDER, _HIP = 0.24, 0.04, 0.395  # shoulders and hips from the neck down
+_CUT_NECK = 0.42  # of half a figure
+_CUT_TORSO = 1.5  # hips below the neck, in heights of the head, where the legs are not seen
+_LOWEST_HIP = 0.94  # of half a figure
 
 
 def rig_from_matte(alpha: Tensor) -> Rig:
-    """1×1×H×W → joints of a standing figure, a guess from widths at usual heights.
+    """1×1×H×W → joints of a figure that stands upright, a guess from its widths.
 
-    Hands are the outermost points between shoulders and hips, feet the lowest ones on either side.
+    The neck is where the figure is narrow below the head; hands are the outermost points between
+    shoulders and hips, feet the lowest ones on either side. Half a figure, which the lower border
+    cuts, has no legs.
     """
     solid = (alpha[0, 0] > 0.5).cpu().numpy()
     rows = np.flatnonzero(solid.any(1))
     if not len(rows):
         raise BadInput("a puppet must have a matte that shows something", "an empty one")
     top, height = float(rows[0]), float(rows[-1] - rows[0])
-
-    def middle(share: float) -> tuple[float, float, float]:
-        """Centre, y and half the width of the figure at a height."""
-        row = int(top + share * height)
-        columns = np.flatnonzero(solid[row])
-        if not len(columns):
-            columns = np.flatnonzero(solid.any(0))
-        return float(columns.mean()), float(row), max(float(np.ptp(columns)) / 2, 1.0)
-
-    neck_x, neck_y, _ = middle(_NECK)
-    hip_x, hip_y, hip_w = middle(_HIP)
-    points = {"neck": (neck_x, neck_y), "nose": (middle(_NECK / 2)[0], top + _NECK / 2 * height)}
-    band = solid[int(top + _SHOULDER * height) : int(top + 0.62 * height)]
+    cut = is_cut(alpha)
+    neck_y = top + height * (_neck(solid, int(rows[0]), height) or (_CUT_NECK if cut else _NECK))
+    hip_y = neck_y + _HIP * (top + height - neck_y)
+    if cut:
+        hip_y = min(neck_y + _CUT_TORSO * (neck_y - top), top + _LOWEST_HIP * height)
+    shoulder_y = neck_y + max(_SHOULDER * height, 0.12 * (hip_y - neck_y))
+    torso = hip_y - neck_y
+    neck_x, hip_x = (_middle(solid, y) for y in (neck_y, hip_y))
+    points = {
+        "neck": (neck_x, neck_y),
+        "nose": (_middle(solid, (top + neck_y) / 2), (top + neck_y) / 2),
+    }
+    band = solid[int(shoulder_y) : int(hip_y + 0.25 * torso)]
     reach = np.flatnonzero(band.any(0))
     # a figure's right is on the picture's left
     for side, sign, column in (("right", -1, reach[0]), ("left", 1, reach[-1])):
-        hand_y = top + _SHOULDER * height + float(np.flatnonzero(band[:, column]).mean())
-        shoulder = (neck_x + sign * 0.09 * height, top + _SHOULDER * height)
+        hand_y = shoulder_y + float(np.flatnonzero(band[:, column]).mean())
+        shoulder = (neck_x + sign * 0.3 * torso, shoulder_y)
         points[f"{side} shoulder"] = shoulder
-        points[f"{side} wrist"] = (float(column) - sign * 0.02 * height, hand_y)
+        points[f"{side} wrist"] = (float(column) - sign * 0.06 * torso, hand_y)
         points[f"{side} elbow"] = tuple(np.mean((shoulder, points[f"{side} wrist"]), 0).tolist())
-        hip = (hip_x + sign * min(0.06 * height, hip_w / 2), hip_y)
+        points[f"{side} hip"] = (hip_x + sign * 0.16 * torso, hip_y)
+        if cut:
+            continue
         half = solid[:, : int(hip_x)] if sign < 0 else solid[:, int(hip_x) :]
+        hip = points[f"{side} hip"]
         foot = _lowest(half, 0 if sign < 0 else int(hip_x), hip[0], top + height)
-        points[f"{side} hip"], points[f"{side} ankle"] = hip, foot
+        points[f"{side} ankle"] = foot
         points[f"{side} knee"] = tuple(np.mean((hip, foot), 0).tolist())
     return Rig(_with_root(points), guessed=True)
 
 
+def _middle(solid: Array, y: float) -> float:
+    """The centre of a figure at a height."""
+    columns = np.flatnonzero(solid[int(y)])
+    return float((columns if len(columns) else np.flatnonzero(solid.any(0))).mean())
+
+
+def _neck(solid: Array, top: int, height: float) -> float:
+    """Where a figure is clearly narrower than the head above and the shoulders below it, as a share
+    of its height; 0: nowhere, as long hair hides the neck."""
+    widths = solid[top : top + int(0.65 * height)].sum(1).astype(np.float64)
+    widths = np.convolve(widths, np.ones(5) / 5, "same")
+    best, place = 0.85, 0
+    for row in range(int(0.12 * height), len(widths) - 3):
+        beside = min(widths[:row].max(), widths[row:].max())
+        share = widths[row] / max(beside, 1.0)
+        if share < best:
+            best, place = share, row
+    return place / height if height else 0.0
+
+
 def _lowest(half: Array, offset: int, otherwise_x: float, bottom: float) -> tuple[float, float]:
-    """The middle of what a half of the figure stands on."""
+    """Return the middle of what a half of the body stands on."""
     rows = np.flatnonzero(half.any(1))
     if not len(rows):
         return otherwise_x, bottom
@@ -194,10 +232,11 @@ def _lowest(half: Array, offset: int, otherwise_x: float, bottom: float) -> tupl
 
 
 def driven(rig: Rig, sequence: Sequence[Rig]) -> list[Array]:
-    """Targets J×2 for each frame: bones keep the rig's lengths and take the sequence's directions.
+    """Return targets J×2 for each frame: bones keep the rig's lengths and take the sequence's
+    directions.
 
-    A bone that a frame does not show keeps its direction of before. The hip moves as the
-    sequence's hip does, in proportion to the height of both bodies.
+    A bone that a frame does not show keeps its direction of before. The hip moves as the sequence's
+    hip does, in proportion to the height of both bodies.
     """
     names = rig.names
     first = sequence[0]
@@ -228,7 +267,9 @@ def _way(rig: Rig, name: str) -> Array:
 
 
 def _turned(rig: Rig, first: Rig, frame: Rig, name: str, parent: str) -> Array:
-    """The rig's bone, turned by as much as the sequence's has turned since its first frame."""
+    """Return the rig's bone, turned by as much as the sequence's has turned since its
+    first frame.
+    """
 
     def bone(of: Rig) -> complex:
         way = np.array(of.points[name]) - np.array(of.points[parent])

@@ -1,4 +1,4 @@
-"""From a character's pixels and a motion to frames."""
+"""Make frames from a character's pixels and a motion."""
 
 from __future__ import annotations
 
@@ -18,31 +18,47 @@ from .arap import Deformer
 from .drawing import Painter
 from .mesh import Mesh, mesh_over
 from .motions import FREE, JOINTED, Body, turned
-from .rig import Rig, driven, rig_from_matte
+from .parts import BODY, freedom, split
+from .rig import PARTS, Rig, driven, is_cut, rig_from_matte
 from .skin import Skin
+
+_HELD = 9  # points along a border that cuts a figure
 
 
 class Puppet:
     """One character: `image` 1×3×H×W and `alpha` 1×1×H×W, straight, [0, 1].
 
-    `rig` None: joints are guessed from the matte's shape where a motion needs some.
+    `rig` None: joints are guessed from the matte's shape where a motion needs some. `jointed`: a
+    sequence of poses will drive it.
     """
 
     def __init__(
-        self, image: Tensor, alpha: Tensor, options: PuppetOptions, rig: Rig | None = None
+        self,
+        image: Tensor,
+        alpha: Tensor,
+        options: PuppetOptions,
+        rig: Rig | None = None,
+        *,
+        jointed: bool = False,
     ) -> None:
         self.options = options
+        self.jointed = jointed or options.motion in JOINTED
         self.rig = rig or rig_from_matte(alpha)
-        self.skin = Skin(mesh_over(alpha, options.cells), self.rig, alpha)
-        self.mesh: Mesh = self.skin.mesh
-        self.body = Body(self.mesh.points, rig)
         rgba = torch.cat((image * alpha, alpha), 1)
         pixels = np.ascontiguousarray(to_comfy(rgba)[0].cpu().numpy())
-        self.painter = Painter(pixels, self.mesh, self.skin.part_of_triangle)
+        layers = self._layers(pixels)
+        guessed = self.jointed and self.rig.guessed
+        self.freedom = freedom(pixels, self.rig) if guessed else {}
+        self.skin = Skin(mesh_over(alpha, options.cells), self.rig, alpha, layers)
+        self.mesh: Mesh = self.skin.mesh
+        self.body = Body(self.mesh.points, rig, cut=is_cut(alpha))
+        self.painter = Painter(pixels, layers, self.mesh, self.skin.part_of_triangle)
         self._deformer: Deformer | None = None
 
     def shapes(self, frames: int, sequence: Sequence[Rig] | None = None) -> Iterator[Array]:
-        """The mesh's points V×2 for each frame. With a `sequence` of poses, those drive it."""
+        """Return the mesh's points V×2 for each frame. With a `sequence` of poses,
+        those drive it.
+        """
         if frames < 1:
             raise BadInput("a clip must have at least one frame", str(frames))
         if sequence:
@@ -53,17 +69,43 @@ class Puppet:
         for frame in range(frames):
             turn = 2 * math.pi * options.speed * frame / frames
             if options.motion in FREE:
-                yield FREE[options.motion](self.body, options.amount)(self.mesh.points, turn)
+                field = FREE[options.motion](self.body, options.amount)
+                yield self.body.held(self.mesh.points, field(self.mesh.points, turn))
             else:
                 motion = JOINTED[options.motion](self.rig, options.amount, options.seed)
-                yield self._bent(turned(self.rig, *motion(turn)))
+                angles, shift = motion(turn)
+                mild = {name: angle * self.mildness(name) for name, angle in angles.items()}
+                yield self._bent(turned(self.rig, mild, shift))
+
+    def mildness(self, joint: str) -> float:
+        """By how much a joint may move: guessed arms that lie on the body hardly do."""
+        part = next((part for part, joints in PARTS.items() if joint in joints), "")
+        return self.freedom.get(part, 1.0)
+
+    def _layers(self, pixels: Array) -> list[Array]:
+        """What each part shows; without moving joints the body is all of it."""
+        if self.jointed:
+            return split(pixels, self.rig)
+        none = np.zeros_like(pixels)
+        return [pixels if number == BODY else none for number in range(len(PARTS))]
 
     def _bent(self, targets: Array) -> Array:
         if np.abs(targets - self.rig.array()).max() < 1e-9:
             return self.mesh.points
         if self._deformer is None:
-            self._deformer = Deformer(self.mesh, self.rig.array())
-        return self._deformer.pose(targets, self.skin.placed(targets))
+            held = self._held()
+            pins = np.concatenate((self.rig.array(), held))
+            self._deformer = Deformer(self.mesh, pins, self.skin.holding(len(held)))
+        return self._deformer.pose(
+            np.concatenate((targets, self._held())), self.skin.placed(targets)
+        )
+
+    def _held(self) -> Array:
+        """P×2: points at the picture's lower border that stay, if the border cuts the figure."""
+        if not self.body.cut:
+            return np.zeros((0, 2))
+        low = self.mesh.points[self.mesh.points[:, 1] > self.body.bottom - 1.5 * self.mesh.cell_px]
+        return low[np.linspace(0, len(low) - 1, min(_HELD, len(low))).astype(int)]
 
 
 def puppet_film(
@@ -72,7 +114,7 @@ def puppet_film(
     plate: Tensor | None = None,
     sequences: Sequence[Sequence[Rig] | None] = (),
 ) -> Iterator[Frame]:
-    """Frames of puppets, the farthest first, before `plate` 1×3×H×W; None: transparent."""
+    """Yield frames of puppets, the farthest first, before `plate` 1×3×H×W; None: transparent."""
     if not puppets:
         raise BadInput("a puppet show must have a character", "none")
     given = [*sequences, *([None] * len(puppets))][: len(puppets)]
@@ -81,19 +123,20 @@ def puppet_film(
         raise BadInput("all sequences of poses must be equally long", f"{sorted(lengths)} frames")
     count = lengths.pop() if lengths else frames
     shapes = [p.shapes(count, s) for p, s in zip(puppets, given, strict=True)]
+    behind = np.zeros_like(puppets[0].painter.pixels)
+    if plate is not None:
+        behind[..., :3] = to_comfy(plate)[0].cpu().numpy()
     for now in zip(*shapes, strict=True):
-        canvas = np.zeros_like(puppets[0].painter.pixels)
+        canvas = behind.copy()
         for puppet, points in zip(puppets, now, strict=True):
-            layer = puppet.painter.draw(points)
-            canvas *= 1 - layer[..., -1:]
-            canvas += layer
-        yield _frame(canvas, plate)
+            puppet.painter.lay_over(canvas, points)
+        yield _frame(canvas, opaque=plate is not None)
 
 
-def _frame(canvas: Array, plate: Tensor | None) -> Frame:
+def _frame(canvas: Array, *, opaque: bool) -> Frame:
     shown = from_array(canvas).clamp_(0, 1)
     colours, mask = shown[:, torch.arange(3)], shown[:, -1:]
-    if plate is not None:
-        return Frame(colours + (1 - mask) * plate, mask, torch.ones_like(mask))
+    if opaque:
+        return Frame(colours, mask, torch.ones_like(mask))
     straight = torch.where(mask > 0, colours / mask.clamp_min(1e-4), colours).clamp(0, 1)
     return Frame(straight, mask, mask)

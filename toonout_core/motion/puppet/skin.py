@@ -1,4 +1,4 @@
-"""Which bone holds which part of a mesh, and where bones alone would put it."""
+"""Bind a mesh to bones: which bone holds which part, and where bones alone would put it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import numpy as np
 from torch import Tensor
 
 from ...words import Array
-from .mesh import Mesh, mesh_of
+from .mesh import Mesh, cells_of, mesh_of
+from .parts import BODY, Bones
 from .rig import PARTS, SOCKETS, Rig
 
 _SHARP = 4.0  # power of the inverse distance: the nearest bone decides nearly alone
@@ -14,30 +15,36 @@ _SOCKET = 1.3  # of the distance from a joint to the outline: there a limb stays
 
 
 class Skin:
-    """A mesh cut along its limbs, so that they can cross the body, and weights of all bones."""
+    """A mesh with cells of its own for every limb, so that they can cross the body, and weights of
+    all bones. `layers`: what each of PARTS shows, premultiplied H×W×4."""
 
-    def __init__(self, mesh: Mesh, rig: Rig, alpha: Tensor) -> None:
-        self.rig = rig
-        self.rest = rig.array()
-        names = rig.names
-        self.bones = [(names.index(rig.parent(name)), names.index(name)) for name in names[1:]]
-        part_of_bone = np.array([_part(name) for name in names[1:]])
-        nearest = self._distances(mesh.points[mesh.triangles].mean(1)).argmin(1)
-        self.part_of_triangle = part_of_bone[nearest]
-        self.mesh = _cut(mesh, self.part_of_triangle, rig, alpha)
-        near = 1 / np.maximum(self._distances(self.mesh.points), mesh.cell_px / 4) ** _SHARP
+    def __init__(self, mesh: Mesh, rig: Rig, alpha: Tensor, layers: list[Array]) -> None:
+        bones = Bones(rig)
+        self.rig, self.bones, self.rest = rig, bones.pairs, bones.rest
+        self._parts_of_joints = bones.parts
+        shown = [cells_of(mesh, layer[..., 3] > 0) for layer in layers]
+        # what is too faint for any part is the body's
+        shown[BODY] |= ~np.any(shown, 0)
+        triangles = [mesh.triangles[cells] for cells in shown]
+        self.part_of_triangle = np.repeat(np.arange(len(PARTS)), [len(t) for t in triangles])
+        joined = np.concatenate(triangles)
+        self.mesh = _cut(mesh, joined, self.part_of_triangle, rig, alpha)
+        near = 1 / np.maximum(bones.distances(self.mesh.points), mesh.cell_px / 4) ** _SHARP
         allowed = np.zeros((len(self.mesh.points), len(PARTS)), bool)
         for corner in range(3):
             allowed[self.mesh.triangles[:, corner], self.part_of_triangle] = True
-        near = near * allowed[:, part_of_bone]
+        near = near * _own_or_any(allowed[:, bones.parts])
         self.weights = near / np.maximum(near.sum(1, keepdims=True), 1e-30)
 
-    def _distances(self, points: Array) -> Array:
-        """N×B px, to every bone."""
-        return np.stack([_distance(points, self.rest[a], self.rest[b]) for a, b in self.bones], 1)
+    def holding(self, more: int) -> Array:
+        """P×T: which triangles may hold each joint, those of its part, and `more` other points."""
+        parts = np.array([BODY, *self._parts_of_joints])
+        own = parts[:, None] == self.part_of_triangle
+        others = np.ones((more, len(self.part_of_triangle)), bool)
+        return np.concatenate((np.where(own.any(1, keepdims=True), own, True), others))
 
     def placed(self, targets: Array) -> Array:
-        """V×2: every point where its bones carry it, J×2 being where the joints are now."""
+        """Return V×2: every point where its bones carry it, J×2 being where the joints are now."""
         moved = np.zeros_like(self.mesh.points)
         for index, (a, b) in enumerate(self.bones):
             old = _complex(self.rest[b] - self.rest[a])
@@ -51,18 +58,21 @@ class Skin:
         return moved
 
 
-def _cut(mesh: Mesh, part_of_triangle: Array, rig: Rig, alpha: Tensor) -> Mesh:
+def _own_or_any(allowed: Array) -> Array:
+    """V×B: bones of the parts that a point belongs to; all, where such a part has none."""
+    return np.where(allowed.any(1, keepdims=True), allowed, True)
+
+
+def _cut(mesh: Mesh, triangles: Array, part_of_triangle: Array, rig: Rig, alpha: Tensor) -> Mesh:
     """The mesh with points of its own for every limb, but for those where it hangs."""
-    triangles = mesh.triangles.copy()
     points = [mesh.points]
     count = len(mesh.points)
-    body = [*PARTS].index("body")
     used = np.zeros((count, len(PARTS)), bool)
     for corner in range(3):
         used[triangles[:, corner], part_of_triangle] = True
     for number, part in enumerate(PARTS):
         socket = rig.points.get(SOCKETS.get(part, ""))
-        if number == body or socket is None:
+        if number == BODY or socket is None:
             continue
         far = np.linalg.norm(mesh.points - socket, axis=1) > _reach_px(alpha, socket, mesh)
         shared = np.flatnonzero(used[:, number] & (used.sum(1) > 1) & far)
@@ -72,11 +82,15 @@ def _cut(mesh: Mesh, part_of_triangle: Array, rig: Rig, alpha: Tensor) -> Mesh:
         triangles[mine] = new[triangles[mine]]
         points.append(mesh.points[shared])
         count += len(shared)
-    return mesh_of(np.concatenate(points), triangles, mesh.cell_px)
+    everything = np.concatenate(points)
+    kept = np.unique(triangles)  # a point that only limbs had is theirs now
+    place = np.zeros(len(everything), np.int64)
+    place[kept] = np.arange(len(kept))
+    return mesh_of(everything[kept], place[triangles], mesh.cell_px)
 
 
 def _reach_px(alpha: Tensor, socket: tuple[float, float], mesh: Mesh) -> float:
-    """How far around its socket a limb is grown to the body: about half the limb's width."""
+    """Return how far around its socket a limb is grown to the body: about half the limb's width."""
     import cv2
 
     solid = (alpha[0, 0] > 0.5).cpu().numpy().astype(np.uint8)
@@ -84,19 +98,6 @@ def _reach_px(alpha: Tensor, socket: tuple[float, float], mesh: Mesh) -> float:
     row = min(max(round(socket[1]), 0), solid.shape[0] - 1)
     column = min(max(round(socket[0]), 0), solid.shape[1] - 1)
     return _SOCKET * max(float(inside[row, column]), mesh.cell_px)
-
-
-def _part(joint: str) -> int:
-    """The number of the part, in the order of drawing, that the bone above a joint belongs to."""
-    return next(number for number, joints in enumerate(PARTS.values()) if joint in joints)
-
-
-def _distance(points: Array, start: Array, end: Array) -> Array:
-    """Of N×2 points to a line segment."""
-    way = end - start
-    length = float(way @ way)
-    share = np.clip((points - start) @ way / length, 0, 1) if length > 0 else np.zeros(len(points))
-    return np.linalg.norm(points - start - share[:, None] * way, axis=1)
 
 
 def _complex(way: Array) -> complex:

@@ -1,4 +1,4 @@
-"""A picture and its characters → frames in which they move: who moves, by which joints."""
+"""Make frames in which the characters of a picture move: who moves, by which joints."""
 
 from __future__ import annotations
 
@@ -65,7 +65,8 @@ def puppet_show(
             rig = rig_from_pose(poses[0], size_hw, people[card.number])
         still = card.number not in moving
         wish = replace(options, motion="float", amount=0.0) if still else options
-        puppets.append(Puppet(card.image, card.alpha, wish, rig))
+        driven = bool(driving) and not still
+        puppets.append(Puppet(card.image, card.alpha, wish, rig, jointed=driven))
     own = [
         driving.get(card.number, driving.get(-1)) if card.number in moving else None
         for card in scene.cards
@@ -94,7 +95,7 @@ def _notes(
 
 
 def _people(poses: PoseFrames, cards: Sequence[Card], size_hw: tuple[int, int]) -> dict[int, int]:
-    """Number of a character → index of the person whose joints lie in it."""
+    """Return, by the number of a character, the index of the person whose joints lie in it."""
     found: dict[int, int] = {}
     for person in range(people_of(poses[0])):
         shares = {
@@ -107,7 +108,7 @@ def _people(poses: PoseFrames, cards: Sequence[Card], size_hw: tuple[int, int]) 
 
 
 def _is_whole(frame: Mapping[str, Any], size_hw: tuple[int, int], person: int) -> bool:
-    """Whether it has the joints that a rig needs: half-length portraits show no hips."""
+    """Tell whether it has the joints that a rig needs: half-length portraits show no hips."""
     try:
         rig_from_pose(frame, size_hw, person)
     except BadInput:
@@ -121,7 +122,7 @@ def _driving(
     size_hw: tuple[int, int],
     sequence: Sequence[Rig] | None,
 ) -> dict[int, list[Rig]]:
-    """Sequences by the number of a character; -1: for all that have none."""
+    """Return sequences by the number of a character; -1 stands for all that have none."""
     if sequence:
         return {-1: list(sequence)}
     if poses is None or len(poses) < 2:
@@ -132,7 +133,7 @@ def _driving(
 
 
 def _followed(poses: PoseFrames, size_hw: tuple[int, int], person: int) -> list[Rig]:
-    """One person through all frames; where a frame does not show it, it stays as it was."""
+    """Follow one person through all frames; where a frame does not show it, it stays as it was."""
     rigs = [rig_from_pose(poses[0], size_hw, person)]
     for frame in poses[1:]:
         try:

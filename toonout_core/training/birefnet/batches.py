@@ -55,18 +55,18 @@ def sized(
     return (colours + (1 - small) * under).clamp(0, 1), small
 
 
-class MatteBatches(EpochBatches[tuple[Tensor, Tensor]]):
+class MatteBatches(EpochBatches[Example, BiRefNetConfig, tuple[Tensor, Tensor]]):
     """B×3×S×S and B×1×S×S in [0, 1]."""
 
     def __init__(
         self,
-        examples: Sequence[Example],
         backgrounds: Library,
+        examples: Sequence[Example],
         config: BiRefNetConfig,
         **places: int,
     ) -> None:
-        super().__init__(len(examples), batch=config.batch, seed=config.seed, **places)
-        self.examples, self.backgrounds, self.config = examples, backgrounds, config
+        super().__init__(examples, config, **places)
+        self.backgrounds = backgrounds
 
     def sample(self, epoch: int, number: int) -> tuple[Tensor, Tensor]:
         """Picture and alpha of that example, changed by chance."""

@@ -1,43 +1,86 @@
-"""Fine-tune BiRefNet with ToonOut's recipe (arXiv:2509.06839): one loop, one page."""
+"""Fine-tune BiRefNet with ToonOut's recipe (arXiv:2509.06839)."""
 
 from __future__ import annotations
 
-import math
-import time
-from collections.abc import Mapping, Sequence
-from copy import deepcopy
+from functools import partial
 from pathlib import Path
+from typing import ClassVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from ...errors import BadInput
-from ...host import Host, LocalHost
+from ...host import Host
 from ...models.birefnet import ARCHITECTURE
-from ..checkpoints import average
+from ..checks import require_counts, require_pair, require_sides
 from ..config import BiRefNetConfig
-from ..data import batches, steps_per_epoch
+from ..data import steps_per_epoch
 from ..examples import find_examples
-from ..processes import join_processes
-from ..run_folder import RunFolder, shown
+from ..processes import Processes
+from ..run import train
+from ..training import Training, Validated
 from .batches import MatteBatches, read_backgrounds
 from .losses import PAIR, LossWeights, birefnet_losses
-from .network import check_config, configure, set_training, start_network
+from .network import configure, start_network
 from .validating import Statistics, validate
 
-PARTS = ("ssim", "mae", "iou", "bce", "gradient")
 PUBLISHED_VALIDATION_STEPS = 15
-_PANELS = {
-    "training loss, and most of it": ("loss", "mae"),
-    "its smaller parts": ("ssim", "iou", "bce", "gradient"),
-    "validation": ("PA", "BIoU", "BIoU_soft"),
-    "validation error": ("MAE",),
-}
-_SHOWN = ("epoch", "loss", "gradient_norm", "PA", "BIoU_soft", "MAE", "seconds")
 
 
-def _quality(row: Mapping[str, float]) -> tuple[float, ...]:
-    return row["PA"], -row["MAE"]
+class BiRefNetTraining(Training[BiRefNetConfig, tuple[Tensor, Tensor]]):
+    """Batches are images and alphas, as `MatteBatches` makes them."""
+
+    architecture = ARCHITECTURE
+    parts = ("ssim", "mae", "iou", "bce", "gradient")
+    panels: ClassVar = {
+        "training loss, and most of it": ("loss", "mae"),
+        "its smaller parts": ("ssim", "iou", "bce", "gradient"),
+        "validation": ("PA", "BIoU", "BIoU_soft"),
+        "validation error": ("MAE",),
+    }
+    shown = ("epoch", "loss", "gradient_norm", "PA", "BIoU_soft", "MAE", "seconds")
+
+    def __init__(self, config: BiRefNetConfig, here: Processes, host: Host) -> None:
+        super().__init__(config, here, host)
+        require_sides("--size-px", config.size_px, unit=32, least=32)
+        require_counts(config, "epochs")
+        require_pair(config, here)
+        root = Path(config.data)
+        training, self.validation = find_examples(root, "train"), find_examples(root, "val")
+        self.backgrounds = read_backgrounds(root)
+        self.take(training, config.epochs, partial(MatteBatches, self.backgrounds))
+        loaded = start_network(config, host)
+        self.colours = Statistics(loaded.input.mean, loaded.input.std)
+        self.network = configure(self.placed(loaded.network), config)
+        self.kept = {"network": self.network}
+        self.model = here.share(self.network)
+        self.learning_rate = lambda step: learning_rate(config, step // self.unit_steps)
+        self.quality = lambda row: (row["PA"], -row["MAE"])
+        self.weights = LossWeights(config.ssim, config.mae, config.iou, config.bce, config.gradient)
+
+    def losses(self, step: int, batch: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
+        image, alpha = (value.to(self.here.device) for value in batch)
+        # dropout follows from the seed and the step, so that a run may be interrupted
+        torch.manual_seed(((self.config.seed * 1_000_003 + step) << 12) + self.here.rank)
+        with self.lowered():
+            output = self.model(self.colours.apply(image))
+        pictures = self.config.batch if self.config.as_published else PAIR
+        return birefnet_losses(output, alpha, self.weights, iou_pictures=pictures)
+
+    @torch.no_grad()
+    def stepped(self, step: int) -> None:
+        """As published: BatchNorm's running statistics see the validation pictures, augmented."""
+        if not self.config.as_published or (step + 1) % PUBLISHED_VALIDATION_STEPS:
+            return
+        count = steps_per_epoch(len(self.validation), self.config.batch, self.here.world)
+        places = {"first": 0, "last": count, "rank": self.here.rank, "world": self.here.world}
+        leaked = MatteBatches(self.backgrounds, self.validation, self.config, **places)
+        for index in range(count):
+            image, _ = leaked[index]
+            with self.lowered():
+                self.network(self.colours.apply(image.to(self.here.device)))
+
+    def validate(self, network: nn.Module, unit: int) -> Validated:
+        return validate(network, self.validation, self.backgrounds, self.config, self.colours)
 
 
 def learning_rate(config: BiRefNetConfig, epoch: int) -> float:
@@ -46,85 +89,5 @@ def learning_rate(config: BiRefNetConfig, epoch: int) -> float:
 
 
 def train_birefnet(config: BiRefNetConfig, host: Host | None = None) -> Path:
-    """Train, go on if `config.out` holds a run, and return the best weights by validation PA.
-
-    Under `torchrun` every process takes its own pictures and gradients are averaged.
-    """
-    here = join_processes(config.device)
-    check_config(config, here.device)
-    folder = RunFolder(Path(config.out), ARCHITECTURE.id, _PANELS, _SHOWN, _quality)
-    host = host if host is not None and here.first else LocalHost(str(here.device), quiet=True)
-    training, validation = (find_examples(Path(config.data), s) for s in ("train", "val"))
-    loaded = start_network(config, host)
-    colours = Statistics(loaded.input.mean, loaded.input.std)
-    averaged = deepcopy(loaded.network).to(here.device) if config.ema_decay else None
-    network = configure(loaded.network.to(here.device), config, here.joined)
-    optimizer = torch.optim.AdamW(
-        network.parameters(), config.lr, config.betas, weight_decay=config.weight_decay
-    )
-    kept = {"network": network} | ({"averaged": averaged} if averaged is not None else {})
-    rows = folder.resume(kept, optimizer)
-    backgrounds = read_backgrounds(Path(config.data))
-    per_epoch = steps_per_epoch(len(training), config.batch, here.world)
-    first, last = len(rows) * per_epoch, config.epochs * per_epoch
-    places = {"rank": here.rank, "world": here.world}
-    data = MatteBatches(training, backgrounds, config, first=first, last=last, **places)
-    if here.first:
-        folder.begin(config)
-
-    model = here.share(network)
-    weights = LossWeights(config.ssim, config.mae, config.iou, config.bce, config.gradient)
-    pictures = config.batch if config.as_published else PAIR
-    sums, started = torch.zeros(len(PARTS) + 1, device=here.device), time.monotonic()
-    stream = shown(batches(data, config.workers), host, len(data))
-    for step, (image, alpha) in enumerate(stream, first):
-        epoch = step // per_epoch
-        set_training(network, config)
-        torch.manual_seed(((config.seed * 1_000_003 + step) << 12) + here.rank)
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(config, epoch)
-        with torch.autocast(here.device.type, torch.bfloat16, enabled=config.precision == "bf16"):
-            output = model(colours.apply(image.to(here.device)))
-        parts = birefnet_losses(output, alpha.to(here.device), weights, iou_pictures=pictures)
-        optimizer.zero_grad(set_to_none=True)
-        torch.stack(list(parts.values())).sum().backward()
-        norm = nn.utils.clip_grad_norm_(network.parameters(), config.clip)
-        optimizer.step()
-        if averaged is not None:
-            average(averaged, network, min(config.ema_decay, (step + 1) / (step + 10)))
-        values = [parts[name].detach() if name in parts else norm.new_zeros(()) for name in PARTS]
-        sums += torch.stack((*values, norm))
-        if config.as_published and (step + 1) % PUBLISHED_VALIDATION_STEPS == 0:
-            leaked = MatteBatches(validation, backgrounds, config, first=0, last=step, **places)
-            _leak(network, leaked, colours)
-
-        if (step + 1) % per_epoch == 0:
-            means = (here.mean(sums) / per_epoch).tolist()
-            sums.zero_()
-            row = _row(epoch + 1, learning_rate(config, epoch), means)
-            if not math.isfinite(row["loss"]):
-                raise BadInput("the loss must stay finite", f"{row['loss']} in epoch {epoch + 1}")
-            if here.first:
-                result = averaged if averaged is not None else network
-                scores, sheet = validate(result, validation, backgrounds, config, colours)
-                rows.append(row | scores | {"seconds": round(time.monotonic() - started, 1)})
-                folder.record(rows, result, sheet)
-                folder.keep(kept, optimizer, rows)
-    here.leave()
-    return folder.out / "best.safetensors"
-
-
-@torch.no_grad()
-def _leak(network: nn.Module, data: MatteBatches, colours: Statistics) -> None:
-    """As published: BatchNorm's running statistics see the validation pictures, augmented."""
-    device = next(network.parameters()).device
-    for index in range(data.steps_per_epoch):
-        image, _ = data[index]
-        with torch.autocast(device.type, torch.bfloat16, enabled=data.config.precision == "bf16"):
-            network(colours.apply(image.to(device)))
-
-
-def _row(epoch: int, lr: float, means: Sequence[float]) -> dict[str, float]:
-    *parts, norm = means
-    named = dict(zip(PARTS, parts, strict=True))
-    return {"epoch": epoch, "lr": lr, "loss": sum(parts), **named, "gradient_norm": norm}
+    """See `train`; the best weights are those of the best validation PA."""
+    return train(BiRefNetTraining, config, host)

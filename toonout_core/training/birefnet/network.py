@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
+from types import MethodType
 from typing import Any
 
 import torch
@@ -17,7 +19,7 @@ from ...models.birefnet import ARCHITECTURE
 from ...models.birefnet.aspp import ASPPDeformable
 from ...models.birefnet.swin import SwinBlock
 from ..config import BiRefNetConfig
-from ..norms import batch_norms, require_cuda, set_mode, share_statistics
+from ..norms import batch_norms
 
 
 def start_network(config: BiRefNetConfig, host: Host) -> LoadedNetwork:
@@ -34,28 +36,18 @@ def start_network(config: BiRefNetConfig, host: Host) -> LoadedNetwork:
     return loaded
 
 
-def check_config(config: BiRefNetConfig, device: torch.device) -> None:
-    """Raises BadInput for what cannot work."""
-    if config.size_px % 32 or config.size_px < 32:
-        raise BadInput("--size-px must be a multiple of 32", str(config.size_px))
-    if config.batch < 1 or (config.batch == 1 and config.norms == "batch"):
-        raise BadInput(
-            "--batch must be at least 2 where BatchNorm takes its statistics from the batch",
-            str(config.batch),
-            "Or give --norms kept.",
-        )
-    require_cuda(config.norms, device)
-
-
-def configure(network: nn.Module, config: BiRefNetConfig, joined: bool) -> nn.Module:
-    """Set what is random, and what is computed again, once; SyncBatchNorm if it is wanted."""
+def configure(network: nn.Module, config: BiRefNetConfig) -> nn.Module:
+    """Set what is random, what learns, and what is computed again."""
     blocks = [module for module in network.modules() if isinstance(module, SwinBlock)]
     for index, block in enumerate(blocks):
         block.drop_path.rate = config.drop_path * index / max(len(blocks) - 1, 1)
     for module in network.modules():
         if isinstance(module, nn.Dropout):
             module.p = config.dropout
-    network = share_statistics(network, config.norms, joined=joined)
+    if not config.gradient:
+        # whose gradients are averaged must have some: nothing else learns from these
+        for name, parameter in network.named_parameters():
+            parameter.requires_grad_("gdt_convs_pred" not in name)
     if config.checkpointing:
         for module in network.modules():
             if isinstance(module, SwinBlock | ASPPDeformable):
@@ -63,27 +55,24 @@ def configure(network: nn.Module, config: BiRefNetConfig, joined: bool) -> nn.Mo
     return network
 
 
-def set_training(network: nn.Module, config: BiRefNetConfig) -> None:
-    """Training mode, in which BatchNorm may keep its values."""
-    set_mode(network, config.norms)
-
-
 def compute_again(module: nn.Module) -> None:
     """Keep only what enters `module`; the gradient computes its forward pass once more.
 
     The second pass leaves BatchNorm's running statistics alone.
     """
-    inner = module.forward
+    # a method, not a closure: a copy of the module must compute with its own weights
+    module.forward = MethodType(_forward_again, module)
+
+
+def _forward_again(module: nn.Module, *args: Any) -> Any:
+    forward = partial(type(module).forward, module)
+    if not torch.is_grad_enabled():
+        return forward(*args)
 
     def contexts() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
         return nullcontext(), _statistics_untouched(module)
 
-    def forward(*args: Any) -> Any:
-        if not torch.is_grad_enabled():
-            return inner(*args)
-        return checkpoint(inner, *args, use_reentrant=False, context_fn=contexts)
-
-    module.forward = forward
+    return checkpoint(forward, *args, use_reentrant=False, context_fn=contexts)
 
 
 @contextmanager

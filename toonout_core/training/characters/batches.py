@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,19 +29,13 @@ class Owned:
     rng: Generator
 
 
-class CharacterScenes(EpochBatches[Batch]):
+class CharacterScenes(EpochBatches[LabelledScene, CharactersConfig, Batch]):
     """Images B×3×S×S in [0, 1], and owners B×S/4×S/4 int64 of every cell: 0 is nobody."""
-
-    def __init__(
-        self, scenes: Sequence[LabelledScene], config: CharactersConfig, **places: int
-    ) -> None:
-        super().__init__(len(scenes), batch=config.batch, seed=config.seed, **places)
-        self.scenes, self.config = scenes, config
 
     def sample(self, epoch: int, number: int) -> Owned:
         """One scene as it is; it is cut when its size is known."""
         rng = np.random.default_rng((self.config.seed, epoch, number, 3))
-        picture, owners = owners_of(self.scenes[number])
+        picture, owners = owners_of(self.examples[number])
         if self.config.colours:
             picture = change_colours(rng, picture)
         return Owned(picture, owners, rng)

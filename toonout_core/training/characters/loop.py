@@ -3,37 +3,89 @@
 from __future__ import annotations
 
 import math
-import time
-from copy import deepcopy
 from functools import partial
 from pathlib import Path
-from typing import cast
+from typing import ClassVar, cast
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from ...errors import BadInput
-from ...host import Host, LocalHost
-from ...models.lite_unet import ARCHITECTURE
+from ...host import Host
+from ...models.lite_unet import ARCHITECTURE, LiteUNet
 from ...models.lite_unet.characters import CharacterHead
 from ...weight_files.reading import CONFIG_KEY
-from ..checkpoints import average
-from ..data import batches, normalise, steps_per_epoch
+from ..checks import require_counts, require_sides
+from ..data import normalise
 from ..instance_config import CharactersConfig
 from ..labelled_scenes import read_scenes
-from ..norms import require_cuda, set_mode, share_statistics
-from ..processes import join_processes
+from ..processes import Processes
 from ..rtmdet.network import parameter_groups
 from ..rtmdet.validating import SCORES, require_metrics
-from ..run_folder import RunFolder, is_due, shown, validated_first
-from .batches import CharacterScenes
+from ..run import train
+from ..run_folder import is_due, unvalidated, validated_first
+from ..training import Training, Validated
+from .batches import Batch, CharacterScenes
 from .losses import PARTS, centre_losses, centre_truth
-from .network import check_config, start_network, with_head
+from .network import start_network, with_head
 from .validating import validate
 
-_PANELS = {"training loss": PARTS, "validation AP": SCORES, "gradient norm": ("gradient_norm",)}
-_SHOWN = ("epoch", *PARTS, "gradient_norm", "mask_AP", "box_AP", "seconds")
 _LAST_RATE = 0.02  # of the highest, after the last step
+
+
+class CharactersTraining(Training[CharactersConfig, Batch]):
+    """Batches are images and who owns their cells, as `CharacterScenes` makes them.
+
+    The weights hold the matting network too, as it was.
+    """
+
+    architecture = ARCHITECTURE
+    parts = PARTS
+    panels: ClassVar = {
+        "training loss": PARTS, "validation AP": SCORES, "gradient norm": ("gradient_norm",)
+    }  # fmt: skip
+    shown = ("epoch", *PARTS, "gradient_norm", "mask_AP", "box_AP", "seconds")
+
+    def __init__(self, config: CharactersConfig, here: Processes, host: Host) -> None:
+        super().__init__(config, here, host)
+        require_sides("--sizes-px", *config.sizes_px, unit=32, least=32)
+        require_counts(config, "epochs", "zoom")
+        require_metrics(config.validate_every)
+        root = Path(config.data)
+        training = read_scenes(root, "train")
+        self.validation = read_scenes(root, "val") if config.validate_every else []
+        self.take(training, config.epochs, CharacterScenes)
+        self.network = start_network(config, host).to(here.device)
+        head = self.placed(cast("CharacterHead", self.network.characters))
+        self.kept = {"head": head}
+        self.groups = parameter_groups(head, config.weight_decay)
+        self.model = here.share(head)
+        self.learning_rate = lambda step: learning_rate(config, step, self.steps)
+        self.quality = partial(validated_first, "mask_AP", "box_AP")
+        self.weights = {"heat": config.heat, "way": config.way, "size": config.size}
+
+    def set_mode(self, step: int) -> None:
+        self.network.train(False)
+        super().set_mode(step)
+
+    def losses(self, step: int, batch: Batch) -> dict[str, Tensor]:
+        image, owners = (value.to(self.here.device) for value in batch)
+        with self.lowered():
+            with torch.no_grad():
+                normal = normalise(image, ARCHITECTURE.input.mean, ARCHITECTURE.input.std)
+                encoded, decoded = self.network.deep_features(normal)
+            found = self.model(encoded, decoded)
+        return centre_losses(found, centre_truth(owners), self.weights)
+
+    def result(self, learnt: nn.Module) -> LiteUNet:
+        return with_head(self.network, cast("CharacterHead", learnt))
+
+    def validate(self, network: nn.Module, unit: int) -> Validated:
+        config, network = self.config, cast("LiteUNet", network)
+        scores = unvalidated(SCORES)
+        if is_due(config.validate_every, unit, config.epochs):
+            scores = validate(network, self.validation, self.here.quiet_host, config.samples)
+        self.notes[CONFIG_KEY] = cast("CharacterHead", network.characters).certainty.write()
+        return scores
 
 
 def learning_rate(config: CharactersConfig, step: int, steps: int) -> float:
@@ -44,79 +96,5 @@ def learning_rate(config: CharactersConfig, step: int, steps: int) -> float:
 
 
 def train_characters(config: CharactersConfig, host: Host | None = None) -> Path:
-    """Train, go on if `config.out` holds a run, and return the best weights by mask AP.
-
-    The weights hold the matting network too, as it was. Under `torchrun` every process takes its
-    own pictures and gradients are averaged.
-    """
-    here = join_processes(config.device)
-    check_config(config)
-    require_metrics(config.validate_every)
-    if here.joined:
-        require_cuda(config.norms, here.device)
-    notes: dict[str, str] = {}
-    quality = partial(validated_first, "mask_AP", "box_AP")
-    folder = RunFolder(Path(config.out), ARCHITECTURE.id, _PANELS, _SHOWN, quality, notes)
-    plain = LocalHost(str(here.device), quiet=True)
-    host = host if host is not None and here.first else plain
-    training = read_scenes(Path(config.data), "train")
-    validation = read_scenes(Path(config.data), "val") if config.validate_every else []
-    network = start_network(config, host).to(here.device)
-    head = cast("CharacterHead", network.characters)
-    averaged = deepcopy(head).requires_grad_(False)
-    share_statistics(head, config.norms, joined=here.joined)
-    optimizer = torch.optim.AdamW(
-        parameter_groups(head, config.weight_decay), config.lr, config.betas
-    )
-    kept: dict[str, nn.Module] = {"head": head, "averaged": averaged}
-    rows = folder.resume(kept, optimizer)
-    per_epoch = steps_per_epoch(len(training), config.batch, here.world)
-    first, last = len(rows) * per_epoch, config.epochs * per_epoch
-    places = {"rank": here.rank, "world": here.world}
-    data = CharacterScenes(training, config, first=first, last=last, **places)
-    if here.first:
-        folder.begin(config)
-
-    model = here.share(head)
-    weights = {"heat": config.heat, "way": config.way, "size": config.size}
-    sums, started = torch.zeros(len(PARTS) + 1, device=here.device), time.monotonic()
-    stream = shown(batches(data, config.workers), host, len(data))
-    for step, (image, owners) in enumerate(stream, first):
-        network.train(False)
-        set_mode(head, config.norms)
-        rate = learning_rate(config, step, last)
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-        image = normalise(image.to(here.device), ARCHITECTURE.input.mean, ARCHITECTURE.input.std)
-        with torch.autocast(here.device.type, torch.bfloat16, enabled=config.precision == "bf16"):
-            with torch.no_grad():
-                encoded, decoded = network.deep_features(image)
-            found = model(encoded, decoded)
-        parts = centre_losses(found, centre_truth(owners.to(here.device)), weights)
-        optimizer.zero_grad(set_to_none=True)
-        torch.stack(list(parts.values())).sum().backward()
-        norm = nn.utils.clip_grad_norm_(head.parameters(), config.clip)
-        optimizer.step()
-        average(averaged, head, min(config.ema_decay, (step + 1) / (step + 10)))
-        sums += torch.stack([*(parts[name].detach() for name in PARTS), norm])
-
-        if (step + 1) % per_epoch == 0:
-            means: list[float] = (here.mean(sums) / per_epoch).tolist()
-            sums.zero_()
-            epoch = (step + 1) // per_epoch
-            if not all(math.isfinite(mean) for mean in means):
-                raise BadInput("the loss must stay finite", f"{means} in epoch {epoch}")
-            if here.first:
-                result, sheet = with_head(network, averaged), None
-                scores = dict.fromkeys(SCORES, math.nan)
-                if is_due(config.validate_every, epoch, config.epochs):
-                    scores, sheet = validate(result, validation, plain, config.samples)
-                certainty = cast("CharacterHead", result.characters).certainty
-                notes[CONFIG_KEY] = certainty.write()
-                figures = dict(zip((*PARTS, "gradient_norm"), means, strict=True)) | scores
-                figures["seconds"] = round(time.monotonic() - started, 1)
-                rows.append({"epoch": epoch, "lr": rate} | figures)
-                folder.record(rows, result, sheet)
-                folder.keep(kept, optimizer, rows)
-    here.leave()
-    return folder.out / "best.safetensors"
+    """See `train`; the best weights are those of the best mask AP."""
+    return train(CharactersTraining, config, host)

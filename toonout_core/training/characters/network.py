@@ -18,17 +18,6 @@ _WIDTHS = (48, 64, 128)
 _DEFAULT = "toonout-mini"
 
 
-def check_config(config: CharactersConfig) -> None:
-    """Raises BadInput for what cannot work."""
-    if min(config.sizes_px) < 32 or any(side % 32 for side in config.sizes_px):
-        raise BadInput("--sizes-px must be multiples of 32", " ".join(map(str, config.sizes_px)))
-    if min(config.batch, config.epochs) < 1 or config.zoom < 1:
-        raise BadInput(
-            "--batch, --epochs and --zoom must be at least 1",
-            f"{config.batch}, {config.epochs} and {config.zoom}",
-        )
-
-
 def start_network(config: CharactersConfig, host: Host) -> LiteUNet:
     """The matting network of `config.init` in float32 without gradients, and a head with them."""
     init = config.init or _DEFAULT

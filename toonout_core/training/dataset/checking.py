@@ -17,6 +17,7 @@ from .likeness import Bits, likeness_bits, near_pairs
 from .splitting import Item, find_items
 
 SMALLEST_PX = 256
+ENOUGH_TO_CHOOSE = 5  # pictures that the best epoch is chosen by
 _LONGEST_RATIO = 4
 _HARD_SHARE = 0.0005  # of soft pixels, below which edges are a mask's
 
@@ -67,7 +68,7 @@ def check_folder(root: Path, *, rule: str = "name") -> Checked:
         result.findings += findings
         bits.append(looks)
         seen.append(item)
-    result.findings += _splits_without_pictures(result.counts)
+    result.findings += _splits(result.counts)
     result.findings += _duplicates(seen, bits)
     result.findings += _leaking_characters(items)
     return result
@@ -88,15 +89,30 @@ def _category(item: Item) -> str:
     return item.category
 
 
-def _splits_without_pictures(counts: Mapping[str, Counter[str]]) -> Iterator[Finding]:
+def _splits(counts: Mapping[str, Counter[str]]) -> Iterator[Finding]:
+    """What training would refuse, or would take and choose badly by."""
     if "" in counts:
-        text = "`toonout dataset split` makes train, validation and test of it."
-        yield Finding("no splits yet", (), text, grave=False)
+        text = "Run `toonout dataset split` next: it makes train, validation and test of them."
+        yield Finding("no splits yet", (), text)
         return
     for split, names in SPLIT_NAMES.items():
-        if split not in counts:
+        count = sum(counts.get(split, Counter[str]()).values())
+        if not count:
             text = f"There is no picture in {' or '.join(names)}."
             yield Finding("empty split", names[-1:], text, grave=split != "test")
+        elif split == "val" and (text := few_to_choose_by(count)):
+            yield Finding("few to choose by", names[-1:], text, grave=False)
+
+
+def few_to_choose_by(count: int) -> str:
+    """What to say of so many pictures in validation; nothing if they are enough."""
+    if not 0 < count < ENOUGH_TO_CHOOSE:
+        return ""
+    pictures = f"{count} picture{'s' if count > 1 else ''}"
+    return (
+        f"The best epoch would be chosen by {pictures}, which is chance. Take more cutouts, or "
+        "split them with --shares 0.6 0.3 0.1."
+    )
 
 
 def _check_item(item: Item) -> tuple[list[Finding], Bits]:

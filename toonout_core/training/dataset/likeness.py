@@ -1,4 +1,4 @@
-"""Pictures that look alike: differences of brightness between neighbours, as bits."""
+"""Finds pictures that look alike, by bits that say where brightness falls."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ...ops.resizing import resize
 Bits = npt.NDArray[Any]
 
 SIDE = 16
-NEAR_BITS = 14  # of 256: what JPEG, another size or a small retouch change
+NEAR_BITS = 14  # of 256: so many change with JPEG, another size or a small retouch
 
 
 def likeness_bits(image: Tensor, alpha: Tensor | None = None) -> Bits:
@@ -32,14 +32,14 @@ def likeness_bits(image: Tensor, alpha: Tensor | None = None) -> Bits:
 
 def _bits(grey: Tensor) -> Bits:
     levels = to_array(grey)[0, :, :, 0].astype(np.int16)
-    # a margin of two levels: flat ground must not be a coin's toss
+    # a margin of two levels: else noise would decide on flat ground
     return (levels[:, 1:] > levels[:, :-1] + 2).ravel()
 
 
 def near_pairs(bits: Sequence[Bits], limit: int = NEAR_BITS) -> Iterator[tuple[int, int, int]]:
     """(first, second, distance in bits) of all pairs that are near, mirrored or not.
 
-    Pictures with hardly any difference in them (fewer than 16 bits) are near to none.
+    Nearly flat pictures (fewer than 16 bits are set) are near to no other.
     """
     if not bits:
         return

@@ -1,4 +1,4 @@
-"""Cutouts to the folders that matting is trained and measured on: im, gt and an."""
+"""Writes cutouts into im, gt and an, the folders that matting is trained and measured on."""
 
 from __future__ import annotations
 
@@ -24,8 +24,10 @@ RANDOM = "random"
 
 @dataclass(frozen=True)
 class Threshold:
-    """Levels of 255: at or below `low` becomes 0, at or above `high` 255. Soft alpha stays as it
-    is; the published program has 0 and 220."""
+    """In levels of 255: alpha up to `low` becomes 0, and from `high` on 255.
+
+    The defaults change nothing. The published program has 0 and 220.
+    """
 
     low: int = -1
     high: int = 256
@@ -48,11 +50,12 @@ def write_mattes(
     background: str = RANDOM,
     seed: int = 0,
 ) -> tuple[int, int, list[tuple[str, str]]]:
-    """OUT/…/im, gt and an of every cutout below `root`; returns how many were written, how many of
-    these over older ones, and (name, fault) of what cannot be.
+    """Write im, gt and an of every cutout below `root` into `out`.
 
-    A cutout in a folder `an` has its picture in `im` beside it. Another's picture is the cutout
-    laid on `background`: a colour, or "random", which depends on `seed` and the name alone.
+    A cutout in a folder `an` has its picture in the folder `im` beside it. For other cutouts the
+    picture is made: the cutout on `background`, a colour or "random". The random one depends only
+    on `seed` and the name. Returns how many were written, how many of them replaced older ones,
+    and (name, fault) of each that could not be read.
     """
     written = replaced = 0
     faults: list[tuple[str, str]] = []

@@ -42,18 +42,12 @@ class Sample:
     mask: Array
 
 
-class CharacterBatches(EpochBatches[Batch]):
+class CharacterBatches(EpochBatches[LabelledScene, RefinerConfig, Batch]):
     """See `joined`."""
-
-    def __init__(
-        self, scenes: Sequence[LabelledScene], config: RefinerConfig, **places: int
-    ) -> None:
-        super().__init__(len(scenes), batch=config.batch, seed=config.seed, **places)
-        self.scenes, self.config = scenes, config
 
     def sample(self, epoch: int, number: int) -> Sample:
         """One character of that scene."""
-        config, scene = self.config, self.scenes[number]
+        config, scene = self.config, self.examples[number]
         rng = np.random.default_rng((config.seed, epoch, number, 1))
         sample = as_shown(rng, scene, int(rng.choice(scene.with_masks)), config)
         if rng.random() < config.crops:

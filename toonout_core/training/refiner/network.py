@@ -10,28 +10,20 @@ from ...host import Host
 from ...imaging import reverse_colours
 from ...loading import load_network
 from ...models.isnet import ISNet
+from ..checks import require_counts, require_pair, require_sides
 from ..instance_config import RefinerConfig
+from ..processes import Processes
 
 _CHANNELS = 4
 
 
-def check_config(config: RefinerConfig) -> None:
+def check_config(config: RefinerConfig, here: Processes) -> None:
     """Raises BadInput for what cannot work."""
-    if config.size_px < 32 or config.width < 4 or config.width % 4:
-        raise BadInput(
-            "--size-px must be at least 32 and --width a multiple of 4",
-            f"{config.size_px} and {config.width}",
-        )
-    if min(config.batch, config.epochs) < 1:
-        raise BadInput(
-            "--batch and --epochs must be at least 1", f"{config.batch}, {config.epochs}"
-        )
-    if config.batch == 1 and config.norms != "kept":
-        raise BadInput(
-            "--batch must be at least 2 where BatchNorm takes its statistics from the batch",
-            "1",
-            "Or give --norms kept.",
-        )
+    require_sides("--size-px", config.size_px, unit=1, least=32)
+    require_counts(config, "epochs")
+    require_pair(config, here)
+    if config.width < 4 or config.width % 4:
+        raise BadInput("--width must be a multiple of 4", str(config.width))
 
 
 def start_network(config: RefinerConfig, host: Host) -> ISNet:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
@@ -22,14 +21,8 @@ Batch = tuple[Tensor, list[TrueInstances]]
 _TILES = 4
 
 
-class SceneBatches(EpochBatches[Batch]):
+class SceneBatches(EpochBatches[LabelledScene, RTMDetConfig, Batch]):
     """B×3×S×S in [0, 1] and the truths; who completes mosaics is drawn from all scenes."""
-
-    def __init__(
-        self, scenes: Sequence[LabelledScene], config: RTMDetConfig, **places: int
-    ) -> None:
-        super().__init__(len(scenes), batch=config.batch, seed=config.seed, **places)
-        self.scenes, self.config = scenes, config
 
     def sample(self, epoch: int, number: int) -> Labelled:
         """One scene, or several in one."""
@@ -48,7 +41,7 @@ class SceneBatches(EpochBatches[Batch]):
 
     def _picture(self, rng: Generator, number: int, plain: bool) -> Labelled:
         config = self.config
-        first = self.scenes[number].read()
+        first = self.examples[number].read()
         change = partial(change_colours, rng) if config.colours else as_it_is
         if plain or rng.random() >= config.mosaic:
             return one(rng, first, config.size_px, config.scales, config.flip, change)
@@ -56,7 +49,7 @@ class SceneBatches(EpochBatches[Batch]):
         return four_in_one(rng, pictures, config.size_px, config.scales, config.flip, change)
 
     def _any(self, rng: Generator) -> Labelled:
-        return self.scenes[int(rng.integers(len(self.scenes)))].read()
+        return self.examples[int(rng.integers(len(self.examples)))].read()
 
 
 def to_truth(sample: Labelled) -> TrueInstances:

@@ -12,6 +12,7 @@ from ...errors import BadInput
 from ...host import Host
 from ...loading import load_network
 from ...models.rtmdet_ins import ARCHITECTURE, RTMDetIns
+from ..checks import require_counts, require_sides
 from ..instance_config import RTMDetConfig
 
 _WIDTHS, _DEPTHS = (64, 128, 256, 512, 1024), (3, 6, 6, 3)
@@ -23,16 +24,13 @@ _FIRST_DISTANCE = 2.0  # strides from a cell to the sides of its box; below 0 th
 def check_config(config: RTMDetConfig) -> None:
     """Raises BadInput for what cannot work."""
     unit = ARCHITECTURE.multiple_of
-    if config.size_px % unit or config.size_px < unit:
-        raise BadInput(f"--size-px must be a multiple of {unit}", str(config.size_px))
+    require_sides("--size-px", config.size_px, unit=unit, least=unit)
+    require_counts(config, "epochs")
     low, high = config.scales
     if not 0 < low <= high:
         raise BadInput("--scales must be two numbers above 0, the smaller first", f"{low} {high}")
-    if min(config.batch, config.epochs) < 1 or config.mask_stride not in (1, 2, 4, 8):
-        raise BadInput(
-            "--batch and --epochs must be at least 1, --mask-stride 1, 2, 4 or 8",
-            f"{config.batch}, {config.epochs} and {config.mask_stride}",
-        )
+    if config.mask_stride not in (1, 2, 4, 8):
+        raise BadInput("--mask-stride must be 1, 2, 4 or 8", str(config.mask_stride))
 
 
 def start_network(config: RTMDetConfig, host: Host) -> RTMDetIns:

@@ -1,4 +1,4 @@
-"""The zip file that `torch.save` writes: a pickle, and a file of numbers for each storage."""
+"""Read the zip file that `torch.save` writes: a pickle, and a file of numbers for each storage."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ DTYPES = {
 
 
 class Records:
-    """The files within the archive; numbers stay in the file and are mapped from there."""
+    """The files within the archive. Numbers stay in the file, and are mapped from there."""
 
-    def __init__(self, archive: ZipFile, path: Path) -> None:
-        self._archive = archive
+    def __init__(self, archive: ZipFile, path: Path, checked: bool) -> None:
+        self._archive, self._checked = archive, checked
         with path.open("rb") as file:
             # a private copy where somebody writes: the file never changes
             self._bytes = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
@@ -57,11 +57,11 @@ class Records:
         self._storages: dict[str, Storage] = {}
 
     def program(self) -> IO[bytes]:
-        """The pickle."""
+        """Return the pickle."""
         return BytesIO(self._read("data.pkl"))
 
     def storage(self, reference: Any) -> Storage:
-        """`reference`: ("storage", type, name, device, number of elements)."""
+        """Find a storage. `reference`: ("storage", type, name, device, number of elements)."""
         name, dtype, count = read_reference(reference, 5)
         if name not in self._storages:
             self._storages[name] = Storage(self._mapped(f"data/{name}", dtype))
@@ -82,14 +82,22 @@ class Records:
         start += int.from_bytes(lengths[2:], "little")
         if start + size > len(self._bytes):
             raise Damage("a storage is cut off")
-        with memoryview(self._bytes) as view, view[start : start + size] as part:
-            if zlib.crc32(part) != entry.CRC:
-                raise Damage("a storage has another checksum than it should")
+        if not self._checked:
+            self._check(start, size, entry.CRC)
         return numbers(self._bytes, start, size, dtype)
+
+    def _check(self, start: int, size: int, checksum: int) -> None:
+        with memoryview(self._bytes) as view, view[start : start + size] as part:
+            if zlib.crc32(part) != checksum:
+                raise Damage("a storage has another checksum than it should")
+        if hasattr(mmap, "MADV_DONTNEED") and size:
+            # what was read of the file would count as memory of ours; nobody has written yet
+            before = start % mmap.PAGESIZE
+            self._bytes.madvise(mmap.MADV_DONTNEED, start - before, size + before)
 
 
 def read_reference(reference: Any, length: int) -> tuple[str, torch.dtype, int]:
-    """Name, type and number of elements of a storage that a pickle mentions."""
+    """Return the name, type and number of elements of a storage that a pickle mentions."""
     if not isinstance(reference, tuple) or len(cast("tuple[Any, ...]", reference)) != length:
         raise Damage("a reference to a storage is not one")
     _, kind, name, _, count = cast("tuple[Any, ...]", reference)[:5]
@@ -100,7 +108,7 @@ def read_reference(reference: Any, length: int) -> tuple[str, torch.dtype, int]:
 
 
 def numbers(source: mmap.mmap, start: int, size: int, dtype: torch.dtype) -> torch.Tensor:
-    """`size` bytes of the file as a flat tensor, in place where they are aligned."""
+    """Make a flat tensor of `size` bytes of the file, in place where they are aligned."""
     if size % dtype.itemsize:
         raise Damage("a storage ends within a number")
     if not size:

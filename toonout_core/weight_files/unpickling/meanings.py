@@ -1,4 +1,4 @@
-"""The few functions of pickles that have a meaning here."""
+"""The few functions that a pickle may name, and what they mean here."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ _COLLECTIONS = {"__builtin__ set", "builtins set", "__builtin__ frozenset", "bui
 
 
 def _rebuild_tensor(arguments: tuple[Any, ...]) -> Tensor:
-    """Storage, offset, size, stride, and what only training needs."""
+    """Make a tensor from storage, offset, size and stride; what follows them serves
+    training only.
+    """
     storage, offset, size, stride = arguments[:4]
     numbers: list[Any] = [offset, *size, *stride]
     if not isinstance(storage, Storage) or len(size) != len(stride) or len(size) > _AXES:

@@ -1,4 +1,4 @@
-"""Networks that were pickled whole → state dicts."""
+"""Turn networks that were pickled whole into state dicts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ _MODULE_PARTS = ("_parameters", "_buffers", "_modules")
 
 
 def flatten(content: Any) -> Any:
-    """Networks, alone or one level down, as state dicts; averaged weights in place of the last."""
+    """Replace networks, at the top or one level down, by state dicts. Averaged weights
+    come first.
+    """
     if _is_network(content):
         return _state_of(content)
     if not isinstance(content, dict):
@@ -34,7 +36,7 @@ def _is_network(value: Any) -> bool:
 
 
 def _state_of(network: StandIn) -> dict[str, Tensor]:
-    """Its state dict, by the rules of `nn.Module.state_dict`."""
+    """Return the network's state dict, by the rules of `nn.Module.state_dict`."""
     found: dict[str, Tensor] = {}
     waiting: list[tuple[str, int, StandIn]] = [("", 0, network)]
     seen = 0

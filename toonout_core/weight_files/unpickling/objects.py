@@ -1,4 +1,4 @@
-"""What a pickle is made of here: names, stand-ins, storages."""
+"""The objects that a pickle becomes here: names, stand-ins, storages."""
 
 from __future__ import annotations
 

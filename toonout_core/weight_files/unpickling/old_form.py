@@ -1,7 +1,8 @@
-"""What `torch.save` wrote before PyTorch 1.6: five pickles, then the numbers of each storage.
+"""Read what `torch.save` wrote before PyTorch 1.6: five pickles, then the numbers of each storage.
 
-The pickles: a mark, a version, facts of the machine, the content, and the names of the storages
-in the order in which their numbers follow, each behind their count in eight bytes.
+The pickles are a mark, a version, facts of the machine, the content, and the names of the storages.
+In the order of the names follow the numbers, and before those of each storage their count in eight
+bytes.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ _COUNT_BYTES = 8
 
 
 class OldRecords:
-    """The parts of such a file, whose pickle is gone through twice: once for what it mentions."""
+    """The parts of such a file. Its pickle is read twice: first only to see which storages it
+    mentions.
+    """
 
     def __init__(self, path: Path) -> None:
         with path.open("rb") as file:
@@ -39,11 +42,13 @@ class OldRecords:
         self._storages = self._find(names, stream.tell())
 
     def program(self) -> IO[bytes]:
-        """The pickle of the content."""
+        """Return the pickle of the content."""
         return BytesIO(self._program)
 
     def storage(self, reference: Any) -> Storage:
-        """`reference`: ("storage", type, name, device, number of elements, None)."""
+        """Find a storage. `reference`: ("storage", type, name, device, number of
+        elements, None).
+        """
         name, dtype, count = read_reference(reference, 6)
         storage = self._storages.get(name)
         if storage is None or storage.flat.dtype != dtype or storage.flat.numel() != count:

@@ -1,4 +1,12 @@
-"""A pickle's instructions, followed on a stack of plain Python objects."""
+"""Follow a pickle's instructions on a stack of plain Python objects.
+
+A subclass of `pickle.Unpickler` with `find_class` and `persistent_load` would be shorter, but it
+cannot bound what a file costs, as containers and the memo are out of its reach. Measured with
+Python 3.11: a dictionary whose key is a tuple of the same tuple twice, 26 levels deep, is a pickle
+of 222 bytes that takes 1.1 s, and every level more (8 bytes) doubles that; ten bytes that store
+memo entry 2³¹ − 1 ask for 32 GiB. Here keys are texts and whole numbers only, the memo is a
+dictionary, and instructions are counted.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +23,8 @@ _INSTRUCTIONS = 500_000
 
 
 class Reader:
-    """Follows a pickle's instructions on a stack of plain Python objects.
-
-    `find_storage` is asked for what the pickle says lies elsewhere in the file.
+    """Follows a pickle's instructions. `find_storage` is asked for what lies elsewhere
+    in the file.
     """
 
     def __init__(
@@ -35,7 +42,7 @@ class Reader:
         self._memo: dict[int, Any] = {}
 
     def read(self) -> Any:
-        """The object that the program makes; the stream then stands behind it."""
+        """Return the object that the program makes. The stream then stands behind the program."""
         operations = islice(pickletools.genops(self._program), _INSTRUCTIONS)
         for operation, argument, _ in operations:
             if operation.name == "STOP":

@@ -5,15 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from ..errors import BadInput
-from ..models import Architecture, lite_unet, recognise, unet
-from ..models.lite_unet import LITE_SIZES, LiteUNet
-from ..models.unet import UNet
-from .config import UNetConfig
-from .norms import batch_norms
+from ...errors import BadInput
+from ...models import Architecture, lite_unet, recognise, unet
+from ...models.lite_unet import LITE_SIZES, LiteUNet
+from ...models.unet import UNet
+from ..checks import require_sides
+from ..config import UNetConfig
+from ..norms import batch_norms
 
 _KNOWN = (unet.ARCHITECTURE, lite_unet.ARCHITECTURE)
 
@@ -28,6 +30,7 @@ def start_network(config: UNetConfig) -> tuple[nn.Module, Architecture]:
             raise BadInput(f"--init must be weights of {known}", architecture.id)
         # weight files are half precision as a rule, optimisers are not
         return architecture.load(state).float().requires_grad_(True), architecture
+    torch.manual_seed(config.seed)
     if config.arch == "unet":
         network = UNet(widths=config.widths, patch=config.patch, separable=config.separable)
         return network, unet.ARCHITECTURE
@@ -37,6 +40,15 @@ def start_network(config: UNetConfig) -> tuple[nn.Module, Architecture]:
     if config.encoder_weights:
         lite_unet.read_encoder(network.encoder, Path(config.encoder_weights))
     return network, lite_unet.ARCHITECTURE
+
+
+def check_sides(network: nn.Module, config: UNetConfig) -> None:
+    """Raises BadInput for pictures that `network` cannot halve as often as it does."""
+    unit = least = lite_unet.ARCHITECTURE.multiple_of
+    if isinstance(network, UNet):  # levels may have odd sides, patches may not
+        unit, least = network.patch, network.patch << len(network.decoder)
+    require_sides("--sizes-px", *config.sizes_px, unit=unit, least=least)
+    require_sides("--validate-px", *filter(None, [config.validate_px]), unit=unit, least=least)
 
 
 def parameter_groups(network: nn.Module, config: UNetConfig) -> list[dict[str, Any]]:
@@ -56,10 +68,8 @@ def parameter_groups(network: nn.Module, config: UNetConfig) -> list[dict[str, A
     ]
 
 
-def set_training(network: nn.Module) -> None:
-    """Training mode; an encoder that has seen ImageNet keeps its statistics."""
-    network.train()
-    inner = getattr(network, "module", network)
-    if isinstance(inner, LiteUNet):
-        for norm in batch_norms(inner.encoder):
+def keep_statistics(network: nn.Module) -> None:
+    """An encoder that has seen ImageNet keeps what its BatchNorm knows."""
+    if isinstance(network, LiteUNet):
+        for norm in batch_norms(network.encoder):
             norm.train(False)

@@ -1,0 +1,165 @@
+"""A character taken apart along its bones: soft masks, and what an arm hides of the body."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...words import Array
+from .rig import PARTS, SOCKETS, Rig
+
+_SEEN, _OPAQUE = 0.02, 0.98
+_WIDE = {"arm": 0.17, "leg": 0.24}  # radius of a limb that lies on the body, of hip to neck
+_SOFT_PX = 1.0
+_HELD, _FREE = 0.2, 0.6  # of an arm's outline: from the one to the other it may move
+_NAMES = tuple(PARTS)
+BODY = _NAMES.index("body")
+
+
+class Bones:
+    """The bones of a rig at rest, and the part of the body that each holds."""
+
+    def __init__(self, rig: Rig) -> None:
+        names = rig.names
+        self.rest = rig.array()
+        self.pairs = [(names.index(rig.parent(name)), names.index(name)) for name in names[1:]]
+        self.parts = np.array([_part(name) for name in names[1:]])
+
+    def distances(self, points: Array) -> Array:
+        """N×B px, to every bone."""
+        return np.stack([_distance(points, self.rest[a], self.rest[b]) for a, b in self.pairs], 1)
+
+
+def split(pixels: Array, rig: Rig) -> list[Array]:
+    """Premultiplied H×W×4 → the same for each of PARTS, in the order of drawing.
+
+    Laid over one another at rest they show the character. A limb that stands apart is taken whole;
+    of one that lies on the body, what is near its bones. The body goes on under the soft edge of a
+    limb, around its socket, and where an arm crosses it: there its colours are filled in.
+    """
+    alpha = pixels[..., 3]
+    owner, reach = _owners(alpha, rig)
+    # soft towards other parts, not towards nothing: no rim of a limb stays on the body
+    visible = alpha > 0
+    whole = np.maximum(_soft(visible), 1e-6)
+    masks = [_soft((owner == number) & visible) / whole for number in range(len(_NAMES))]
+    body = np.ones_like(alpha)
+    for number in range(len(_NAMES)):
+        if number != BODY:
+            body[masks[number] >= 0.999] = 0
+    rows, columns = np.ogrid[: alpha.shape[0], : alpha.shape[1]]
+    for part, socket in SOCKETS.items():
+        at = rig.points.get(socket)
+        if at is not None:
+            near = (columns - at[0]) ** 2 + (rows - at[1]) ** 2 <= reach[part] ** 2
+            body[near] = 1
+            masks[_NAMES.index(part)][near & _around(owner == _NAMES.index(part), 2)] = 1
+    result = [pixels * mask[..., None] for mask in masks]
+    result[BODY] = pixels * body[..., None]
+    arms = [number for number, name in enumerate(_NAMES) if name.endswith("arm")]
+    # under what is opaque at rest, so that nothing new is seen there
+    covered = np.isin(owner, arms) & (alpha > _OPAQUE)
+    _fill_crossed(result[BODY], covered, max(reach.values()))
+    return result
+
+
+def _owners(alpha: Array, rig: Rig) -> tuple[Array, dict[str, float]]:
+    """H×W: the number of the part of each pixel; and how wide each limb is taken, px."""
+    import cv2
+
+    bones = Bones(rig)
+    torso = float(np.hypot(*np.subtract(rig.points["neck"], rig.points["hip"])))
+    reach = {part: _WIDE[part.split()[1]] * torso for part in SOCKETS}
+    near = np.full((len(_NAMES), *alpha.shape), np.inf, np.float32)
+    y, x = np.mgrid[: alpha.shape[0], : alpha.shape[1]].astype(np.float32)
+    for (a, b), part in zip(bones.pairs, bones.parts, strict=True):
+        way = _pixel_distance(x, y, bones.rest[a], bones.rest[b])
+        near[part] = np.minimum(near[part], way)
+    nearest = near.argmin(0)
+    owner = np.full(alpha.shape, BODY, np.int64)
+    for part, radius in reach.items():
+        number = _NAMES.index(part)
+        owner[(nearest == number) & (near[number] <= radius)] = number
+    # what hangs on a limb alone goes with it: a sleeve, a hand, what the hand holds
+    rest = ((alpha > _SEEN) & (owner == BODY)).astype(np.uint8)
+    count, labels = cv2.connectedComponents(rest, connectivity=4)
+    for label in range(1, count):
+        piece = labels == label
+        votes = np.bincount(nearest[piece], minlength=len(_NAMES))
+        if not votes[BODY]:
+            owner[piece] = int(votes.argmax())
+    return owner, reach
+
+
+def freedom(pixels: Array, rig: Rig) -> dict[str, float]:
+    """Arm → 0 … 1: how much of its outline borders on nothing, not on the body. A guessed arm that
+    lies on the body is often none."""
+    alpha = pixels[..., 3]
+    owner, _ = _owners(alpha, rig)
+    result: dict[str, float] = {}
+    for number, name in enumerate(_NAMES):
+        mine = (owner == number) & (alpha > _SEEN)
+        if name.endswith("arm") and mine.any():
+            around = _around(mine, 2) & ~mine
+            free = float((around & (alpha <= _SEEN)).sum()) / max(float(around.sum()), 1.0)
+            result[name] = min(max((free - _HELD) / (_FREE - _HELD), 0.0), 1.0)
+    return result
+
+
+def _soft(mask: Array) -> Array:
+    import cv2
+
+    return cv2.GaussianBlur(mask.astype(np.float32), (0, 0), _SOFT_PX)
+
+
+def _around(mask: Array, radius_px: int) -> Array:
+    import cv2
+
+    side = 2 * radius_px + 1
+    return cv2.dilate(mask.astype(np.uint8), np.ones((side, side), np.uint8)) > 0
+
+
+def _fill_crossed(body: Array, covered: Array, radius_px: float) -> None:
+    """Where an arm lies between two parts of the body, the body goes on under it."""
+    import cv2
+
+    solid = (body[..., 3] > 0.5).astype(np.uint8)
+    side = 2 * int(radius_px) + 1
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+    hidden = (cv2.morphologyEx(solid, cv2.MORPH_CLOSE, kernel) > 0) & covered & (solid == 0)
+    if not hidden.any():
+        return
+    margin = 2 * int(radius_px)
+    rows, columns = np.flatnonzero(hidden.any(1)), np.flatnonzero(hidden.any(0))
+    box = (
+        slice(max(int(rows[0]) - margin, 0), int(rows[-1]) + margin),
+        slice(max(int(columns[0]) - margin, 0), int(columns[-1]) + margin),
+    )
+    levels = (np.clip(body[box][..., :3], 0, 1) * 255).astype(np.uint8)
+    # all that is not the body is unknown, so that nothing of the background comes in
+    filled = cv2.inpaint(levels, 1 - solid[box], 3, cv2.INPAINT_TELEA) / np.float32(255)
+    # soft towards the outside, not towards the body that it joins
+    opacity = (_soft(hidden | (solid > 0)) * hidden)[box][..., None]
+    behind = np.concatenate((filled, np.ones_like(opacity)), 2) * opacity
+    body[box] += (1 - body[box][..., 3:]) * behind
+
+
+def _pixel_distance(x: Array, y: Array, start: Array, end: Array) -> Array:
+    """H×W px from a line segment, float32."""
+    (ax, ay), (bx, by) = start.astype(np.float32), end.astype(np.float32)
+    dx, dy = bx - ax, by - ay
+    length = max(float(dx * dx + dy * dy), 1e-12)
+    share = np.clip(((x - ax) * dx + (y - ay) * dy) / np.float32(length), 0, 1)
+    return np.hypot(x - ax - share * dx, y - ay - share * dy)
+
+
+def _part(joint: str) -> int:
+    """The number of the part, in the order of drawing, that the bone above a joint belongs to."""
+    return next(number for number, joints in enumerate(PARTS.values()) if joint in joints)
+
+
+def _distance(points: Array, start: Array, end: Array) -> Array:
+    """Of N×2 points to a line segment."""
+    way = end - start
+    length = float(way @ way)
+    share = np.clip((points - start) @ way / length, 0, 1) if length > 0 else np.zeros(len(points))
+    return np.linalg.norm(points - start - share[:, None] * way, axis=1)

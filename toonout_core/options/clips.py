@@ -1,0 +1,40 @@
+"""Options of clips that are made of one picture."""
+
+from __future__ import annotations
+
+from .option import choice, switch, text
+from .running import OUT, OVERWRITE
+
+CLIP = OUT.but(
+    help="The clip: clip.mp4, clip.webm, clip.webp, or a folder for its frames, such as frames/.",
+    metavar="CLIP",
+)
+REPLACE_CLIP = OVERWRITE.but(help="Replace a clip of that name.")
+PLATE = text(
+    "plate", None,
+    "The picture without its characters, of the same size. It is better than what is painted over "
+    "by itself.",
+    metavar="FILE",
+)  # fmt: skip
+DEPTH = text("depth", None, "A depth picture; near is white.", metavar="FILE")
+POSE = text("pose", None, "Joints, or a sequence of them (see below).", metavar="JSON")
+BVH_FILE = text("bvh", None, "Motion capture that drives the characters.", metavar="FILE")
+PLANE = choice("plane", "front", ("front", "side"), "From where --bvh is looked at.")
+TRANSPARENT = switch("transparent", False, "The characters alone, without a background.")
+
+# ---------------------------------------------------------------- nodes
+
+KEPT = choice(
+    "output", "images and video", ("images and video", "video only"),
+    "video only: images and masks hold the first frame alone. For long clips, whose frames do not "
+    "fit into memory: 300 of 1024 x 1024 take 4 GB.",
+)  # fmt: skip
+SHOW = choice(
+    "show", "background", ("background", "characters alone"),
+    "characters alone: on black, with their alpha in masks.",
+)  # fmt: skip
+BVH = choice(
+    "bvh", "none", (),
+    "Motion capture from the input folder (.bvh) that drives all characters, instead of motion and "
+    "of the poses of a clip.",
+)  # fmt: skip

@@ -1,0 +1,74 @@
+"""Options of the shell alone: where things run, where files are, what is said."""
+
+from __future__ import annotations
+
+from .models import ALLOW_DOWNLOAD, MODEL, PRECISION
+from .option import choice, number, switch, text, whole
+
+DEVICE = text("device", "auto", "Where networks run: auto, cpu, cuda, cuda:1 or mps.")
+MODELS_DIR = text(
+    "models_dir", None,
+    "Folder with weight files, searched first and downloaded to; may be given several times.",
+    metavar="DIR",
+)  # fmt: skip
+RUNNING = (PRECISION, DEVICE, ALLOW_DOWNLOAD)
+MODELS = MODEL.but(
+    help=MODEL.help + " May be given several times.", metavar="NAME|FILE", mistaken=("--models",)
+)
+
+OUT = text(
+    "out", None, "Folder for the results.", short="-o", metavar="OUT", mistaken=("--output",)
+)
+OUT_OR_FILE = OUT.but(help="Folder, or file for a single picture, or - for stdout.")
+QUIET = switch("quiet", False, "Say nothing but errors.", short="-q")
+RECURSIVE = switch("recursive", False, "Read subfolders too.", short="-r")
+REPORT = text("report", None, "Write what became of each picture there, as JSON.", metavar="FILE")
+ON_EXISTS = choice(
+    "on_exists", "number", ("number", "skip", "overwrite"),
+    "What to do where a result's name is taken. number: take the next free one.",
+)  # fmt: skip
+OVERWRITE = switch("overwrite", False, "Short for --on-exists overwrite.")
+RESUME = switch(
+    "resume", False,
+    "Leave out what OUT/.toonout.jsonl holds as done with the same settings, and replace results "
+    "of other settings, unless somebody has changed them.",
+)  # fmt: skip
+JSON = switch("json", False, "As JSON on stdout.")
+
+SEED = whole("seed", 0, (0, 2**31 - 1), "The same one gives the same pictures.")
+
+# ---------------------------------------------------------------- weights
+
+CONVERTED = OUT.but(help="….safetensors.", older=("--output",), mistaken=())
+DTYPE = choice("dtype", None, ("fp32", "fp16", "bf16"), "Without it: as stored.")
+REPLACE = switch("replace", False, "Replace OUT if it exists.", flag="--overwrite",
+                 older=("--force",))  # fmt: skip
+SHARES = number("shares", None, (0.0, 1e6, 0.1), "One for each file; without it they are equal.")
+MEAN = text("mean", None, "Is subtracted from a picture with values from 0 to 1.", metavar="R,G,B")
+STD = text("std", None, "The rest is divided by it.", metavar="R,G,B")
+STATED_FIT = text(
+    "fit", None, "Stretch to the size (squash), or keep the aspect (pad).", metavar="squash|pad"
+)
+STATED_SIZE = text(
+    "size", None, "Pixels that the network sees.",
+    flag="--resolution", older=("--size",), metavar="N|WxH",
+)  # fmt: skip
+STATED_ORDER = text(
+    "patch_order", None, "BiRefNet after or before November 2024.",
+    metavar="channel_first|channel_last",
+)  # fmt: skip
+FEEDING = (MEAN, STD, STATED_FIT, STATED_SIZE, STATED_ORDER)
+
+# ---------------------------------------------------------------- queue
+
+QUEUE_OUT = OUT.but(default="results")
+WORKFLOW = text("workflow", None, "A workflow in ComfyUI's API format.", metavar="FILE")
+SERVER = text("server", "http://127.0.0.1:8188", "Where ComfyUI runs.", metavar="URL")
+INPUT = text(
+    "input", None, "Where the picture goes; without it: its LoadImage node.", metavar="NODE.FIELD"
+)
+OUTPUT = text(
+    "output", None, "Fetch the files of this node only; may be given several times.",
+    metavar="NODE",
+)  # fmt: skip
+IN_FLIGHT = whole("in_flight", 4, (1, 1000), "Prompts in the queue at a time.")

@@ -7,7 +7,9 @@ from PIL import Image
 from torch import nn
 
 from tests.fake_host import FakeHost, StopFromHost
-from toonout_core.errors import BadInput, ToonOutError
+from toonout_core import LocalHost, load_matting
+from toonout_core import matting as flow
+from toonout_core.errors import BadInput, OutOfMemory, ToonOutError
 from toonout_core.imaging import Picture
 from toonout_core.loading import LoadedNetwork
 from toonout_core.matting import Matting, grown
@@ -212,3 +214,18 @@ def test_only_networks_that_ask_for_it_follow_the_picture_and_a_given_size_wins(
         tool.predict(image, resolution=160)
         seen.append([size[-1] for size in tool.loaded.network.sizes])
     assert seen == [[64, 160], [128, 160], [96, 160]]
+
+
+def test_a_picture_that_is_half_overwritten_is_not_tried_again(monkeypatch):
+    tries = []
+
+    def fails(image, *_, **__):
+        tries.append(float(image.mean()))
+        image[:, :, :8] = 0
+        raise RuntimeError("[enforce fail at alloc_cpu.cpp:121] err == 0.")
+
+    monkeypatch.setattr(flow, "estimate_foreground", fails)
+    image = torch.rand(1, 3, 64, 64)
+    with pytest.raises(OutOfMemory, match="Make it smaller"):
+        load_matting(host=LocalHost("cpu", quiet=True)).matte(image, keep_image=False)
+    assert len(tries) == 1

@@ -377,10 +377,17 @@ def estimate_colours(
         colours = image
     needed = _FOREGROUND_BYTES_PER_PIXEL * int(image.shape[-2] * image.shape[-1])
 
+    begun: set[int] = set()
+
     def work(part: slice, device: torch.device) -> None:
         nonlocal colours
+        there = image[part].to(device)
+        if overwrite and there.data_ptr() == image[part].data_ptr():
+            if part.start in begun:  # a part of it may be overwritten: there is no second try
+                raise MemoryError
+            begun.add(part.start)
         found = estimate_foreground(
-            image[part].to(device), alpha[part].to(device),
+            there, alpha[part].to(device),
             options.radius_px, options.refine_radius_px, options.method, overwrite=overwrite,
         ).to(image.device)  # fmt: skip
         if len(image) == 1 and not overwrite:

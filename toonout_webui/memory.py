@@ -36,5 +36,5 @@ def require_room(matting: Matting, resolution: int, device: torch.device) -> Non
         raise BadInput(
             f"resolution must be at most {most} for {matting.name} on this device ({device})",
             str(resolution),
-            "0 is what the model was trained with.",
+            "0 is the model's own size.",
         )

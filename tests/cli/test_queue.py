@@ -248,7 +248,7 @@ def test_a_workflow_that_is_not_there_is_said_in_words(queue, pictures, tmp_path
     with fake_server() as server:
         shell = queue(server, pictures, workflow=tmp_path / "absent.json")
     assert shell.code == 2
-    assert "absent.json must be a workflow, but got no such file." in shell.stderr
+    assert "a workflow must exist, but got no file at" in shell.stderr
 
 
 def test_input_says_where_the_picture_goes(queue, pictures, tmp_path):

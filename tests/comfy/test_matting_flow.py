@@ -191,7 +191,7 @@ def test_colours_that_find_no_room_are_estimated_once_more(nodes, host, monkeypa
     flow = sys.modules[f"{PACK}.toonout_core.matting"]
     estimate, fails = flow.estimate_foreground, []
 
-    def tight(*arguments):
+    def tight(*arguments, **rest):
         if len(fails) < 2:
             fails.append(1)
             raise RuntimeError("[enforce fail at alloc_cpu.cpp:121] err == 0.")

@@ -24,7 +24,8 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, **options: Any) -> None:
         options.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
-        super().__init__(**{"allow_abbrev": False, **options})
+        options.setdefault("allow_abbrev", False)
+        super().__init__(**options)
         self.older: dict[str, str] = {}  # spellings of earlier releases
         self.mistaken: dict[str, str] = {}  # options that people try, and what they mean
         self._verb = ""
@@ -48,7 +49,9 @@ class Parser(argparse.ArgumentParser):
         self._verb = dest
         return self.add_subparsers(dest=dest, metavar=dest.upper())
 
-    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+    def parse_known_args(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, args: Any = None, namespace: Any = None
+    ) -> Any:
         """All that is not known is an error, here and not in the parser above."""
         words = None if args is None else [self._today(word) for word in args]
         found, left = super().parse_known_args(words, namespace)

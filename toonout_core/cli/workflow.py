@@ -33,7 +33,9 @@ def read_workflow(path: Path, where: str | None = None) -> Workflow:
         graph = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise BadInput(
-            f"{path} must be a workflow", "no such file", 'Make one with ComfyUI\'s "Export (API)".'
+            "a workflow must exist",
+            f"no file at {path}",
+            'Make one with ComfyUI\'s "Export (API)".',
         ) from None
     except (OSError, ValueError) as error:
         raise BadInput(f"{path} must be a workflow in JSON", str(error)) from error

@@ -8,12 +8,13 @@ import torch
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..toonout_core import ForegroundOptions
-from ..toonout_core.chosen import foreground_options
+from ..toonout_core import ForegroundOptions, Matte
+from ..toonout_core.chosen import foreground_options, framing_options
 from ..toonout_core.imaging import from_comfy, mask_from_comfy, to_comfy, views_of_layers
 from ..toonout_core.matting import estimate_colours
 from ..toonout_core.ops.checking import unit_planes
 from ..toonout_core.ops.foreground import Method
+from ..toonout_core.ops.framing import Framing
 from ..toonout_core.options import cutout, models
 from .batches import check_size, matched
 from .host import ComfyHost
@@ -72,6 +73,7 @@ class MatteImage(Node):
                 *widgets(models.FRAMES_PER_STEP, cutout.SOURCE_ALPHA, advanced=True),
                 method_widget(),
                 widget(cutout.DETAIL, optional=True),  # last, so that older graphs stay valid
+                *widgets(*cutout.CROPPING, optional=True, advanced=True),
             ],
             outputs=matte_outputs(),
         )
@@ -80,6 +82,7 @@ class MatteImage(Node):
     def execute(
         cls, model: Any, image: Tensor, frames_per_step: int, source_alpha: str, **chosen: Any
     ) -> io.NodeOutput:
+        framing = framing_options(chosen)  # a wrong aspect is said before the work
         remover = as_model(model)
         if image.shape[:3].numel() * 4 <= LIMIT_BYTES:
             remover = Remembering(remover, model)
@@ -99,6 +102,7 @@ class MatteImage(Node):
                     detail=chosen.get("detail", False),
                 )
                 outputs.put(start, matte.colours, matte.alpha)
+        outputs.cut_to(framing)
         return outputs.node_output()
 
 
@@ -164,6 +168,15 @@ class Outputs:
     def put(self, start: int, colours: Tensor, alpha: Tensor) -> None:
         """B×3×H×W and B×1×H×W, from frame `start` on."""
         self.cutout[start : start + len(alpha)] = to_comfy(torch.cat((colours, alpha), 1))
+
+    def cut_to(self, framing: Framing | None) -> None:
+        """One crop for all frames, around what any of them shows."""
+        if framing is None or not len(self.cutout):
+            return
+        colours, alpha = from_comfy(self.cutout)
+        assert alpha is not None
+        cropped = Matte(colours, alpha, colours).framed(framing)
+        self.cutout = to_comfy(torch.cat((cropped.colours, cropped.alpha), 1))
 
     def node_output(self) -> io.NodeOutput:
         """cutout, foreground, mask."""

@@ -14,6 +14,7 @@ from .characters.choosing import Choice, TidyOptions
 from .characters.crops import CropOptions
 from .matting import ForegroundOptions
 from .ops.adjust import AdjustOptions
+from .ops.framing import Framing, parse_aspect
 from .options.characters import AS_THEY_ARE, MAX_COUNT
 from .segmentation.asking import SegmentOptions
 from .segmentation.fusion import FusionOptions
@@ -48,6 +49,13 @@ def foreground_options(values: Values) -> ForegroundOptions | None:
         return None
     names = {"method": "foreground_method", "radius_px": "radius_px"}
     return ForegroundOptions(**_some(values, {**names, "refine_radius_px": "refine_radius_px"}))
+
+
+def framing_options(values: Values) -> Framing | None:
+    """How a result is cut to its character; None if it keeps the picture's size."""
+    if not values.get("crop", False):
+        return None
+    return Framing(values.get("margin_px", 0), aspect=parse_aspect(values.get("aspect", "")))
 
 
 def segment_options(values: Values) -> SegmentOptions:

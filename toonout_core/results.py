@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from PIL.Image import Image
@@ -10,6 +11,7 @@ from torch import Tensor
 from .errors import BadInput
 from .imaging import to_pil
 from .ops.compositing import over, parse_colour
+from .ops.framing import Framing, cut_to, framed, visible_box
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,19 @@ class Matte:
         if self.foreground is not None:
             return self.foreground
         return self.image.where(self.alpha > 0, 0)
+
+    def framed(self, framing: Framing) -> Matte:
+        """Cut to what all frames show together; the same where nothing is visible. Transparent,
+        and black, where the crop sticks out."""
+        box = visible_box(self.alpha)
+        if box is None:
+            return self
+        return self.cut_to(framed(box, self.size_hw, framing))
+
+    def cut_to(self, box_xyxy: Sequence[int]) -> Matte:
+        """The part of a box, which may stick out."""
+        colours = None if self.foreground is None else cut_to(self.foreground, box_xyxy)
+        return Matte(cut_to(self.image, box_xyxy), cut_to(self.alpha, box_xyxy), colours)
 
     def cutout(self, index: int = 0) -> Image:
         """Return one frame as an RGBA picture of 8 bit, with straight alpha."""

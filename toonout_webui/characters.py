@@ -21,6 +21,8 @@ from ..toonout_core.characters.choosing import Choice, choose
 from ..toonout_core.characters.overlay import draw_instances
 from ..toonout_core.chosen import foreground_options
 from ..toonout_core.imaging import Picture, read, to_pil
+from ..toonout_core.layers.building import character_layers
+from ..toonout_core.layers.files import layer_part
 from ..toonout_core.ops.regions import boxes_from_masks, crop, expand_box
 from ..toonout_core.options.characters import MAX_COUNT, MIN_SCORE
 from ..toonout_core.output.instance_files import (
@@ -117,6 +119,17 @@ class Found:
         made = InstanceFiles(kinds, crop_px=margin_px).parts(self.characters, self.picture)
         meant = (*(f".instance{index:02d}." for index in indices), ".background", ".overlay")
         return [part for part in made if part.suffix.startswith(meant)]
+
+    def layered(self, indices: list[int]) -> Part:
+        """A PSD with a layer for each of these characters, who keep their numbers."""
+        chosen = self.instances[indices].with_tags([f"character {index}" for index in indices])
+        picture = self.picture
+        colours = self.characters.colours
+        layers = character_layers(
+            picture.image, chosen, picture.image if colours is None else colours,
+            alpha=picture.alpha,
+        )  # fmt: skip
+        return layer_part(layers, ".psd")
 
     def choose(self, numbers: str) -> list[int]:
         """Text such as "0, 2-4" → indices; empty: all. Raises BadInput."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from PIL.Image import Image
@@ -16,8 +16,8 @@ from ..toonout_core.chosen import adjust_options, foreground_options
 from ..toonout_core.imaging import Picture, read, to_pil
 from ..toonout_core.ops.adjust import AdjustOptions
 from ..toonout_core.ops.compositing import parse_colour
+from ..toonout_core.ops.framing import Framing, parse_aspect, visible_box
 from ..toonout_core.ops.placing import behind
-from ..toonout_core.ops.regions import boxes_from_masks, crop, expand_box
 from ..toonout_core.output.cutouts import observations
 from ..toonout_core.output.writing import encode
 from ..toonout_core.portions import memory_for
@@ -78,7 +78,7 @@ def cut(source: Any, options: CutoutOptions, background: Any = None) -> Cut:
         matte, device, notes = cut_to_matte(picture, options)
         notes = [*picture.notes, *notes]
         if options.crop:
-            matte, missed = cropped(matte, options.margin_px)
+            matte, missed = cropped(matte, options)
             notes += missed
         return Cut(matte, options, device, tuple(notes), _behind(matte, options, background))
 
@@ -111,16 +111,11 @@ def _run(picture: Picture, options: CutoutOptions, *, on_cpu: bool) -> tuple[Mat
     return matte, device, observations(matte)
 
 
-def cropped(matte: Matte, margin_px: int) -> tuple[Matte, list[str]]:
-    """What is not empty, with a margin as far as the picture goes; a note if all of it is."""
-    visible = matte.alpha[0] > SUBJECT
-    if not bool(visible.any()):
-        return matte, ["nothing to crop to"]
-    box = expand_box(boxes_from_masks(visible)[0].tolist(), margin_px, matte.size_hw)
-    colours = None if matte.foreground is None else crop(matte.foreground, box)
-    return replace(
-        matte, image=crop(matte.image, box), alpha=crop(matte.alpha, box), foreground=colours
-    ), []
+def cropped(matte: Matte, options: CutoutOptions) -> tuple[Matte, list[str]]:
+    """What is not empty, with a margin and in an aspect; a note if all of it is."""
+    framing = Framing(options.margin_px, aspect=parse_aspect(options.aspect))
+    notes = [] if visible_box(matte.alpha) else ["nothing to crop to"]
+    return matte.framed(framing), notes
 
 
 def _behind(matte: Matte, options: CutoutOptions, background: Any) -> Tensor | None:

@@ -7,11 +7,12 @@ the X/Y/Z plot follow from this record.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal
 
 from ..toonout_core import BadInput, Fit, Precision
 from ..toonout_core.ops.foreground import Method
+from ..toonout_core.ops.framing import parse_aspect
 from ..toonout_core.ops.placing import BackgroundFit
 from ..toonout_core.options import cutout as table
 from ..toonout_core.options import models
@@ -57,6 +58,7 @@ class CutoutOptions:
     background_fit: BackgroundFit = _shown(table.BACKGROUND_FIT, "background")
     crop: bool = _shown(table.CROP, "crop")
     margin_px: int = _shown(table.MARGIN, "crop")
+    aspect: str = _shown(table.CROP_ASPECT, "crop")
     precision: Precision = _shown(models.PRECISION, "model")
     patch_order: PatchOrder = _shown(models.PATCH_ORDER, "model")
     allow_download: bool = _shown(models.ALLOW_DOWNLOAD, "model")
@@ -74,7 +76,9 @@ class CutoutOptions:
                 "black_point must be below white_point",
                 f"{options.black_point} and {options.white_point}",
             )
-        return options
+        parse_aspect(options.aspect)
+        # an infotext cannot hold a colon
+        return replace(options, aspect=options.aspect.replace(":", "/"))
 
     def changed(self) -> dict[str, Any]:
         """What differs from the defaults."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +13,7 @@ import gradio as gr
 from ..toonout_core import BadInput, ToonOutError
 from ..toonout_core.options import characters as table
 from ..toonout_core.options.models import DETECTOR
+from ..toonout_core.output.publishing import Part
 from ..toonout_core.output.writing import publish_parts
 from . import characters, hosts, previews, sending
 from .cutting import wish
@@ -51,11 +53,12 @@ def build() -> None:
                 label="Each by itself", elem_id=elem_id("each"), elem_classes=["toonout-checker"]
             )
             cutout, mask, buttons, colour = _chosen()
-            kinds, save = _files()
+            kinds, save, layered = _files()
     start.click(
         run, [source, *inputs], [overlay, each, cutout, mask, status]
     )  # fmt: skip
     save.click(save_files, [source, *inputs, kinds], [status])
+    layered.click(save_layers, [source, *inputs], [status])
     sending.connect(buttons, source, cutout, mask, colour)
 
 
@@ -75,12 +78,15 @@ def _inputs() -> list[Any]:
     return [detector, model, min_score, numbers]
 
 
-def _files() -> tuple[Any, Any]:
+def _files() -> tuple[Any, Any, Any]:
     kinds = gr.CheckboxGroup(
         choices=list(KINDS), value=["cutouts"], label="Files of each",
         info="They go to toonout, in the host's folder of Extras.", elem_id=elem_id("kinds"),
     )  # fmt: skip
-    return kinds, gr.Button("Save files", elem_id=elem_id("save"))
+    with gr.Row():
+        save = gr.Button("Save files", elem_id=elem_id("save"))
+        layered = gr.Button("Save as PSD", elem_id=elem_id("save_psd"))
+    return kinds, save, layered
 
 
 def _chosen() -> tuple[Any, Any, dict[str, Any], Any]:
@@ -137,11 +143,30 @@ def save_files(
 ) -> str:
     """A status: where the files of the characters lie that were picked."""
     wanted = frozenset(kind for kind in KINDS if kind in (kinds or ()))
-    try:
-        found = find(image, detector, model, min_score)
+
+    def parts(found: characters.Found) -> list[Part]:
         if not wanted:
             raise BadInput("there must be something to save", "none", "Choose what to save.")
-        parts = found.parts(found.choose(numbers or ""), wanted, MARGIN_PX)  # pyright: ignore
+        return found.parts(found.choose(numbers or ""), wanted, MARGIN_PX)  # pyright: ignore
+
+    return _saved(lambda: find(image, detector, model, min_score), parts)
+
+
+def save_layers(image: Any, detector: str, model: str, min_score: float, numbers: str) -> str:
+    """A status: where the PSD lies, with a layer for each character that was picked."""
+
+    def parts(found: characters.Found) -> list[Part]:
+        chosen = found.choose(numbers or "")
+        return [found.layered(chosen)] if chosen else []
+
+    return _saved(lambda: find(image, detector, model, min_score), parts)
+
+
+def _saved(
+    search: Callable[[], characters.Found], parts_of: Callable[[characters.Found], list[Part]]
+) -> str:
+    try:
+        parts = parts_of(search())
         if not parts:
             raise BadInput("there must be a character to save", "none")
         folder = output_folder("")

@@ -230,6 +230,10 @@ class Files:
         """The files of all outputs."""
         return [part for output in self.outputs for part in output.parts(made, picture)]
 
+    def join(self) -> None:
+        """Each frame of an animation has files of its own."""
+        return None
+
     def notes(self, made: Matte) -> list[str]:
         """Notes on the matte, the same for all outputs."""
         return self.outputs[0].notes(made)
@@ -250,4 +254,4 @@ def settings_of(options: CutoutOptions, kind: str, background: Any = None) -> di
 def matte_of(picture: Picture, options: CutoutOptions) -> Matte:
     """One picture of a batch."""
     matte, _, _ = cut_to_matte(picture, options)
-    return cropped(matte, options.margin_px)[0] if options.crop else matte
+    return cropped(matte, options)[0] if options.crop else matte

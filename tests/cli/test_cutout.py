@@ -64,7 +64,7 @@ def test_results_among_the_sources_are_not_cut_again(cutout, girl):
 def test_torture_folder_from_the_shell(cutout, tmp_path):
     root, out = plant_torture(tmp_path / "in"), tmp_path / "in" / "out"
     inputs = names(root)
-    shell = cutout(root, "-o", out, "--recursive", "--report", tmp_path / "report.json")
+    shell = cutout(root, "-o", out, "--frames", "--recursive", "--report", tmp_path / "report.json")
     assert shell.code == 1
     expected = sorted(name for outputs in EXPECTED.values() for name in outputs)
     assert [name for name in names(out) if name != ".toonout.jsonl"] == expected
@@ -77,7 +77,9 @@ def test_torture_folder_from_the_shell(cutout, tmp_path):
     report = json.loads((tmp_path / "report.json").read_text())
     assert report["counts"]["done"] == len(EXPECTED)
 
-    again = cutout(root, "-o", out, "--recursive", "--resume", "--report", tmp_path / "report.json")
+    again = cutout(
+        root, "-o", out, "--frames", "--recursive", "--resume", "--report", tmp_path / "report.json"
+    )
     assert again.code == 1  # the broken ones are still broken
     assert json.loads((tmp_path / "report.json").read_text())["counts"] == {
         "done": 0, "failed": len(BROKEN), "skipped": 0, "resumed": len(EXPECTED),

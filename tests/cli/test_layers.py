@@ -47,7 +47,7 @@ def test_a_psd_shows_the_picture_again(layers, pair, tmp_path):
     psd = PSDImage.open(tmp_path / "pair.psd")
     assert [layer.name for layer in psd] == ["picture", "background", "characters"]
     # the right one stands higher, and so farther away
-    assert [layer.name for layer in psd[2]] == ["character 2", "character 1"]
+    assert [layer.name for layer in psd[2]] == ["character 1", "character 0"]
     # the edges of this network's mattes are softer than those of the picture
     assert np.quantile(difference(pair, psd.composite(force=True)), 0.9) <= 1
     assert difference(pair, psd[0].topil()).max() == 0

@@ -25,7 +25,7 @@ COUNT = 3
 WIDTH, HEIGHT = 772, 259  # no multiples of 8
 SMALL = (309, 104)  # the Detailer never shrinks a background
 LINES = ["blue hair", "red hair", "green hair"]
-NOTED = {"sigma", "latent_hw", "prompt", "control"}
+NOTED = {"sigma", "latent_hw", "prompt", "control", "positives"}
 
 
 @pytest.fixture(scope="module")
@@ -197,6 +197,57 @@ def test_the_same_seed_gives_the_same_picture(studio):
     prompt[save]["inputs"]["filename_prefix"] = "again"
     (again,) = studio.pictures(run(studio, prompt)[0], save)
     assert (pixels(first) == pixels(again)).all()
+
+
+def test_style_without_a_controlnet_has_its_own_steps(studio):
+    prompt = prepared(studio, "04c_instance_style_plain")
+    prompt[one(prompt, "ToonOut_JoinPrompts")]["inputs"]["lines"] = "\n".join(LINES)
+    finished, runs, _ = run(studio, prompt)
+    assert [len(steps) for steps in runs] == [13] * (COUNT + 1)
+    assert not any(step["control"] for steps in runs for step in steps)
+    assert len({round(steps[0]["prompt"], 3) for steps in runs}) == COUNT + 1, "own prompts"
+    (picture,) = studio.pictures(finished, one(prompt, "SaveImage"))
+    assert picture.size == (WIDTH, HEIGHT)
+
+
+# ---------------------------------------------------------------- prompts per character
+
+
+def test_one_sampler_takes_a_prompt_for_each_character(studio):
+    prompt = prepared(studio, "08_prompts_per_character")
+    regional = one(prompt, "ToonOut_PromptCharacters")
+    prompt[regional]["inputs"]["lines"] = "\n".join(LINES)
+    save, scaled = one(prompt, "SaveImage"), one(prompt, "LoadImage")
+    prompt[scaled]["inputs"]["image"] = "small.png"
+    finished, runs, _ = run(studio, prompt)
+    assert len(runs) == 1, "one sampler"
+    for sigma in {step["sigma"] for step in runs[0]}:
+        at_once = [step for step in runs[0] if step["sigma"] == sigma]
+        assert sum(step["positives"] for step in at_once) == COUNT + 1
+    (first,) = studio.pictures(finished, save)
+    prompt[regional]["inputs"]["lines"] = "\n".join(["bald", *LINES[1:]])
+    (other,) = studio.pictures(run(studio, prompt)[0], save)
+    assert (pixels(first) != pixels(other)).any(), "her prompt takes part"
+
+
+# ---------------------------------------------------------------- layers
+
+
+def test_layers_become_a_psd(studio):
+    psd_tools = pytest.importorskip("psd_tools")
+    prompt = to_api(example("09_layers_to_psd"), studio.get("/object_info"))
+    prompt[one(prompt, "LoadImage")]["inputs"]["image"] = "girls.png"
+    for kind in ("ToonOut_LoadMatting", "ToonOut_LoadSegmenter"):
+        prompt[one(prompt, kind)]["inputs"]["allow_download"] = False
+    finished = studio.run(prompt, timeout_s=900)
+    (shown,) = studio.pictures(finished, one(prompt, "ToonOut_SaveLayers"))
+    assert shown.size == (WIDTH, HEIGHT)
+    (path,) = (studio.base / "output" / "toonout").glob("layers*.psd")
+    psd = psd_tools.PSDImage.open(path)
+    assert psd.size == (WIDTH, HEIGHT)
+    names = [layer.name for layer in psd]
+    assert names[:2] == ["picture", "background"]
+    assert len(names) == 2 + COUNT
 
 
 # ---------------------------------------------------------------- SEGS

@@ -50,7 +50,7 @@ def test_the_document_is_as_comfyui_wants_it(document):
     height, width = SIZE_HW
     assert (document["version"], document["canvas"]) == (1, (width, height))
     assert [entry["name"] for entry in document["layers"]] == [
-        "picture", "background", "character 3", "character 1", "character 2",
+        "picture", "background", "character 2", "character 0", "character 1",
     ]  # fmt: skip
     front = document["layers"][-1]
     x0, y0, x1, y1 = MIDDLE
@@ -67,7 +67,7 @@ def test_a_psd_of_them_opens_elsewhere(nodes, host, document):
     (path,) = files(host, ".psd")
     psd = PSDImage.open(path)
     assert psd.size == SIZE_HW[::-1]
-    assert [layer.name for layer in psd][-1] == "character 2"
+    assert [layer.name for layer in psd][-1] == "character 1"
     composite = np.asarray(psd.composite(force=True).convert("RGB"))
     expected = shown[0, ..., :3].mul(255).numpy()
     assert np.abs(composite.astype(int) - expected).max() <= 1
@@ -115,7 +115,7 @@ def test_cards_lie_above_characters(run):
     (document,) = out["layers"]
     top = document["layers"][-1]
     assert (top["x"], top["y"], top["w"], top["h"]) == (3, 5, 5, 4)
-    assert document["layers"][-2]["name"] == "character 1"
+    assert document["layers"][-2]["name"] == "character 0"
 
 
 def test_own_colours_and_an_own_background_are_taken(run):

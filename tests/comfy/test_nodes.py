@@ -515,3 +515,15 @@ def test_folder_runs_again_when_its_files_change(nodes, host):
     assert node.fingerprint_inputs(**given, keep_alpha=True) == first
     Image.new("RGB", (5, 4)).save(host.input / "b.png")
     assert node.fingerprint_inputs(**given, keep_alpha=True) != first
+
+
+def test_a_crop_ends_at_the_character_of_all_frames(nodes, luma):
+    (model,) = luma.result
+    image = torch.cat((squares(1), squares(1).roll(8, 2)))
+    whole = matte(nodes, model, image)
+    cutout, foreground, mask = matte(nodes, model, image, crop=True, margin_px=2, aspect="1:1")
+    assert cutout.shape[1] == cutout.shape[2] < 60
+    assert foreground.shape[1:3] == mask.shape[1:] == cutout.shape[1:3]
+    assert mask.sum() == pytest.approx(float(whole[2].sum()), rel=0.01)
+    with pytest.raises(error_class(nodes), match="like 3:4"):
+        matte(nodes, model, image, crop=True, aspect="round")

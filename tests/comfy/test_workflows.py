@@ -113,12 +113,13 @@ def test_models_of_core_loaders_come_with_their_address(name):
 INSTANCES = [name for name in NAMES if name.startswith(("03", "04"))]
 
 
-def test_there_are_four_examples_of_instances():
+def test_the_examples_of_instances():
     assert INSTANCES == [
         "03_instance_inpaint",
         "03b_clean_background",
         "04_instance_style_lineart",
         "04b_instance_style_impact",
+        "04c_instance_style_plain",
     ]
 
 

@@ -28,7 +28,7 @@ def test_layers_show_the_picture_again():
     picture, plate, colours, parts = two_people()
     layered = character_layers(picture, Instances.from_masks(parts), colours, plate)
     assert [layer.name for layer in layered.layers] == [
-        "picture", "background", "character 1", "character 2",
+        "picture", "background", "character 0", "character 1",
     ]  # fmt: skip
     assert [layer.visible for layer in layered.layers] == [False, True, True, True]
     shown, alpha = layered.flat()
@@ -46,6 +46,6 @@ def test_tags_become_names_and_nobody_gives_two_layers():
     picture, plate, colours, parts = two_people()
     named = Instances.from_masks(parts, tags=["Eileen", ""])
     layered = character_layers(picture, named, colours, plate)
-    assert [layer.name for layer in layered.layers[2:]] == ["Eileen", "character 2"]
+    assert [layer.name for layer in layered.layers[2:]] == ["Eileen", "character 1"]
     none = character_layers(picture, Instances.none((SIZE, SIZE)), colours, plate)
     assert len(none.layers) == 2

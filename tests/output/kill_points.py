@@ -73,7 +73,7 @@ SCENARIOS: dict[str, tuple[Callable[[Path, Path], None], Sequence[str]]] = {
 
 
 def call(root: Path, out: Path, *options: str) -> int:
-    return main(["cutout", str(root), "-o", str(out), "--quiet", *options])
+    return main(["cutout", str(root), "-o", str(out), "--quiet", "--frames", *options])
 
 
 def kill_at(point: int) -> None:

@@ -449,3 +449,20 @@ def test_characters_become_files_under_their_numbers(host, page, monkeypatch, tm
     given["toonout_characters_kinds"] = []
     assert "Choose what to save" in press(page, "toonout_characters_save", **given)
     assert "Choose a picture" in press(page, "toonout_characters_save")
+
+
+def test_characters_become_layers_of_a_psd(host, page, monkeypatch, tmp_path):
+    from psd_tools import PSDImage
+
+    from tests.webui.test_routes import halves, two
+
+    monkeypatch.setattr(part("characters"), "_segmenter", halves)
+    host.opts.data["outdir_samples"] = str(tmp_path)
+    given = {"toonout_characters_source": two(), "toonout_characters_numbers": "1"}
+    assert ".psd" in press(page, "toonout_characters_save_psd", **given)
+    (path,) = (tmp_path / "toonout").glob("*.psd")
+    psd = PSDImage.open(path)
+    assert psd.size == two().size
+    assert [layer.name for layer in psd] == ["picture", "background", "characters"]
+    assert [layer.name for layer in psd[2]] == ["character 1"]
+    assert "Choose a picture" in press(page, "toonout_characters_save_psd")

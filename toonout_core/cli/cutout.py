@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import io
+import re
 import sys
 from dataclasses import asdict
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +30,7 @@ from .terminal import require_redirected_stdout
 if TYPE_CHECKING:
     from ..imaging import Picture
     from ..matting import MattingFlow
+    from ..ops.framing import Framing
     from ..output.cutouts import Cut, Output
     from ..results import Matte
 
@@ -38,6 +41,8 @@ examples:
   toonout cutout drawings -o cutouts --recursive --resume          after an interruption
   toonout cutout '*.jpg' -o white --background white --format jpg
   toonout cutout drawings -o cutouts --model toonout                the full-quality model
+  toonout cutout drawings -o icons --crop 5% --aspect 1:1
+  toonout cutout dance.gif -o dance.webp
   cat girl.jpg | toonout cutout - > girl.png
   toonout cutout walk.mp4 -o walk.webm                             a clip with alpha and sound
   toonout cutout walk.mp4 -o frames/ --resume                      its frames, as png
@@ -45,7 +50,8 @@ examples:
 names:
   The folders under a folder appear again under OUT. drawings/sub/girl.jpg becomes
   OUT/sub/girl.png; if a girl.png lies beside it, they become girl.jpg.png and girl.png.png.
-  The frames of an animation become girl_0001.png, girl_0002.png, ...
+  An animation becomes one (png: APNG, webp, gif), with its timing. With --frames, and where the
+  format cannot move, its frames become girl_0001.png, girl_0002.png, ...
   Nothing is overwritten unless you say so: girl_2.png is next.
 
 exit codes: 0 all done, 1 some pictures failed, 2 nothing could be done, 130 interrupted,
@@ -107,7 +113,7 @@ def _is_file_name(out: Path) -> bool:
 
 
 def _to_stdout(arguments: argparse.Namespace) -> int:
-    from ..imaging import read
+    from ..imaging import read_frames
     from ..output.cutouts import encode_matte
 
     require_redirected_stdout()
@@ -116,9 +122,17 @@ def _to_stdout(arguments: argparse.Namespace) -> int:
     output = _output(arguments)
     name = arguments.paths[0]
     source = io.BytesIO(sys.stdin.buffer.read()) if name == "-" else name
-    picture = read(source, shrink_to=shrink_to(arguments))
-    matte = _make_cut(arguments)(picture)
-    for remark in encode_matte(sys.stdout.buffer, matte, picture, output):
+    pictures = read_frames(source, shrink_to=shrink_to(arguments))
+    first = list(islice(pictures, 2))
+    cut = _make_cut(arguments)
+    join = output.join() if len(first) > 1 and first[0].seconds > 0 else None
+    if join is None:
+        remarks = encode_matte(sys.stdout.buffer, cut(first[0]), first[0], output)
+    else:
+        moving = io.BytesIO()  # a pipe cannot go back to write how long it became
+        remarks = join(moving, ((cut(picture), picture) for picture in chain(first, pictures)))
+        sys.stdout.buffer.write(moving.getvalue())
+    for remark in remarks:
         note(arguments, remark)
     sys.stdout.buffer.flush()
     return 0
@@ -201,7 +215,25 @@ def _output(arguments: argparse.Namespace, out: Path | None = None) -> Output:
         mask_only=arguments.mask_only,
         background=_background(arguments.background) if arguments.background else None,
         keep_metadata=arguments.metadata,
+        framing=_framing(arguments),
+        joined=not arguments.frames,
     )
+
+
+def _framing(arguments: argparse.Namespace) -> Framing | None:
+    from ..ops.framing import Framing, parse_aspect
+
+    if arguments.crop is None:
+        if arguments.aspect:
+            raise BadInput("--aspect must come with --crop", "no --crop")
+        return None
+    margin = re.fullmatch(r"(\d{1,5})(%?)", arguments.crop)
+    if margin is None:
+        raise BadInput("--crop must be pixels or percent", repr(arguments.crop), "Write 16 or 5%.")
+    aspect = parse_aspect(arguments.aspect)
+    if margin[2]:
+        return Framing(margin=int(margin[1]) / 100, aspect=aspect)
+    return Framing(int(margin[1]), aspect=aspect)
 
 
 def _background(text: str) -> Any:
@@ -223,7 +255,11 @@ def _settings(arguments: argparse.Namespace) -> dict[str, Any]:
         "shrink_to",
     )
     names += ("source_alpha", "bits", "quality", "metadata")
-    names += tuple(name for name in ("detail", "steady") if getattr(arguments, name))  # new ones
+    names += tuple(
+        name
+        for name in ("detail", "steady", "crop", "aspect", "frames")
+        if getattr(arguments, name)
+    )  # new ones
     return settings_of(arguments, "clean_colours", *names) | {
         "resolution": arguments.resolution or None,
         "adjust": _changed_adjustments(arguments),

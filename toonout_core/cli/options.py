@@ -38,7 +38,12 @@ def add_output_options(parser: Parser) -> None:
     """What a result is made of."""
     add(parser, files.FORMAT, cutout.BACKGROUND, files.MASK_ONLY, title="result")
     add_foreground_options(parser)
-    add(parser, cutout.SOURCE_ALPHA, files.SHRINK_TO, files.BITS, title="result")
+    add(parser, cutout.SOURCE_ALPHA, files.SHRINK_TO, title="result")
+    parser.titled("result").add_argument(
+        "--crop", nargs="?", const="0", metavar="MARGIN",
+        help="Cut to the character, with a margin in pixels or, as 5%%, of its longer side.",
+    )  # fmt: skip
+    add(parser, cutout.CROP_ASPECT, files.FRAMES, files.BITS, title="result")
     add(parser, files.FILE_QUALITY, files.METADATA, title="result")
 
 

@@ -26,8 +26,8 @@ class Metadata:
 class Picture:
     """One frame. `image` 1×3×H×W in [0, 1]; `alpha` 1×1×H×W in [0, 1], or None if opaque.
 
-    `seconds`: how long a frame of an animation is shown, 0 if nothing says it. `notes`: what had to
-    be left out or guessed.
+    `seconds`: how long a frame of an animation is shown, 0 if nothing says it. `plays`: how often
+    the animation runs, 0 for ever. `notes`: what had to be left out or guessed.
     """
 
     image: Tensor
@@ -35,6 +35,7 @@ class Picture:
     metadata: Metadata = Metadata()
     bits: int = 8  # a channel, in the source
     seconds: float = 0.0
+    plays: int = 0
     notes: tuple[str, ...] = ()
 
     @property

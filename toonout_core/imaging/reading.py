@@ -84,6 +84,7 @@ def _frame(file: Opened, number: int, shrink_to: int | None) -> Picture:
         replace(file.metadata, icc_profile=facts.icc_profile),
         bits=16 if pixels.colour.dtype == np.uint16 else 8,
         seconds=_seconds(image),
+        plays=_plays(image, file.format),
         notes=tuple(dict.fromkeys(facts.notes)),
     )
 
@@ -115,6 +116,14 @@ def _upright(array: Array, orientation: int) -> Array:
     if orientation in (3, 4, 7, 8):
         array = array[::-1]
     return array[:, ::-1] if orientation in (2, 3, 6, 7) else array
+
+
+def _plays(picture: Image.Image, format: str | None) -> int:
+    """How often an animation runs. A GIF says how often it is repeated, and nothing for once."""
+    said = picture.info.get("loop")
+    if format == "GIF":
+        return 1 if said is None else int(said) + 1 if said else 0
+    return int(said) if isinstance(said, int) else 0
 
 
 def _seconds(picture: Image.Image) -> float:

@@ -31,9 +31,9 @@ def character_layers(
     """Make a layer for each character, the background below them, the picture itself hidden lowest.
 
     `image` and `colours` 1×3×H×W (as given, and free of the old background), `mattes` their parts
-    of one alpha, in the order of their numbers; `plate` 1×3×H×W, or None to have it painted over.
-    `alpha` 1×1×H×W: the picture's own, None if it is opaque. A character whose feet stand lower is
-    in front. Laid over one another the layers show the picture again, as far as mattes and
+    of one alpha, in the order of their numbers, from 0; `plate` 1×3×H×W, or None to have it painted
+    over. `alpha` 1×1×H×W: the picture's own, None if it is opaque. A character whose feet stand
+    lower is in front. Laid over one another the layers show the picture again, as far as mattes and
     background are right.
     """
     check_sizes(image, mattes, colours, plate)
@@ -48,7 +48,7 @@ def character_layers(
     texts = list(names or mattes.tags or [])
     alphas = stacked(parts[order]) if order else parts
     for index, own in zip(order, alphas[:, None], strict=True):
-        name = texts[index] if index < len(texts) and texts[index] else f"character {index + 1}"
+        name = texts[index] if index < len(texts) and texts[index] else f"character {index}"
         # nobody else is hidden under transparency; a rim is left for those who scale the layer
         visible = colours * dilate(own > _VISIBLE, _RIM_PX)
         layers.append(trimmed(whole_layer(name, visible, own, group=CHARACTERS)))

@@ -125,6 +125,10 @@ class LayerFiles:
 
         return [Part(self.suffixes()[0], encode, kind.check)]
 
+    def join(self) -> None:
+        """Each frame of an animation has files of its own."""
+        return None
+
     def notes(self, made: Characters) -> list[str]:
         """Say where there is no character, so that there is only a background."""
         return [] if len(made.instances) else ["no character was found"]

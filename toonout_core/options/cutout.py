@@ -115,3 +115,9 @@ CROP = switch("crop", False, "Cuts off what is empty.", label="Crop to the subje
 MARGIN = whole(
     "margin_px", 0, (0, 4096), "What is left around the subject, if there is room."
 )  # fmt: skip
+CROP_ASPECT = text(
+    "aspect", "",
+    "Width and height of the crop, as 1:1 or 3:4: it is made wider or taller for it. Empty: any.",
+    label="Aspect of the crop", metavar="W:H",
+)  # fmt: skip
+CROPPING = (CROP, MARGIN, CROP_ASPECT)

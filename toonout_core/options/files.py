@@ -38,8 +38,12 @@ NAMES = text("names", None, "File names without ending, as Load Folder gives the
 # ---------------------------------------------------------------- what the shell writes
 
 FORMAT = choice(
-    "format", None, ("png", "webp", "jpg", "tiff"), "Without it: png, or as OUT is called."
+    "format",
+    None,
+    ("png", "webp", "jpg", "tiff", "gif"),
+    "Without it: png, or as OUT is called. gif has hard edges.",
 )
+FRAMES = switch("frames", False, "Write the frames of an animation as files.")
 MASK_ONLY = switch("mask_only", False, "Write alpha as a grey picture.")
 BITS = choice(
     "bits", "auto", ("auto", "8", "16"),

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from itertools import chain, islice
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import IO, Any, Generic, Protocol, TypeVar
 
 from ..errors import (
     BadInput,
@@ -23,7 +24,7 @@ from ..errors import (
 from ..imaging import Picture, read_frames, verify
 from .destination import Destination, raise_if_disk_is_full, sentence_of
 from .naming import Source
-from .publishing import Part, named
+from .publishing import Join, Part, named
 from .records import Record
 from .report import Result
 
@@ -44,6 +45,10 @@ class Form(Protocol[Shown]):
 
     def parts(self, made: Shown, picture: Picture) -> Sequence[Part]:
         """List the files of the frame, which are not written yet."""
+        ...
+
+    def join(self) -> Join[Any] | None:
+        """How an animation's frames become one file; None: each has files of its own."""
         ...
 
     def notes(self, made: Shown) -> list[str]:
@@ -132,7 +137,15 @@ class Batch(Generic[Made]):
         return work
 
     def _cut_frames(self, work: _Work, encoder: Executor) -> None:
-        for picture in read_frames(work.source.path, shrink_to=self.shrink_to):
+        pictures = read_frames(work.source.path, shrink_to=self.shrink_to)
+        first = list(islice(pictures, 2))
+        join = self.output.join() if len(first) > 1 and first[0].seconds > 0 else None
+        pictures = chain(first, pictures)
+        del first
+        if join is not None:
+            self._cut_animation(work, pictures, join)
+            return
+        for picture in pictures:
             made = self._make(picture)
             if work.encodings:  # no more than one frame waits
                 work.encodings[-1].result()
@@ -147,6 +160,18 @@ class Batch(Generic[Made]):
                 work.encodings.append(encoder.submit(self.destination.write, partial, part.encode))
         if not work.suffixes:
             raise BadInput(f"{work.source.path} must hold a picture", "none")
+
+    def _cut_animation(self, work: _Work, pictures: Iterator[Picture], join: Join[Made]) -> None:
+        """All frames into one file, each as soon as it is cut."""
+        partial = work.stack.enter_context(self.destination.partial(work.source))
+
+        def encode(stream: IO[bytes]) -> list[str]:
+            return join(stream, ((self._make(picture), picture) for picture in pictures))
+
+        work.notes += self.destination.write(partial, encode)
+        work.suffixes.append(list(self.output.suffixes()[:1]))
+        work.partials.append(partial)
+        work.checks.append(verify)
 
     def _make(self, picture: Picture) -> Made:
         if self._cut is None:

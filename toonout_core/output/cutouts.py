@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from io import BytesIO
+from itertools import chain
 from pathlib import Path
 from typing import IO, Any
 
+import torch
 from torch import Tensor
 
 from ..errors import BadInput
-from ..imaging import Metadata, Picture
+from ..imaging import Metadata, Picture, read
 from ..matting import require_numbers
+from ..ops.framing import Framing, framed, visible_box
 from ..ops.placing import BackgroundFit, fit_background
 from ..results import Matte
-from .publishing import Part, partial_file, publish_as
+from .animations import MOVING, AnimationOptions, Frame, write_animation
+from .publishing import Join, Part, partial_file, publish_as
 from .writing import FORMATS, NO_METADATA, Format, encode, write_checked
 
 Cut = Callable[[Picture], Matte]
@@ -28,7 +33,9 @@ class Output:
     `bits` 0: 16 where the source has 16 and the format can hold them, else 8. `background`: a
     colour or picture (1×3×1×1 or 1×3×H×W in [0, 1]) that the result stands on; None leaves it
     transparent. A picture gets the result's size by `background_fit`; `bars` (1×3×1×1) is the
-    colour of the room that "contain" leaves.
+    colour of the room that "contain" leaves. `framing`: cut to the character; None leaves the
+    picture's size. `joined`: an animation becomes one too, where the format can move; else its
+    frames are files.
     """
 
     format: Format = "png"
@@ -40,6 +47,8 @@ class Output:
     background_fit: BackgroundFit = "cover"
     bars: Tensor | None = None
     keep_metadata: bool = True
+    framing: Framing | None = None
+    joined: bool = False
 
     def __post_init__(self) -> None:
         opaque = self.mask_only or self.background is not None
@@ -63,12 +72,18 @@ class Output:
         """Return one file. Nothing of the picture that it does not show is kept until it
         is written.
         """
-        image, alpha = layers(made, self)
+        image, alpha = layers(_framed(made, self), self)
         write = partial(
             _encode_layers, image=image, alpha=alpha, bits=picture.bits, metadata=picture.metadata,
             output=self,
         )  # fmt: skip
         return [Part(suffix, write) for suffix in self.suffixes()]
+
+    def join(self) -> Join[Matte] | None:
+        """How an animation's frames become one file; None: each is a file."""
+        if not self.joined or self.format not in MOVING:
+            return None
+        return partial(_write_animation, output=self)
 
     def notes(self, made: Matte) -> list[str]:
         """Tell what a person should look at; see `observations`."""
@@ -91,7 +106,7 @@ def layers(matte: Matte, output: Output) -> tuple[Tensor, Tensor | None]:
 def encode_matte(stream: IO[bytes], matte: Matte, picture: Picture, output: Output) -> list[str]:
     """Write one result to a binary stream and return what is worth knowing about it."""
     notes = [*picture.notes, *observations(matte)]
-    image, alpha = layers(matte, output)
+    image, alpha = layers(_framed(matte, output), output)
     return notes + _encode_layers(stream, image, alpha, picture.bits, picture.metadata, output)
 
 
@@ -110,6 +125,56 @@ def _encode_layers(
         metadata=metadata if output.keep_metadata else NO_METADATA,
     )  # fmt: skip
     return ["16 bits a channel were written as 8"] if deep and bits == 8 else []
+
+
+def _framed(matte: Matte, output: Output) -> Matte:
+    return matte if output.framing is None else matte.framed(output.framing)
+
+
+def _write_animation(
+    stream: IO[bytes], frames: Iterable[tuple[Matte, Picture]], *, output: Output
+) -> list[str]:
+    """All frames into one file, each shown as long as in the source; what is worth knowing."""
+    remaining = iter(frames)
+    first = next(remaining)
+    picture = first[1]
+    options = AnimationOptions(
+        output.format, picture.plays, output.bits or 8, output.quality,
+        picture.metadata if output.keep_metadata else NO_METADATA,
+    )  # fmt: skip
+    notes: list[str] = []
+
+    def told() -> Iterator[tuple[Matte, float]]:
+        for matte, picture in chain([first], remaining):
+            notes.extend([*picture.notes, *observations(matte)])
+            yield matte, picture.seconds
+
+    mattes = told() if output.framing is None else _framed_alike(told(), output.framing)
+    shown = (Frame(*layers(matte, output), seconds) for matte, seconds in mattes)
+    count = write_animation(stream, shown, options)
+    return [*dict.fromkeys(notes), f"{count} frames"]
+
+
+def _framed_alike(
+    frames: Iterable[tuple[Matte, float]], framing: Framing
+) -> Iterator[tuple[Matte, float]]:
+    """All cut to one box, around what any of them shows: they are held until the last is known, as
+    the bytes of PNG files."""
+    kept: list[tuple[bytes, float]] = []
+    boxes: list[list[int]] = []
+    size_hw = (1, 1)
+    for matte, seconds in frames:
+        stream = BytesIO()
+        encode(stream, matte.colours, matte.alpha)
+        kept.append((stream.getvalue(), seconds))
+        size_hw = matte.size_hw
+        boxes += [box] if (box := visible_box(matte.alpha)) else []
+    left, top, right, bottom = zip(*boxes or [[0, 0, size_hw[1], size_hw[0]]], strict=True)
+    crop = framed([min(left), min(top), max(right), max(bottom)], size_hw, framing)
+    for data, seconds in kept:
+        held = read(BytesIO(data))
+        alpha = torch.ones_like(held.image[:, :1]) if held.alpha is None else held.alpha
+        yield Matte(held.image, alpha, held.image).cut_to(crop), seconds
 
 
 def _behind(output: Output, size_hw: tuple[int, int]) -> Tensor:

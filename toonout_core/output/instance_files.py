@@ -139,6 +139,10 @@ class InstanceFiles:
             parts.append(Part(".overlay.png", partial(_write_overlay, made, picture)))
         return parts
 
+    def join(self) -> None:
+        """Each frame of an animation has files of its own."""
+        return None
+
     def notes(self, made: Characters) -> list[str]:
         """Say where there is nothing to number."""
         return [] if len(made.instances) else ["no character was found"]

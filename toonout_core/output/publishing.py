@@ -6,13 +6,16 @@ import errno
 import hashlib
 import os
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Literal, TypeVar, cast
+from typing import IO, TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 from ..errors import CannotWrite
+
+if TYPE_CHECKING:
+    from ..imaging import Picture
 
 Existing = Literal["number", "skip", "overwrite"]
 
@@ -37,6 +40,10 @@ class Part:
     encode: Callable[[IO[bytes]], list[str]]
     check: Callable[[Path], object] | None = None
 
+
+# from a stream, and what was made of each frame with its picture, to what is worth knowing: the one
+# file of an animation
+Join = Callable[[IO[bytes], Iterable[tuple[Told, "Picture"]]], list[str]]
 
 # ---------------------------------------------------------------- what is not finished yet
 

@@ -127,13 +127,16 @@ class WatchSampler(io.ComfyNode):
 
 def _noted(evaluate, given):
     extra = given["c"]
-    prompt = extra["c_crossattn"][given["cond_or_uncond"].index(0)]  # 0 is positive
+    positive = [place for place, kind in enumerate(given["cond_or_uncond"]) if kind == 0]
+    embeddings = extra["c_crossattn"].chunk(len(given["cond_or_uncond"]))
+    prompt = embeddings[positive[0]] if positive else torch.zeros(1)  # several come in portions
     SEEN["evaluations"].append(
         {
             "sigma": float(given["timestep"][0]),
             "latent_hw": list(given["input"].shape[-2:]),
             "prompt": float(prompt.double().abs().sum()),
             "control": extra.get("control") is not None,
+            "positives": given["cond_or_uncond"].count(0),
         }
     )
     return evaluate(given["input"], given["timestep"], **extra)

@@ -3,13 +3,13 @@
     python tools/benchmark.py --reference DIR [--comfyui DIR] [--size 1024] [--runs 3]
     python tools/benchmark.py --reference DIR --quick        two minutes: 512 pixels, twice
 
-DIR of --reference is a checkout of the ToonOut or the BiRefNet repository; the latter uses PyTorch's
-SDPA as it is published. It may be given several times. DIR of --comfyui is ComfyUI 0.21 or newer,
-whose core has a BiRefNet of its own (Swin-L only; it cuts patches in the old order, so that its
-alpha differs). Only networks are imported, which may need einops, kornia and timm; of ComfyUI also
-what it requires itself. All get the same random weights and pictures, each lives in a process of its own, and they take turns. Time is CPU seconds of all
-threads (CUDA: seconds); memory is the peak above what the process holds before its first run, that
-is, above the weights.
+DIR of --reference is a checkout of the ToonOut or the BiRefNet repository; the latter uses SDPA as
+it is published. It may be given several times. DIR of --comfyui is ComfyUI 0.21 or newer, whose
+core has a BiRefNet of its own (Swin-L only; it cuts patches in the old order, so that its alpha
+differs). Only networks are imported, which may need einops, kornia and timm; of ComfyUI also what
+it requires itself. All get the same random weights and pictures, each lives in a process of its
+own, and they take turns. Time is CPU seconds of all threads (CUDA: seconds); memory is the peak
+above what the process holds before its first run, that is, above the weights.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ MAY_IMPORT = {
     # pipelines
     "detail": {"errors", "host", "ops"},
     "matting": PIPELINE,
-    "steadying": {"errors", "host", "matting", "ops"},
+    "steadying": {"errors", "host", "imaging", "matting", "ops"},
     "segmentation": PIPELINE | {"matting", "instances", "models", "weight_files"},
     "characters": {"errors", "imaging", "instances", "ops", "segmentation"},
     "chosen": {"options", "matting", "ops", "segmentation", "characters"},

@@ -23,6 +23,7 @@ sys.path.insert(0, str(ROOT))
 from toonout_core import __version__, load_matting, load_segmenter  # noqa: E402
 from toonout_core.characters.overlay import draw_instances  # noqa: E402
 from toonout_core.cli.options import add_device_options, open_host  # noqa: E402
+from toonout_core.cli.parsing import Parser  # noqa: E402
 from toonout_core.errors import ToonOutError  # noqa: E402
 from toonout_core.evaluation.instance_bench import (  # noqa: E402
     BenchOptions,
@@ -43,7 +44,7 @@ from toonout_core.synthesis.instance_scenes import InstanceScene  # noqa: E402
 
 
 def read_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--data", type=Path, metavar="DIR", help="with fg/ and bg/")
@@ -65,7 +66,7 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="and the tables there")
     parser.add_argument("--pictures", type=Path, metavar="DIR", help="and overlays there")
     parser.add_argument("-q", "--quiet", action="store_true", help="no progress")
-    add_device_options(parser.add_argument_group("device"))
+    add_device_options(parser, "device")
     arguments = parser.parse_args()
     if (arguments.data is None) == (arguments.masked is None):
         parser.error("one of --data and --masked must be given")
@@ -75,13 +76,13 @@ def read_arguments() -> argparse.Namespace:
 def open_segmenter(arguments: argparse.Namespace, host: Host) -> InstanceSegmenter:
     return load_segmenter(
         arguments.detector, arguments.refiner, host=host, precision=arguments.precision,
-        download=not arguments.no_download,
+        download=arguments.allow_download,
     )  # fmt: skip
 
 
 def measure(arguments: argparse.Namespace) -> BenchReport:
     library = read_library(arguments.data, arguments.split, longest_px=arguments.size)
-    host, download = open_host(arguments), not arguments.no_download
+    host, download = open_host(arguments), arguments.allow_download
     segmenter = None
     if arguments.detector != "truth":
         segmenter = open_segmenter(arguments, host)

@@ -6,7 +6,7 @@ import pkgutil
 import subprocess
 import sys
 from dataclasses import fields
-from typing import get_args
+from typing import Literal, get_args
 
 import pytest
 
@@ -16,14 +16,14 @@ from toonout_core.characters import crops, prompts
 from toonout_core.instances import Order
 from toonout_core.layers import files, sprites
 from toonout_core.layers.sprites import SheetOptions
-from toonout_core.loading import Precision
-from toonout_core.matting import Fit, SourceAlpha
+from toonout_core.matting import SourceAlpha
 from toonout_core.ops.foreground import Method
 from toonout_core.ops.placing import BackgroundFit
 from toonout_core.options import characters, cutout, layers, models
 from toonout_core.output import animations
 from toonout_core.segmentation.asking import Area
 from toonout_core.segmentation.fusion import Vote
+from toonout_core.words import Dtype, Fit
 
 TABLES = every()
 
@@ -52,7 +52,7 @@ def test_tables_need_no_torch():
 @pytest.mark.parametrize(
     ("option", "words"),
     [
-        (models.PRECISION, Precision),
+        (models.PRECISION, Literal["auto", Dtype]),  # fast is a switch of its own
         (cutout.FIT, Fit),
         (cutout.SOURCE_ALPHA, SourceAlpha),
         (cutout.FOREGROUND_METHOD, Method),

@@ -147,7 +147,7 @@ def _fill_crossed(body: Array, covered: Array, radius_px: float) -> None:
     # soft towards the outside, not towards the body that it joins
     opacity = (_soft(hidden | (solid > 0)) * hidden)[box][..., None]
     behind = np.concatenate((filled, np.ones_like(opacity)), 2) * opacity
-    body[box] += (1 - body[box][..., 3:]) * behind
+    body[box] += (1 - body[box][..., 3, None]) * behind
 
 
 def _pixel_distance(x: Array, y: Array, start: Array, end: Array) -> Array:

@@ -99,7 +99,7 @@ def _onednn(x: Tensor, weight: Tensor, bias: Tensor | None, activation: Activati
 
 
 def _choose() -> Choice:
-    wanted = os.environ.get(VARIABLE, "auto").strip().lower()
+    wanted = os.getenv(VARIABLE, "auto").strip().lower()
     if wanted == "torch":
         return Choice("torch", f"{VARIABLE} says so", {})
     fault = _fault()

@@ -104,7 +104,7 @@ def test_no_default_needs_a_download(parser):
         ("cutout g.png --grow 300", "toonout cutout: --grow must be -200 … 200, but got 300. See"),
         ("cutout g.png --quality 0", "--quality must be 1 … 100, but got 0."),
         ("instances g.png -o p --limit 1.5", "--limit must be a whole number, but got 1.5."),
-        ("cutout g.png --format gif", "--format must be one of png, webp, jpg, tiff, but got"),
+        ("cutout g.png --format bmp", "--format must be one of png, webp, jpg, tiff, gif, but"),
         ("synthesize scenes --data a -o b --seed -1", "--seed must be 0 … 2147483647"),
         ("cutout", "the following arguments are required: PATH. See toonout cutout --help"),
     ],

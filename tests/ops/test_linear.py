@@ -6,17 +6,16 @@ from torch import nn
 from torch.nn import functional as F
 
 from toonout_core.ops import linear as module
-from toonout_core.ops.linear import choice, forget, linear, pointwise
+from toonout_core.ops.linear import choice, linear, pointwise, prefer
 
 ACTIVATIONS = {"none": lambda x: x, "relu": F.relu, "gelu": F.gelu}
 
 
 @pytest.fixture(autouse=True)
-def fresh(monkeypatch):
-    monkeypatch.delenv(module.VARIABLE, raising=False)
-    forget()
+def fresh():
+    prefer("auto")
     yield
-    forget()
+    prefer("auto")
 
 
 def given(*shape):
@@ -27,8 +26,8 @@ def given(*shape):
 @pytest.mark.parametrize("way", ["torch", "onednn"])
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("biased", [True, False])
-def test_both_ways_give_the_same(monkeypatch, way, activation, biased):
-    monkeypatch.setenv(module.VARIABLE, way)
+def test_both_ways_give_the_same(way, activation, biased):
+    prefer(way)
     x, weight, bias = given(2, 9, 33)[:, ::2], given(14, 33), given(14) if biased else None
     with torch.inference_mode():
         got = linear(x, weight, bias, activation)
@@ -65,7 +64,7 @@ def test_an_op_that_is_missing_or_wrong_is_left_alone(monkeypatch, asked, broken
             raise broken
         return broken(*args)
 
-    monkeypatch.setenv(module.VARIABLE, asked)
+    prefer(asked)
     monkeypatch.setattr(module, "_onednn", op)
     x, weight = given(4, 8), given(3, 8)
     with torch.inference_mode():
@@ -92,7 +91,7 @@ def test_the_measurement_knows_both():
 
 
 def test_training_and_other_types_never_see_the_private_op(monkeypatch):
-    monkeypatch.setenv(module.VARIABLE, "onednn")
+    prefer("onednn")
     assert choice().way == "onednn"
     monkeypatch.setattr(module, "_onednn", lambda *args: pytest.fail("not for this"))
     x, layer = given(4, 8), nn.Linear(8, 3)

@@ -44,7 +44,7 @@ def add_parser(verbs: Verbs) -> None:
         description="Report versions, devices, memory, models, and one test inference.",
         epilog=EXAMPLES,
     )
-    add(parser, running.DEVICE)
+    add(parser, running.DEVICE, running.CPU_LINEAR)
     add(parser, running.MODELS_DIR, several=True)
     add(parser, running.JSON)
 
@@ -52,7 +52,7 @@ def add_parser(verbs: Verbs) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print the report on stdout; it names no user and no picture."""
     folders = [Path(folder).expanduser() for folder in arguments.models_dir]
-    report = examine(arguments.device, folders)
+    report = examine(arguments.device, folders, arguments.cpu_linear)
     if arguments.json:
         print(json.dumps(report, indent=2))
     else:
@@ -60,13 +60,13 @@ def run(arguments: argparse.Namespace) -> int:
     return 0 if report["test inference"].get("works") else 1
 
 
-def examine(device: str, folders: list[Path]) -> dict[str, Section]:
+def examine(device: str, folders: list[Path], cpu_linear: str = "auto") -> dict[str, Section]:
     """All sections of the report."""
     return {
         "toonout": _program(),
         "packages": _versions(),
         "machine": _machine(),
-        "devices": _guarded(_devices),
+        "devices": _guarded(lambda: _devices(cpu_linear)),
         "models": _guarded(lambda: _models(folders)),
         "test inference": {"works": False} | _guarded(lambda: _inference(device)),
     }
@@ -123,18 +123,19 @@ def _machine() -> Section:
     return section
 
 
-def _devices() -> Section:
+def _devices(cpu_linear: str) -> Section:
     import torch
 
     from ..host import has_bf16
-    from ..ops.linear import VARIABLE, choice
+    from ..ops.linear import choice, prefer
 
+    prefer(cpu_linear)
     linears = choice()
     measured = "".join(f", {way} {speed:.0f}" for way, speed in linears.gflops.items())
     section: Section = {
         "cpu threads": torch.get_num_threads(),
         "cpu linears": f"{linears.way} ({linears.why}{measured and measured + ' GFLOP/s'}; "
-        f"{VARIABLE}=torch or onednn decides otherwise)",
+        "--cpu-linear decides otherwise)",
         "cpu bfloat16": "in hardware" if has_bf16(torch.device("cpu")) else "slow",
     }
     for index in range(torch.cuda.device_count()):

@@ -3,12 +3,11 @@
 PyTorch sends float32 linears to MKL, which gives half of what oneDNN gives on AMD processors, and
 as much on Intel's. oneDNN's op is private (`torch.compile` uses it), so that it is tried before
 use, and `F.linear` serves where it is missing or wrong. A measurement of some milliseconds, once
-in a process, decides. TOONOUT_CPU_LINEAR = torch or onednn decides without it.
+in a process, decides. `prefer` and the shell's --cpu-linear decide without it.
 """
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Callable
@@ -24,8 +23,6 @@ from ..imaging import channels_first, channels_last
 Activation = Literal["none", "relu", "gelu"]
 Way = Literal["torch", "onednn"]
 
-VARIABLE = "TOONOUT_CPU_LINEAR"
-
 # how the op spells them: name and variant
 _SPELLED: dict[Activation, tuple[str, str]] = {
     "none": ("none", ""),
@@ -38,6 +35,7 @@ _ROUNDS = 4
 _WORTH = 0.93  # share of torch's time from which on the private op is taken
 _lock = threading.Lock()
 _chosen: dict[int, Choice] = {}
+_preferred = ["auto"]
 
 
 @dataclass(frozen=True)
@@ -76,9 +74,10 @@ def choice() -> Choice:
         return _chosen[threads]
 
 
-def forget() -> None:
-    """Measure again when next asked."""
+def prefer(way: str) -> None:
+    """Take "torch" or "onednn" from now on; anything else: what a new measurement says."""
     with _lock:
+        _preferred[0] = way.strip().lower()
         _chosen.clear()
 
 
@@ -99,14 +98,14 @@ def _onednn(x: Tensor, weight: Tensor, bias: Tensor | None, activation: Activati
 
 
 def _choose() -> Choice:
-    wanted = os.getenv(VARIABLE, "auto").strip().lower()
+    wanted = _preferred[0]
     if wanted == "torch":
-        return Choice("torch", f"{VARIABLE} says so", {})
+        return Choice("torch", "as it was told", {})
     fault = _fault()
     if fault:
         return Choice("torch", f"oneDNN's op is not to be had: {fault}", {})
     if wanted == "onednn":
-        return Choice("onednn", f"{VARIABLE} says so", {})
+        return Choice("onednn", "as it was told", {})
     gflops = _measure()
     way: Way = "onednn" if gflops["torch"] < _WORTH * gflops["onednn"] else "torch"
     return Choice(way, "measured", gflops)

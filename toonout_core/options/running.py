@@ -11,7 +11,11 @@ MODELS_DIR = text(
     "Folder with weight files, searched first and downloaded to; may be given several times.",
     metavar="DIR",
 )  # fmt: skip
-RUNNING = (PRECISION, FAST, DEVICE, ALLOW_DOWNLOAD)
+CPU_LINEAR = choice(
+    "cpu_linear", "auto", ("auto", "torch", "onednn"),
+    "What multiplies float32 matrices on a CPU. auto: what a short measurement finds faster.",
+)  # fmt: skip
+RUNNING = (PRECISION, FAST, DEVICE, CPU_LINEAR, ALLOW_DOWNLOAD)
 MODELS = MODEL.but(
     help=MODEL.help + " May be given several times.", metavar="NAME|FILE", mistaken=("--models",)
 )

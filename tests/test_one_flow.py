@@ -72,8 +72,9 @@ def test_in_comfyui(luma, tmp_path, monkeypatch):
         loaded = nodes["ToonOut_LoadMatting"].execute("luma.safetensors", False, "auto", "auto", 64)
         cut = nodes["ToonOut_Matte"].execute
         cutout, foreground, mask = cut(
-            *loaded.result, image, 0, "auto", True, 90, 6, 1, "multiply"
-        ).result
+            *loaded.result, image, resolution=0, fit="auto", estimate_foreground=True,
+            radius_px=90, refine_radius_px=6, frames_per_step=1, source_alpha="multiply",
+        ).result  # fmt: skip
         own_node = loaded.result[0].encode_image(image)
     finally:
         for name in [name for name in sys.modules if name.split(".")[0] == PACK]:

@@ -44,9 +44,7 @@ from toonout_core.synthesis.instance_scenes import InstanceScene  # noqa: E402
 
 
 def read_arguments() -> argparse.Namespace:
-    parser = Parser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, metavar="DIR", help="with fg/ and bg/")
     parser.add_argument("--masked", type=Path, metavar="DIR", help="measure these pictures instead")
     parser.add_argument("--split", default="test", help="subfolder of fg/ (default: %(default)s)")

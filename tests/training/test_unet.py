@@ -268,7 +268,7 @@ def test_a_run_of_another_size_is_not_gone_on_with(art, tmp_path, name):
     with pytest.raises(BadInput, match=rf"{name} must hold a run of this network, in this size"):
         train_unet(config(art, out, steps=2, widths=(8, 12)))
     (out / name).write_bytes(b"PK\3\4 and no more")
-    with pytest.raises(BadInput, match=r"or is damaged\. Give another --out"):
+    with pytest.raises(BadInput, match=r"or a damaged file\. Give another --out"):
         train_unet(config(art, out, steps=2))
 
 

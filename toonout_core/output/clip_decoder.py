@@ -10,9 +10,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
-from av.error import FFmpegError
 
 from ..errors import BadInput
 from ..imaging import Picture, from_array
@@ -52,6 +50,9 @@ def decoded(path: Path) -> Iterator[Picture]:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
+    import av
+    from av.error import FFmpegError
+
     try:
         with av.open(str(path)) as container:
             if not container.streams.video:
@@ -66,6 +67,8 @@ def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
 
 
 def _frames(container: Any, stream: Any) -> Iterator[Any]:
+    import av
+
     decoder: Any = stream.codec_context
     name = _WITH_ALPHA.get(decoder.name, "")
     if stream.metadata.get("alpha_mode") == "1" and name in av.codecs_available:

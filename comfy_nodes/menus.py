@@ -7,7 +7,7 @@ from pathlib import Path
 import folder_paths
 
 from ..toonout_core import WEIGHTS, UnknownModel
-from ..toonout_core.weights import detectors, find
+from ..toonout_core.weights import REGIONS, detectors, find
 from .host import (
     FOLDER,
     FOREIGN_FOLDERS,
@@ -75,7 +75,7 @@ def no_model(name: str, folder: str) -> str:
 def model_source(name: str, path: Path | None, folder: str) -> Path | str:
     """What to load: the file of a menu entry, or a name of the weights table. A path is neither,
     for a connected input could name any file of this machine."""
-    if path is not None or find(name) is not None:
+    if path is not None or find(name.removesuffix(REGIONS)) is not None:
         return path or name
     raise UnknownModel(no_model(name, folder))
 

@@ -42,6 +42,12 @@ def test_one_model_as_segmenter_and_for_the_matte_is_loaded_and_run_once(run, ho
     assert (work.loads, work.inferences) == (1, 1)
 
 
+@pytest.mark.parametrize("detector", ["toonout-mini", "toonout-mini-regions"])
+def test_what_the_loader_lists_first_is_loaded(run, host, detector):
+    segmenter = run("LoadSegmenter", detector=detector, allow_download=False)["segmenter"]
+    assert segmenter.pipeline.name.startswith("toonout-mini")
+
+
 def test_loader_lists_what_needs_no_download_first(nodes, host):
     write_luma_model(host.models / "anime_instance" / "mine.safetensors")
     write_luma_model(host.models / "ultralytics" / "segm" / "theirs.pth")

@@ -52,7 +52,7 @@ def frames_of(
     given: dict[str, Any] = {} if amount is None else {"amount": amount}
     parts = (picture.image, found.mattes, found.colours)
     if motion in get_args(Motion):
-        options = KenBurnsOptions(motion, frames=count, **given)
+        options = KenBurnsOptions(motion, frames=count, **given)  # pyright: ignore
         return ken_burns(*parts, options)  # pyright: ignore
     wish = PuppetOptions(motion, frames=count, **given)  # pyright: ignore
     return puppet_show(*parts, wish).frames  # pyright: ignore

@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..imaging import channels_first, channels_last
+from .autocast import autocasts
 
 Activation = Literal["none", "relu", "gelu"]
 Way = Literal["torch", "onednn"]
@@ -85,7 +86,7 @@ def _may_use_onednn(x: Tensor, weight: Tensor, bias: Tensor | None) -> bool:
     tensors = (x, weight) if bias is None else (x, weight, bias)
     return (
         not torch.is_grad_enabled()
-        and not torch.is_autocast_enabled("cpu")
+        and not autocasts("cpu")
         and all(one.device.type == "cpu" and one.dtype == torch.float32 for one in tensors)
         and x.numel() > 0
     )

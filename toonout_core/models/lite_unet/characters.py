@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ...ops.autocast import autocasts
 from ..folding import fold_norm
 from .encoder import ConvNorm
 
@@ -109,7 +110,7 @@ class WideBlock(nn.Module):
         self.narrow = nn.Conv2d(2 * channels, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        if torch.is_autocast_enabled(x.device.type):
+        if autocasts(x.device.type):
             # as in `ConvNorm`: the CPU's backward pass is slow in bf16
             with torch.autocast(x.device.type, enabled=False):
                 y = self._normed(x.float()).to(x.dtype)

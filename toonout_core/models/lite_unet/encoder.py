@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ...ops.autocast import autocasts
 from ...ops.linear import pointwise
 from ..folding import fold_norm
 
@@ -61,7 +62,7 @@ class ConvNorm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if self.beside is not None:
             x = F.pad(x, self.beside)
-        if self.conv.groups > 1 and torch.is_autocast_enabled(x.device.type):
+        if self.conv.groups > 1 and autocasts(x.device.type):
             # the CPU's backward pass of depthwise convolutions is 5 to 10 times slower in bf16
             with torch.autocast(x.device.type, enabled=False):
                 x = self._normed(x.float()).to(x.dtype)

@@ -130,7 +130,13 @@ def share_network(
     """
     with _one_at_a_time:
         path, row = locate(name_or_path, host, task=task, download=download)
-        status = path.stat()
+        try:
+            status = path.stat()
+        except OSError as error:
+            raise CorruptWeights(
+                f"{path} must be a file of weights, but got {error.strerror}. Get it again, or "
+                "install ToonOut again if the file is part of it."
+            ) from error
         origin = (path.resolve(), status.st_size, status.st_mtime_ns, row, patch_order)
         for loaded in [used for used, its_origin in _in_use.items() if its_origin == origin]:
             if loaded.dtype == choose_dtype(precision, loaded.architecture, host):

@@ -262,6 +262,16 @@ def test_wrong_wishes_for_instances(client, body, sentence):
     assert sentence in reply.json()["detail"]
 
 
+def test_an_embedded_model_that_is_gone_is_503(host, client, monkeypatch, tmp_path):
+    locating = "toonout_extension.toonout_core.weight_files.locating"
+    monkeypatch.setattr(f"{locating}.ASSETS", tmp_path)
+    for route in ("cutout", "instances"):
+        reply = client.post(f"/toonout/v1/{route}", json={"image": encoded(girl())})
+        assert reply.status_code == 503
+        assert str(tmp_path / "toonout-mini.safetensors") in reply.json()["detail"]
+        assert "install ToonOut again" in reply.json()["detail"]
+
+
 def test_a_missing_detector_is_503(host, client):
     host.opts.data["toonout_allow_download"] = False
     body = {"image": encoded(girl()), "detector": "anime-instances"}

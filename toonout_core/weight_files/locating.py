@@ -35,7 +35,7 @@ _INEXACT = 0.01  # how far the size of a row may be off that is not known to the
 
 
 def weight_files(host: Host) -> list[Path]:
-    """Yield all files in the host's folders that look like weights, in the order of the search."""
+    """List all files in the host's folders that look like weights, in the order of the search."""
     found = (path for folder in host.weight_dirs() for path in _walk(folder))
     return list(dict.fromkeys(found))
 

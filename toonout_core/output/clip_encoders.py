@@ -21,6 +21,8 @@ _BT709 = 1  # in each of H.273's tables; the players' guess would depend on the 
 _LIMITED = 1  # 16 … 235
 _FINEST = 10_000  # at least so many ticks a second: frames may be shown for different times
 
+_VECTOR_PX = 32  # of the widest vectors that swscale may use
+
 
 class Sink(Protocol):
     """Takes frames of one shape, 1×3×H×W or 1×4×H×W in [0, 1], and how long each is shown."""
@@ -92,11 +94,16 @@ class ByPyAV:
         """As the codec takes it."""
         array = _even(array) if self.codec.even else array
         form = "rgba" if self._transparent else "rgb24"
+        height, width = array.shape[:2]
+        # swscale spoils alpha now and then where the last vector of a row is not full
+        array = np.pad(array, ((0, 0), (0, -width % _VECTOR_PX), (0, 0)), mode="edge")
         frame = self._library.VideoFrame.from_ndarray(np.ascontiguousarray(array), format=form)
         pixels = self._stream.codec_context.pix_fmt
         frame = frame.reformat(
             format=pixels, dst_colorspace="ITU709" if pixels.startswith("yuv") else None
         )
+        if frame.width != width:
+            frame = _narrowed(frame, self._library.VideoFrame(width, height, pixels))
         self.time(frame, start, seconds)
         return frame
 
@@ -180,6 +187,17 @@ class _ExactAlpha:
             alpha = self._of_alpha.popleft().get_sidedata("matroska_block_additional")
             alpha.to_packet(done[-1])
         return done
+
+
+def _narrowed(frame: Any, target: Any) -> Any:
+    """Copy the left part of a frame into `target`, which is of the same kind and less wide."""
+    for wide, plane in zip(frame.planes, target.planes, strict=True):
+        rows = np.frombuffer(wide, np.uint8).reshape(wide.height, wide.line_size)
+        kept = np.zeros((plane.height, plane.line_size), np.uint8)
+        shared = min(wide.line_size, plane.line_size)
+        kept[:, :shared] = rows[:, :shared]
+        plane.update(kept)
+    return target
 
 
 def _even(frame: Array) -> Array:

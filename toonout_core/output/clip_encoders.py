@@ -197,6 +197,10 @@ def _narrowed(frame: Any, target: Any) -> Any:
         shared = min(wide.line_size, plane.line_size)
         kept[:, :shared] = rows[:, :shared]
         plane.update(kept)
+    # encoders write what frames say of their colours
+    for name in ("colorspace", "color_range", "color_primaries", "color_trc"):
+        if hasattr(frame, name):
+            setattr(target, name, getattr(frame, name))
     return target
 
 

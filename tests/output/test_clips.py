@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from toonout_core.errors import BadInput
-from toonout_core.output.clip_encoders import ByOpenCV
+from toonout_core.output.clip_encoders import ByOpenCV, has_side_data
 from toonout_core.output.clip_formats import CLIP_FORMATS, writable_formats
 from toonout_core.output.clip_writers import clip_writer, new_clip
 from toonout_core.output.clips import frames_of, pictures_of, timing
@@ -115,6 +115,11 @@ SECONDS = (0.1, 0.3, 0.05, 0.2, 0.1)
 WITH_ALPHA = [name for name, kind in CLIP_FORMATS.items() if kind.transparent]
 
 
+def largest_loss(kind):
+    """Of alpha. What PyAV cannot write beside colours has their quality."""
+    return 2 / 255 if kind != "webm" or has_side_data() else 30 / 255
+
+
 def soft(number):
     """A disc with a soft edge that moves, and a hair of one pixel."""
     y, x = np.mgrid[: SIZE_HW[0], : SIZE_HW[1]]
@@ -134,7 +139,7 @@ def test_many_frames_of_an_odd_width_come_back(tmp_path, kind):
     for number, picture in enumerate(pictures_of(clip.path)):
         assert picture.alpha is not None
         image, alpha = soft(number % 5)
-        assert float((picture.alpha - alpha).abs().max()) <= 2 / 255
+        assert float((picture.alpha - alpha).abs().max()) <= largest_loss(kind)
         assert float((picture.image - image).abs()[(alpha == 1).expand_as(image)].max()) < 0.06
 
 
@@ -150,7 +155,7 @@ def test_alpha_and_times_come_back(tmp_path, kind):
     for number, picture in enumerate(found):
         image, alpha = soft(number)
         assert picture.alpha is not None
-        assert float((picture.alpha - alpha).abs().max()) <= 2 / 255
+        assert float((picture.alpha - alpha).abs().max()) <= largest_loss(kind)
         assert float((picture.image - image).abs().mul(alpha).mean()) < 0.01
     # what a frame is shown for lies between two times, of which WebM and Matroska keep ms
     shown = [picture.seconds for picture in found]

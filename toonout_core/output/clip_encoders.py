@@ -55,6 +55,13 @@ def can_encode(codec: Codec) -> bool:
     raise BadInput(f"PyAV must be able to write {codec.name}", "one that cannot", "Update it.")
 
 
+def has_side_data() -> bool:
+    """Return whether this PyAV can hand data from packet to packet; 12, 13 and 15 cannot."""
+    import av
+
+    return hasattr(av.Packet, "get_sidedata")
+
+
 class ByPyAV:
     """Writes any `Codec` by PyAV, with the sound of another clip."""
 
@@ -72,7 +79,7 @@ class ByPyAV:
         self._stream: Any = self._container.add_stream(codec.name, rate=rate)
         self.prepare(self._stream.codec_context, shape, rate, codec.options)
         self._alpha = None
-        if codec.name == "libvpx-vp9" and self._transparent:
+        if codec.name == "libvpx-vp9" and self._transparent and has_side_data():
             self._alpha = _ExactAlpha(self, shape, rate)
         self._sound = Sound.of(sound, self._container, codec) if sound is not None else None
         self._end = Fraction(0)
@@ -150,7 +157,7 @@ class _ExactAlpha:
     """Writes the alpha of VP9, a second picture without colours beside each frame, without loss.
 
     The codec itself gives alpha the quality of the colours. At a quality that suits colours, 20/255
-    are lost at edges; without loss, colours take several times the room.
+    are lost at edges; without loss, colours take several times the room. Needs `has_side_data`.
     """
 
     def __init__(self, sink: ByPyAV, shape: tuple[int, ...], rate: Fraction) -> None:

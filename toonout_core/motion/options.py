@@ -8,6 +8,8 @@ from typing import Literal, get_args
 from ..options.option import choice, number, options_of, switch, text, told, whole
 from .camera import Easing, Edges, Loop, Motion
 
+# what a camera that passes cards can do, and the published zoom through points
+KenBurnsMotion = Literal[Motion, "points"]
 Focus = Literal["automatic", "value", "character"]
 Levelling = Literal["feet", "median", "mean"]
 Order = Literal["feet", "numbers"]
@@ -31,11 +33,12 @@ class KenBurnsOptions(_Checked):
     Numbers of characters begin with 0.
     """
 
-    motion: Motion = told(choice(
-        "motion", "ken burns", get_args(Motion),
+    motion: KenBurnsMotion = told(choice(
+        "motion", "ken burns", get_args(KenBurnsMotion),
         "Ken burns: a slow zoom to the characters; horizontal, vertical, circle, orbit: the "
         "camera goes there and comes back; dolly zoom: the background grows, the focus stays; "
-        "shake: a hand that holds the camera.",
+        "shake: a hand that holds the camera; points: the published zoom, in which every pixel is "
+        "a point by itself. It needs a depth picture, and is slow.",
     ))  # fmt: skip
     amount: float = told(number(
         "amount", 0.5, (0.0, 2.0, 0.05),

@@ -132,8 +132,9 @@ def zoom_frames(
             colours = lens_blur(colours, near, in_focus.disparity, in_focus.strength)
             shown = torch.cat((colours, *others), 1)
         # the published program cuts levels down to whole numbers
-        levels = np.moveaxis(to_array(shown - 0.5 / 255)[0], -1, 0)
+        levels = to_array(shown - 0.5 / 255)[0]
+        # OpenCV takes one channel or three, and rounds both in ways of their own
+        parts = [part.copy() for part in np.split(levels, [3], -1) if part.size]
         middle = (width / 2, height / 2)
-        crops = [cv2.getRectSubPix(plane.copy(), (patch[0], patch[1]), middle) for plane in levels]
-        crop = np.stack(crops, -1)
+        crop = np.dstack([cv2.getRectSubPix(part, (patch[0], patch[1]), middle) for part in parts])
         yield from_array(cv2.resize(crop, (width, height), interpolation=cv2.INTER_LINEAR))

@@ -8,6 +8,7 @@ import sys
 import pytest
 import torch
 
+from tests.comfy.characters import at_places
 from tests.comfy.fake_comfy import PACK
 from tests.comfy.luma import write_luma_model
 from tests.comfy.test_nodes import Threshold, error_class, matte, squares, submodule
@@ -16,8 +17,8 @@ from tests.comfy.test_nodes import Threshold, error_class, matte, squares, submo
 @pytest.fixture
 def model(nodes, host):
     write_luma_model(host.models / "background_removal" / "luma.safetensors")
-    load = nodes["ToonOut_LoadMatting"].execute
-    (loaded,) = load("luma.safetensors", False, "auto", "auto", 64).result
+    load = nodes["ToonOut_LoadMatting"]
+    (loaded,) = at_places(load, "luma.safetensors", False, "auto", "auto", 64).result
     return loaded
 
 
@@ -56,7 +57,9 @@ def test_whatever_the_answer_depends_on_runs_it_again(nodes, model, host, change
     if "own" in options:
         image[..., 3] = options.pop("own")
     if options.pop("model", None):
-        model = nodes["ToonOut_LoadMatting"].execute("luma.safetensors", False, "auto", "auto", 64)
+        model = at_places(
+            nodes["ToonOut_LoadMatting"], "luma.safetensors", False, "auto", "auto", 64
+        )
         (model,) = model.result
     ran = calls(model)
     matte(nodes, model, image, **options)

@@ -13,12 +13,12 @@ from torch import Tensor
 from ..toonout_core import ForegroundOptions, Instances
 from ..toonout_core.characters.prompts import split_prompts
 from ..toonout_core.errors import BadInput
+from ..toonout_core.flow import estimate_colours
 from ..toonout_core.imaging import from_comfy, to_comfy
 from ..toonout_core.layers.building import card_layers, character_layers
 from ..toonout_core.layers.comfy_document import from_document, to_document
 from ..toonout_core.layers.files import layer_part
 from ..toonout_core.layers.record import LayeredPicture
-from ..toonout_core.matting import estimate_colours
 from ..toonout_core.options import files
 from ..toonout_core.options import layers as options
 from ..toonout_core.output.publishing import partial_file, publish_numbered

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from ..toonout_core import ForegroundOptions, Matte
 from ..toonout_core.chosen import foreground_options, framing_options
+from ..toonout_core.flow import MattingFlow, estimate_colours
 from ..toonout_core.host import Step
 from ..toonout_core.imaging import from_comfy, mask_from_comfy, to_comfy, views_of_layers
-from ..toonout_core.matting import MattingFlow, estimate_colours
 from ..toonout_core.ops.checking import unit_planes
 from ..toonout_core.ops.foreground import Method
 from ..toonout_core.ops.framing import Framing
@@ -22,7 +22,6 @@ from . import given, made
 from .batches import check_size, matched
 from .host import ComfyHost
 from .models import as_model
-from .remembering import LIMIT_BYTES, Remembering
 from .types import CATEGORY, Node, inputs, outputs, schema, widget, widgets
 
 
@@ -67,9 +66,7 @@ class MatteImage(Node):
     @classmethod
     def execute(cls, model: Any, image: Tensor, **chosen: Any) -> io.NodeOutput:
         framing = framing_options(chosen)  # a wrong aspect is said before the work
-        remover = as_model(model)
-        if image.shape[:3].numel() * 4 <= LIMIT_BYTES:
-            remover = Remembering(remover, model)
+        remover = as_model(model, image.shape[:3].numel())
         stages = 1 if foreground_options(chosen) is None else 2
         with remover.host.progress(len(image) * stages, "matting") as report:
             results = _cut_out(remover, image, chosen, report)

@@ -17,8 +17,8 @@ from torch import Tensor
 
 from ..toonout_core import ForegroundOptions, Instances, share_matte
 from ..toonout_core.errors import BadInput
+from ..toonout_core.flow import estimate_colours
 from ..toonout_core.imaging import from_comfy, mask_to_comfy, to_comfy
-from ..toonout_core.matting import estimate_colours
 from ..toonout_core.motion.cards import Frame
 from ..toonout_core.ops.compositing import on_white
 from ..toonout_core.options import clips

@@ -19,8 +19,8 @@ from tests.comfy.luma import write_luma_model
 from tests.webui import fake_gradio, fake_host
 from toonout_core import LocalHost, load_matting
 from toonout_core.cli import main
+from toonout_core.flow import mixture
 from toonout_core.imaging import from_pil
-from toonout_core.matting import mixture
 from toonout_core.ops.adjust import AdjustOptions
 
 ADJUSTMENTS = {

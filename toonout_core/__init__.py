@@ -21,10 +21,11 @@ if TYPE_CHECKING:
         ToonOutError,
         UnknownModel,
     )
+    from .flow import ForegroundOptions
     from .host import Host, LocalHost
     from .instances import Instances
     from .loading import load_network
-    from .matting import ForegroundOptions, Matting, load_matting
+    from .matting import Matting, load_matting
     from .ops.adjust import AdjustOptions
     from .ops.foreground import estimate_foreground
     from .results import Matte
@@ -95,7 +96,8 @@ _HOMES = {
     "host": ("Host", "LocalHost"),
     "instances": ("Instances",),
     "loading": ("load_network",),
-    "matting": ("ForegroundOptions", "Matting", "load_matting"),
+    "flow": ("ForegroundOptions",),
+    "matting": ("Matting", "load_matting"),
     "ops.adjust": ("AdjustOptions",),
     "ops.foreground": ("estimate_foreground",),
     "segmentation.regional": ("RegionSegmenter",),

@@ -13,7 +13,7 @@ from typing import Any
 from .characters.choosing import Choice, TidyOptions
 from .characters.crops import CropOptions
 from .characters.prompts import PromptOptions
-from .matting import ForegroundOptions
+from .flow import ForegroundOptions
 from .ops.adjust import AdjustOptions
 from .ops.framing import Framing, parse_aspect
 from .options.characters import AS_THEY_ARE, MAX_COUNT

@@ -18,6 +18,11 @@ def test_nodes_are_small():
     assert median(lines) <= 45
 
 
+def test_files_are_small():
+    paths = [*PATHS, *house.sources("scripts", "tools")]
+    assert [path.name for path in paths if house.lines_of(path) > 400] == []
+
+
 def test_functions_are_small():
     assert [name for lines, name in house.functions(PATHS) if lines > 60] == []
 

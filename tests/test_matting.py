@@ -7,8 +7,7 @@ from PIL import Image
 from torch import nn
 
 from tests.fake_host import FakeHost, StopFromHost
-from toonout_core import LocalHost, load_matting
-from toonout_core import matting as flow
+from toonout_core import LocalHost, flow, load_matting
 from toonout_core.errors import BadInput, OutOfMemory, ToonOutError
 from toonout_core.imaging import Picture
 from toonout_core.loading import LoadedNetwork

@@ -15,11 +15,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from .host import Step, reporting
+from .flow import Asked, MattingFlow
+from .host import Step
 from .imaging import channels_first, channels_last
-from .matting import MattingFlow
 from .ops.resizing import resize
-from .words import Fit
 
 _LONGEST_PX = 640  # that the flow sees
 _STILL_PX = 0.1  # less than that is no motion: moving a matte by it would only blur it
@@ -143,21 +142,9 @@ class SteadyMatting(MattingFlow):
     def sees_more(self, image: Tensor, resolution: int | None = None) -> bool:
         return self.flow.sees_more(image, resolution)
 
-    def predict(
-        self,
-        image: Tensor,
-        *,
-        resolution: int | None = None,
-        fit: Fit = "auto",
-        frames_per_step: int = 1,
-        label: str = "matting",
-        report: Step | None = None,
-    ) -> Tensor:
+    def answer(self, image: Tensor, asked: Asked, step: Step) -> Tensor:
         """As the other flow's, steadier."""
-        with reporting(self.host, len(image), label, report) as step:
-            alpha = self.flow.predict(
-                image, resolution=resolution, fit=fit, frames_per_step=frames_per_step, report=step
-            )
-            for i in range(len(image)):
-                alpha[i : i + 1] = self._steady(image[i : i + 1], alpha[i : i + 1].clone())
-            return alpha
+        alpha = self.flow.predict(image, **vars(asked), report=step)
+        for i in range(len(image)):
+            alpha[i : i + 1] = self._steady(image[i : i + 1], alpha[i : i + 1].clone())
+        return alpha

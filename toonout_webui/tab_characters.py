@@ -17,9 +17,9 @@ from ..toonout_core.output.publishing import Part
 from ..toonout_core.output.writing import publish_parts
 from . import characters, hosts, previews, sending
 from .cutting import wish
-from .pipelines import PIPELINES, default_model, model_names
+from .pipelines import PIPELINES
 from .tab_folder import output_folder
-from .widgets import component
+from .widgets import component, edge_model
 
 MARGIN_PX = 8
 KINDS = ("masks", "mattes", "cutouts", "background", "overlay")
@@ -68,10 +68,7 @@ def _inputs() -> list[Any]:
             DETECTOR, elem_id("detector"),
             choices=characters.detector_names(), value=characters.DEFAULT_DETECTOR,
         )  # fmt: skip
-        model = gr.Dropdown(
-            choices=model_names(), value=default_model(), label="Model of the edges",
-            elem_id=elem_id("model"),
-        )  # fmt: skip
+        model = edge_model(elem_id("model"))
     with gr.Row():
         min_score = component(table.MIN_SCORE, elem_id("min_score"))
         numbers = component(table.NUMBERS, elem_id("numbers"))

@@ -7,6 +7,7 @@ tests without that pack.
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,31 @@ def to_api(graph: dict[str, Any], object_info: dict[str, Any]) -> dict[str, Any]
         assert stored == there[: len(stored)], f"{node['type']}: {stored}"
         prompt[str(node["id"])] = {"class_type": node["type"], "inputs": inputs}
     return prompt
+
+
+def misfits(inputs: dict[str, Any], schema: Any) -> list[str]:
+    """What ComfyUI would refuse of the values that a stored graph has for a node of ours."""
+    wrong = []
+    for item in schema.inputs:
+        if item.io_type not in WIDGETS or item.id not in inputs:
+            continue
+        value = inputs[item.id]
+        if not isinstance(value, list) and not _fits(value, item):  # a list is a link
+            wrong.append(f"{schema.node_id}.{item.id}: {value!r}")
+    return wrong
+
+
+def _fits(value: Any, item: Any) -> bool:
+    if item.io_type == "COMBO":
+        return value in item.options
+    if item.io_type in ("BOOLEAN", "STRING"):
+        return isinstance(value, bool if item.io_type == "BOOLEAN" else str)
+    if isinstance(value, bool):
+        return False
+    if isinstance(value, str):  # multiple_of was a menu of texts once; ComfyUI makes numbers of it
+        value = float(value) if value.isdigit() else math.nan
+    whole = item.io_type == "FLOAT" or value == value // 1
+    return whole and item.min <= value <= item.max
 
 
 def ids_of(prompt: dict[str, Any], kind: str) -> list[str]:

@@ -28,8 +28,8 @@ from .parsing import Verbs, add
 from .terminal import require_redirected_stdout
 
 if TYPE_CHECKING:
+    from ..flow import MattingFlow
     from ..imaging import Picture
-    from ..matting import MattingFlow
     from ..ops.framing import Framing
     from ..output.cutouts import Cut, Output
     from ..results import Matte

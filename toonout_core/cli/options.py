@@ -64,16 +64,11 @@ def split_of(arguments: argparse.Namespace) -> str:
 
 def load_model(arguments: argparse.Namespace, name: str | None = None) -> Matting:
     """The pipeline that the model options name, or the model `name` with the other options."""
-    from ..chosen import precision_of
+    from ..chosen import matting_options
     from ..matting import load_matting
 
-    return load_matting(
-        name or arguments.model,
-        host=open_host(arguments),
-        precision=precision_of(arguments.precision, arguments.fast),
-        resolution=arguments.resolution or None,
-        download=arguments.allow_download,
-    )
+    how = matting_options(vars(arguments))
+    return load_matting(name or arguments.model, host=open_host(arguments), **how)
 
 
 def require_models(arguments: argparse.Namespace, names: Sequence[str]) -> None:

@@ -17,6 +17,12 @@ PuppetMotion = Literal[
     "idle", "breathe", "sway", "bounce", "float", "hair", "wave", "nod", "walk", "dance"
 ]
 
+# what both of them have
+_AMOUNT = number("amount", 0.5, (0.0, 2.0, 0.05), "How far the camera goes.")
+_FRAMES = whole("frames", 90, (1, 10000), "Length of the clip.")
+_FPS = number("fps", 30.0, (1.0, 120.0, 1.0), "Speed of the clip.", label="Frames per second")
+_SEED = whole("seed", 0, (0, 2**31 - 1), "Of the dance.")
+
 
 class _Checked:
     """A record that raises BadInput for what a field cannot be."""
@@ -40,19 +46,9 @@ class KenBurnsOptions(_Checked):
         "shake: a hand that holds the camera; points: the published zoom, in which every pixel is "
         "a point by itself. It needs a depth picture, and is slow.",
     ))  # fmt: skip
-    amount: float = told(number(
-        "amount", 0.5, (0.0, 2.0, 0.05),
-        "How far the camera goes.",
-    ))  # fmt: skip
-    frames: int = told(whole(
-        "frames", 90, (1, 10000),
-        "Length of the clip.",
-    ))  # fmt: skip
-    fps: float = told(number(
-        "fps", 30.0, (1.0, 120.0, 1.0),
-        "Speed of the clip.",
-        label="Frames per second",
-    ))  # fmt: skip
+    amount: float = told(_AMOUNT)
+    frames: int = told(_FRAMES)
+    fps: float = told(_FPS)
     loop: Loop = told(choice(
         "loop", "seamless", get_args(Loop),
         "Seamless: the last frame leads to the first, without a jerk; ping-pong: there and back; "
@@ -115,11 +111,7 @@ class KenBurnsOptions(_Checked):
         "Where in the motion a loop begins, 0 to 1.",
         advanced=True,
     ))  # fmt: skip
-    seed: int = told(whole(
-        "seed", 0, (0, 2**31 - 1),
-        "Of the shake.",
-        advanced=True,
-    ))  # fmt: skip
+    seed: int = told(_SEED.but(help="Of the shake.", advanced=True))
 
 
 @dataclass(frozen=True)
@@ -133,27 +125,16 @@ class PuppetOptions(_Checked):
         "Idle (breathes, sways, hair follows), breathe, sway, bounce, float and hair need no "
         "joints; wave, nod, walk and dance move joints.",
     ))  # fmt: skip
-    amount: float = told(number(
-        "amount", 1.0, (0.0, 2.0, 0.05),
-        "How far it moves.",
-    ))  # fmt: skip
+    amount: float = told(_AMOUNT.but(default=1.0, help="How far it moves."))
     speed: int = told(whole(
         "speed", 1, (1, 20),
         "How often the motion is repeated in the clip.",
     ))  # fmt: skip
-    frames: int = told(whole(
-        "frames", 60, (1, 10000),
-        "Length of the clip; a sequence of poses brings its own.",
+    frames: int = told(_FRAMES.but(
+        default=60, help="Length of the clip; a sequence of poses brings its own.",
     ))  # fmt: skip
-    fps: float = told(number(
-        "fps", 30.0, (1.0, 120.0, 1.0),
-        "Speed of the clip.",
-        label="Frames per second",
-    ))  # fmt: skip
-    seed: int = told(whole(
-        "seed", 0, (0, 2**31 - 1),
-        "Of the dance.",
-    ))  # fmt: skip
+    fps: float = told(_FPS)
+    seed: int = told(_SEED)
     characters: str = told(text(
         "characters", "",
         "Numbers of those that move, such as 0, 2-4; empty: all.",

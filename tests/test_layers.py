@@ -76,6 +76,7 @@ FOR_HOSTS = {
     "options",
     "output",
     "portions",
+    "steadying",
     "weights",
     "words",
 }

@@ -229,3 +229,20 @@ def test_fast_changes_auto_only():
     assert precision_of("auto", True) == "fast"
     assert [precision_of(one, True) for one in ("fp32", "fp16", "bf16")] == ["fp32", "fp16", "bf16"]
     assert precision_of("auto", False) == "auto"
+
+
+def test_a_network_is_moved_only_where_it_is_not_yet(monkeypatch):
+    network = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
+    moves = []
+    inner = nn.Module.to
+    monkeypatch.setattr(nn.Module, "to", lambda self, *to: moves.append(to) or inner(self, *to))
+    local = host.LocalHost("cpu")
+    with local.on_device(network, 0) as device:
+        assert device == torch.device("cpu")
+    assert not moves
+    local.device = torch.device("meta")
+    network[0].to("meta")
+    moves.clear()
+    with local.on_device(network, 0):
+        assert network[1].running_mean.device.type == "meta"
+    assert len(moves) == 1

@@ -40,7 +40,7 @@ MAY_IMPORT = {
     "inference": {"errors", "host", "loading", "portions"},
     # pipelines
     "detail": {"errors", "host", "ops"},
-    "matting": PIPELINE,
+    "matting": PIPELINE | {"remembering"},
     "steadying": {"errors", "host", "imaging", "matting", "ops"},
     "segmentation": PIPELINE | {"matting", "instances", "models", "weight_files"},
     "characters": {"errors", "imaging", "instances", "ops", "segmentation"},

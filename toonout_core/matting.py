@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -26,6 +26,7 @@ from .ops.foreground import Method, estimate_foreground
 from .ops.resizing import Fitted
 from .ops.resizing import fit as fit_to
 from .portions import Work, in_portions, memory_for
+from .remembering import LastMattes
 from .results import Matte
 from .words import Fit, PatchOrder, Precision
 
@@ -39,7 +40,7 @@ SourceAlpha = Literal["multiply", "ignore"]
 _SEEN_ALPHA = 1 / 8
 # three blurred planes of four values and their sums, fp32
 _FOREGROUND_BYTES_PER_PIXEL = 160
-_PREVIEW_PX = 1024
+_PREVIEW_PX = 512
 
 
 @dataclass(frozen=True)
@@ -62,17 +63,21 @@ def load_matting(
     resolution: int | None = None,
     patch_order: PatchOrder | None = None,
     download: bool = True,
+    remember: bool = True,
 ) -> Matting:
     """Load a matting pipeline from a name of the weights table or any weight file.
 
     `resolution`: side of the square that the network sees. Without it the model's own side is
-    taken, which may grow with the picture (`grown`). Raises UnknownModel, CorruptWeights,
+    taken, which may grow with the picture (`grown`). `remember`: keep the last mattes, for pictures
+    that are asked for again. Raises UnknownModel, CorruptWeights,
     DownloadFailed.
     """
     host = host if host is not None else LocalHost()
     loaded = share_network(
         name_or_path, host, precision=precision, patch_order=patch_order, download=download
     )
+    if not remember:
+        loaded = replace(loaded, mattes=LastMattes(0))
     return Matting(loaded, host, resolution=resolution)
 
 
@@ -336,7 +341,7 @@ def require_numbers(alpha: Tensor, name: str) -> Tensor:
 
 
 def _glimpse(planes: Tensor) -> Tensor:
-    """C×H×W → every n-th pixel, for previews: no side is above 1024, and no memory is taken."""
+    """C×H×W → every n-th pixel, for previews: no side is above 512, and no memory is taken."""
     every = max(1, -(-max(planes.shape[-2:]) // _PREVIEW_PX))
     return planes[..., ::every, ::every]
 

@@ -62,7 +62,9 @@ def split_of(arguments: argparse.Namespace) -> str:
     return "val" if arguments.split == "validation" else arguments.split
 
 
-def load_model(arguments: argparse.Namespace, name: str | None = None) -> Matting:
+def load_model(
+    arguments: argparse.Namespace, name: str | None = None, *, remember: bool = True
+) -> Matting:
     """The pipeline that the model options name, or the model `name` with the other options."""
     from ..chosen import precision_of
     from ..matting import load_matting
@@ -73,6 +75,7 @@ def load_model(arguments: argparse.Namespace, name: str | None = None) -> Mattin
         precision=precision_of(arguments.precision, arguments.fast),
         resolution=arguments.resolution or None,
         download=arguments.allow_download,
+        remember=remember,
     )
 
 

@@ -240,3 +240,20 @@ def test_what_a_matting_model_is_told():
     chosen = {"resolution": 512, "patch_order": "old", "allow_download": False}
     expected = {"resolution": 512, "patch_order": "channel_last", "download": False}
     assert matting_options(chosen) == nothing | expected
+
+
+def test_a_network_is_moved_only_where_it_is_not_yet(monkeypatch):
+    network = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
+    moves = []
+    inner = nn.Module.to
+    monkeypatch.setattr(nn.Module, "to", lambda self, *to: moves.append(to) or inner(self, *to))
+    local = host.LocalHost("cpu")
+    with local.on_device(network, 0) as device:
+        assert device == torch.device("cpu")
+    assert not moves
+    local.device = torch.device("meta")
+    network[0].to("meta")
+    moves.clear()
+    with local.on_device(network, 0):
+        assert network[1].running_mean.device.type == "meta"
+    assert len(moves) == 1

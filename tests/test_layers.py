@@ -42,7 +42,7 @@ MAY_IMPORT = {
     # pipelines
     "detail": {"errors", "host", "ops"},
     "flow": {"errors", "host", "imaging", "results", "ops", "portions", "detail", "remembering"},
-    "matting": PIPELINE,
+    "matting": PIPELINE | {"remembering"},
     "steadying": {"errors", "host", "imaging", "flow", "ops"},
     "segmentation": PIPELINE | {"matting", "instances", "models", "weight_files"},
     "characters": {"errors", "imaging", "instances", "ops", "segmentation"},
@@ -80,6 +80,7 @@ FOR_HOSTS = {
     "output",
     "portions",
     "remembering",
+    "steadying",
     "weights",
     "words",
 }

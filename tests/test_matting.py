@@ -110,7 +110,7 @@ def test_only_a_step_is_on_the_device(frames, step, sizes):
 def test_previews_of_large_pictures_are_small():
     host = FakeHost()
     matting(host).predict(torch.rand(1, 3, 40, 2100))
-    assert [preview.shape for preview in host.previews] == [(3, 14, 700)]
+    assert [preview.shape for preview in host.previews] == [(3, 8, 420)]
 
 
 def test_batches_and_single_frames_agree():

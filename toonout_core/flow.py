@@ -33,7 +33,7 @@ SourceAlpha = Literal["multiply", "ignore"]
 _SEEN_ALPHA = 1 / 8
 # three blurred planes of four values and their sums, fp32
 _FOREGROUND_BYTES_PER_PIXEL = 160
-_PREVIEW_PX = 1024
+_PREVIEW_PX = 512
 
 
 @dataclass(frozen=True)
@@ -201,7 +201,7 @@ def require_numbers(alpha: Tensor, name: str) -> Tensor:
 
 
 def glimpse(planes: Tensor) -> Tensor:
-    """C×H×W → every n-th pixel, for previews: no side is above 1024, and no memory is taken."""
+    """C×H×W → every n-th pixel, for previews: no side is above 512, and no memory is taken."""
     every = max(1, -(-max(planes.shape[-2:]) // _PREVIEW_PX))
     return planes[..., ::every, ::every]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,6 +18,7 @@ from .ops.checking import unit_planes
 from .ops.resizing import Fitted
 from .ops.resizing import fit as fit_to
 from .portions import Work
+from .remembering import LastMattes
 from .words import Fit, PatchOrder, Precision
 
 T = TypeVar("T")
@@ -30,17 +32,20 @@ def load_matting(
     resolution: int | None = None,
     patch_order: PatchOrder | None = None,
     download: bool = True,
+    remember: bool = True,
 ) -> Matting:
     """Load a matting pipeline from a name of the weights table or any weight file.
 
     `resolution`: side of the square that the network sees. Without it the model's own side is
-    taken, which may grow with the picture (`grown`). Raises UnknownModel, CorruptWeights,
-    DownloadFailed.
+    taken, which may grow with the picture (`grown`). `remember`: keep the last mattes, for pictures
+    that are asked for again. Raises UnknownModel, CorruptWeights, DownloadFailed.
     """
     host = host if host is not None else LocalHost()
     loaded = share_network(
         name_or_path, host, precision=precision, patch_order=patch_order, download=download
     )
+    if not remember:
+        loaded = replace(loaded, mattes=LastMattes(0))
     return Matting(loaded, host, resolution=resolution)
 
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from ..toonout_core import BadInput, Matte, OutOfMemory
 from ..toonout_core.chosen import adjust_options, foreground_options
 from ..toonout_core.imaging import Picture, read, to_pil
+from ..toonout_core.matting import MattingFlow
 from ..toonout_core.ops.adjust import AdjustOptions
 from ..toonout_core.ops.compositing import parse_colour
 from ..toonout_core.ops.framing import Framing, parse_aspect, visible_box
@@ -21,6 +22,7 @@ from ..toonout_core.ops.placing import behind
 from ..toonout_core.output.cutouts import observations
 from ..toonout_core.output.writing import encode
 from ..toonout_core.portions import memory_for
+from ..toonout_core.steadying import Steady, SteadyMatting
 from . import keeping_alpha
 from .host import WebUIHost
 from .memory import require_room
@@ -71,11 +73,14 @@ def wish(values: Mapping[str, Any]) -> CutoutOptions:
     return options
 
 
-def cut(source: Any, options: CutoutOptions, background: Any = None) -> Cut:
-    """A picture (PIL, stream or Picture) → its cut. Raises ToonOutError."""
+def cut(
+    source: Any, options: CutoutOptions, background: Any = None, steady: Steady | None = None
+) -> Cut:
+    """A picture (PIL, stream or Picture) → its cut; `steady`: what has seen the frames of a clip
+    before it. Raises ToonOutError."""
     with memory_for(WebUIHost(), "this picture"):
         picture = source if isinstance(source, Picture) else read(source)
-        matte, device, notes = cut_to_matte(picture, options)
+        matte, device, notes = cut_to_matte(picture, options, steady)
         notes = [*picture.notes, *notes]
         if options.crop:
             matte, missed = cropped(matte, options)
@@ -83,22 +88,27 @@ def cut(source: Any, options: CutoutOptions, background: Any = None) -> Cut:
         return Cut(matte, options, device, tuple(notes), _behind(matte, options, background))
 
 
-def cut_to_matte(picture: Picture, options: CutoutOptions) -> tuple[Matte, str, list[str]]:
+def cut_to_matte(
+    picture: Picture, options: CutoutOptions, steady: Steady | None = None
+) -> tuple[Matte, str, list[str]]:
     """Matte, device, and what is worth knowing; on the CPU where the device has no room for it."""
     try:
-        return _run(picture, options, on_cpu=False)
+        return _run(picture, options, steady, on_cpu=False)
     except OutOfMemory as error:
         log.warning("%s", error)
-    matte, device, notes = _run(picture, options, on_cpu=True)
+    matte, device, notes = _run(picture, options, steady, on_cpu=True)
     return matte, device, [*notes, "the device had too little memory"]
 
 
-def _run(picture: Picture, options: CutoutOptions, *, on_cpu: bool) -> tuple[Matte, str, list[str]]:
+def _run(
+    picture: Picture, options: CutoutOptions, steady: Steady | None, *, on_cpu: bool
+) -> tuple[Matte, str, list[str]]:
     adjust = adjust_options(vars(options))
     with PIPELINES.keeping():
         matting = PIPELINES.get(options, on_cpu=on_cpu)
         require_room(matting, options.resolution, matting.host.device())  # pyright: ignore
-        matte = matting(
+        flow: MattingFlow = SteadyMatting(matting, steady) if steady else matting
+        matte = flow(
             picture,
             source_alpha=options.source_alpha,
             adjust=None if adjust == AdjustOptions() else adjust,

@@ -7,8 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from ..toonout_core import WEIGHTS, Matting, UnknownModel, load_matting
-from ..toonout_core.chosen import PATCH_ORDERS
+from ..toonout_core import WEIGHTS, Matting, UnknownModel, chosen, load_matting
 from ..toonout_core.loading import locate
 from ..toonout_core.weight_files.locating import weight_files
 from . import hosts
@@ -39,9 +38,10 @@ def precision_of(options: CutoutOptions, *, on_cpu: bool = False) -> Precision:
     """What the options or, if they leave it open, the settings say."""
     if on_cpu:
         return "fp32"
-    if options.precision != "auto":
-        return options.precision
-    return hosts.option("toonout_precision", "auto")
+    stated = options.precision
+    if stated == "auto":
+        stated = hosts.option("toonout_precision", "auto")
+    return chosen.loading_options({"precision": stated, "fast": options.fast})["precision"]
 
 
 def fetch(name: str, host: WebUIHost, download: bool) -> None:
@@ -100,7 +100,7 @@ class Pipelines:
                 name,
                 host=host,
                 precision=precision,  # pyright: ignore
-                patch_order=PATCH_ORDERS[patch_order],  # pyright: ignore
+                patch_order=chosen.PATCH_ORDERS[patch_order],  # pyright: ignore
                 download=False,
             )
 

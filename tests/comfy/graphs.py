@@ -34,7 +34,7 @@ def widget_names(info: dict[str, Any]) -> list[str]:
             names.append(name)
             # by its name alone in packs that are older than the option
             seed = option.get("control_after_generate") or name in ("seed", "noise_seed")
-            if seed or option.get("image_upload"):
+            if seed or option.get("image_upload") or option.get("video_upload"):
                 names.append("")
     return names
 

@@ -146,6 +146,15 @@ def test_a_model_in_another_precision_takes_the_place_of_the_first(host):
     assert pipelines.names() == ["toonout-mini"]
 
 
+def test_fast_changes_auto_only(host):
+    precision_of = part("pipelines").precision_of
+    assert precision_of(wish(fast=True)) == "fast"
+    assert precision_of(wish(fast=True, precision="fp32")) == "fp32"
+    assert precision_of(wish(fast=True), on_cpu=True) == "fp32"
+    host.opts.data["toonout_precision"] = "fp16"
+    assert precision_of(wish(fast=True)) == "fp16"
+
+
 def test_a_model_that_cannot_be_loaded_leaves_nothing(host):
     pipelines = part("pipelines")
     with pytest.raises(pipelines.UnknownModel):

@@ -193,8 +193,8 @@ def test_routes_answer_507_with_a_sentence_wherever_memory_ends(client, monkeypa
     core = "toonout_extension.toonout_core"
     place, name = {
         "predict": (sys.modules[f"{core}.matting"].Matting, "_alpha"),
-        "adjust": (sys.modules[f"{core}.matting"], "adjusted"),
-        "colours": (sys.modules[f"{core}.matting"], "estimate_foreground"),
+        "adjust": (sys.modules[f"{core}.flow"], "adjusted"),
+        "colours": (sys.modules[f"{core}.flow"], "estimate_foreground"),
         "crop": (part("cutting"), "cropped"),
     }[step]
     monkeypatch.setattr(place, name, fail)

@@ -6,6 +6,7 @@ tests without that pack.
 
 from __future__ import annotations
 
+import inspect
 import json
 import math
 from pathlib import Path
@@ -68,11 +69,16 @@ def to_api(graph: dict[str, Any], object_info: dict[str, Any]) -> dict[str, Any]
     return prompt
 
 
-def misfits(inputs: dict[str, Any], schema: Any) -> list[str]:
+def misfits(inputs: dict[str, Any], node: Any) -> list[str]:
     """What ComfyUI would refuse of the values that a stored graph has for a node of ours."""
+    schema, check = node.define_schema(), getattr(node, "validate_inputs", None)
+    # ComfyUI leaves those to the node that it has asked for in its own check
+    own = {*inspect.signature(check).parameters} & {*inputs} if check else set()
     wrong = []
+    if own and (told := check(**{name: inputs[name] for name in own})) is not True:
+        wrong.append(f"{schema.node_id}: {told}")
     for item in schema.inputs:
-        if item.io_type not in WIDGETS or item.id not in inputs:
+        if item.io_type not in WIDGETS or item.id not in {*inputs} - own:
             continue
         value = inputs[item.id]
         if not isinstance(value, list) and not _fits(value, item):  # a list is a link

@@ -180,8 +180,8 @@ def _make_cut(arguments: argparse.Namespace) -> Cut:
     adjustments = adjust_options(vars(arguments))
     adjust(torch.zeros(1, 1, 1, 1), adjustments)  # before any picture, if they are wrong
     changed = adjustments != AdjustOptions()
-    matting: MattingFlow = load_model(arguments)
-    matting.mattes = None  # each picture is seen once: no time goes into telling it from others
+    # each picture is seen once: no time goes into telling it from the others
+    matting: MattingFlow = load_model(arguments, remember=False)
     if arguments.steady:
         matting = SteadyMatting(matting)
     colours = None if arguments.mask_only else foreground_options(vars(arguments))

@@ -25,6 +25,8 @@ AnyPicture = io.Custom("IMAGE,MASK")
 # ---------------------------------------------------------------- models
 
 MODEL = Socket(MattingModel, "model", "From Load Matting Model (ToonOut).")
+# hosts without VIDEO have no node that takes it
+VIDEO = Socket(getattr(io, "Video", None), "video", "From Load Video, or any other node.")
 SEGMENTER = Socket(SegmenterModel, "segmenter", "From Load Character Segmenter (ToonOut).")
 TEXT_ENCODER = Socket(ClipLink, "clip", "The text encoder of the model that samples.")
 

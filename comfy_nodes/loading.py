@@ -92,6 +92,7 @@ class LoadSegmenter(Node):
                 widget(models.REFINER, options=refiner_names()),
                 widget(models.ALLOW_DOWNLOAD),
                 widget(models.PRECISION, advanced=True),
+                widget(models.FAST, advanced=True, optional=True),
             ],
             outputs=outputs(made.SEGMENTER),
         )

@@ -47,6 +47,10 @@ MATTE = (
         "White = character, black = background. No Invert Mask needed anywhere in this pack.",
     ),
 )  # fmt: skip
+CUT_VIDEO = Socket(
+    getattr(io, "Video", None), "video",
+    "The same clip. Save Video would write it as mp4, without alpha.",
+)  # fmt: skip
 LOADED_IMAGES = Socket(io.Image, "image", "One picture after another.", is_list=True)
 LOADED_NAMES = Socket(
     io.String, "name", "File names without ending, for names of Save Cutout.", is_list=True

@@ -18,6 +18,7 @@ from ..toonout_core.ops.checking import unit_planes
 from ..toonout_core.ops.foreground import Method
 from ..toonout_core.ops.framing import Framing
 from ..toonout_core.options import cutout, models
+from ..toonout_core.steadying import SteadyMatting
 from . import given, made
 from .batches import check_size, matched
 from .host import ComfyHost
@@ -59,6 +60,7 @@ class MatteImage(Node):
                 method_widget(),
                 widget(cutout.DETAIL, optional=True),  # last, so that older graphs stay valid
                 *widgets(*cutout.CROPPING, optional=True, advanced=True),
+                widget(cutout.STEADY, optional=True),
             ],
             outputs=outputs(*made.MATTE),
         )
@@ -67,6 +69,8 @@ class MatteImage(Node):
     def execute(cls, model: Any, image: Tensor, **chosen: Any) -> io.NodeOutput:
         framing = framing_options(chosen)  # a wrong aspect is said before the work
         remover = as_model(model, image.shape[:3].numel())
+        if chosen.get("steady", False):
+            remover = SteadyMatting(remover)
         stages = 1 if foreground_options(chosen) is None else 2
         with remover.host.progress(len(image) * stages, "matting") as report:
             results = _cut_out(remover, image, chosen, report)

@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,13 +18,14 @@ from comfy_api.latest import io, ui
 
 from ..toonout_core.chosen import foreground_options
 from ..toonout_core.errors import BadInput
+from ..toonout_core.flow import MattingFlow
 from ..toonout_core.imaging import Picture, from_comfy
-from ..toonout_core.matting import MattingFlow
 from ..toonout_core.ops.compositing import parse_colour
 from ..toonout_core.options import clips, cutout, models
+from . import given, made
 from .models import as_model
 from .saving import Place, workflow_text
-from .types import CATEGORY, MattingModel, Node, schema, widget, widgets
+from .types import CATEGORY, Node, inputs, outputs, schema, widget, widgets
 
 
 class CutVideo(Node):
@@ -42,23 +44,18 @@ class CutVideo(Node):
             search_aliases=["remove video background", "video matting", "rotoscope", "webm alpha"],
             is_output_node=True,
             inputs=[
-                MattingModel.Input("model", tooltip="From Load Matting Model (ToonOut)."),
-                io.Video.Input("video", tooltip="From Load Video, or any other node."),
+                *inputs(given.MODEL, given.VIDEO),
                 *widgets(clips.CUT_FORMAT, clips.CUT_COLOUR, cutout.STEADY, cutout.SOUND),
                 *widgets(clips.CUT_PREFIX, models.RESOLUTION, cutout.CLEAN_COLOURS),
                 widget(cutout.DETAIL, advanced=True),
             ],
-            outputs=[
-                io.Video.Output(
-                    display_name="video",
-                    tooltip="The same clip. Save Video would write it as mp4, without alpha.",
-                )
-            ],
+            outputs=outputs(made.CUT_VIDEO),
         )
 
     @classmethod
     def execute(cls, model: Any, video: Any, **chosen: Any) -> io.NodeOutput:
-        flow = as_model(model)
+        flow = copy(as_model(model, 0))
+        flow.mattes = None  # each frame is seen once
         with _opened(video) as source, flow.host.progress(source.count, "clip") as report:
             place = _Place(chosen, video.get_dimensions())
             path = _written(flow, source, place.path, chosen, workflow_text(cls.hidden), report)

@@ -226,3 +226,25 @@ def test_the_workflow_is_inside(nodes, model, api, monkeypatch):
 def test_what_cannot_be_is_said(cut, api, video, options, words):
     with pytest.raises(error_class(), match=words):
         cut(of_parts(api) if video is None else video, **options)
+
+
+def test_frames_of_a_batch_can_be_steadied(run, model, monkeypatch):
+    module, seen = core("steadying"), []
+    monkeypatch.setattr(
+        module.Steady, "__call__", lambda self, image, alpha: seen.append(self) or alpha
+    )
+    frames = batch(*BOXES)
+    run("Matte", model=model, image=frames, frames_per_step=2)
+    assert not seen
+    run("Matte", model=model, image=frames, frames_per_step=2, steady=True)
+    assert len(seen) == len(frames)
+    assert len(set(map(id, seen))) == 1
+
+
+def test_a_segmenter_can_be_fast(run, nodes, monkeypatch):
+    loading = sys.modules[nodes["ToonOut_LoadSegmenter"].__module__]
+    told = []
+    monkeypatch.setattr(loading, "load_segmenter", lambda *_, **how: told.append(how["precision"]))
+    for fast in (False, True):
+        run("LoadSegmenter", detector="toonout-mini", refiner="none", fast=fast)
+    assert told == ["auto", "fast"]

@@ -8,17 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from toonout_core import BadInput, Instances
-from toonout_core.characters.choosing import (
-    Choice,
-    TidyOptions,
-    boxes_of_frame,
-    choose,
-    parse_boxes,
-    parse_numbers,
-    parse_points,
-    separate,
-    tidy,
-)
+from toonout_core.characters.choosing import Choice, TidyOptions, choose, separate, tidy
+from toonout_core.characters.written import boxes_of_frame, parse_boxes, parse_numbers, parse_points
 from toonout_core.ops.adjust import AdjustOptions
 
 SIZE_HW = (40, 100)

@@ -12,9 +12,9 @@ from modules import scripts
 
 from ..toonout_core import BadInput, Cancelled, ToonOutError
 from ..toonout_core.options.option import Option
+from ..toonout_core.serving.options import OPTIONS, CutoutOptions
 from . import hosts, keeping_alpha, widgets
 from .cutting import Cut, cut, wish
-from .options import OPTIONS, CutoutOptions
 
 log = logging.getLogger("toonout")
 

@@ -9,9 +9,8 @@ import gradio as gr
 from modules import shared
 
 from ..toonout_core.options import models
-from .admission import DEFAULT_MEGAPIXELS
-from .options import DEFAULT_MODEL
-from .pipelines import table_names
+from ..toonout_core.serving.pipelines import table_names
+from ..toonout_core.serving.program import DEFAULT_MEGABYTES, DEFAULT_MEGAPIXELS, DEFAULT_MODEL
 
 SECTION = ("toonout", "ToonOut")
 Kind = Literal["choice", "switch", "text", "count"]
@@ -64,7 +63,7 @@ def settings() -> list[Setting]:
             "its weight files are used too", "text", {},
         ),
         Setting(
-            "toonout_api_megabytes", 64, "Largest request to the API (MB)",
+            "toonout_api_megabytes", DEFAULT_MEGABYTES, "Largest request to the API (MB)",
             "", "count", {"minimum": 1, "maximum": 1024, "step": 1},
         ),
         Setting(

@@ -77,7 +77,7 @@ def test_forge_has_names_without_arguments(host, monkeypatch):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_they_return_rgb_of_the_same_size(host, extension, monkeypatch, name):
-    monkeypatch.setattr(part("characters"), "_segmenter", halves)
+    monkeypatch.setattr(part("characters").DETECTORS, "segmenter", halves)
     host.call("before_ui")
     picture = np.asarray(girl((256, 160)))
     shown = extension[name](picture, 512, slider_1=None, input_mask=None)

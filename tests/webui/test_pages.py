@@ -406,7 +406,7 @@ def test_settings_reach_the_work(host):
 def test_characters_are_numbered_and_picked(page, monkeypatch):
     from tests.webui.test_routes import halves, two
 
-    monkeypatch.setattr(part("characters"), "_segmenter", halves)
+    monkeypatch.setattr(part("characters").DETECTORS, "segmenter", halves)
     given = {"toonout_characters_source": two(), "toonout_characters_numbers": "1"}
     overlay, each, cutout, mask, status = press(page, "toonout_characters_start", **given)
     assert overlay.size == two().size
@@ -429,7 +429,7 @@ def test_characters_become_files_under_their_numbers(host, page, monkeypatch, tm
         asked.append(detector)
         return halves(detector, options)
 
-    monkeypatch.setattr(part("characters"), "_segmenter", counted)
+    monkeypatch.setattr(part("characters").DETECTORS, "segmenter", counted)
     host.opts.data["outdir_samples"] = str(tmp_path)
     given = {"toonout_characters_source": two(), "toonout_characters_numbers": "1"}
     press(page, "toonout_characters_start", **given)
@@ -456,7 +456,7 @@ def test_characters_become_layers_of_a_psd(host, page, monkeypatch, tmp_path):
 
     from tests.webui.test_routes import halves, two
 
-    monkeypatch.setattr(part("characters"), "_segmenter", halves)
+    monkeypatch.setattr(part("characters").DETECTORS, "segmenter", halves)
     host.opts.data["outdir_samples"] = str(tmp_path)
     given = {"toonout_characters_source": two(), "toonout_characters_numbers": "1"}
     assert ".psd" in press(page, "toonout_characters_save_psd", **given)

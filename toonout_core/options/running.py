@@ -41,6 +41,15 @@ JSON = switch("json", False, "As JSON on stdout.")
 
 SEED = whole("seed", 0, (0, 2**31 - 1), "The same one gives the same pictures.")
 
+# ---------------------------------------------------------------- watch
+
+PAUSE = number(
+    "pause", 1.0, (0.05, 3600.0, 0.05),
+    "Seconds between two looks at the folder. A file that stays the same from one look to the next "
+    "is whole.",
+    metavar="SECONDS",
+)  # fmt: skip
+
 # ---------------------------------------------------------------- weights
 
 CONVERTED = OUT.but(help="….safetensors.", older=("--output",), mistaken=())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import logging
 from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.concurrency import run_in_threadpool
@@ -41,6 +42,8 @@ from .cutting import Cut, cut, cutout_png, png, wish
 from .options import OPTIONS
 
 log = logging.getLogger("toonout")
+
+Answer = TypeVar("Answer")
 
 PREFIX = "/toonout/v1"
 
@@ -86,17 +89,22 @@ def _answering(work: Callable[[Json], Json]) -> Callable[[Request], Awaitable[Js
     return answer
 
 
-def guarded(work: Callable[[], Json]) -> Json:
+def guarded(work: Callable[[], Answer]) -> Answer:
     """Errors as sentences with a fitting status; nothing that a client sends is a 500."""
     try:
         return work()
     except HTTPException:
         raise
     except Exception as error:
-        status = _status(error)
         if not isinstance(error, ToonOutError):
             log.exception("a request failed")
-        raise HTTPException(status, _sentence(error, status)) from error
+        raise refusal(error) from error
+
+
+def refusal(error: Exception) -> HTTPException:
+    """What a client is told about an error."""
+    status = _status(error)
+    return HTTPException(status, _sentence(error, status))
 
 
 def _status(error: Exception) -> int:

@@ -76,7 +76,11 @@ FEEDING = (MEAN, STD, STATED_FIT, STATED_SIZE, STATED_ORDER)
 
 QUEUE_OUT = OUT.but(default="results")
 WORKFLOW = text("workflow", None, "A workflow in ComfyUI's API format.", metavar="FILE")
-SERVER = text("server", "http://127.0.0.1:8188", "Where ComfyUI runs.", metavar="URL")
+SERVER = text(
+    "server", "http://127.0.0.1:8188",
+    "Where ComfyUI runs; may be given several times, and the work is spread over all of them.",
+    metavar="URL",
+)  # fmt: skip
 INPUT = text(
     "input", None, "Where the picture goes; without it: its LoadImage node.", metavar="NODE.FIELD"
 )
@@ -84,4 +88,4 @@ OUTPUT = text(
     "output", None, "Fetch the files of this node only; may be given several times.",
     metavar="NODE",
 )  # fmt: skip
-IN_FLIGHT = whole("in_flight", 4, (1, 1000), "Prompts in the queue at a time.")
+IN_FLIGHT = whole("in_flight", 4, (1, 1000), "Prompts in the queue of a server at a time.")

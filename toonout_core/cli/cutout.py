@@ -27,6 +27,7 @@ examples:
   toonout cutout '*.jpg' -o white --background white --format jpg
   toonout cutout drawings -o cutouts --model toonout                the full-quality model
   toonout cutout drawings -o icons --crop 5% --aspect 1:1
+  toonout cutout drawings -o cutouts --engine ray --ray-address auto
   toonout cutout dance.gif -o dance.webp
   cat girl.jpg | toonout cutout - > girl.png
   toonout cutout walk.mp4 -o walk.webm                             a clip with alpha and sound
@@ -61,6 +62,7 @@ def add_parser(verbs: Verbs) -> None:
     add_cutting_options(parser)
     add(parser, cutout.STEADY, cutout.SOUND, cutout.RAW, title="clips")
     add_file_options(parser)
+    add(parser, *(running.ENGINE, running.RAY_ADDRESS, running.FILES_PER_TASK), title="cluster")
     parser.translate = in_our_words
 
 
@@ -71,6 +73,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Cut out everything that was named."""
     if "-" in arguments.paths and len(arguments.paths) > 1:
         raise BadInput("- must be the only input", " ".join(arguments.paths))
+    if arguments.engine == "ray":
+        return _to_cluster(arguments)
     if arguments.raw:
         return cut_raw(arguments)
     if arguments.out == "-" or (arguments.out is None and arguments.paths == ["-"]):
@@ -144,6 +148,21 @@ def _to_file(arguments: argparse.Namespace, out: Path) -> int:
     destination, found = open_file(arguments, out)
     batch = Batch(destination, lambda: make_cut(arguments), output, shrink_to=shrink_to(arguments))
     return finish(arguments, batch, found, label="cutout")
+
+
+def _to_cluster(arguments: argparse.Namespace) -> int:
+    from .ray_engine import RayBatch, require_ray
+
+    out = Path(arguments.out or "-")
+    if arguments.raw or "-" in (*arguments.paths, str(out)) or is_clip_run(arguments.paths, out):
+        raise BadInput("--engine ray must cut pictures into a folder", "a clip or a pipe")
+    if _is_file_name(out):
+        raise BadInput("--engine ray must cut pictures into a folder", f"the file name {out}")
+    require_ray(arguments)
+    output = output_of(arguments)
+    with open_folder(arguments, out, cutout_settings(arguments)) as (destination, found):
+        batch = RayBatch(arguments, destination, output)
+        return finish(arguments, batch, found, label="cutout")
 
 
 def _to_folder(arguments: argparse.Namespace, out: Path) -> int:

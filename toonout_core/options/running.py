@@ -41,6 +41,20 @@ JSON = switch("json", False, "As JSON on stdout.")
 
 SEED = whole("seed", 0, (0, 2**31 - 1), "The same one gives the same pictures.")
 
+# ---------------------------------------------------------------- engine
+
+ENGINE = choice(
+    "engine", "local", ("local", "ray"),
+    "Where a folder is cut out. ray: on a Ray cluster, by one worker for each of its GPUs, or of "
+    "its CPUs if it has no GPU.",
+)  # fmt: skip
+RAY_ADDRESS = text(
+    "ray_address", "",
+    "The cluster, as 10.0.0.5:6379 or auto. Without it: what RAY_ADDRESS says, or this machine.",
+    metavar="ADDRESS",
+)  # fmt: skip
+FILES_PER_TASK = whole("files_per_task", 8, (1, 1000), "Pictures that a worker gets at a time.")
+
 # ---------------------------------------------------------------- watch
 
 PAUSE = number(

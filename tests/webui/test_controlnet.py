@@ -64,6 +64,15 @@ class _App:
         pass
 
 
+def test_a_forge_without_a_place_for_them_is_told_once(host, monkeypatch, capsys):
+    """Forge Neo: the list is there, the class of its entries is not."""
+    monkeypatch.setitem(sys.modules, "modules_forge.shared", ModuleType("modules_forge.shared"))
+    for _ in range(2):
+        host.call("before_ui")
+    said = capsys.readouterr().out
+    assert said.count("ControlNet's preprocessors of ours are not offered") == 1
+
+
 def test_forge_has_names_without_arguments(host, monkeypatch):
     class Plain:
         def __init__(self):

@@ -16,6 +16,7 @@ from .comfy_nodes.layering import Layers, SaveLayers
 from .comfy_nodes.loading import LoadMatting, LoadSegmenter
 from .comfy_nodes.matting import EstimateForeground, MatteImage
 from .comfy_nodes.measuring import CompareMattes, MeasureMatte
+from .comfy_nodes.moving import has_video
 from .comfy_nodes.pasting import PasteInstances
 from .comfy_nodes.prompting import JoinPrompts
 from .comfy_nodes.puppet import Puppet
@@ -28,6 +29,7 @@ from .comfy_nodes.selecting import SelectInstances
 from .comfy_nodes.sharing import InstanceMattes
 from .comfy_nodes.spriting import SpriteSheet
 from .comfy_nodes.types import Extension
+from .comfy_nodes.videos import CutVideo
 
 NODES: list[type[Any]] = [
     LoadMatting,
@@ -56,6 +58,7 @@ NODES: list[type[Any]] = [
     SaveLayers,
     SpriteSheet,
     PromptCharacters,
+    *([CutVideo] if has_video() else []),
 ]
 
 

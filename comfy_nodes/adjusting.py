@@ -11,7 +11,8 @@ from ..toonout_core.chosen import adjust_options
 from ..toonout_core.imaging import mask_from_comfy, mask_to_comfy
 from ..toonout_core.ops.adjust import adjust
 from ..toonout_core.options import cutout
-from .types import CATEGORY, Node, schema, widgets
+from . import given, made
+from .types import CATEGORY, Node, inputs, outputs, schema, widgets
 
 
 class AdjustMatte(Node):
@@ -28,13 +29,8 @@ class AdjustMatte(Node):
                 "specks. Follow it with Estimate Foreground when the edge moves."
             ),
             search_aliases=["levels", "choke", "erode", "dilate", "feather", "despeckle", "holes"],
-            inputs=[io.Mask.Input("mask", tooltip="White = character."), *widgets(*cutout.MATTE)],
-            outputs=[
-                io.Mask.Output(
-                    display_name="mask (white = character)",
-                    tooltip="White = character, as it came in.",
-                )
-            ],
+            inputs=[*inputs(given.MASK), *widgets(*cutout.MATTE)],
+            outputs=outputs(made.ADJUSTED),
         )
 
     @classmethod

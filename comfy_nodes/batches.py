@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from ..toonout_core.errors import BadInput
+from ..toonout_core.imaging import from_comfy, mask_from_comfy
 
 EMPTY_MASK_HW = (64, 64)  # what Load Image gives for a picture without alpha
 
@@ -30,6 +31,24 @@ def matched(**tensors: Tensor | None) -> list[Tensor | None]:
         None if tensor is None else tensor.expand(longest, *tensor.shape[1:])
         for tensor in tensors.values()
     ]
+
+
+def mask_of(picture: Tensor, mask: Tensor | None) -> Tensor | None:
+    """MASK → B×1×H×W, which must have the size of `picture`, B×C×H×W; None stays."""
+    if mask is None:
+        return None
+    alpha = mask_from_comfy(mask)
+    check_size(alpha, picture)
+    return alpha
+
+
+def colours_and_alpha(image: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    """IMAGE → B×3×H×W and B×1×H×W, equally many: the MASK, else the alpha that it has itself."""
+    picture, own = from_comfy(image)
+    alpha = own if mask is None else mask_of(picture, mask)
+    colours, alpha = matched(image=picture, mask=alpha)
+    assert colours is not None
+    return colours, alpha
 
 
 def check_size(mask: Tensor, image: Tensor) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..toonout_core.imaging import from_comfy, mask_from_comfy, to_comfy
+from ..toonout_core.imaging import from_comfy, to_comfy
 from ..toonout_core.ops.compositing import over
 from ..toonout_core.ops.placing import BackgroundFit, behind
 from ..toonout_core.options import cutout
-from .batches import check_size, matched
-from .types import CATEGORY, Node, schema, widgets
+from . import given, made
+from .batches import colours_and_alpha, matched
+from .types import CATEGORY, Node, inputs, outputs, schema, widgets
 
 
 class Compose(Node):
@@ -28,23 +29,10 @@ class Compose(Node):
             ),
             search_aliases=["composite", "paste", "replace background", "green screen"],
             inputs=[
-                io.Image.Input(
-                    "foreground",
-                    tooltip="cutout or foreground of Cut Out Character; not the original picture.",
-                ),
-                io.Mask.Input(
-                    "mask",
-                    optional=True,
-                    tooltip="White = character. Without it the cutout's own alpha is used.",
-                ),
-                io.Image.Input(
-                    "background",
-                    optional=True,
-                    tooltip="Picture behind the character, of any size. Without it: the colour.",
-                ),
+                *inputs(given.TOP, given.TOP_MASK, given.BACKDROP),
                 *widgets(cutout.COLOUR, cutout.COMPOSE_FIT),
             ],
-            outputs=[io.Image.Output(display_name="image", tooltip="RGB, opaque.")],
+            outputs=outputs(made.COMPOSED),
         )
 
     @classmethod
@@ -56,10 +44,7 @@ class Compose(Node):
         mask: Tensor | None = None,
         background: Tensor | None = None,
     ) -> io.NodeOutput:
-        picture, alpha = from_comfy(foreground)
-        if mask is not None:
-            alpha = mask_from_comfy(mask)
-            check_size(alpha, picture)
+        picture, alpha = colours_and_alpha(foreground, mask)
         back, own = (None, None) if background is None else from_comfy(background)
         below = behind(picture, colour, back, own, fit)
         top, alpha, below = matched(foreground=picture, mask=alpha, background=below)

@@ -11,12 +11,9 @@ from ..toonout_core.characters.crops import crop_frames
 from ..toonout_core.chosen import crop_options
 from ..toonout_core.imaging import from_comfy, mask_to_comfy, to_comfy
 from ..toonout_core.options import characters as options
+from . import given, made
 from .found import as_frames, matched_frames
-from .types import CATEGORY, CropLink, InstancesLink, Node, schema, widgets
-
-CROPS_TIP = "RGB, one for each character."
-MASKS_TIP = "Of the same size as the crop. White = character, what is to be repainted."
-REGIONS_TIP = "Where each crop belongs: for Paste Characters and Join Prompts."
+from .types import CATEGORY, Node, inputs, outputs, schema, widgets
 
 
 class CropInstances(Node):
@@ -35,18 +32,12 @@ class CropInstances(Node):
             ),
             search_aliases=["inpaint crop", "crop and stitch", "detailer", "per character"],
             inputs=[
-                io.Image.Input("image", tooltip="The picture in which they were found."),
-                InstancesLink.Input("instances", tooltip="From any node that gives characters."),
+                *inputs(given.SEARCHED_IMAGE, given.INSTANCES),
                 *widgets(options.PADDING, options.PADDING_PERCENT, options.MULTIPLE_OF),
                 *widgets(options.SCALE, options.CROP_RESOLUTION, options.CROP_GROW),
                 *widgets(options.CROP_BACKGROUND),
             ],
-            outputs=[
-                io.Image.Output(display_name="crops", is_output_list=True, tooltip=CROPS_TIP),
-                io.Mask.Output(display_name="masks", is_output_list=True, tooltip=MASKS_TIP),
-                CropLink.Output(display_name="regions", is_output_list=True, tooltip=REGIONS_TIP),
-                io.Int.Output(display_name="count", tooltip="How many crops."),
-            ],
+            outputs=outputs(*made.CROPS),
         )
 
     @classmethod

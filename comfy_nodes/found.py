@@ -1,4 +1,4 @@
-"""What the nodes that give characters have in common: their outputs, and how they are filled."""
+"""What the nodes that give characters have in common: how their outputs are filled."""
 
 from __future__ import annotations
 
@@ -6,13 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from comfy_api.latest import io
 from torch import Tensor
 
 from ..toonout_core import Instances
 from ..toonout_core.errors import BadInput
-from ..toonout_core.imaging import mask_to_comfy, to_comfy
-from .types import Boxes, InstancesLink
+from ..toonout_core.imaging import from_comfy, mask_to_comfy, to_comfy
 
 Frames = tuple[Instances, ...]
 
@@ -43,50 +41,8 @@ def matched_frames(image: Tensor, frames: Frames) -> tuple[Tensor, Frames]:
     return image, frames
 
 
-def found_outputs() -> list[Any]:
-    """instances, masks, mask list, all, background, boxes, preview, count, report."""
-    return [
-        InstancesLink.Output(
-            display_name="instances", tooltip="All of them in order, for the other nodes here."
-        ),
-        io.Mask.Output(
-            display_name="masks",
-            tooltip=(
-                "A batch, one mask for each character. White = character. One black mask if there "
-                "is none."
-            ),
-        ),
-        io.Mask.Output(
-            display_name="mask list",
-            is_output_list=True,
-            tooltip=(
-                "The same as a list: what follows runs once for each character. White = character."
-            ),
-        ),
-        io.Mask.Output(
-            display_name="all",
-            tooltip="One mask for each picture. White = character, any of them.",
-        ),
-        io.Mask.Output(
-            display_name="background",
-            tooltip="The opposite of all. White = background, black = character.",
-        ),
-        Boxes.Output(
-            display_name="boxes",
-            tooltip="For each picture a list of boxes with scores, as ComfyUI's own nodes give it.",
-        ),
-        io.Image.Output(
-            display_name="preview", tooltip="Every character in a colour, with its number."
-        ),
-        io.Int.Output(display_name="count", tooltip="How many, in all pictures together."),
-        io.String.Output(
-            display_name="report", tooltip="Where they come from, scores, boxes and areas, as text."
-        ),
-    ]
-
-
 def found_result(image: Tensor, frames: Frames, notes: Sequence[str] = ()) -> list[Any]:
-    """What fills `found_outputs`; image B×3×H×W."""
+    """What fills `made.FOUND`; image B×3×H×W."""
     masks = [float_masks(instances) for instances in frames if len(instances)]
     batch = masks[0] if len(masks) == 1 else torch.cat(masks) if masks else _black(frames)
     union = torch.cat([instances.union().to(torch.float32) for instances in frames]).cpu()
@@ -178,6 +134,8 @@ def _lines(instances: Instances) -> list[str]:
     return lines
 
 
-def canvas(frames: Frames) -> Tensor:
-    """Grey, for a preview without the picture."""
-    return torch.full((len(frames), 3, *frames[0].size_hw), 0.25)
+def shown_with(image: Tensor | None, frames: Frames) -> tuple[Tensor, Frames]:
+    """B×3×H×W of the IMAGE, grey without one, and equally many frames."""
+    if image is None:
+        return torch.full((len(frames), 3, *frames[0].size_hw), 0.25), frames
+    return matched_frames(from_comfy(image)[0], frames)

@@ -12,10 +12,11 @@ from ..toonout_core import Instances
 from ..toonout_core.characters.choosing import separate, tidy
 from ..toonout_core.chosen import tidy_options
 from ..toonout_core.errors import BadInput
-from ..toonout_core.imaging import from_comfy, mask_from_comfy
+from ..toonout_core.imaging import mask_from_comfy
 from ..toonout_core.options import characters as options
-from .found import canvas, found_outputs, found_result
-from .types import CATEGORY, Node, schema, widgets
+from . import given, made
+from .found import found_result, shown_with
+from .types import CATEGORY, Node, inputs, outputs, schema, widgets
 
 
 class InstancesFromMasks(Node):
@@ -34,17 +35,11 @@ class InstancesFromMasks(Node):
             search_aliases=["mask to segs", "mask list", "connected components", "split mask"],
             is_input_list=True,
             inputs=[
-                io.Mask.Input(
-                    "masks",
-                    tooltip="A batch or a list of masks of one picture. White = character.",
-                ),
-                io.Image.Input(
-                    "image", optional=True, tooltip="The picture, for the preview only."
-                ),
+                *inputs(given.MASKS, given.FOR_PREVIEW),
                 *widgets(options.SPLIT, options.GIVEN_DUPLICATES, options.GIVEN_LEAST_AREA),
                 *widgets(options.CHOSEN_ORDER),
             ],
-            outputs=found_outputs(),
+            outputs=outputs(*made.FOUND),
         )
 
     @classmethod
@@ -56,8 +51,8 @@ class InstancesFromMasks(Node):
         split = values["split"] == "connected regions"
         found = separate(planes) if split else Instances.from_masks(planes)
         frames = (tidy(found, tidy_options(values)),)
-        picture = canvas(frames) if image is None else from_comfy(image[0][:1])[0]
-        return io.NodeOutput(*found_result(picture, frames))
+        first = None if image is None else image[0][:1]
+        return io.NodeOutput(*found_result(*shown_with(first, frames)))
 
 
 def joined_masks(masks: list[Tensor]) -> Tensor:

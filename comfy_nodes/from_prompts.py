@@ -10,13 +10,14 @@ from torch import Tensor
 from ..toonout_core.characters.choosing import tidy
 from ..toonout_core.characters.prompted import Prompts, segment_prompts
 from ..toonout_core.chosen import segment_options, tidy_options
-from ..toonout_core.imaging import from_comfy, mask_from_comfy
+from ..toonout_core.imaging import from_comfy
 from ..toonout_core.ops.compositing import on_white
 from ..toonout_core.options import characters as options
-from .batches import check_size
-from .found import found_outputs, found_result
+from . import given, made
+from .batches import mask_of
+from .found import found_result
 from .models import as_segmenter
-from .types import CATEGORY, SOCKET_ONLY, Boxes, Node, SegmenterModel, schema, widgets
+from .types import CATEGORY, Node, inputs, outputs, schema, widgets
 
 
 class InstancesFromPrompts(Node):
@@ -35,26 +36,12 @@ class InstancesFromPrompts(Node):
             ),
             search_aliases=["box prompt", "point prompt", "click", "sam", "refine mask"],
             inputs=[
-                SegmenterModel.Input(
-                    "segmenter", tooltip="From Load Character Segmenter (ToonOut)."
-                ),
-                io.Image.Input("image", tooltip="One picture or a batch: the prompts go to each."),
-                Boxes.Input(
-                    "boxes",
-                    optional=True,
-                    extra_dict=SOCKET_ONLY,
-                    tooltip="Boxes of any detector that gives ComfyUI's BOUNDING_BOX.",
-                ),
-                io.Mask.Input(
-                    "masks",
-                    optional=True,
-                    tooltip="Rough masks, one for each character: painted, or from SAM. "
-                    "White = character.",
-                ),
+                *inputs(given.SEGMENTER, given.PROMPTED_IMAGE),
+                *inputs(given.BOXES_TO_SEGMENT, given.ROUGH_MASKS),
                 *widgets(options.BOX_LINES, options.POINT_LINES, options.SOFT, options.REFINE_AREA),
                 *widgets(options.MIN_OVERLAP, *options.EDGES),
             ],
-            outputs=found_outputs(),
+            outputs=outputs(*made.FOUND),
         )
 
     @classmethod
@@ -68,10 +55,8 @@ class InstancesFromPrompts(Node):
     ) -> io.NodeOutput:
         loaded = as_segmenter(segmenter)
         picture, alpha = from_comfy(image)
-        planes = None if masks is None else mask_from_comfy(masks)
-        if planes is not None:
-            check_size(planes, picture)
-        prompts = Prompts(chosen["box_lines"], chosen["point_lines"], boxes, planes)
+        rough = mask_of(picture, masks)
+        prompts = Prompts(chosen["box_lines"], chosen["point_lines"], boxes, rough)
         asked = segment_options(chosen), chosen["min_overlap"]
         found: list[Any] = []
         with loaded.host.progress(len(picture), "instances") as report:

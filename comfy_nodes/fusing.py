@@ -12,13 +12,13 @@ from ..toonout_core import Instances, fuse
 from ..toonout_core import segment_anything as segments_of
 from ..toonout_core.chosen import fusion_options
 from ..toonout_core.errors import BadInput, plain
-from ..toonout_core.imaging import from_comfy
 from ..toonout_core.options import characters as options
-from .found import Frames, as_frames, canvas, found_outputs, found_result, matched_frames
+from . import given, made
+from .found import Frames, as_frames, found_result, shown_with
 from .from_masks import joined_masks
 from .host import INSTANCE_FOLDER, SAM_FOLDER, ComfyHost
 from .menus import NONE, sam_checkpoints
-from .types import CATEGORY, InstancesLink, Node, schema, widget, widgets
+from .types import CATEGORY, Node, inputs, outputs, schema, widget, widgets
 
 
 class FuseSegments(Node):
@@ -37,28 +37,13 @@ class FuseSegments(Node):
             ),
             search_aliases=["sam", "segment anything", "vote", "combine masks", "yolo sam"],
             inputs=[
-                InstancesLink.Input(
-                    "instances", tooltip="What a detector found: rough masks, but the right ones."
-                ),
-                io.Mask.Input(
-                    "segments",
-                    optional=True,
-                    tooltip=(
-                        "A batch of segments of the same picture, of whatever: from ComfyUI's SAM "
-                        "3 or any SAM pack. White = character or any other thing."
-                    ),
-                ),
-                io.Image.Input(
-                    "image",
-                    optional=True,
-                    tooltip="The picture: for the preview, and for segment_anything.",
-                ),
+                *inputs(given.ROUGH_INSTANCES, given.SEGMENTS, given.FOR_SEGMENTS),
                 *widgets(options.VOTE, options.VOTE_THRESHOLD),
                 *widgets(options.VOTE_RADIUS, options.EROSIONS, options.DILATIONS, advanced=True),
                 widget(options.PER_CHARACTER, advanced=True),
                 widget(options.SEGMENT_ANYTHING, options=sam_checkpoints(), advanced=True),
             ],
-            outputs=found_outputs(),
+            outputs=outputs(*made.FOUND),
         )
 
     @classmethod
@@ -70,9 +55,7 @@ class FuseSegments(Node):
         image: Tensor | None = None,
         **chosen: Any,
     ) -> io.NodeOutput:
-        frames = as_frames(instances)
-        picture = canvas(frames) if image is None else from_comfy(image)[0]
-        picture, frames = matched_frames(picture, frames)
+        picture, frames = shown_with(image, as_frames(instances))
         _check(frames, segments, image, segment_anything)
         planes = None if segments is None else joined_masks([segments])
         fused: list[Instances] = []

@@ -9,21 +9,18 @@ from torch import Tensor
 
 from ..toonout_core.imaging import from_comfy, mask_from_comfy
 from ..toonout_core.motion.options import KenBurnsOptions
+from . import given, made
 from .host import ComfyHost
 from .moving import (
     ALL,
-    characters_of,
     clip_result,
     keep_widget,
     option_widgets,
     options_of,
-    picture_inputs,
-    plate_of,
+    scene_of,
     video_outputs,
 )
-from .types import CATEGORY, Node, schema
-
-AnyPicture = io.Custom("IMAGE,MASK")
+from .types import CATEGORY, Node, inputs, outputs, schema
 
 
 class KenBurns(Node):
@@ -31,15 +28,6 @@ class KenBurns(Node):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        image, instances, mask, background = picture_inputs()
-        depth = AnyPicture.Input(
-            "depth",
-            optional=True,
-            tooltip=(
-                "A depth picture from any pack, of any size; near is white. Without it characters "
-                "stand before a flat background."
-            ),
-        )
         return schema(
             node_id="ToonOut_KenBurns",
             display_name="Ken Burns (ToonOut)",
@@ -50,56 +38,26 @@ class KenBurns(Node):
             ),
             search_aliases=["parallax", "depthflow", "2.5d", "dolly zoom", "camera", "animate"],
             inputs=[
-                image,
-                instances,
-                mask,
-                depth,
-                background,
+                *inputs(given.ONE_IMAGE, given.MOVED_INSTANCES, given.MOVED_MATTE),
+                *inputs(given.DEPTH, given.PLATE),
                 *option_widgets(KenBurnsOptions),
                 keep_widget(),
             ],
-            outputs=[
-                io.Image.Output(
-                    display_name="images",
-                    tooltip="The frames, RGB; black where edges are transparent.",
-                ),
-                io.Mask.Output(
-                    display_name="masks",
-                    tooltip="Where characters are in each frame. White = character.",
-                ),
-                io.Mask.Output(
-                    display_name="edges",
-                    tooltip=(
-                        "Black where the picture's edge came into view and edges are transparent. "
-                        "White = background or character."
-                    ),
-                ),
-                *video_outputs(),
-            ],
+            outputs=[*outputs(*made.KEN_BURNS_CLIP), *video_outputs()],
         )
 
     @classmethod
-    def execute(
-        cls,
-        image: Tensor,
-        instances: Any = None,
-        mask: Tensor | None = None,
-        depth: Tensor | None = None,
-        background: Tensor | None = None,
-        output: str = ALL,
-        **values: Any,
-    ) -> io.NodeOutput:
+    def execute(cls, image: Tensor, depth: Tensor | None = None, **values: Any) -> io.NodeOutput:
         from ..toonout_core.motion.ken_burns import ken_burns
 
-        options = options_of(KenBurnsOptions, values)
-        host = ComfyHost()
-        picture, found, colours = characters_of(image, instances, mask, host)
+        options, host = options_of(KenBurnsOptions, values), ComfyHost()
+        scene = scene_of(image, values, host)
         frames = ken_burns(
-            picture, found, colours, options,
-            depth=_depth(depth), plate=plate_of(background, picture),
+            scene.picture, scene.found, scene.colours, options,
+            depth=_depth(depth), plate=scene.plate,
         )  # fmt: skip
-        made = clip_result(host, frames, options.frames, options.fps, output)
-        return io.NodeOutput(made["images"], made["masks"], made["alphas"], *made["video"])
+        clip = clip_result(host, frames, options.frames, options.fps, values.get("output", ALL))
+        return io.NodeOutput(clip["images"], clip["masks"], clip["alphas"], *clip["video"])
 
 
 def _depth(depth: Tensor | None) -> Tensor | None:

@@ -13,21 +13,22 @@ from torch import Tensor
 from ..toonout_core import ForegroundOptions, Instances
 from ..toonout_core.characters.prompts import split_prompts
 from ..toonout_core.errors import BadInput
+from ..toonout_core.flow import estimate_colours
 from ..toonout_core.imaging import from_comfy, to_comfy
 from ..toonout_core.layers.building import card_layers, character_layers
 from ..toonout_core.layers.comfy_document import from_document, to_document
 from ..toonout_core.layers.files import layer_part
 from ..toonout_core.layers.record import LayeredPicture
-from ..toonout_core.matting import estimate_colours
 from ..toonout_core.options import files
 from ..toonout_core.options import layers as options
 from ..toonout_core.output.publishing import partial_file, publish_numbered
 from ..toonout_core.output.writing import write_checked
+from . import given, made
 from .found import Frames, as_frames
 from .host import ComfyHost
 from .places import check_prefix
 from .saving import Place
-from .types import CATEGORY, InstancesLink, LayersLink, Node, schema, widget
+from .types import CATEGORY, Node, inputs, outputs, schema, widget
 
 
 class Layers(Node):
@@ -47,78 +48,24 @@ class Layers(Node):
             search_aliases=["psd", "ora", "photoshop", "krita", "layered image", "see-through"],
             is_input_list=True,
             inputs=[
-                io.Image.Input(
-                    "image", optional=True, tooltip="The picture in which they were found."
-                ),
-                InstancesLink.Input(
-                    "instances",
-                    optional=True,
-                    tooltip=(
-                        "From Mattes of Characters, for soft hair; masks of Segment Characters "
-                        "give hard edges. Whose feet stand lower is in front."
-                    ),
-                ),
-                io.Image.Input(
-                    "foreground",
-                    optional=True,
-                    tooltip=(
-                        "foreground of Cut Out Character: colours free of the old background. "
-                        "Without it they are estimated."
-                    ),
-                ),
-                io.Image.Input(
-                    "background",
-                    optional=True,
-                    tooltip=(
-                        "The same picture without its characters, inpainted for one. Without it "
-                        "they are painted over smoothly."
-                    ),
-                ),
-                io.Image.Input(
-                    "cards",
-                    optional=True,
-                    tooltip=(
-                        "RGBA pictures that are layers already, the lowest first: a list or a "
-                        "batch, such as the parts that See-through gives. They lie above the rest."
-                    ),
-                ),
+                *inputs(given.LAYERED_IMAGE, given.LAYERED_INSTANCES),
+                *inputs(given.LAYER_COLOURS, given.LAYER_PLATE, given.CARDS),
                 widget(options.LAYER_NAMES),
             ],
-            outputs=[
-                LayersLink.Output(
-                    display_name="layers",
-                    is_output_list=True,
-                    tooltip="ComfyUI's own document of layers, one for each picture.",
-                ),
-                io.Int.Output(display_name="count", tooltip="How many layers, in all documents."),
-            ],
+            outputs=outputs(made.DOCUMENTS, made.LAYER_COUNT),
         )
 
     @classmethod
-    def execute(
-        cls,
-        names: list[str],
-        image: list[Tensor] | None = None,
-        instances: list[Any] | None = None,
-        foreground: list[Tensor] | None = None,
-        background: list[Tensor] | None = None,
-        cards: list[Tensor] | None = None,
-    ) -> io.NodeOutput:
+    def execute(cls, names: list[str], **values: list[Any] | None) -> io.NodeOutput:
         texts = list(names) if len(names) > 1 else split_prompts(names[0])
+        image, instances, cards = (values.get(name) for name in ("image", "instances", "cards"))
         pictures: list[LayeredPicture] = []
         if instances is not None:
-            if image is None:
-                raise BadInput("image must be connected where instances are", "nothing")
-            frames = tuple(frame for value in instances for frame in as_frames(value))
-            planes = _frames_of(image)
-            if len(planes) != len(frames):
-                raise BadInput(
-                    "there must be instances for every picture",
-                    f"{len(planes)} pictures and instances of {len(frames)}",
-                )
-            pictures = _character_pictures(
-                planes, frames, _all_or_none(foreground), _all_or_none(background), texts
+            planes, frames = _paired(image, instances)
+            colours, plates = (
+                _all_or_none(values.get(name)) for name in ("foreground", "background")
             )
+            pictures = _character_pictures(planes, frames, colours, plates, texts)
         if cards is not None:
             pictures = [_with_cards(pictures, image, cards, texts)]
         if not pictures:
@@ -126,8 +73,22 @@ class Layers(Node):
                 "there must be characters or cards", "neither",
                 "Connect image and instances, or cards.",
             )  # fmt: skip
-        documents = [to_document(picture) for picture in pictures]
-        return io.NodeOutput(documents, sum(len(picture.layers) for picture in pictures))
+        count = sum(len(picture.layers) for picture in pictures)
+        return io.NodeOutput([to_document(picture) for picture in pictures], count)
+
+
+def _paired(image: list[Tensor] | None, instances: list[Any]) -> tuple[list[Tensor], Frames]:
+    """Each frame of the pictures, 1×H×W×C, and its instances."""
+    if image is None:
+        raise BadInput("image must be connected where instances are", "nothing")
+    frames = tuple(frame for value in instances for frame in as_frames(value))
+    planes = _frames_of(image)
+    if len(planes) != len(frames):
+        raise BadInput(
+            "there must be instances for every picture",
+            f"{len(planes)} pictures and instances of {len(frames)}",
+        )
+    return planes, frames
 
 
 def _frames_of(images: Sequence[Tensor]) -> list[Tensor]:
@@ -207,9 +168,7 @@ class SaveLayers(Node):
             search_aliases=["save psd", "photoshop", "krita", "gimp", "openraster", "ora"],
             is_output_node=True,
             inputs=[
-                LayersLink.Input(
-                    "layers", tooltip="From Layers of Characters, or from ComfyUI's Add Layer."
-                ),
+                *inputs(given.LAYERS),
                 widget(options.LAYERS_PREFIX),
                 widget(options.LAYERS_FORMAT),
                 widget(files.NAMES, optional=True, force_input=True),

@@ -6,10 +6,11 @@ from typing import Any
 
 from comfy_api.latest import io
 
-from ..toonout_core import WEIGHTS, Precision, load_matting, load_segmenter
-from ..toonout_core.chosen import PATCH_ORDERS, precision_of
+from ..toonout_core import WEIGHTS, load_matting, load_segmenter
+from ..toonout_core.chosen import loading_options, matting_options
 from ..toonout_core.options import models
 from ..toonout_core.weights import detectors
+from . import made
 from .host import FOLDER, INSTANCE_FOLDER, ComfyHost, fingerprint
 from .menus import (
     AUTO,
@@ -25,7 +26,7 @@ from .menus import (
     refiner_source,
 )
 from .models import LoadedSegmenter, OwnModel
-from .types import CATEGORY, MattingModel, Node, SegmenterModel, schema, widget
+from .types import CATEGORY, Node, outputs, schema, widget
 
 
 class LoadMatting(Node):
@@ -51,12 +52,7 @@ class LoadMatting(Node):
                 widget(models.RESOLUTION, advanced=True),
                 widget(models.FAST, advanced=True, optional=True),
             ],
-            outputs=[
-                MattingModel.Output(
-                    display_name="model",
-                    tooltip="For Cut Out Character (ToonOut), and ComfyUI's own Remove Background.",
-                )
-            ],
+            outputs=outputs(made.MODEL),
         )
 
     @classmethod
@@ -69,24 +65,10 @@ class LoadMatting(Node):
         return fingerprint(matting_file(model)) or str(model)
 
     @classmethod
-    def execute(
-        cls,
-        model: str,
-        allow_download: bool,
-        precision: Precision,
-        patch_order: str,
-        resolution: int,
-        fast: bool = False,
-    ) -> io.NodeOutput:
+    def execute(cls, model: str, **chosen: Any) -> io.NodeOutput:
         host = ComfyHost()
-        matting = load_matting(
-            model_source(model, matting_file(model), FOLDER),
-            host=host,
-            precision=precision_of(precision, fast),
-            resolution=resolution or None,
-            patch_order=PATCH_ORDERS[patch_order],
-            download=allow_download,
-        )
+        source = model_source(model, matting_file(model), FOLDER)
+        matting = load_matting(source, host=host, **matting_options(chosen))
         return io.NodeOutput(OwnModel(matting, host))
 
 
@@ -110,13 +92,9 @@ class LoadSegmenter(Node):
                 widget(models.REFINER, options=refiner_names()),
                 widget(models.ALLOW_DOWNLOAD),
                 widget(models.PRECISION, advanced=True),
+                widget(models.FAST, advanced=True, optional=True),
             ],
-            outputs=[
-                SegmenterModel.Output(
-                    display_name="segmenter",
-                    tooltip="For Segment Characters and Characters from Prompts (ToonOut).",
-                )
-            ],
+            outputs=outputs(made.SEGMENTER),
         )
 
     @classmethod
@@ -133,15 +111,9 @@ class LoadSegmenter(Node):
         return " ".join(fingerprint(instance_file(name)) or str(name) for name in names)
 
     @classmethod
-    def execute(
-        cls, detector: str, refiner: str, allow_download: bool, precision: Precision
-    ) -> io.NodeOutput:
+    def execute(cls, detector: str, refiner: str, **chosen: Any) -> io.NodeOutput:
         host = ComfyHost(INSTANCE_FOLDER)
-        pipeline = load_segmenter(
-            model_source(detector, instance_file(detector), INSTANCE_FOLDER),
-            refiner_source(refiner),
-            host=host,
-            precision=precision,
-            download=allow_download,
-        )
+        finder = model_source(detector, instance_file(detector), INSTANCE_FOLDER)
+        how = loading_options(chosen)
+        pipeline = load_segmenter(finder, refiner_source(refiner), host=host, **how)
         return io.NodeOutput(LoadedSegmenter(pipeline, host))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -10,24 +11,19 @@ from torch import Tensor
 
 from ..toonout_core import ForegroundOptions, Matte
 from ..toonout_core.chosen import foreground_options, framing_options
+from ..toonout_core.flow import MattingFlow, estimate_colours
+from ..toonout_core.host import Step
 from ..toonout_core.imaging import from_comfy, mask_from_comfy, to_comfy, views_of_layers
-from ..toonout_core.matting import estimate_colours
 from ..toonout_core.ops.checking import unit_planes
 from ..toonout_core.ops.foreground import Method
 from ..toonout_core.ops.framing import Framing
 from ..toonout_core.options import cutout, models
+from ..toonout_core.steadying import SteadyMatting
+from . import given, made
 from .batches import check_size, matched
 from .host import ComfyHost
 from .models import as_model
-from .remembering import LIMIT_BYTES, Remembering
-from .types import CATEGORY, MattingModel, Node, schema, widget, widgets
-
-MASK_TIP = "White = character, black = background. No Invert Mask needed anywhere in this pack."
-CUTOUT_TIP = (
-    "RGBA, straight alpha. The colours under the transparent part are the estimated foreground, "
-    "never the old background."
-)
-FOREGROUND_TIP = "RGB without the old background's colour in the edges; goes with the mask."
+from .types import CATEGORY, Node, inputs, outputs, schema, widget, widgets
 
 
 def window_widgets() -> list[Any]:
@@ -38,15 +34,6 @@ def window_widgets() -> list[Any]:
 def method_widget() -> Any:
     """How the foreground is estimated; last and optional, so that older graphs stay valid."""
     return widget(cutout.FOREGROUND_METHOD, optional=True, advanced=True)
-
-
-def matte_outputs() -> list[Any]:
-    """cutout, foreground, mask."""
-    return [
-        io.Image.Output(display_name="cutout", tooltip=CUTOUT_TIP),
-        io.Image.Output(display_name="foreground", tooltip=FOREGROUND_TIP),
-        io.Mask.Output(display_name="mask (white = character)", tooltip=MASK_TIP),
-    ]
 
 
 class MatteImage(Node):
@@ -66,44 +53,50 @@ class MatteImage(Node):
             ),
             search_aliases=["remove background", "rembg", "matting", "alpha", "transparent"],
             inputs=[
-                MattingModel.Input("model", tooltip="From Load Matting Model (ToonOut)."),
-                io.Image.Input("image", tooltip="One picture or a batch, RGB or RGBA."),
+                *inputs(given.MODEL, given.IMAGE),
                 *widgets(models.RESOLUTION, cutout.FIT, cutout.CLEAN_COLOURS),
                 *window_widgets(),
                 *widgets(models.FRAMES_PER_STEP, cutout.SOURCE_ALPHA, advanced=True),
                 method_widget(),
                 widget(cutout.DETAIL, optional=True),  # last, so that older graphs stay valid
                 *widgets(*cutout.CROPPING, optional=True, advanced=True),
+                widget(cutout.STEADY, optional=True),
             ],
-            outputs=matte_outputs(),
+            outputs=outputs(*made.MATTE),
         )
 
     @classmethod
-    def execute(
-        cls, model: Any, image: Tensor, frames_per_step: int, source_alpha: str, **chosen: Any
-    ) -> io.NodeOutput:
+    def execute(cls, model: Any, image: Tensor, **chosen: Any) -> io.NodeOutput:
         framing = framing_options(chosen)  # a wrong aspect is said before the work
-        remover = as_model(model)
-        if image.shape[:3].numel() * 4 <= LIMIT_BYTES:
-            remover = Remembering(remover, model)
-        foreground = foreground_options(chosen)
-        outputs = Outputs(image.shape[:3])
-        with remover.host.progress(len(image) * (2 if foreground else 1), "matting") as report:
-            for start in range(0, len(image), frames_per_step):
-                picture, own_alpha = from_comfy(image[start : start + frames_per_step])
-                matte = remover.matte(
-                    picture,
-                    own_alpha if source_alpha == "multiply" else None,
-                    foreground=foreground,
-                    resolution=chosen["resolution"] or None,
-                    fit=chosen["fit"],
-                    frames_per_step=frames_per_step,
-                    report=report,
-                    detail=chosen.get("detail", False),
-                )
-                outputs.put(start, matte.colours, matte.alpha)
-        outputs.cut_to(framing)
-        return outputs.node_output()
+        remover = as_model(model, image.shape[:3].numel())
+        if chosen.get("steady", False):
+            remover = SteadyMatting(remover)
+        stages = 1 if foreground_options(chosen) is None else 2
+        with remover.host.progress(len(image) * stages, "matting") as report:
+            results = _cut_out(remover, image, chosen, report)
+        results.cut_to(framing)
+        return results.node_output()
+
+
+def _cut_out(
+    remover: MattingFlow, image: Tensor, chosen: Mapping[str, Any], report: Step
+) -> Results:
+    """A few frames at a time, so that no second copy of a long clip is made."""
+    results, at_once = Results(image.shape[:3]), chosen["frames_per_step"]
+    for start in range(0, len(image), at_once):
+        picture, own_alpha = from_comfy(image[start : start + at_once])
+        matte = remover.matte(
+            picture,
+            own_alpha if chosen["source_alpha"] == "multiply" else None,
+            foreground=foreground_options(chosen),
+            resolution=chosen["resolution"] or None,
+            fit=chosen["fit"],
+            frames_per_step=at_once,
+            report=report,
+            detail=chosen.get("detail", False),
+        )
+        results.put(start, matte.colours, matte.alpha)
+    return results
 
 
 class EstimateForeground(Node):
@@ -121,18 +114,11 @@ class EstimateForeground(Node):
             ),
             search_aliases=["decontaminate", "defringe", "despill", "halo", "blur fusion"],
             inputs=[
-                io.Image.Input("image", tooltip="The picture with its background."),
-                io.Mask.Input(
-                    "mask",
-                    tooltip=(
-                        "White = character, soft edges welcome. Masks of Load Image are the other "
-                        "way round (white = transparent): those need Invert Mask."
-                    ),
-                ),
+                *inputs(given.WITH_BACKGROUND, given.SOFT_MASK),
                 *window_widgets(),
                 method_widget(),
             ],
-            outputs=matte_outputs(),
+            outputs=outputs(*made.MATTE),
         )
 
     @classmethod
@@ -150,15 +136,15 @@ class EstimateForeground(Node):
         picture, alpha = matched(image=picture, mask=alpha)
         assert picture is not None and alpha is not None
         options = ForegroundOptions(radius_px, refine_radius_px, foreground_method)
-        outputs = Outputs((len(picture), *picture.shape[-2:]))
+        results = Results((len(picture), *picture.shape[-2:]))
         with host.progress(len(picture), "foreground") as report:
             for i in range(len(picture)):
                 part, of_part = unit_planes(picture[i : i + 1], "image", 3), alpha[i : i + 1]
-                outputs.put(i, estimate_colours(host, part, of_part, options, report), of_part)
-        return outputs.node_output()
+                results.put(i, estimate_colours(host, part, of_part, options, report), of_part)
+        return results.node_output()
 
 
-class Outputs:
+class Results:
     """The three results are views of one RGBA, filled step by step: no second copy of a long clip
     exists at any time."""
 

@@ -5,19 +5,22 @@ from __future__ import annotations
 import inspect
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
 
-from ..toonout_core import Fit, Matting
+from ..toonout_core import Matting
 from ..toonout_core.errors import BadInput
-from ..toonout_core.host import Step, reporting
+from ..toonout_core.flow import Asked, MattingFlow, require_numbers
+from ..toonout_core.host import Step
 from ..toonout_core.imaging import from_comfy, mask_from_comfy, mask_to_comfy, to_comfy
-from ..toonout_core.matting import MattingFlow, require_numbers
-from ..toonout_core.ops.checking import unit_planes
 from ..toonout_core.ops.resizing import fit as fit_to
 from ..toonout_core.portions import in_portions
+from ..toonout_core.remembering import LastMattes
 from .host import ComfyHost
+
+LIMIT_BYTES = 256 << 20  # of the alpha that a model is remembered by: 64 pictures of 1024²
 
 
 class OwnModel:
@@ -26,6 +29,7 @@ class OwnModel:
     def __init__(self, matting: Matting, host: ComfyHost) -> None:
         self.matting = matting
         self.host = host
+        matting.loaded.mattes.limit_bytes = LIMIT_BYTES
 
     def encode_image(self, image: Tensor, image_size: int | None = None) -> Tensor:
         """IMAGE B×H×W×C → MASK B×H×W, 1 = character; one frame at a time on the device."""
@@ -37,30 +41,19 @@ class OwnModel:
 class ForeignModel(MattingFlow):
     """A model of another loader, ComfyUI's own for one, run step by step."""
 
-    def __init__(self, model: Any, host: ComfyHost) -> None:
-        self.model = model
-        self.host = host
+    def __init__(self, model: Any, host: ComfyHost, mattes: LastMattes | None) -> None:
+        self.model, self.host, self.mattes = model, host, mattes
         self._making_room = host.making_room
 
     @property
     def name(self) -> str:
         return type(self.model).__name__
 
-    def predict(
-        self,
-        image: Tensor,
-        *,
-        resolution: int | None = None,
-        fit: Fit = "auto",
-        frames_per_step: int = 1,
-        label: str = "matting",
-        report: Step | None = None,
-    ) -> Tensor:
-        """B×3×H×W → alpha B×1×H×W."""
-        image = unit_planes(image, "image", 3)
+    def answer(self, image: Tensor, asked: Asked, step: Step) -> Tensor:
         side = max(int(image.shape[-2]), int(image.shape[-1]))
-        seen, way = (fit_to(image, (side, side), "pad")) if fit == "pad" else (image, None)
-        options = self._size_option(resolution)
+        padded = asked.fit == "pad"
+        seen, way = fit_to(image, (side, side), "pad") if padded else (image, None)
+        options = self._size_option(asked.resolution)
         alpha = image.new_empty((len(image), 1, *image.shape[-2:]), dtype=torch.float32)
 
         def work(part: slice, _: Any) -> None:
@@ -69,15 +62,14 @@ class ForeignModel(MattingFlow):
             alpha[part] = mask if way is None else way.undo(mask)
             step(len(mask), preview=image[part][-1] * alpha[part][-1])
 
-        with reporting(self.host, len(image), label, report) as step:
-            in_portions(
-                self.host, len(image), frames_per_step, lambda _: self._making_room(), work,
-                kind=(id(self.model), seen.shape[-2:], resolution),
-                sentence=(
-                    f"{self.name} needs more memory than the device has for one picture. "
-                    "Free memory, or run ComfyUI with --cpu."
-                ),
-            )  # fmt: skip
+        in_portions(
+            self.host, len(image), asked.frames_per_step, lambda _: self._making_room(), work,
+            kind=(id(self.model), seen.shape[-2:], asked.resolution),
+            sentence=(
+                f"{self.name} needs more memory than the device has for one picture. "
+                "Free memory, or run ComfyUI with --cpu."
+            ),
+        )  # fmt: skip
         return alpha
 
     def _size_option(self, resolution: int | None) -> dict[str, int]:
@@ -94,17 +86,31 @@ class ForeignModel(MattingFlow):
         )
 
 
-def as_model(value: Any) -> MattingFlow:
-    """Whatever a loader gives, as something that cuts out."""
+# of models of other loaders, as long as they live; ours have their own with their network
+_mattes: WeakKeyDictionary[Any, LastMattes] = WeakKeyDictionary()
+
+
+def as_model(value: Any, pixels: int) -> MattingFlow:
+    """Whatever a loader gives, as something that cuts out; what it says of so many pixels is
+    remembered, so that other radii or colours do not cost its time again."""
     if isinstance(value, OwnModel):
         return value.matting
     if callable(getattr(value, "encode_image", None)):
-        return ForeignModel(value, ComfyHost())
+        return ForeignModel(value, ComfyHost(), _mattes_of(value, pixels))
     raise BadInput(
         "model must come from a loader of matting models",
         f"a {type(value).__name__}",
         "Connect Load Matting Model (ToonOut).",
     )
+
+
+def _mattes_of(model: Any, pixels: int) -> LastMattes | None:
+    if pixels * 4 > LIMIT_BYTES:
+        return None
+    try:
+        return _mattes.setdefault(model, LastMattes(LIMIT_BYTES))
+    except TypeError:  # it cannot be watched
+        return None
 
 
 @dataclass(frozen=True)

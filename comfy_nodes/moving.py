@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -17,49 +17,22 @@ from torch import Tensor
 
 from ..toonout_core import ForegroundOptions, Instances, share_matte
 from ..toonout_core.errors import BadInput
-from ..toonout_core.imaging import from_comfy, mask_from_comfy, mask_to_comfy, to_comfy
-from ..toonout_core.matting import estimate_colours
+from ..toonout_core.flow import estimate_colours
+from ..toonout_core.imaging import from_comfy, mask_to_comfy, to_comfy
 from ..toonout_core.motion.cards import Frame
 from ..toonout_core.ops.compositing import on_white
 from ..toonout_core.options import clips
 from ..toonout_core.options.option import options_of as options_in
-from .batches import check_size
+from . import made
+from .batches import mask_of
 from .found import as_frames
 from .host import ComfyHost
-from .types import InstancesLink, widget
+from .types import widget
 
 ALL, VIDEO_ONLY = clips.KEPT.choices
 
 
 # ---------------------------------------------------------------- inputs
-
-
-def picture_inputs() -> list[Any]:
-    """image, instances, mask, background."""
-    return [
-        io.Image.Input("image", tooltip="One picture."),
-        InstancesLink.Input(
-            "instances",
-            optional=True,
-            tooltip="Its characters, best from Mattes of Characters, whose edges are soft.",
-        ),
-        io.Mask.Input(
-            "mask",
-            optional=True,
-            tooltip=(
-                "The matte of the whole picture. With instances it is shared out among them, alone "
-                "it is one character. White = character."
-            ),
-        ),
-        io.Image.Input(
-            "background",
-            optional=True,
-            tooltip=(
-                "The picture without its characters, from an inpainting graph: what comes into "
-                "view behind them. Without it that is painted over smoothly."
-            ),
-        ),
-    ]
 
 
 def option_widgets(record: type[Any]) -> list[Any]:
@@ -75,41 +48,54 @@ def keep_widget() -> Any:
     return widget(clips.KEPT, optional=True)
 
 
-def characters_of(
-    image: Tensor, instances: Any, mask: Tensor | None, host: ComfyHost
-) -> tuple[Tensor, Instances, Tensor]:
-    """Picture 1×3×H×W, soft parts of one matte, and colours free of the old background."""
+@dataclass(frozen=True)
+class Scene:
+    """What moves: the `picture` and the `colours` free of its background, 1×3×H×W, the soft parts
+    of one matte, and the picture without its characters, if there is one."""
+
+    picture: Tensor
+    found: Instances
+    colours: Tensor
+    plate: Tensor | None
+
+
+def scene_of(image: Tensor, values: Mapping[str, Any], host: ComfyHost) -> Scene:
+    """The scene of an IMAGE and of the inputs instances, mask and background, if connected."""
     if len(image) != 1:
         raise BadInput(
             "image must be one picture", f"{len(image)}", "Take one of them with ImageFromBatch."
         )
-    picture, own_alpha = from_comfy(image)
-    picture = on_white(picture, own_alpha)
+    picture = on_white(*from_comfy(image))
+    mask = values.get("mask")
+    alpha = mask_of(picture, None if mask is None else mask[:1])
+    found = _characters(picture, values.get("instances"), alpha, host)
+    whole, colours = found.union().to("cpu", torch.float32), picture
+    if bool((whole > 0).any()):
+        with host.progress(1, "colours") as report:
+            colours = estimate_colours(host, picture, whole, ForegroundOptions(), report)
+    return Scene(picture, found, colours, _plate(values.get("background"), picture))
+
+
+def _characters(
+    picture: Tensor, instances: Any, alpha: Tensor | None, host: ComfyHost
+) -> Instances:
+    """Those that are connected, which share the matte if there is one; else the matte is one."""
     size_hw = (int(picture.shape[-2]), int(picture.shape[-1]))
-    alpha = None if mask is None else mask_from_comfy(mask)[:1]
-    if alpha is not None:
-        check_size(alpha, picture)
     if instances is None:
-        found = Instances.none(size_hw) if alpha is None else Instances.from_masks(alpha[0])
-    else:
-        found = as_frames(instances)[0]
-        if found.size_hw != size_hw:
-            raise BadInput(
-                f"instances must be of a picture of {size_hw[1]}×{size_hw[0]}",
-                f"{found.size_hw[1]}×{found.size_hw[0]}",
-                "Connect the picture in which they were found.",
-            )
-        if alpha is not None and len(found):
-            found = share_matte(alpha, found, picture, host=host)
-    whole = found.union().to("cpu", torch.float32)
-    if not bool((whole > 0).any()):
-        return picture, found, picture
-    with host.progress(1, "colours") as report:
-        return picture, found, estimate_colours(host, picture, whole, ForegroundOptions(), report)
+        return Instances.none(size_hw) if alpha is None else Instances.from_masks(alpha[0])
+    found = as_frames(instances)[0]
+    if found.size_hw != size_hw:
+        raise BadInput(
+            f"instances must be of a picture of {size_hw[1]}×{size_hw[0]}",
+            f"{found.size_hw[1]}×{found.size_hw[0]}",
+            "Connect the picture in which they were found.",
+        )
+    if alpha is None or not len(found):
+        return found
+    return share_matte(alpha, found, picture, host=host)
 
 
-def plate_of(background: Tensor | None, picture: Tensor) -> Tensor | None:
-    """1×3×H×W of the picture's size."""
+def _plate(background: Tensor | None, picture: Tensor) -> Tensor | None:
     if background is None:
         return None
     plate = from_comfy(background[:1])[0]
@@ -132,14 +118,7 @@ def has_video() -> bool:
 
 def video_outputs() -> list[Any]:
     """VIDEO, or nothing."""
-    if not has_video():
-        return []
-    return [
-        io.Video.Output(
-            display_name="video",
-            tooltip="The clip, for Save Video. It knows no transparency: that is black there.",
-        )
-    ]
+    return [io.Video.Output(display_name="video", tooltip=made.VIDEO)] if has_video() else []
 
 
 def clip_result(

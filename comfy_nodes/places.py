@@ -71,6 +71,15 @@ def folder_of(name: str) -> Path:
     )
 
 
+def refusal(name: str) -> str:
+    """Why the folder of an entry may not be read; empty if it may."""
+    try:
+        folder_of(name)
+    except BadInput as error:
+        return str(error)
+    return ""
+
+
 def require_no_way_out(folder: Path) -> None:
     """BadInput for a link to a folder that leads out of the roots, however deep it lies."""
     known = roots().values()

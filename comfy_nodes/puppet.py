@@ -14,24 +14,22 @@ from torch import Tensor
 from ..toonout_core.errors import BadInput
 from ..toonout_core.motion.options import PuppetOptions
 from ..toonout_core.options import clips
+from . import given, made
 from .host import ComfyHost
 from .moving import (
     ALL,
-    characters_of,
+    Scene,
     clip_result,
     keep_widget,
     option_widgets,
     options_of,
-    picture_inputs,
-    plate_of,
+    scene_of,
     video_outputs,
 )
-from .types import CATEGORY, Node, schema, widget
-
-PoseKeypoint = io.Custom("POSE_KEYPOINT")  # core's, DWPose's and controlnet_aux's
+from .types import CATEGORY, Node, inputs, outputs, schema, widget
 
 NO_BVH = clips.BVH.default
-BEHIND, ALONE = clips.SHOW.choices
+_, ALONE = clips.SHOW.choices
 
 
 class Puppet(Node):
@@ -49,66 +47,42 @@ class Puppet(Node):
             ),
             search_aliases=["animate", "rig", "bones", "live2d", "animated drawings", "arap"],
             inputs=[
-                *picture_inputs(),
-                PoseKeypoint.Input(
-                    "pose",
-                    optional=True,
-                    tooltip=(
-                        "Joints from DWPose or another estimator. One frame: those of this "
-                        "picture. More: they drive the characters. Without it joints are guessed."
-                    ),
-                ),
+                *inputs(given.ONE_IMAGE, given.MOVED_INSTANCES, given.MOVED_MATTE),
+                *inputs(given.PLATE, given.POSE),
                 *option_widgets(PuppetOptions),
                 widget(clips.SHOW, optional=True),
                 widget(clips.BVH, options=[NO_BVH, *_bvh_files()], optional=True),
                 keep_widget(),
             ],
-            outputs=[
-                io.Image.Output(display_name="images", tooltip="The frames, RGB."),
-                io.Mask.Output(
-                    display_name="masks",
-                    tooltip="The alpha of all characters in each frame. White = character.",
-                ),
-                io.String.Output(
-                    display_name="report",
-                    tooltip="Joints of each character in pixels, as JSON, and what to know.",
-                ),
-                *video_outputs(),
-            ],
+            outputs=[*outputs(*made.PUPPET_CLIP), *video_outputs()],
         )
 
     @classmethod
     def execute(
-        cls,
-        image: Tensor,
-        instances: Any = None,
-        mask: Tensor | None = None,
-        background: Tensor | None = None,
-        pose: Any = None,
-        show: str = BEHIND,
-        bvh: str = NO_BVH,
-        output: str = ALL,
-        **values: Any,
+        cls, image: Tensor, pose: Any = None, bvh: str = NO_BVH, **values: Any
     ) -> io.NodeOutput:
         from ..toonout_core.motion.puppet.stage import puppet_show
 
-        options = options_of(PuppetOptions, values)
-        host = ComfyHost()
-        picture, found, colours = characters_of(image, instances, mask, host)
-        if not len(found):
-            raise BadInput(
-                "there must be a character to move", "none",
-                "Connect instances from Segment Characters, or a mask.",
-            )  # fmt: skip
+        options, host = options_of(PuppetOptions, values), ComfyHost()
+        scene = scene_of(image, values, host)
+        _require_somebody(scene)
         stage = puppet_show(
-            picture, found, colours, options,
-            plate=plate_of(background, picture), transparent=show == ALONE,
+            scene.picture, scene.found, scene.colours, options,
+            plate=scene.plate, transparent=values.get("show") == ALONE,
             poses=_poses(pose), sequence=_sequence(bvh),
         )  # fmt: skip
-        made = clip_result(host, stage.frames, stage.count, options.fps, output)
+        clip = clip_result(host, stage.frames, stage.count, options.fps, values.get("output", ALL))
         joints = {number: rig.points for number, rig in sorted(stage.rigs.items())}
         report = json.dumps({"notes": stage.notes, "joints": joints}, indent=1)
-        return io.NodeOutput(made["images"], made["masks"], report, *made["video"])
+        return io.NodeOutput(clip["images"], clip["masks"], report, *clip["video"])
+
+
+def _require_somebody(scene: Scene) -> None:
+    if not len(scene.found):
+        raise BadInput(
+            "there must be a character to move", "none",
+            "Connect instances from Segment Characters, or a mask.",
+        )  # fmt: skip
 
 
 def _poses(pose: Any) -> list[Any] | None:

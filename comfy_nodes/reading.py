@@ -12,14 +12,17 @@ from typing import Any
 
 import torch
 from comfy_api.latest import io
+from torch import Tensor
 
 from ..toonout_core.errors import BadInput
+from ..toonout_core.host import Step
 from ..toonout_core.imaging import read, to_comfy
 from ..toonout_core.options import files
 from ..toonout_core.output.naming import find_sources
+from . import made
 from .host import ComfyHost
-from .places import folder_names, folder_of, may_read, require_no_way_out
-from .types import CATEGORY, Node, schema, widget, widgets
+from .places import folder_names, folder_of, may_read, refusal, require_no_way_out
+from .types import CATEGORY, Node, outputs, schema, widget, widgets
 
 log = logging.getLogger("toonout")
 
@@ -59,6 +62,15 @@ class Choice:
         stop = self.start + self.limit if self.limit else None
         return chosen[self.start : stop]
 
+    def fingerprint(self) -> str:
+        """What changes when one of the files does."""
+        seen = hashlib.sha256()
+        for path, name in self.files():
+            state = path.stat()
+            line = f"{path} {name} {state.st_size} {state.st_mtime_ns}\n"
+            seen.update(line.encode("utf-8", "surrogatepass"))  # names may be no UTF-8
+        return seen.hexdigest()
+
 
 class LoadFolder(Node):
     """Folder → list of pictures and list of names."""
@@ -79,81 +91,61 @@ class LoadFolder(Node):
                 *widgets(files.PATTERN, files.RECURSIVE, files.START, files.LIMIT),
                 widget(files.KEEP_ALPHA),
             ],
-            outputs=[
-                io.Image.Output(
-                    display_name="image", is_output_list=True, tooltip="One picture after another."
-                ),
-                io.String.Output(
-                    display_name="name",
-                    is_output_list=True,
-                    tooltip="File names without ending, for names of Save Cutout.",
-                ),
-            ],
+            outputs=outputs(made.LOADED_IMAGES, made.LOADED_NAMES),
         )
 
     @classmethod
     def validate_inputs(cls, folder: str | None) -> bool | str:
-        """Whether the folder may be read; what is in it is seen when the graph runs."""
-        try:
-            if folder is not None:  # else connected
-                folder_of(folder)
-        except BadInput as error:
-            return str(error)
-        return True
+        # None: connected, not yet known; what is in the folder is seen when the graph runs
+        return folder is None or refusal(folder) or True
 
     @classmethod
     def fingerprint_inputs(cls, keep_alpha: Any = None, **inputs: Any) -> str:
-        if len(inputs) < len(fields(Choice)):
-            return ""  # connected inputs are not here; ComfyUI follows them itself
-        seen = hashlib.sha256()
-        for path, name in Choice(**inputs).files():
-            state = path.stat()
-            line = f"{path} {name} {state.st_size} {state.st_mtime_ns}\n"
-            seen.update(line.encode("utf-8", "surrogatepass"))  # names may be no UTF-8
-        return seen.hexdigest()
+        known = len(inputs) == len(fields(Choice))  # ComfyUI follows connected ones itself
+        return Choice(**inputs).fingerprint() if known else ""
 
     @classmethod
-    def execute(
-        cls,
-        folder: str,
-        pattern: str,
-        recursive: bool,
-        start: int,
-        limit: int,
-        keep_alpha: bool,
-    ) -> io.NodeOutput:
-        choice = Choice(folder, pattern, recursive, start, limit)
-        files = choice.files()
-        if not files:
-            raise BadInput(
-                f"{choice.path} must have pictures that match {pattern!r} from number {start} on",
-                "none",
-                "Change pattern or start, or switch recursive on.",
-            )
-        images: list[torch.Tensor] = []
-        names: list[str] = []
-        with ComfyHost().progress(len(files), "reading") as report:
-            for path, name in files:
-                try:
-                    picture = read(path)
-                except BadInput as error:
-                    log.warning("left out: %s", error)
-                    report(1)
-                    continue
-                for note in picture.notes:
-                    log.warning("%s: %s", path, note)
-                planes = [picture.image]
-                if keep_alpha and picture.alpha is not None:
-                    planes.append(picture.alpha)
-                images.append(to_comfy(torch.cat(planes, 1)))
-                names.append(name)
-                report(1, preview=picture.image[0])
-        if not images:
-            raise BadInput(
-                f"at least one picture in {choice.path} must be readable",
-                "broken files only; the log names them",
-            )
-        return io.NodeOutput(images, names)
+    def execute(cls, keep_alpha: bool, **chosen: Any) -> io.NodeOutput:
+        read = _read_all(Choice(**chosen), keep_alpha)
+        return io.NodeOutput([image for image, _ in read], [name for _, name in read])
+
+
+def _read_all(choice: Choice, keep_alpha: bool) -> list[tuple[Tensor, str]]:
+    """IMAGE and name of every file that can be read."""
+    files = choice.files()
+    if not files:
+        raise BadInput(
+            f"{choice.path} must have pictures that match {choice.pattern!r} from number "
+            f"{choice.start} on",
+            "none",
+            "Change pattern or start, or switch recursive on.",
+        )
+    with ComfyHost().progress(len(files), "reading") as report:
+        images = [(_image(path, keep_alpha, report), name) for path, name in files]
+    read = [(image, name) for image, name in images if image is not None]
+    if not read:
+        raise BadInput(
+            f"at least one picture in {choice.path} must be readable",
+            "broken files only; the log names them",
+        )
+    return read
+
+
+def _image(path: Path, keep_alpha: bool, report: Step) -> Tensor | None:
+    """IMAGE of a file; None, and a line in the log, for one that cannot be read."""
+    try:
+        picture = read(path)
+    except BadInput as error:
+        log.warning("left out: %s", error)
+        report(1)
+        return None
+    for note in picture.notes:
+        log.warning("%s: %s", path, note)
+    report(1, preview=picture.image[0])
+    planes = [picture.image]
+    if keep_alpha and picture.alpha is not None:
+        planes.append(picture.alpha)
+    return to_comfy(torch.cat(planes, 1))
 
 
 def _natural(text: str) -> list[tuple[bool, int, str]]:

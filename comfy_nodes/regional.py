@@ -8,13 +8,12 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..toonout_core import Instances
-from ..toonout_core.characters.prompts import PromptOptions, join_prompts
-from ..toonout_core.characters.regional import prompt_areas
+from ..toonout_core.characters.regional import prompt_areas, regional_prompts
 from ..toonout_core.errors import BadInput
 from ..toonout_core.options import characters as options
+from . import given, made
 from .found import as_frames
-from .prompting import texts_of
-from .types import CATEGORY, ClipLink, ConditioningLink, InstancesLink, Node, schema, widgets
+from .types import CATEGORY, Node, inputs, outputs, schema, widgets
 
 
 class PromptCharacters(Node):
@@ -34,40 +33,25 @@ class PromptCharacters(Node):
             search_aliases=["regional prompt", "couple", "attention couple", "area", "mask prompt"],
             is_input_list=True,
             inputs=[
-                ClipLink.Input("clip", tooltip="The text encoder of the model that samples."),
-                InstancesLink.Input(
-                    "instances", tooltip="The characters of one picture, in their order."
-                ),
+                *inputs(given.TEXT_ENCODER, given.PROMPTED),
                 *widgets(options.SHARED_STYLE, options.SHARED_LINES, options.REST_PROMPT),
                 *widgets(options.PROMPT_STRENGTH, options.PROMPT_FEATHER),
             ],
-            outputs=[
-                ConditioningLink.Output(
-                    display_name="conditioning", tooltip="For the sampler's positive input."
-                ),
-                io.String.Output(display_name="text", tooltip="Who gets which prompt, to look at."),
-            ],
+            outputs=outputs(made.CONDITIONING, made.PROMPT_TEXT),
         )
 
     @classmethod
     def execute(
-        cls,
-        clip: list[Any],
-        instances: list[Any],
-        style: list[str],
-        lines: list[str],
-        background: list[str],
-        strength: list[float],
-        feather_px: list[float],
+        cls, clip: list[Any], instances: list[Any], lines: list[str], **chosen: list[Any]
     ) -> io.NodeOutput:
         if clip[0] is None:
             raise BadInput(
                 "clip must be a text encoder", "none",
                 "The checkpoint may hold none: connect Load CLIP.",
             )  # fmt: skip
-        found = _of_one_picture(instances)
-        prompts = _prompts(found, style[0], lines, background[0])
-        areas = prompt_areas(found, strength[0], feather_px[0])
+        found, values = _of_one_picture(instances), {k: value[0] for k, value in chosen.items()}
+        prompts = regional_prompts(len(found), values["style"], lines, values["background"])
+        areas = prompt_areas(found, values["strength"], values["feather_px"])
         conditioning: list[Any] = []
         for prompt, area in zip(prompts, areas, strict=True):
             conditioning += _acting_in(area, _encoded(clip[0], prompt))
@@ -85,17 +69,6 @@ def _of_one_picture(instances: list[Any]) -> Instances:
             "Run this node once for each picture.",
         )
     return frames[0]
-
-
-def _prompts(found: Instances, style: str, lines: list[str], background: str) -> list[str]:
-    """One for each character, then the background's."""
-    flags = [False] * len(found) + [True]
-    texts = texts_of(lines, [False] * len(found))
-    if len(texts) == 1:
-        texts *= len(found)
-    if not len(found):
-        texts = []
-    return join_prompts(style, [], texts, flags, PromptOptions(background=background))
 
 
 def _encoded(clip: Any, prompt: str) -> list[Any]:

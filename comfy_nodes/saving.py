@@ -6,21 +6,23 @@ import functools
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import folder_paths
 from comfy.cli_args import args
 from comfy_api.latest import io, ui
 from torch import Tensor
 
-from ..toonout_core.imaging import Metadata, from_comfy, mask_from_comfy
+from ..toonout_core.host import Step
+from ..toonout_core.imaging import Metadata
 from ..toonout_core.options import files
 from ..toonout_core.output.publishing import numbered, partial_file, publish_numbered
 from ..toonout_core.output.writing import Format, encode, write_checked
-from .batches import check_size, matched
+from . import given
+from .batches import colours_and_alpha
 from .host import ComfyHost
 from .places import check_prefix
-from .types import CATEGORY, Node, schema, widget, widgets
+from .types import CATEGORY, Node, inputs, schema, widget, widgets
 
 FORMATS: dict[str, tuple[Format, int]] = {
     "png": ("png", 8),
@@ -45,17 +47,7 @@ class SaveCutout(Node):
             search_aliases=["save png", "save webp", "export", "transparent", "16 bit"],
             is_output_node=True,
             inputs=[
-                io.Image.Input(
-                    "image",
-                    tooltip="cutout (RGBA), or foreground (RGB) together with the mask.",
-                ),
-                io.Mask.Input(
-                    "mask",
-                    optional=True,
-                    tooltip=(
-                        "White = character. Takes the place of alpha that the picture already has."
-                    ),
-                ),
+                *inputs(given.SAVED_IMAGE, given.SAVED_MASK),
                 *widgets(files.FILENAME_PREFIX, files.NODE_FORMAT),
                 widget(files.QUALITY, advanced=True),
                 widget(files.NAMES, optional=True, force_input=True),
@@ -67,41 +59,33 @@ class SaveCutout(Node):
     def execute(
         cls,
         image: Tensor,
-        filename_prefix: str,
-        format: Literal["png", "png 16 bit", "webp"],
-        quality: int,
         mask: Tensor | None = None,
         names: str | None = None,
+        **chosen: Any,
     ) -> io.NodeOutput:
-        picture, alpha = from_comfy(image)
-        if mask is not None:
-            alpha = mask_from_comfy(mask)
-            check_size(alpha, picture)
-        top, alpha = matched(image=picture, mask=alpha)
-        assert top is not None
-        kind, bits = FORMATS[format]
-        place = Place(filename_prefix, names, f".{kind}", top)
-        metadata = Metadata(text=workflow_text(cls.hidden))
-        results: list[Any] = []
-        with ComfyHost().progress(len(top), "saving") as report:
-            for i in range(len(top)):
-                with partial_file(place.folder) as partial:
-                    write_checked(
-                        partial,
-                        functools.partial(
-                            encode,
-                            image=top[i : i + 1],
-                            alpha=None if alpha is None else alpha[i : i + 1],
-                            format=kind,
-                            bits=bits,
-                            metadata=metadata,
-                            quality=None if quality == 100 else quality,
-                        ),
-                    )
-                    path = publish_numbered([partial], place.names(i))[0]
-                results.append(ui.SavedResult(path.name, place.subfolder, io.FolderType.output))
-                report(1)
-        return io.NodeOutput(ui=ui.SavedImages(results))
+        colours, alpha = colours_and_alpha(image, mask)
+        kind, bits = FORMATS[chosen["format"]]
+        quality = chosen["quality"]
+        how = {"format": kind, "bits": bits, "quality": None if quality == 100 else quality}
+        how |= {"metadata": Metadata(text=workflow_text(cls.hidden))}
+        place = Place(chosen["filename_prefix"], names, f".{kind}", colours)
+        with ComfyHost().progress(len(colours), "saving") as report:
+            paths = _write_each(place, colours, alpha, report, how)
+        return io.NodeOutput(ui=place.told(*paths))
+
+
+def _write_each(
+    place: Place, colours: Tensor, alpha: Tensor | None, report: Step, how: dict[str, Any]
+) -> list[Path]:
+    """One file for each frame; `how`: what `encode` is told."""
+    paths: list[Path] = []
+    for index, image in enumerate(colours.split(1)):
+        own = None if alpha is None else alpha[index : index + 1]
+        with partial_file(place.folder) as partial:
+            write_checked(partial, functools.partial(encode, image=image, alpha=own, **how))
+            paths += publish_numbered([partial], place.names(index))
+        report(1)
+    return paths
 
 
 class Place:
@@ -117,6 +101,11 @@ class Place:
         self.folder, self.subfolder = Path(folder), subfolder
         self._stem, self._counter, self._suffix = stem, counter, suffix
         self._named, self._several = name is not None, len(image) > 1
+
+    def told(self, *paths: Path) -> ui.SavedImages:
+        """What ComfyUI's page shows of the files."""
+        kind = io.FolderType.output
+        return ui.SavedImages([ui.SavedResult(path.name, self.subfolder, kind) for path in paths])
 
     def names(self, index: int) -> Callable[[int], list[Path]]:
         """Candidates for frame `index`: girl, girl_2, … or cutout_00001_, cutout_00002_, …"""

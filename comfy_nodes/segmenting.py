@@ -14,9 +14,10 @@ from ..toonout_core.ops.compositing import on_white
 from ..toonout_core.options import characters as options
 from ..toonout_core.options import cutout
 from ..toonout_core.options.models import DETECTOR_RESOLUTION
-from .found import found_outputs, found_result, when_none
+from . import given, made
+from .found import found_result, when_none
 from .models import as_segmenter
-from .types import CATEGORY, Node, SegmenterModel, schema, widget, widgets
+from .types import CATEGORY, Node, inputs, outputs, schema, widget, widgets
 
 
 class SegmentInstances(Node):
@@ -34,17 +35,14 @@ class SegmentInstances(Node):
             ),
             search_aliases=["instance segmentation", "detect", "person mask", "yolo", "sam"],
             inputs=[
-                SegmenterModel.Input(
-                    "segmenter", tooltip="From Load Character Segmenter (ToonOut)."
-                ),
-                io.Image.Input("image", tooltip="One picture or a batch, RGB or RGBA."),
+                *inputs(given.SEGMENTER, given.IMAGE),
                 *widgets(options.MIN_SCORE, options.MAX_COUNT, options.SORT_BY, options.SOFT),
                 *widgets(options.REFINE_AREA, options.DROP_DUPLICATES, options.MIN_AREA),
                 *widgets(*options.EDGES, options.IF_NONE),
                 widget(DETECTOR_RESOLUTION, advanced=True),
                 *widgets(cutout.FILL_HOLES, cutout.DROP_SPECKS, advanced=True),
             ],
-            outputs=found_outputs(),
+            outputs=outputs(*made.FOUND),
         )
 
     @classmethod

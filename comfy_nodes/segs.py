@@ -12,8 +12,9 @@ from torch import Tensor
 from ..toonout_core import Instances
 from ..toonout_core.imaging import from_comfy, to_comfy
 from ..toonout_core.options import characters as options
+from . import given, made
 from .found import as_frames, matched_frames
-from .types import CATEGORY, InstancesLink, Node, Segs, schema, widgets
+from .types import CATEGORY, Node, inputs, outputs, schema, widgets
 
 
 class SEG(NamedTuple):
@@ -43,21 +44,10 @@ class InstancesToSegs(Node):
             ),
             search_aliases=["impact pack", "detailer", "adetailer", "segs"],
             inputs=[
-                InstancesLink.Input("instances", tooltip="From any node that gives characters."),
-                io.Image.Input(
-                    "image",
-                    optional=True,
-                    tooltip="Connect it to put cropped pictures into the SEGS; most need none.",
-                ),
+                *inputs(given.INSTANCES, given.FOR_CROPS),
                 *widgets(options.CROP_FACTOR, options.LABEL),
             ],
-            outputs=[
-                Segs.Output(
-                    display_name="segs",
-                    is_output_list=True,
-                    tooltip="SEGS of the Impact Pack, in the order of the instances.",
-                )
-            ],
+            outputs=outputs(made.SEGS),
         )
 
     @classmethod

@@ -11,10 +11,11 @@ from ..toonout_core import Instances, share_matte
 from ..toonout_core.chosen import share_options
 from ..toonout_core.imaging import from_comfy, mask_from_comfy
 from ..toonout_core.options import characters as options
+from . import given, made
 from .batches import check_size
-from .found import as_frames, found_outputs, found_result, matched_frames
+from .found import as_frames, found_result, matched_frames
 from .host import ComfyHost
-from .types import CATEGORY, InstancesLink, Node, schema, widget, widgets
+from .types import CATEGORY, Node, inputs, outputs, schema, widget, widgets
 
 
 class InstanceMattes(Node):
@@ -32,20 +33,11 @@ class InstanceMattes(Node):
             ),
             search_aliases=["soft mask", "hair", "alpha per person", "instance matting"],
             inputs=[
-                io.Image.Input("image", tooltip="The picture with its background."),
-                io.Mask.Input(
-                    "mask",
-                    tooltip=(
-                        "The matte of the whole picture, from Cut Out Character. White = character."
-                    ),
-                ),
-                InstancesLink.Input(
-                    "instances", tooltip="Of the same picture, from Segment Characters."
-                ),
+                *inputs(given.WITH_BACKGROUND, given.WHOLE_MATTE, given.SHARED_INSTANCES),
                 widget(options.TRUST_MASKS),
                 *widgets(options.UNCERTAIN, options.REACH, advanced=True),
             ],
-            outputs=found_outputs(),
+            outputs=outputs(*made.FOUND),
         )
 
     @classmethod

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import json
-from functools import partial
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from comfy_api.latest import io, ui
+from comfy_api.latest import io
 from torch import Tensor
 
-from ..toonout_core.imaging import Metadata, from_comfy, mask_from_comfy, mask_to_comfy, to_comfy
-from ..toonout_core.layers.sprite_files import publish_sheet
-from ..toonout_core.layers.sprites import SheetOptions, aseprite_json, sprite_sheet
+from ..toonout_core.imaging import Metadata, mask_to_comfy, to_comfy
+from ..toonout_core.layers.sprite_files import aseprite_text, publish_sheet
+from ..toonout_core.layers.sprites import SheetOptions, sprite_sheet
 from ..toonout_core.options import layers as options
-from ..toonout_core.output.animations import AnimationOptions, Frame, write_animation
-from ..toonout_core.output.publishing import partial_file, publish_numbered
-from ..toonout_core.output.writing import write_checked
-from .batches import check_size, matched
+from ..toonout_core.output.animations import AnimationOptions, Frame, publish_animation
+from . import given, made
+from .batches import colours_and_alpha
 from .saving import Place, workflow_text
-from .types import CATEGORY, Node, schema, widgets
+from .types import CATEGORY, Node, inputs, outputs, schema, widgets
 
 
 class SpriteSheet(Node):
@@ -39,97 +37,44 @@ class SpriteSheet(Node):
             search_aliases=["spritesheet", "aseprite", "game", "apng", "animated webp", "gif"],
             is_output_node=True,
             inputs=[
-                io.Image.Input(
-                    "image",
-                    tooltip="Frames: cutout (RGBA), or foreground (RGB) together with the mask.",
-                ),
-                io.Mask.Input(
-                    "mask",
-                    optional=True,
-                    tooltip=(
-                        "White = character. Takes the place of alpha that the frames already have."
-                    ),
-                ),
+                *inputs(given.SAVED_FRAMES, given.SAVED_MASK),
                 *widgets(*options.SHEET),
                 *widgets(options.FPS, options.SPRITES_PREFIX, options.ANIMATION),
             ],
-            outputs=[
-                io.Image.Output(
-                    display_name="sheet", tooltip="RGB, black where nothing is; goes with the mask."
-                ),
-                io.Mask.Output(
-                    display_name="mask (white = character)",
-                    tooltip="Of the sheet. White = character.",
-                ),
-                io.String.Output(
-                    display_name="list", tooltip="The list of the frames, as JSON text."
-                ),
-            ],
+            outputs=outputs(*made.SHEET),
         )
 
     @classmethod
-    def execute(
-        cls,
-        image: Tensor,
-        columns: int,
-        trim: bool,
-        padding_px: int,
-        power_of_two: bool,
-        pivot: str,
-        fps: float,
-        filename_prefix: str,
-        animation: Any,
-        mask: Tensor | None = None,
-    ) -> io.NodeOutput:
-        wanted = SheetOptions(columns, trim, padding_px, power_of_two, pivot)
-        colours, alpha = _planes(image, mask)
+    def execute(cls, image: Tensor, mask: Tensor | None = None, **chosen: Any) -> io.NodeOutput:
+        colours, alpha = colours_and_alpha(image, mask)
+        alpha = colours[:, :1] * 0 + 1 if alpha is None else alpha
+        wanted = SheetOptions(*(chosen[option.name] for option in options.SHEET))
         sheet = sprite_sheet(colours, alpha, wanted)
-        durations = [1000 / fps] * len(colours)
+        durations_ms = [1000 / chosen["fps"]] * len(colours)
         metadata = Metadata(text=workflow_text(cls.hidden))
-        place = Place(filename_prefix, None, "", sheet.image)
-
-        def names(number: int) -> list[Path]:
-            (path,) = place.names(0)(number)
-            return [path.with_name(path.name + ending) for ending in (".png", ".json")]
-
-        picture, _ = publish_sheet(sheet, durations, place.folder, names, metadata)
-        saved = [picture]
-        if animation != options.ANIMATION.default:
-            kind = AnimationOptions(animation, metadata=metadata)
-            saved.append(_save_moving(colours, alpha, fps, kind, picture))
-        results = [ui.SavedResult(p.name, place.subfolder, io.FolderType.output) for p in saved]
-        text = json.dumps(aseprite_json(sheet, picture.name, durations), indent=1)
-        return io.NodeOutput(
-            to_comfy(sheet.image), mask_to_comfy(sheet.alpha), text, ui=ui.SavedImages(results)
-        )
+        place = Place(chosen["filename_prefix"], None, "", sheet.image)
+        saved = [publish_sheet(sheet, durations_ms, place.folder, _names(place), metadata)[0]]
+        if chosen["animation"] != options.ANIMATION.default:
+            how = AnimationOptions(chosen["animation"], metadata=metadata)
+            moving = saved[0].with_name(f"{saved[0].stem}anim.{how.format}")
+            frames = _visible(colours, alpha, 1 / chosen["fps"])
+            saved.append(publish_animation(moving, frames, how))
+        text = aseprite_text(sheet, saved[0].name, durations_ms)
+        planes = to_comfy(sheet.image), mask_to_comfy(sheet.alpha)
+        return io.NodeOutput(*planes, text, ui=place.told(*saved))
 
 
-def _planes(image: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Colours and alpha of equally many frames."""
-    picture, own = from_comfy(image)
-    alpha = own if mask is None else mask_from_comfy(mask)
-    if alpha is None:
-        alpha = picture.new_ones((1, 1, *picture.shape[-2:]))
-    check_size(alpha, picture)
-    colours, alpha = matched(image=picture, mask=alpha)
-    assert colours is not None
-    assert alpha is not None
-    return colours, alpha
+def _names(place: Place) -> Callable[[int], list[Path]]:
+    """The sheet and its list."""
+
+    def names(number: int) -> list[Path]:
+        (path,) = place.names(0)(number)
+        return [path.with_name(path.name + ending) for ending in (".png", ".json")]
+
+    return names
 
 
-def _save_moving(
-    colours: Tensor, alpha: Tensor, fps: float, options: AnimationOptions, sheet: Path
-) -> Path:
-    """The frames as a file beside the sheet."""
-    frames = (
-        Frame(image * (own > 0), own, 1 / fps)
-        for image, own in zip(colours.split(1), alpha.split(1), strict=True)
-    )
-    with partial_file(sheet.parent) as unfinished:
-        write_checked(unfinished, partial(write_animation, frames=frames, options=options))
-
-        def names(number: int) -> list[Path]:
-            counted = "" if number == 1 else f"_{number}"
-            return [sheet.with_name(f"{sheet.stem}anim{counted}.{options.format}")]
-
-        return publish_numbered([unfinished], names)[0]
+def _visible(colours: Tensor, alpha: Tensor, seconds: float) -> Iterator[Frame]:
+    """Frames without what is hidden under their transparent parts."""
+    for image, own in zip(colours.split(1), alpha.split(1), strict=True):
+        yield Frame(image * (own > 0), own, seconds)

@@ -1,10 +1,11 @@
-"""The part of ComfyUI's node API that every release since 0.3.64 has, and the sockets of ours."""
+"""The part of ComfyUI's node API that every release since 0.3.64 has: nodes, sockets, widgets."""
 
 from __future__ import annotations
 
 import dataclasses
 import inspect
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import wraps
 from typing import Any
 
@@ -25,7 +26,7 @@ Segs = io.Custom("SEGS")  # the Impact Pack's
 LayersLink = io.Custom("LAYERS")  # ComfyUI's own: see toonout_core/layers/comfy_document.py
 ClipLink = io.Custom("CLIP")
 ConditioningLink = io.Custom("CONDITIONING")
-SOCKET_ONLY = {"forceInput": True}  # for types that newer releases draw as a widget
+PoseKeypoint = io.Custom("POSE_KEYPOINT")  # core's, DWPose's and controlnet_aux's
 
 
 class Extension(ComfyExtension):
@@ -70,6 +71,46 @@ def schema(**options: Any) -> io.Schema:
     """io.Schema without the options that this release does not know."""
     known = {field.name for field in dataclasses.fields(io.Schema)}
     return io.Schema(**{key: value for key, value in options.items() if key in known})
+
+
+@dataclass(frozen=True)
+class Socket:
+    """An input that another node must give, or an output. `kind`: ComfyUI's type of it."""
+
+    kind: Any
+    name: str
+    help: str
+    optional: bool = False
+    is_list: bool = False  # of outputs: what follows runs once for each item
+
+    def but(self, **changes: Any) -> Socket:
+        """The same with another text, for a place where it means something else."""
+        return dataclasses.replace(self, **changes)
+
+    def as_input(self) -> Any:
+        """The input of a schema. It is never drawn as a widget."""
+        only: dict[str, Any] = {}
+        if self.kind is io.String:
+            only = {"force_input": True}
+        elif self.kind is Boxes:  # newer releases would draw it
+            only = {"extra_dict": {"forceInput": True}}
+        return self.kind.Input(self.name, optional=self.optional, tooltip=self.help, **only)
+
+    def as_output(self) -> Any:
+        """The output of a schema."""
+        return self.kind.Output(
+            display_name=self.name, tooltip=self.help, is_output_list=self.is_list
+        )
+
+
+def inputs(*sockets: Socket) -> list[Any]:
+    """The inputs of a schema."""
+    return [item.as_input() for item in sockets]
+
+
+def outputs(*sockets: Socket) -> list[Any]:
+    """The outputs of a schema."""
+    return [item.as_output() for item in sockets]
 
 
 def widgets(*options: Option, **how: Any) -> list[Any]:

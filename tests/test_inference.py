@@ -12,7 +12,7 @@ from torch import nn
 from tests.comfy.luma import luma_state
 from tests.fake_host import FakeHost
 from toonout_core import BadInput, host, load_matting
-from toonout_core.chosen import precision_of
+from toonout_core.chosen import loading_options, matting_options
 from toonout_core.loading import choose_dtype, load_network
 from toonout_core.models import birefnet, isnet
 from toonout_core.models.isnet import ISNet
@@ -226,6 +226,34 @@ def test_fast_is_bf16_where_a_processor_has_it(monkeypatch, hardware, test):
 
 
 def test_fast_changes_auto_only():
-    assert precision_of("auto", True) == "fast"
-    assert [precision_of(one, True) for one in ("fp32", "fp16", "bf16")] == ["fp32", "fp16", "bf16"]
-    assert precision_of("auto", False) == "auto"
+    def told(precision, fast):
+        return loading_options({"precision": precision, "fast": fast})["precision"]
+
+    assert told("auto", True) == "fast"
+    assert [told(one, True) for one in ("fp32", "fp16", "bf16")] == ["fp32", "fp16", "bf16"]
+    assert told("auto", False) == "auto"
+
+
+def test_what_a_matting_model_is_told():
+    nothing = {"precision": "auto", "download": True, "resolution": None, "patch_order": None}
+    assert matting_options({}) == nothing
+    chosen = {"resolution": 512, "patch_order": "old", "allow_download": False}
+    expected = {"resolution": 512, "patch_order": "channel_last", "download": False}
+    assert matting_options(chosen) == nothing | expected
+
+
+def test_a_network_is_moved_only_where_it_is_not_yet(monkeypatch):
+    network = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
+    moves = []
+    inner = nn.Module.to
+    monkeypatch.setattr(nn.Module, "to", lambda self, *to: moves.append(to) or inner(self, *to))
+    local = host.LocalHost("cpu")
+    with local.on_device(network, 0) as device:
+        assert device == torch.device("cpu")
+    assert not moves
+    local.device = torch.device("meta")
+    network[0].to("meta")
+    moves.clear()
+    with local.on_device(network, 0):
+        assert network[1].running_mean.device.type == "meta"
+    assert len(moves) == 1

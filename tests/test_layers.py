@@ -11,15 +11,16 @@ ROOT = Path(__file__).resolve().parents[1]
 CORE = ROOT / "toonout_core"
 
 PIPELINE = {"errors", "host", "imaging", "results", "weights", "loading", "ops"}
-PIPELINE |= {"portions", "inference", "detail"}
+PIPELINE |= {"portions", "inference", "detail", "flow"}
 APPLICATION = PIPELINE | {"matting", "instances", "output"}
 
 # on the ground floor: every part of the core may import these
-GROUND = {"words"}
+GROUND = {"lazily", "words"}
 
 # part of the core -> the parts that it may import
 MAY_IMPORT = {
     "errors": set(),
+    "lazily": set(),
     "words": set(),
     "weights": set(),
     "options": {"errors"},
@@ -40,11 +41,12 @@ MAY_IMPORT = {
     "inference": {"errors", "host", "loading", "portions"},
     # pipelines
     "detail": {"errors", "host", "ops"},
-    "matting": PIPELINE,
-    "steadying": {"errors", "host", "imaging", "matting", "ops"},
+    "flow": {"errors", "host", "imaging", "results", "ops", "portions", "detail", "remembering"},
+    "matting": PIPELINE | {"remembering"},
+    "steadying": {"errors", "host", "imaging", "flow", "ops"},
     "segmentation": PIPELINE | {"matting", "instances", "models", "weight_files"},
     "characters": {"errors", "imaging", "instances", "ops", "segmentation"},
-    "chosen": {"options", "matting", "ops", "segmentation", "characters"},
+    "chosen": {"options", "flow", "ops", "segmentation", "characters"},
     # pictures to files
     "output": PIPELINE | {"locking", "matting", "instances", "segmentation", "characters"},
     # what one does with the pipelines
@@ -57,7 +59,8 @@ MAY_IMPORT = {
     | {"models", "weight_files", "segmentation", "characters", "evaluation", "synthesis"},
     # what several hosts answer over HTTP
     "serving": APPLICATION
-    | {"options", "chosen", "weight_files", "segmentation", "characters", "layers"},
+    | {"options", "chosen", "weight_files", "segmentation", "characters", "layers"}
+    | {"flow", "steadying"},
     # the shell
     "cli": None,  # anything
     "__main__": {"cli"},
@@ -70,6 +73,7 @@ FOR_HOSTS = {
     "chosen",
     "errors",
     "evaluation",
+    "flow",
     "host",
     "imaging",
     "layers",
@@ -79,6 +83,8 @@ FOR_HOSTS = {
     "options",
     "output",
     "portions",
+    "remembering",
+    "steadying",
     "weights",
     "words",
 }

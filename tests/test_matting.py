@@ -7,8 +7,7 @@ from PIL import Image
 from torch import nn
 
 from tests.fake_host import FakeHost, StopFromHost
-from toonout_core import LocalHost, load_matting
-from toonout_core import matting as flow
+from toonout_core import LocalHost, flow, load_matting
 from toonout_core.errors import BadInput, OutOfMemory, ToonOutError
 from toonout_core.imaging import Picture
 from toonout_core.loading import LoadedNetwork
@@ -111,7 +110,7 @@ def test_only_a_step_is_on_the_device(frames, step, sizes):
 def test_previews_of_large_pictures_are_small():
     host = FakeHost()
     matting(host).predict(torch.rand(1, 3, 40, 2100))
-    assert [preview.shape for preview in host.previews] == [(3, 14, 700)]
+    assert [preview.shape for preview in host.previews] == [(3, 8, 420)]
 
 
 def test_batches_and_single_frames_agree():

@@ -13,13 +13,14 @@ from PIL import Image
 
 import toonout_core
 from tests import flow_case
+from tests.comfy.characters import at_places
 from tests.comfy.fake_comfy import PACK, FakeComfy, load_pack
 from tests.comfy.luma import write_luma_model
 from tests.webui import fake_gradio, fake_host
 from toonout_core import LocalHost, load_matting
 from toonout_core.cli import main
+from toonout_core.flow import mixture
 from toonout_core.imaging import from_pil
-from toonout_core.matting import mixture
 from toonout_core.ops.adjust import AdjustOptions
 
 ADJUSTMENTS = {
@@ -69,7 +70,9 @@ def test_in_comfyui(luma, tmp_path, monkeypatch):
     try:
         extension = asyncio.run(load_pack().comfy_entrypoint())
         nodes = {c.define_schema().node_id: c for c in asyncio.run(extension.get_node_list())}
-        loaded = nodes["ToonOut_LoadMatting"].execute("luma.safetensors", False, "auto", "auto", 64)
+        loaded = at_places(
+            nodes["ToonOut_LoadMatting"], "luma.safetensors", False, "auto", "auto", 64
+        )
         cut = nodes["ToonOut_Matte"].execute
         cutout, foreground, mask = cut(
             *loaded.result, image, resolution=0, fit="auto", estimate_foreground=True,

@@ -60,3 +60,16 @@ def test_only_the_last_ones_are_kept():
     assert mattes.recall([third, keys[1]]) is None
     assert mattes.keys(images, "a") is None  # more than is ever kept
     assert mattes.keys(images[:0], "a") is None
+
+
+def test_who_asks_once_need_not_remember(tmp_path, monkeypatch):
+    path = write(unet(), tmp_path / "a.safetensors")
+    once = load_matting(path, host=FakeHost([]), resolution=64, remember=False)
+    usual = load_matting(path, host=FakeHost([]), resolution=64)
+    work = count_work(monkeypatch)
+    image = torch.rand(1, 3, 40, 30)
+    first = once.predict(image)
+    assert torch.equal(once.predict(image), first)
+    assert work.inferences == 2
+    assert torch.equal(usual.predict(image), usual.predict(image))
+    assert work.inferences == 3

@@ -75,14 +75,41 @@ def errors(path, pan=0):
 @pytest.mark.parametrize(
     "path",
     [[(40, 20)] * 12, [(20 + step, 20 + step // 3) for step in range(16)],
-     [(10 + 2 * step, 20) for step in range(16)]],
-    ids=["still", "slow", "walk"],
+     [(10 + 2 * step, 20) for step in range(16)], [(4 + 8 * step, 20) for step in range(11)]],
+    ids=["still", "slow", "walk", "run"],
 )  # fmt: skip
 def test_flicker_is_halved_and_edges_are_no_worse(path):
     pytest.importorskip("cv2")
     change, error = errors(path)
     assert change <= 0.5
     assert error <= 1.0
+
+
+def turned(degrees):
+    """A frame and its true alpha; the sprite turns like a limb."""
+    angle = np.deg2rad(degrees)
+    turn = [[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0]]
+    layers = torch.cat((SPRITE, sprite_alpha()), 1)
+    layers = functional.pad(layers, (44, 44, 24, 24))
+    grid = functional.affine_grid(torch.tensor([turn]).float(), layers.shape, align_corners=False)
+    colours, alpha = functional.grid_sample(layers, grid, align_corners=False).split([3, 1], 1)
+    return colours * alpha + BEHIND[..., : SIZE_HW[1]] * (1 - alpha), alpha
+
+
+@pytest.mark.parametrize("frames", ["turning", "running"])
+def test_edges_of_what_is_fast_are_no_worse(frames):
+    """Twelve degrees, or a third of the sprite's width, from frame to frame."""
+    pytest.importorskip("cv2")
+    if frames == "running":
+        assert errors([(4 + 12 * step, 20) for step in range(8)])[1] <= 1.0
+        return
+    steady, generator = Steady(), torch.Generator().manual_seed(4)
+    sums = torch.zeros(2)
+    for number in range(8):
+        image, alpha = turned(12 * number)
+        given = noisy(alpha, generator)
+        sums += torch.stack([(a - alpha).abs().sum() for a in (given, steady(image, given))])
+    assert sums[1] <= sums[0]
 
 
 def test_nothing_stays_behind_a_fast_part_or_a_pan():

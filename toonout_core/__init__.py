@@ -8,8 +8,9 @@ Public names are imported when they are first used, so that `import toonout_core
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from .lazily import lazily
 
 if TYPE_CHECKING:
     from .errors import (
@@ -21,10 +22,11 @@ if TYPE_CHECKING:
         ToonOutError,
         UnknownModel,
     )
+    from .flow import ForegroundOptions
     from .host import Host, LocalHost
     from .instances import Instances
     from .loading import load_network
-    from .matting import ForegroundOptions, Matting, load_matting
+    from .matting import Matting, load_matting
     from .ops.adjust import AdjustOptions
     from .ops.foreground import estimate_foreground
     from .results import Matte
@@ -95,7 +97,8 @@ _HOMES = {
     "host": ("Host", "LocalHost"),
     "instances": ("Instances",),
     "loading": ("load_network",),
-    "matting": ("ForegroundOptions", "Matting", "load_matting"),
+    "flow": ("ForegroundOptions",),
+    "matting": ("Matting", "load_matting"),
     "ops.adjust": ("AdjustOptions",),
     "ops.foreground": ("estimate_foreground",),
     "segmentation.regional": ("RegionSegmenter",),
@@ -107,13 +110,7 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> object:
-    for home, names in _HOMES.items():
-        if name in names:
-            value = getattr(import_module(f".{home}", __name__), name)
-            globals()[name] = value
-            return value
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazily(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

@@ -1,6 +1,6 @@
 """`python -m toonout_core` is `toonout`."""
 
-from .cli import main
+from .cli import entry
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(entry())

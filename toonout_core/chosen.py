@@ -8,22 +8,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 from .characters.choosing import Choice, TidyOptions
 from .characters.crops import CropOptions
-from .matting import ForegroundOptions
+from .characters.prompts import PromptOptions
+from .flow import ForegroundOptions
 from .ops.adjust import AdjustOptions
 from .ops.framing import Framing, parse_aspect
 from .options.characters import AS_THEY_ARE, MAX_COUNT
 from .segmentation.asking import SegmentOptions
 from .segmentation.fusion import FusionOptions
 from .segmentation.sharing import ShareOptions
-from .words import Precision
+from .words import PatchOrder
 
 Values = Mapping[str, Any]
 
-PATCH_ORDERS: dict[str, Literal["channel_first", "channel_last"] | None] = {
+PATCH_ORDERS: dict[str, PatchOrder | None] = {
     "auto": None,
     "new": "channel_first",
     "old": "channel_last",
@@ -31,9 +32,21 @@ PATCH_ORDERS: dict[str, Literal["channel_first", "channel_last"] | None] = {
 _SEEN = 100  # characters that are found at least, so that the best are chosen among tidy ones
 
 
-def precision_of(precision: Precision, fast: bool) -> Precision:
-    """What the two options for precision mean together: `fast` changes "auto" only."""
-    return "fast" if fast and precision == "auto" else precision
+def loading_options(values: Values) -> dict[str, Any]:
+    """Read what `load_matting` and `load_segmenter` are told alike. `fast` changes "auto" only."""
+    precision = values.get("precision", "auto")
+    if values.get("fast", False) and precision == "auto":
+        precision = "fast"
+    return {"precision": precision, "download": values.get("allow_download", True)}
+
+
+def matting_options(values: Values) -> dict[str, Any]:
+    """Read what `load_matting` is told."""
+    return {
+        **loading_options(values),
+        "resolution": values.get("resolution") or None,
+        "patch_order": PATCH_ORDERS[values.get("patch_order", "auto")],
+    }
 
 
 def adjust_options(values: Values) -> AdjustOptions:
@@ -119,6 +132,15 @@ def crop_options(values: Values) -> CropOptions:
         background=values.get("background", False),
         **given,
     )
+
+
+def prompt_options(values: Values) -> PromptOptions:
+    """Read how prompts are put together."""
+    names = {"style_position": "style_position", "background": "background"}
+    given = _some(values, {**names, "keep_characters": "character_tags"})
+    if "drop_tags" in values:
+        given["drop"] = tuple(tag for tag in values["drop_tags"].split(",") if tag.strip())
+    return PromptOptions(**given)
 
 
 def _some(values: Values, names: Mapping[str, str]) -> dict[str, Any]:

@@ -276,3 +276,13 @@ def _chosen(index: Index, count: int) -> list[int]:
     if wrong:
         raise IndexError(f"there are {count} characters, but number {wrong[0]} was asked for")
     return [number % count for number in numbers]
+
+
+def require_picture_of(instances: Instances, image: Tensor) -> None:
+    """Raise BadInput unless masks have the size of B×C×H×W."""
+    if instances.size_hw != tuple(image.shape[-2:]):
+        raise BadInput(
+            f"the characters must be of the picture of {image.shape[-1]}×{image.shape[-2]}",
+            f"masks of {instances.size_hw[1]}×{instances.size_hw[0]}",
+            "Connect the picture in which they were found.",
+        )

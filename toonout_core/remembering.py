@@ -16,7 +16,7 @@ class LastMattes:
     """Keeps alphas under the content of their pictures: the last ones, `limit_bytes` in all."""
 
     def __init__(self, limit_bytes: int = LIMIT_BYTES) -> None:
-        self._limit_bytes = limit_bytes
+        self.limit_bytes = limit_bytes
         self._kept: OrderedDict[str, Tensor] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -26,7 +26,7 @@ class LastMattes:
         `how` spells all else that alpha depends on.
         """
         pixels = int(image.shape[0] * image.shape[-2] * image.shape[-1])
-        if not 0 < pixels * 4 <= self._limit_bytes:
+        if not 0 < pixels * 4 <= self.limit_bytes:
             return None
         return [f"{how} {tuple(frame.shape)} {_digest(frame)}" for frame in image]
 
@@ -45,7 +45,7 @@ class LastMattes:
             for key, frame in zip(keys, alpha, strict=True):
                 self._kept[key] = frame.detach().cpu().clone()
                 self._kept.move_to_end(key)
-            while sum(frame.numel() * 4 for frame in self._kept.values()) > self._limit_bytes:
+            while sum(frame.numel() * 4 for frame in self._kept.values()) > self.limit_bytes:
                 self._kept.popitem(last=False)
 
 

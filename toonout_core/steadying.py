@@ -15,11 +15,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from .host import Step, reporting
+from .flow import Asked, MattingFlow
+from .host import Step
 from .imaging import channels_first, channels_last
-from .matting import MattingFlow
 from .ops.resizing import resize
-from .words import Fit
 
 _LONGEST_PX = 640  # that the flow sees
 _STILL_PX = 0.1  # less than that is no motion: moving a matte by it would only blur it
@@ -28,7 +27,7 @@ _OTHER_COLOUR = 0.06  # mean of the channels
 _INSIDE = 0.7  # alpha of what surely is figure
 _WINDOW = 9  # pixels, twice: whose motion an edge has
 _NEAR_FIGURE = 0.02  # share of figure in that window
-_FAST_PX = 5.0  # in a frame: half as much trust
+_BENT_PX = 0.5  # standard deviation of the motion in that window: half as much trust
 _CUT_SHARE = 0.4  # of the picture must be found again, else it is another scene
 
 
@@ -93,15 +92,19 @@ def _of_figure(back: Any, trust: Tensor, alpha: Tensor) -> tuple[Any, Tensor]:
     the mean of what is trusted there."""
     flow = channels_first(torch.from_numpy(back)[None]).to(alpha)
     inside = (alpha > _INSIDE).to(alpha)
-    sums = torch.cat((flow * inside * trust, inside * trust, inside), 1)
+    seen = inside * trust
+    square = flow.square().sum(1, keepdim=True)
+    sums = torch.cat((flow * seen, square * seen, seen, inside), 1)
     for _ in range(2):
         sums = functional.avg_pool2d(sums, _WINDOW, 1, _WINDOW // 2)
-    motion, trusted, figure = sums.split([2, 1, 1], 1)
+    motion, square, trusted, figure = sums.split([2, 1, 1, 1], 1)
     near = (figure > _NEAR_FIGURE).to(alpha)
     moved = torch.where(near * trusted > 0, motion / trusted.clamp(min=1e-6), flow)
     share = ((trusted / figure.clamp(min=1e-6) - 0.5) * 4).clamp(0, 1)
-    # a fast part is found less exactly, and flicker is seen less there
-    share = share / (1 + (moved.square().sum(1, keepdim=True) / _FAST_PX**2))
+    # where the figure turns or bends, or its motion was found badly, an edge does not move as the
+    # mean does: variance is E|v|² - |E v|²
+    spread = square / trusted.clamp(min=1e-6) - moved.square().sum(1, keepdim=True)
+    share = share / (1 + spread.clamp(min=0) / _BENT_PX**2)
     trust = torch.where(near > 0, share, trust)
     trust = functional.avg_pool2d(-functional.max_pool2d(-trust, 3, 1, 1), 3, 1, 1)
     return channels_last(moved)[0].contiguous().numpy(), trust
@@ -127,11 +130,14 @@ def _moved(planes: Tensor, places: Tensor) -> Tensor:
 
 
 class SteadyMatting(MattingFlow):
-    """Another flow that is asked for the frames of one clip, in their order."""
+    """Another flow that is asked for the frames of one clip, in their order.
 
-    def __init__(self, flow: MattingFlow, amount: float = 0.75) -> None:
+    `steady`: what has seen the frames before, if another flow was asked for them.
+    """
+
+    def __init__(self, flow: MattingFlow, steady: Steady | None = None) -> None:
         self.flow, self.host = flow, flow.host
-        self._steady = Steady(amount)
+        self._steady = steady or Steady()
 
     @property
     def name(self) -> str:
@@ -143,21 +149,9 @@ class SteadyMatting(MattingFlow):
     def sees_more(self, image: Tensor, resolution: int | None = None) -> bool:
         return self.flow.sees_more(image, resolution)
 
-    def predict(
-        self,
-        image: Tensor,
-        *,
-        resolution: int | None = None,
-        fit: Fit = "auto",
-        frames_per_step: int = 1,
-        label: str = "matting",
-        report: Step | None = None,
-    ) -> Tensor:
+    def answer(self, image: Tensor, asked: Asked, step: Step) -> Tensor:
         """As the other flow's, steadier."""
-        with reporting(self.host, len(image), label, report) as step:
-            alpha = self.flow.predict(
-                image, resolution=resolution, fit=fit, frames_per_step=frames_per_step, report=step
-            )
-            for i in range(len(image)):
-                alpha[i : i + 1] = self._steady(image[i : i + 1], alpha[i : i + 1].clone())
-            return alpha
+        alpha = self.flow.predict(image, **vars(asked), report=step)
+        for i in range(len(image)):
+            alpha[i : i + 1] = self._steady(image[i : i + 1], alpha[i : i + 1].clone())
+        return alpha

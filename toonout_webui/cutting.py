@@ -12,6 +12,7 @@ from ..toonout_core import Matte
 from ..toonout_core.imaging import Picture, to_pil
 from ..toonout_core.serving import cutting
 from ..toonout_core.serving.options import CutoutOptions
+from ..toonout_core.steadying import Steady
 from . import keeping_alpha
 from .pipelines import PIPELINES
 
@@ -40,9 +41,12 @@ def wish(values: Mapping[str, Any]) -> CutoutOptions:
     return cutting.wish(values, PIPELINES.default_model())
 
 
-def cut(source: Any, options: CutoutOptions, background: Any = None) -> Cut:
-    """A picture (PIL, stream or Picture) → its cut. Raises ToonOutError."""
-    return Cut(**vars(cutting.cut(PIPELINES, source, options, background)))
+def cut(
+    source: Any, options: CutoutOptions, background: Any = None, steady: Steady | None = None
+) -> Cut:
+    """A picture (PIL, stream or Picture) → its cut; `steady`: what has seen the frames of a clip
+    before it. Raises ToonOutError."""
+    return Cut(**vars(cutting.cut(PIPELINES, source, options, background, steady)))
 
 
 def cut_to_matte(picture: Picture, options: CutoutOptions) -> tuple[Matte, str, list[str]]:

@@ -12,14 +12,14 @@ import gradio as gr
 
 from ..toonout_core import BadInput, ToonOutError
 from ..toonout_core.options import characters as table
-from ..toonout_core.options.models import DETECTOR
+from ..toonout_core.options.models import DETECTOR, FAST
 from ..toonout_core.output.publishing import Part
 from ..toonout_core.output.writing import publish_parts
 from . import characters, hosts, previews, sending
 from .cutting import wish
-from .pipelines import PIPELINES, default_model, model_names
+from .pipelines import PIPELINES
 from .tab_folder import output_folder
-from .widgets import component
+from .widgets import component, edge_model
 
 MARGIN_PX = 8
 KINDS = ("masks", "mattes", "cutouts", "background", "overlay")
@@ -68,14 +68,12 @@ def _inputs() -> list[Any]:
             DETECTOR, elem_id("detector"),
             choices=characters.detector_names(), value=characters.DEFAULT_DETECTOR,
         )  # fmt: skip
-        model = gr.Dropdown(
-            choices=model_names(), value=default_model(), label="Model of the edges",
-            elem_id=elem_id("model"),
-        )  # fmt: skip
+        model = edge_model(elem_id("model"))
     with gr.Row():
         min_score = component(table.MIN_SCORE, elem_id("min_score"))
         numbers = component(table.NUMBERS, elem_id("numbers"))
-    return [detector, model, min_score, numbers]
+    fast = component(FAST, elem_id("fast"))
+    return [detector, model, min_score, numbers, fast]
 
 
 def _files() -> tuple[Any, Any, Any]:
@@ -104,12 +102,12 @@ def _chosen() -> tuple[Any, Any, dict[str, Any], Any]:
 
 
 def run(
-    image: Any, detector: str, model: str, min_score: float, numbers: str
+    image: Any, detector: str, model: str, min_score: float, numbers: str, fast: bool
 ) -> tuple[Any, list[Any], Any, Any, str]:
     """Overlay, cutouts of each, cutout and mask of those that were picked, status."""
     nothing: tuple[Any, list[Any], Any, Any] = (None, [], None, None)
     try:
-        found = find(image, detector, model, min_score)
+        found = find(image, detector, model, min_score, fast)
         chosen = found.choose(numbers or "")
     except ToonOutError as error:
         return *nothing, previews.sentence(str(error), "bad")
@@ -119,11 +117,13 @@ def run(
     return overlay, each, cutout, mask, previews.sentence(told, "good")
 
 
-def find(image: Any, detector: str, model: str, min_score: float) -> characters.Found:
+def find(
+    image: Any, detector: str, model: str, min_score: float, fast: bool = False
+) -> characters.Found:
     """The characters; those that were found last are not looked for again. Raises ToonOutError."""
     if image is None:
         raise BadInput("a picture must be there", "none", "Choose a picture first.")
-    options = wish({"model": model})
+    options = wish({"model": model, "fast": fast})
     digest = hashlib.sha256(image.tobytes()).hexdigest()
     key = (digest, image.size, image.mode, detector, options, min_score)
     with hosts.job("ToonOut"), _lock:
@@ -139,7 +139,13 @@ PIPELINES.also_forget(_last.clear)
 
 
 def save_files(
-    image: Any, detector: str, model: str, min_score: float, numbers: str, kinds: list[str] | None
+    image: Any,
+    detector: str,
+    model: str,
+    min_score: float,
+    numbers: str,
+    fast: bool,
+    kinds: list[str] | None,
 ) -> str:
     """A status: where the files of the characters lie that were picked."""
     wanted = frozenset(kind for kind in KINDS if kind in (kinds or ()))
@@ -149,17 +155,19 @@ def save_files(
             raise BadInput("there must be something to save", "none", "Choose what to save.")
         return found.parts(found.choose(numbers or ""), wanted, MARGIN_PX)  # pyright: ignore
 
-    return _saved(lambda: find(image, detector, model, min_score), parts)
+    return _saved(lambda: find(image, detector, model, min_score, fast), parts)
 
 
-def save_layers(image: Any, detector: str, model: str, min_score: float, numbers: str) -> str:
+def save_layers(
+    image: Any, detector: str, model: str, min_score: float, numbers: str, fast: bool
+) -> str:
     """A status: where the PSD lies, with a layer for each character that was picked."""
 
     def parts(found: characters.Found) -> list[Part]:
         chosen = found.choose(numbers or "")
         return [found.layered(chosen)] if chosen else []
 
-    return _saved(lambda: find(image, detector, model, min_score), parts)
+    return _saved(lambda: find(image, detector, model, min_score, fast), parts)
 
 
 def _saved(

@@ -12,6 +12,7 @@ import gradio as gr
 from torch import Tensor
 
 from ..toonout_core import BadInput, Cancelled, ToonOutError
+from ..toonout_core.options.cutout import STEADY
 from ..toonout_core.output.clip_formats import CLIP_FORMATS, has_pyav, writable_formats
 from ..toonout_core.output.clip_writers import ClipWriter, clip_writer
 from ..toonout_core.output.clips import pictures_of, timing
@@ -19,6 +20,7 @@ from ..toonout_core.output.destination import sentence_of
 from ..toonout_core.output.publishing import partial_file, publish_numbered
 from ..toonout_core.output.writing import write
 from ..toonout_core.serving.options import CutoutOptions
+from ..toonout_core.steadying import Steady
 from . import hosts, previews, widgets
 from .cutting import Cut, cut, wish
 from .tab_folder import output_folder
@@ -56,15 +58,16 @@ def build() -> None:
                 start = gr.Button("Start", variant="primary", elem_id=elem_id("start"))
                 stop = gr.Button("Stop", elem_id=elem_id("stop"))
             gr.HTML(previews.sentence("\n".join(hints())))
+            steady = widgets.component(STEADY, elem_id("steady"))
             options = widgets.build(elem_id)
         with gr.Column(variant="compact"):
             status = gr.HTML(elem_id=elem_id("status"))
     names = list(options)
 
-    def run(files: list[Any] | None, kind: str, *values: Any) -> Iterator[str]:
-        yield from work(files, kind, dict(zip(names, values, strict=True)))
+    def run(files: list[Any] | None, kind: str, steady: bool, *values: Any) -> Iterator[str]:
+        yield from work(files, kind, dict(zip(names, values, strict=True)), steady=steady)
 
-    start.click(run, [clips, kind, *options.values()], [status])
+    start.click(run, [clips, kind, steady, *options.values()], [status])
     stop.click(_stop.set, [], [], queue=False)
 
 
@@ -73,7 +76,9 @@ def hints() -> list[str]:
     return [*HINTS, WITH_AV if has_pyav() else WITHOUT_AV]
 
 
-def work(files: list[Any] | None, kind: str, values: dict[str, Any]) -> Iterator[str]:
+def work(
+    files: list[Any] | None, kind: str, values: dict[str, Any], *, steady: bool
+) -> Iterator[str]:
     """Status lines while frames are cut out."""
     _stop.clear()
     done: list[str] = []
@@ -84,7 +89,8 @@ def work(files: list[Any] | None, kind: str, values: dict[str, Any]) -> Iterator
         for upload in files or ():
             name, path = Path(hosts.file_name(upload)).stem, Path(upload.name)
             told = ""
-            for told in one(name, path, kind, options, background):
+            before = Steady() if steady else None
+            for told in one(name, path, kind, options, background, before):
                 yield previews.sentence("\n".join([*done, told]))
             done.append(told)
             if _stop.is_set():
@@ -115,7 +121,9 @@ def require_possible(
         raise BadInput("background must come with a picture", "none", "Choose one.")
 
 
-def one(name: str, path: Path, kind: str, options: CutoutOptions, background: Any) -> Iterator[str]:
+def one(
+    name: str, path: Path, kind: str, options: CutoutOptions, background: Any, steady: Steady | None
+) -> Iterator[str]:
     """One clip: what happens; last, what became of it. One frame is held at a time, and each
     waits for its turn in the host's queue. Stopped, PNG stay and videos go."""
     rate, total = timing(path)
@@ -126,7 +134,7 @@ def one(name: str, path: Path, kind: str, options: CutoutOptions, background: An
                 if _stop.is_set():
                     break
                 with hosts.job("ToonOut"):
-                    add(cut(picture, options, background), picture.seconds)
+                    add(cut(picture, options, background, steady), picture.seconds)
                 count += 1
                 yield f"{name}: {count}/{total or '?'}"
         except Cancelled:

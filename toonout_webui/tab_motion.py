@@ -27,7 +27,6 @@ from ..toonout_core.output.clip_formats import has_pyav
 from ..toonout_core.output.destination import sentence_of
 from ..toonout_core.output.films import require_film, write_film
 from . import characters, hosts, previews, widgets
-from .pipelines import default_model, model_names
 from .tab_characters import find
 from .tab_folder import output_folder
 
@@ -107,10 +106,7 @@ def _pictures() -> list[Any]:
             choices=characters.detector_names(), value=characters.DEFAULT_DETECTOR,
             label="Detector", elem_id=elem_id("detector"),
         )  # fmt: skip
-        model = gr.Dropdown(
-            choices=model_names(), value=default_model(), label="Model of the edges",
-            elem_id=elem_id("model"),
-        )  # fmt: skip
+        model = widgets.edge_model(elem_id("model"))
         kind = gr.Dropdown(
             choices=formats(), value="mp4", label="Format", elem_id=elem_id("format")
         )

@@ -70,6 +70,13 @@ def component(option: Option, elem_id: str, **how: Any) -> Any:
     return gr.Slider(option.least, option.most, step=option.step, **common)
 
 
+def edge_model(elem_id: str) -> Any:
+    """Which matting model makes the edges of characters that a detector found."""
+    return gr.Dropdown(
+        choices=model_names(), value=default_model(), label="Model of the edges", elem_id=elem_id
+    )
+
+
 def split(values: dict[str, Any]) -> tuple[dict[str, Any], Any]:
     """What components gave → options of CutoutOptions, and the picture of the background."""
     options = {name: value for name, value in values.items() if name in OPTIONS}

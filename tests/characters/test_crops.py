@@ -338,7 +338,7 @@ def test_lists_that_do_not_line_up_are_a_sentence():
     image, instances = noise((40, 40)), disks((40, 40), (10, 10, 5), (30, 30, 5))
     crops = crop_frames(image, [instances], CropOptions(multiple_of=8))
     regions = [crop.region for crop in crops]
-    with pytest.raises(BadInput, match="1 crops, 2 regions"):
+    with pytest.raises(BadInput, match="2 regions and 1 crops"):
         paste_crops(image, [crops[0].picture], regions)
     with pytest.raises(BadInput, match="image of 41×40"):
         paste_crops(noise((40, 41)), [crop.picture for crop in crops], regions)

@@ -274,7 +274,7 @@ import toonout_core.cli.cutting as cutting
 from toonout_core.output.manifest import claim
 from toonout_core.results import Matte
 
-def load(arguments):
+def load(arguments, **_):
     def matting(picture, **_):
         print("working", file=sys.stderr, flush=True)
         time.sleep(0.4)
@@ -322,7 +322,7 @@ def test_a_stop_leaves_whole_files_only(tmp_path, how, toonout, monkeypatch):
         assert names(out) == [".toonout.jsonl", *done]
         report = json.loads((tmp_path / "report.json").read_text())
         assert (report["interrupted"], report["counts"]["done"]) == (True, len(done))
-    monkeypatch.setattr("toonout_core.cli.cutting.load_model", lambda _: half_transparent)
+    monkeypatch.setattr("toonout_core.cli.cutting.load_model", lambda *_, **__: half_transparent)
     finished = toonout(*arguments)
     assert finished.code == 0
     assert f"{9 - len(done)} done, {len(done)} done before" in finished.stderr

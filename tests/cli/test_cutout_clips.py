@@ -91,7 +91,7 @@ def test_frames_and_going_on(cutout, tmp_path):
 
 def test_stop_leaves_no_file_or_whole_frames(cutout, tmp_path, monkeypatch):
     source = clip(tmp_path / "walk.mp4", 9)
-    from toonout_core import matting as module
+    from toonout_core import flow as module
 
     inner, calls = module.MattingFlow.matte, []
 

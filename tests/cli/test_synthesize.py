@@ -74,6 +74,7 @@ def test_cutouts_from_a_folder_of_screens(toonout, art, tmp_path):
     assert shell.code == 1
     assert "grey.png: a key colour must fill" in shell.stderr
     assert f"{out}: 2 cutouts, 0 frames left out." in shell.stderr
+    assert f"What became of each frame: {out / 'keyed.json'}\n" in shell.stderr
     for name in ("one.png", "two.png"):
         picture = read(out / name)
         assert picture.alpha is not None and 0.02 < float(picture.alpha.mean()) < 0.9
@@ -84,7 +85,8 @@ def test_cutouts_from_a_folder_of_screens(toonout, art, tmp_path):
     ]
     assert hues[0] in (130, 140) and 220 <= hues[1] <= 240
     before = (out / "one.png").stat().st_mtime_ns
-    toonout("synthesize", "keyed", frames, "-o", out)
+    again = toonout("synthesize", "keyed", frames, "-o", out)
+    assert f"{out / 'keyed.json'}, in the place of an older one" in again.stderr
     assert (out / "one.png").stat().st_mtime_ns == before
     assert not (out / "one_2.png").exists()
 

@@ -59,6 +59,12 @@ class Runner:
         return dict(zip([output.display_name for output in schema.outputs], result, strict=True))
 
 
+def at_places(node, *values, **named):
+    """Run a node with values in the order of its inputs, as stored graphs hold them."""
+    names = [item.id for item in node.define_schema().inputs]
+    return node.execute(**dict(zip(names, values, strict=False)), **named)
+
+
 def masks_of(*boxes):
     return torch.stack([rectangle(box) for box in boxes])
 

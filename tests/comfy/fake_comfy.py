@@ -237,7 +237,7 @@ def _io() -> ModuleType:
         String=_type("STRING", "multiline", "placeholder", "default", "force_input"),
         Boolean=_type("BOOLEAN", "default", "label_on", "label_off", "force_input"),
         Combo=_type("COMBO", "options", "default"),
-        FolderType=SimpleNamespace(output="output"),
+        FolderType=SimpleNamespace(output="output", temp="temp"),
     )
 
 
@@ -254,9 +254,14 @@ def _ui() -> ModuleType:
         def __init__(self, image, animated=False, cls=None):
             self.image, self.animated = image, animated
 
+    class PreviewVideo:
+        def __init__(self, values):
+            self.values = values
+
     return _module(
         "comfy_api.latest.ui",
         SavedResult=SavedResult, SavedImages=SavedImages, PreviewImage=PreviewImage,
+        PreviewVideo=PreviewVideo,
     )  # fmt: skip
 
 
@@ -272,9 +277,29 @@ def _video() -> dict[str, Any]:
         def __init__(self, components):
             self.components = components
 
+        def get_components(self):
+            return self.components
+
+        def get_dimensions(self):
+            return self.components.images.shape[2], self.components.images.shape[1]
+
     class VideoFromFile:
         def __init__(self, file):
             self.file = file
+
+        def get_stream_source(self):
+            return self.file
+
+        def get_dimensions(self):
+            import av
+
+            if hasattr(self.file, "seek"):
+                self.file.seek(0)
+            with av.open(self.file) as container:
+                size = container.streams.video[0].width, container.streams.video[0].height
+            if hasattr(self.file, "seek"):
+                self.file.seek(0)
+            return size
 
     return {
         "Types": SimpleNamespace(VideoComponents=VideoComponents),

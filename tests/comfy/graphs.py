@@ -6,7 +6,9 @@ tests without that pack.
 
 from __future__ import annotations
 
+import inspect
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +35,7 @@ def widget_names(info: dict[str, Any]) -> list[str]:
             names.append(name)
             # by its name alone in packs that are older than the option
             seed = option.get("control_after_generate") or name in ("seed", "noise_seed")
-            if seed or option.get("image_upload"):
+            if seed or option.get("image_upload") or option.get("video_upload"):
                 names.append("")
     return names
 
@@ -65,6 +67,36 @@ def to_api(graph: dict[str, Any], object_info: dict[str, Any]) -> dict[str, Any]
         assert stored == there[: len(stored)], f"{node['type']}: {stored}"
         prompt[str(node["id"])] = {"class_type": node["type"], "inputs": inputs}
     return prompt
+
+
+def misfits(inputs: dict[str, Any], node: Any) -> list[str]:
+    """What ComfyUI would refuse of the values that a stored graph has for a node of ours."""
+    schema, check = node.define_schema(), getattr(node, "validate_inputs", None)
+    # ComfyUI leaves those to the node that it has asked for in its own check
+    own = {*inspect.signature(check).parameters} & {*inputs} if check else set()
+    wrong = []
+    if own and (told := check(**{name: inputs[name] for name in own})) is not True:
+        wrong.append(f"{schema.node_id}: {told}")
+    for item in schema.inputs:
+        if item.io_type not in WIDGETS or item.id not in {*inputs} - own:
+            continue
+        value = inputs[item.id]
+        if not isinstance(value, list) and not _fits(value, item):  # a list is a link
+            wrong.append(f"{schema.node_id}.{item.id}: {value!r}")
+    return wrong
+
+
+def _fits(value: Any, item: Any) -> bool:
+    if item.io_type == "COMBO":
+        return value in item.options
+    if item.io_type in ("BOOLEAN", "STRING"):
+        return isinstance(value, bool if item.io_type == "BOOLEAN" else str)
+    if isinstance(value, bool):
+        return False
+    if isinstance(value, str):  # multiple_of was a menu of texts once; ComfyUI makes numbers of it
+        value = float(value) if value.isdigit() else math.nan
+    whole = item.io_type == "FLOAT" or value == value // 1
+    return whole and item.min <= value <= item.max
 
 
 def ids_of(prompt: dict[str, Any], kind: str) -> list[str]:

@@ -8,6 +8,7 @@ import sys
 import pytest
 import torch
 
+from tests.comfy.characters import at_places
 from tests.comfy.fake_comfy import PACK
 from tests.comfy.luma import write_luma_model
 from tests.comfy.test_nodes import Threshold, error_class, matte, squares, submodule
@@ -16,8 +17,8 @@ from tests.comfy.test_nodes import Threshold, error_class, matte, squares, submo
 @pytest.fixture
 def model(nodes, host):
     write_luma_model(host.models / "background_removal" / "luma.safetensors")
-    load = nodes["ToonOut_LoadMatting"].execute
-    (loaded,) = load("luma.safetensors", False, "auto", "auto", 64).result
+    load = nodes["ToonOut_LoadMatting"]
+    (loaded,) = at_places(load, "luma.safetensors", False, "auto", "auto", 64).result
     return loaded
 
 
@@ -56,7 +57,9 @@ def test_whatever_the_answer_depends_on_runs_it_again(nodes, model, host, change
     if "own" in options:
         image[..., 3] = options.pop("own")
     if options.pop("model", None):
-        model = nodes["ToonOut_LoadMatting"].execute("luma.safetensors", False, "auto", "auto", 64)
+        model = at_places(
+            nodes["ToonOut_LoadMatting"], "luma.safetensors", False, "auto", "auto", 64
+        )
         (model,) = model.result
     ran = calls(model)
     matte(nodes, model, image, **options)
@@ -71,34 +74,41 @@ def test_a_picture_that_was_changed_in_place_is_another_one(nodes, model):
     assert torch.equal(before > 0.5, after < 0.5)
 
 
-def test_mattes_go_with_their_model(nodes, host, model):
-    memory = submodule("remembering").MEMORY
+def test_mattes_go_with_their_model(nodes):
+    kept = submodule("models")._mattes
     foreign = Threshold()
     matte(nodes, foreign, squares(2))
     assert foreign.steps == [1]  # the frames are alike
-    matte(nodes, model, squares())
-    assert len(memory._kept) == 2
+    assert len(kept) == 1
     del foreign
     gc.collect()
-    assert len(memory._kept) == 1
+    assert len(kept) == 0
 
 
-def test_the_oldest_go_first_and_nothing_too_large_is_kept(nodes):
-    remembering = submodule("remembering")
-    memory, model = remembering.Memory(limit_bytes=3 * 400), Threshold()
-    for number in range(4):
-        memory.keep(model, number, torch.full((1, 1, 10, 10), float(number)))
-    assert memory.recall(model, 0) is None
-    assert [float(memory.recall(model, n).mean()) for n in (1, 2, 3)] == [1, 2, 3]
-    memory.keep(model, "clip", torch.zeros(4, 1, 10, 10))
-    assert memory.recall(model, "clip") is None
-    assert memory.recall(model, 1) is not None
-    memory.keep(b"cannot be watched", 5, torch.zeros(1))
-    assert memory.recall(b"cannot be watched", 5) is None
+def test_a_model_that_cannot_be_watched_is_asked_each_time(nodes):
+    class Unwatched(Threshold):
+        __hash__ = None
+
+    model = Unwatched()
+    for _ in range(2):
+        matte(nodes, model, squares())
+    assert model.steps == [1, 1]
+
+
+def test_two_models_of_another_loader_do_not_share_mattes(nodes):
+    models = Threshold(), Threshold()
+    for model in models:
+        matte(nodes, model, squares())
+    assert [model.steps for model in models] == [[1], [1]]
+
+
+def test_comfyui_remembers_more_than_others(nodes, model):
+    """A user of a graph changes radii and looks again: 64 pictures of 1024² wait for that."""
+    assert model.matting.loaded.mattes.limit_bytes == 256 << 20
 
 
 def test_a_clip_that_is_too_long_is_cut_out_without_it(nodes, monkeypatch):
-    monkeypatch.setattr(submodule("matting"), "LIMIT_BYTES", 64 * 64 * 4)
+    monkeypatch.setattr(submodule("models"), "LIMIT_BYTES", 64 * 64 * 4)
     model, image = Threshold(), squares(2)
     for _ in range(2):
         matte(nodes, model, image)
@@ -188,7 +198,7 @@ def test_too_little_for_one_frame_is_a_sentence(nodes, model, host):
 
 
 def test_colours_that_find_no_room_are_estimated_once_more(nodes, host, monkeypatch):
-    flow = sys.modules[f"{PACK}.toonout_core.matting"]
+    flow = sys.modules[f"{PACK}.toonout_core.flow"]
     estimate, fails = flow.estimate_foreground, []
 
     def tight(*arguments, **rest):

@@ -11,6 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
+from tests.comfy.characters import at_places
 from tests.comfy.fake_comfy import PACK, Interrupted
 from tests.comfy.luma import write_luma_model
 
@@ -63,7 +64,7 @@ def matte(nodes, model, image, **options):
 @pytest.fixture
 def luma(nodes, host):
     write_luma_model(host.models / "background_removal" / "luma.safetensors")
-    return nodes["ToonOut_LoadMatting"].execute("luma.safetensors", False, "auto", "auto", 64)
+    return at_places(nodes["ToonOut_LoadMatting"], "luma.safetensors", False, "auto", "auto", 64)
 
 
 # ---------------------------------------------------------------- Load Matting
@@ -119,13 +120,13 @@ def test_a_file_that_changed_is_loaded_again(nodes, host):
 
 def test_downloads_can_be_forbidden(nodes):
     with pytest.raises(error_class(nodes), match="toonout"):
-        nodes["ToonOut_LoadMatting"].execute("toonout", False, "auto", "auto", 0)
+        at_places(nodes["ToonOut_LoadMatting"], "toonout", False, "auto", "auto", 0)
 
 
 @pytest.mark.parametrize("name", ["a.safetensors", "b.pth"])
 def test_loaded_object_is_what_core_nodes_call(nodes, host, name):
     write_luma_model(host.models / "background_removal" / name)
-    (model,) = nodes["ToonOut_LoadMatting"].execute(name, False, "auto", "auto", 64).result
+    (model,) = at_places(nodes["ToonOut_LoadMatting"], name, False, "auto", "auto", 64).result
     mask = model.encode_image(squares(2))
     assert mask.shape == (2, 64, 64)
     assert mask.dtype == torch.float32
@@ -387,7 +388,8 @@ def test_a_wrong_colour_is_a_sentence(nodes):
 
 def save(nodes, image, prefix="toonout/cutout", format="png", quality=100, **inputs):
     node = nodes["ToonOut_SaveCutout"]
-    return node.execute(image, prefix, format, quality, **inputs).ui.results
+    given = {"filename_prefix": prefix, "format": format, "quality": quality} | inputs
+    return node.execute(image, **given).ui.results
 
 
 def ladder():
@@ -399,11 +401,7 @@ def ladder():
 @pytest.mark.parametrize("format", ["png", "webp", "png 16 bit"])
 def test_alpha_survives_save_and_load(nodes, host, format):
     save(nodes, ladder(), "round/trip", format)
-    images, names = (
-        nodes["ToonOut_LoadFolder"]
-        .execute(str(host.output / "round"), "*", False, 0, 0, True)
-        .result
-    )
+    images, names = folder(nodes, str(host.output / "round"), "*", False, 0, 0, True)
     assert names == ["trip_00001_"]
     assert (images[0] * 255).round().int()[0, 0, :, 3].tolist() == EXACT
     visible = slice(None) if format != "webp" else slice(1, None)
@@ -469,7 +467,7 @@ def test_the_workflow_is_inside(nodes, host, monkeypatch, format):
 
 
 def folder(nodes, *arguments):
-    return nodes["ToonOut_LoadFolder"].execute(*arguments).result
+    return at_places(nodes["ToonOut_LoadFolder"], *arguments).result
 
 
 def test_folder_comes_in_natural_order_with_names(nodes, host):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from PIL import Image
 
+from tests.comfy.characters import at_places
 from tests.imaging.files import chunk, noise, png
 
 
@@ -14,7 +15,7 @@ def test_brackets_in_names_are_no_pattern(nodes, host):
         Image.new("RGB", (4, 4)).save(host.input / name)
     node = nodes["ToonOut_LoadFolder"]
     for pattern in ("[p] *", "[P] 1.png"):
-        found = node.execute("[circle] book", pattern, False, 0, 0, True).result
+        found = at_places(node, "[circle] book", pattern, False, 0, 0, True).result
         assert "[p] 1" in found[1]
 
 
@@ -28,10 +29,10 @@ def test_names_that_are_no_utf_8(nodes, host):
     options = {"folder": "", "pattern": "*", "recursive": False, "start": 0, "limit": 0}
     before = node.fingerprint_inputs(**options)
     assert len(before) == 64 and node.fingerprint_inputs(**options) == before
-    assert node.execute(*options.values(), True).result[1] == ["girl \udcff"]
+    assert at_places(node, *options.values(), True).result[1] == ["girl \udcff"]
 
 
 def test_what_was_left_out_of_a_picture_is_in_the_log(nodes, host, caplog):
     (host.input / "a.png").write_bytes(png(noise(4, 4, 3), chunk(b"eXIf", b"II*\0")))
-    nodes["ToonOut_LoadFolder"].execute("", "*", False, 0, 0, True)
+    at_places(nodes["ToonOut_LoadFolder"], "", "*", False, 0, 0, True)
     assert "a.png: EXIF was left out" in caplog.text

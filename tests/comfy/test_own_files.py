@@ -8,6 +8,7 @@ from importlib import import_module
 import pytest
 import torch
 
+from tests.comfy.characters import at_places
 from tests.comfy.fake_comfy import PACK
 from tests.test_own_files import of_that_size, write_pair
 
@@ -22,8 +23,8 @@ def test_two_files_in_the_models_folder_are_enough(nodes, host, monkeypatch, fol
     for name in ("weights", "weight_files.locating"):
         module = import_module(f"{PACK}.toonout_core.{name}")
         monkeypatch.setattr(module, "WEIGHTS", of_that_size(place))
-    load = nodes["ToonOut_LoadSegmenter"].execute
-    (segmenter,) = load("anime-instances", "auto", False, "fp32").result
+    load = nodes["ToonOut_LoadSegmenter"]
+    (segmenter,) = at_places(load, "anime-instances", "auto", False, "fp32").result
     assert segmenter.pipeline.loaded.path == place / "rtmdetl_e60.ckpt"
     assert segmenter.pipeline.refiner.loaded.path == place / "refine_last.ckpt"
     assert caplog.text.count("bears the name") == 2

@@ -9,6 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
+from tests.comfy.characters import at_places
 from tests.comfy.fake_comfy import PACK
 from tests.comfy.test_nodes import Threshold, error_class, folder, matte, save, squares, submodule
 
@@ -153,11 +154,11 @@ def test_a_connected_name_opens_no_file_of_the_machine(nodes, host, outside):
     path = str(write_luma_model(outside / "luma.safetensors"))
     for name in (path, "../home/luma.safetensors", "a\0b"):
         with pytest.raises(error_class(nodes), match="There is no model"):
-            nodes["ToonOut_LoadMatting"].execute(name, False, "auto", "auto", 0)
+            at_places(nodes["ToonOut_LoadMatting"], name, False, "auto", "auto", 0)
         with pytest.raises(error_class(nodes), match="There is no model"):
-            nodes["ToonOut_LoadSegmenter"].execute(name, "none", False, "auto")
+            at_places(nodes["ToonOut_LoadSegmenter"], name, "none", False, "auto")
         with pytest.raises(error_class(nodes), match="There is no model"):
-            nodes["ToonOut_LoadSegmenter"].execute("toonout-mini", name, False, "auto")
+            at_places(nodes["ToonOut_LoadSegmenter"], "toonout-mini", name, False, "auto")
 
 
 # ---------------------------------------------------------------- pictures and masks

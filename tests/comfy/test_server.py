@@ -369,7 +369,7 @@ def test_recorded_sockets_of_core_nodes(comfy):
 
 def sockets(info):
     """The part of /object_info that graphs depend on; lists of choices are left out."""
-    kept = ("control_after_generate", "image_upload", "forceInput")
+    kept = ("control_after_generate", "image_upload", "video_upload", "forceInput")
     inputs = {
         group: {
             name: [

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.comfy.graphs import DECORATION, EXAMPLES, IMPACT, NAMES, example, ids_of, to_api
+from tests.comfy.graphs import DECORATION, EXAMPLES, IMPACT, NAMES, example, ids_of, misfits, to_api
 
 CORE = json.loads((Path(__file__).parent / "core_nodes.json").read_text("utf-8"))
 # seeds and the like: what the frontend may change after each run
@@ -42,13 +42,35 @@ def test_every_socket_and_widget_fits(nodes, name, release):
     for node in prompt.values():
         if node["class_type"] in nodes:
             schema = nodes[node["class_type"]].define_schema()
-            for item in schema.inputs:
-                if not item.optional:
-                    assert item.id in node["inputs"]
-                options = getattr(item, "options", None)
-                if options and item.id in node["inputs"]:
-                    assert node["inputs"][item.id] in options
+            assert {item.id for item in schema.inputs if not item.optional} <= {*node["inputs"]}
+            assert misfits(node["inputs"], nodes[node["class_type"]]) == []
     assert not ids_of(prompt, "InvertMask"), "white is the character everywhere"
+
+
+@pytest.mark.parametrize(
+    ("place", "value"), [(0, "0.3"), (0, 1.5), (1, 2.5), (2, "sideways"), (3, "True"), (3, 1)]
+)
+def test_a_planted_value_that_does_not_fit_is_seen(nodes, place, value):
+    """min_score, max_count, sort_by and soft of Segment Characters."""
+    graph = example("03_instance_inpaint")
+    (node,) = (node for node in graph["nodes"] if node["type"] == "ToonOut_SegmentInstances")
+    node["widgets_values"][place] = value
+    prompt = to_api(graph, CORE["0.25.0"] | IMPACT | our_nodes(nodes))
+    inputs = prompt[str(node["id"])]["inputs"]
+    assert len(misfits(inputs, nodes["ToonOut_SegmentInstances"])) == 1
+
+
+def test_a_value_too_many_or_of_another_socket_is_seen(nodes):
+    known = CORE["0.25.0"] | IMPACT | our_nodes(nodes)
+    graph = example("05_replace_background")
+    (node,) = (node for node in graph["nodes"] if node["type"] == "ToonOut_Compose")
+    node["widgets_values"].append("cover")
+    with pytest.raises(AssertionError, match="ToonOut_Compose"):
+        to_api(graph, known)
+    node["widgets_values"].pop()
+    node["inputs"][0]["type"] = "MASK"
+    with pytest.raises(AssertionError, match="ToonOut_Compose"):
+        to_api(graph, known)
 
 
 @pytest.mark.parametrize("name", NAMES)

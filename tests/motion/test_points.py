@@ -6,10 +6,16 @@ import pytest
 import torch
 
 from tests.goldens import Tensors, local, shared
+from toonout_core.errors import BadInput
+from toonout_core.instances import Instances
 from toonout_core.motion.autozoom import Cloud, View, find_target, first_view, zoom_frames
+from toonout_core.motion.bokeh import lens_blur
 from toonout_core.motion.disparity import continuous, depth_of, level_instances, scaled
 from toonout_core.motion.holes import fill_holes
+from toonout_core.motion.ken_burns import ken_burns
+from toonout_core.motion.options import KenBurnsOptions
 from toonout_core.motion.points import point_cloud, render_points
+from toonout_core.ops.morphology import dilate, erode
 
 SIZE = (96, 128)
 
@@ -104,3 +110,47 @@ def test_holes_take_the_background():
     assert bool((filled[0, 0, 1:-1, 3:6] == 0.9).all())
     nothing = fill_holes(picture, covered * 0)
     assert torch.equal(nothing, picture)
+
+
+def test_a_lens_blurs_as_published(golden):
+    """The recorded picture, to one level of 255: the reference cuts levels down."""
+    given = planes(golden["bokeh.in"])
+    shown = lens_blur(given, golden["bokeh.depth_u8"][None, None].float(), 200.0)
+    error = (shown * 255).floor() - golden["bokeh.out"].permute(2, 0, 1)[None]
+    assert error.abs().max() <= 1
+    assert (shown - given).abs().max() > 0.05
+    assert torch.equal(lens_blur(given, torch.ones(1, 1, *SIZE), 0.5), given)
+
+
+def test_the_published_zoom_ends_larger_and_keeps_the_character_whole():
+    """A card of red before green: after the zoom there is no third colour and no hole in it."""
+    image = torch.zeros(1, 3, 96, 128)
+    image[:, 1] = 0.6
+    alpha = torch.zeros(1, 96, 128)
+    alpha[:, 30:96, 50:80] = 1
+    red = torch.tensor([0.8, 0.0, 0.0]).view(1, 3, 1, 1)
+    image = torch.where(alpha[None] > 0.5, red, image)
+    mattes = Instances(alpha, torch.tensor([[50.0, 30, 80, 96]]), torch.ones(1))
+    depth = torch.full((1, 1, 96, 128), 0.2)
+    depth[0, :, 60:] = 0.3
+    depth[0][alpha > 0.5] = 0.9
+    options = KenBurnsOptions("points", frames=3, loop="once")
+    plate = torch.zeros_like(image)
+    plate[:, 1] = 0.6
+    frames = list(ken_burns(image, mattes, image, options, depth=depth, plate=plate))
+    assert [tuple(frame.image.shape) for frame in frames] == [(1, 3, 96, 128)] * 3
+    areas = [float((frame.mask > 0.5).sum()) for frame in frames]
+    assert areas[0] < areas[1] < areas[2]
+    assert areas[2] / areas[0] > 1.4
+    last = frames[-1]
+    inside = erode(last.mask, 3) > 0.9
+    assert (last.image - red).abs().amax(1, keepdim=True)[inside].max() < 0.02
+    outside = dilate(last.mask, 3) < 0.1
+    assert (last.image - plate).abs().amax(1, keepdim=True)[outside].max() < 0.02
+
+
+def test_points_without_depth_are_refused_at_once():
+    image = torch.rand(1, 3, 32, 32)
+    none = Instances(torch.zeros(0, 32, 32), torch.zeros(0, 4), torch.zeros(0))
+    with pytest.raises(BadInput, match="must have a depth picture"):
+        ken_burns(image, none, image, KenBurnsOptions("points", frames=2))

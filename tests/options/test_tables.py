@@ -13,10 +13,10 @@ import pytest
 from tests.options.tables import every
 from toonout_core import chosen, options
 from toonout_core.characters import crops, prompts
+from toonout_core.flow import SourceAlpha
 from toonout_core.instances import Order
 from toonout_core.layers import files, sprites
 from toonout_core.layers.sprites import SheetOptions
-from toonout_core.matting import SourceAlpha
 from toonout_core.ops.foreground import Method
 from toonout_core.ops.placing import BackgroundFit
 from toonout_core.options import characters, cutout, layers, models

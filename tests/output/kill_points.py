@@ -31,7 +31,7 @@ def cut(picture, **_):
     return Matte(picture.image, picture.image[:, :1])
 
 
-cutout.load_model = lambda _: cut
+cutout.load_model = lambda *_, **__: cut
 
 
 # ---------------------------------------------------------------- pictures and runs

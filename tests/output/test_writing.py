@@ -183,3 +183,18 @@ def test_publishing_without_hard_links(tmp_path: Path, monkeypatch: pytest.Monke
         with pytest.raises(FileExistsError):
             publish(partial, tmp_path / "a.png")
     assert (tmp_path / "a.png").read_bytes() == b"new"
+
+
+def test_png_is_packed_quickly_but_never_much_larger() -> None:
+    """Runs alone serve drawings; halftones need what repeats further away, too."""
+    y, x = np.mgrid[:256, :256]
+    dots = (np.sin(x * 2 * np.pi / 6.3) + np.sin(y * 2 * np.pi / 6.3) > 0.3) * 255
+    drawn = np.where(np.hypot(x - 120, y - 130) < 90, 200 + x // 40, 30 + y // 64)
+    for pixels in (dots, drawn, np.zeros((3, 5))):
+        image = from_array(np.repeat(pixels[..., None], 3, -1).astype(np.uint8))
+        stream, usual = io.BytesIO(), io.BytesIO()
+        encode(stream, image)
+        with Image.open(stream) as picture:
+            assert np.array_equal(np.asarray(picture)[..., 0], pixels)
+            picture.save(usual, "PNG", compress_level=4)
+        assert stream.tell() <= usual.tell() * 1.15 + 64

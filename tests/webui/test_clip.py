@@ -126,3 +126,17 @@ def test_what_is_no_clip_and_webm_without_its_package(page, tmp_path, monkeypatc
     assert "must be a video" in run(page, upload)[-1]
     monkeypatch.setattr(part("tab_clip"), "writable_formats", lambda: ["mp4", "webp", "apng"])
     assert "format must be one of png, mp4, webp, apng" in run(page, upload, "webm")[-1]
+
+
+def test_steady_sees_all_frames_of_a_clip_and_none_of_another(page, clip, monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        part("cutting").Steady, "__call__", lambda self, image, alpha: seen.append(self) or alpha
+    )
+    run(page, clip)
+    assert not seen
+    run(page, clip, steady=True)
+    assert len(seen) == 3
+    assert len(set(map(id, seen))) == 1
+    run(page, clip, steady=True)
+    assert len(set(map(id, seen))) == 2

@@ -146,6 +146,15 @@ def test_a_model_in_another_precision_takes_the_place_of_the_first(host):
     assert pipelines.names() == ["toonout-mini"]
 
 
+def test_fast_changes_auto_only(host):
+    precision_of = part("pipelines").PIPELINES.precision_of
+    assert precision_of(wish(fast=True)) == "fast"
+    assert precision_of(wish(fast=True, precision="fp32")) == "fp32"
+    assert precision_of(wish(fast=True), on_cpu=True) == "fp32"
+    host.opts.data["toonout_precision"] = "fp16"
+    assert precision_of(wish(fast=True)) == "fp16"
+
+
 def test_a_model_that_cannot_be_loaded_leaves_nothing(host):
     pipelines = part("pipelines")
     with pytest.raises(core("errors").UnknownModel):
@@ -183,8 +192,8 @@ def test_routes_answer_507_with_a_sentence_wherever_memory_ends(client, monkeypa
 
     place, name = {
         "predict": (core("matting").Matting, "_alpha"),
-        "adjust": (core("matting"), "adjusted"),
-        "colours": (core("matting"), "estimate_foreground"),
+        "adjust": (core("flow"), "adjusted"),
+        "colours": (core("flow"), "estimate_foreground"),
         "crop": (core("serving.cutting"), "cropped"),
     }[step]
     monkeypatch.setattr(place, name, fail)

@@ -33,8 +33,7 @@ def node_defaults():
 
 def test_names_and_defaults_are_those_of_the_nodes(options):
     ours = {option.name: option.default for option in fields(options.CutoutOptions)}
-    # a still picture has one frame, and speed at the cost of equality is not offered here
-    without = {"frames_per_step", "fast"}
+    without = {"frames_per_step", "steady"}  # a still picture has one frame
     theirs = {k: v for k, v in node_defaults().items() if k not in without}
     assert {name: ours[name] for name in theirs} == theirs
 

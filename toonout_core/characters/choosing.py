@@ -6,7 +6,7 @@ import json
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -112,6 +112,39 @@ def choose(instances: Instances, choice: Choice) -> tuple[Instances, Instances]:
         kept = [kept[i] for i in chosen.ranking(choice.order, reverse=choice.reverse).tolist()]
     kept = kept[: choice.limit or None]
     return instances[kept], instances[[i for i in range(len(instances)) if i not in kept]]
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where the characters that are meant lie, in several frames.
+
+    `points`: as `parse_points` reads them, the same in all frames; empty: anywhere. `boxes`: as
+    `boxes_of_frame` reads them. `inside`: F×H×W, of fewer frames the last one goes on.
+    """
+
+    points: str = ""
+    boxes: Any = None
+    inside: Tensor | None = None
+
+    def limit(self, choice: Choice, frame: int, size_hw: tuple[int, int]) -> Choice:
+        """Return the choice among those that lie there in a frame."""
+        inside = self.inside
+        return replace(
+            choice,
+            points_xy=parse_points(self.points, size_hw) if self.points.strip() else None,
+            boxes_xyxy=None if self.boxes is None else boxes_of_frame(self.boxes, frame),
+            inside=None if inside is None else inside[min(frame, len(inside) - 1)],
+        )
+
+
+def choose_of_frames(
+    frames: Sequence[Instances], choice: Choice, places: Places = Places()
+) -> list[tuple[Instances, Instances]]:
+    """Return what `choose` gives for each frame, among those that lie at the places."""
+    return [
+        choose(found, places.limit(choice, number, found.size_hw))
+        for number, found in enumerate(frames)
+    ]
 
 
 def _fitting(instances: Instances, choice: Choice) -> set[int]:

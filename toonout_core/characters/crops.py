@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..errors import BadInput
-from ..instances import Instances
+from ..instances import Instances, require_picture_of
 from ..ops.blur import mirror_indices
 from ..ops.morphology import grow
 from ..ops.regions import boxes_from_masks, expand_box
@@ -130,12 +130,7 @@ def crop_frames(
 def _crop_frame(
     image: Tensor, instances: Instances, number: int, options: CropOptions
 ) -> list[Crop]:
-    if instances.size_hw != tuple(image.shape[-2:]):
-        raise BadInput(
-            f"the characters must be of the picture of {image.shape[-1]}×{image.shape[-2]}",
-            f"masks of {instances.size_hw[1]}×{instances.size_hw[0]}",
-            "Connect the picture in which they were found.",
-        )
+    require_picture_of(instances, image)
     crops = [
         _cut(image, mask, _held(mask, options.grow_px), number, options) for mask in instances.masks
     ]

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..errors import BadInput
 from ..imaging import from_array, from_levels, to_array
-from ..instances import Instances
+from ..instances import Instances, require_picture_of
 from ..words import Array
 
 # Okabe and Ito 2008, told apart with every kind of colour vision; neighbours differ most
@@ -58,12 +58,7 @@ def draw_instances(
     """
     if image.ndim != 4 or image.shape[:2] != (1, 3):
         raise BadInput("image must be 1×3×H×W", f"shape {tuple(image.shape)}")
-    if instances.size_hw != tuple(image.shape[-2:]):
-        raise BadInput(
-            f"the characters must be of the picture of {image.shape[-1]}×{image.shape[-2]}",
-            f"masks of {instances.size_hw[1]}×{instances.size_hw[0]}",
-            "Connect the picture in which they were found.",
-        )
+    require_picture_of(instances, image)
     if not 0 <= alpha <= 1:
         raise BadInput("alpha must be in [0, 1]", str(alpha))
     tinted = image.detach().to("cpu", torch.float32, copy=True)

@@ -50,6 +50,57 @@ def paste_crops(
     return result, changed.repeat(versions, 1, 1, 1) if len(image) == 1 else changed
 
 
+def paste_runs(
+    images: Sequence[tuple[Tensor, Tensor | None]],
+    pieces: Sequence[Tensor],
+    regions: Sequence[CropRegion],
+    masks: Sequence[Tensor] | None = None,
+    *,
+    feather_px: float = 0.0,
+    on_top: str = "last",
+) -> list[tuple[Tensor, Tensor]]:
+    """Paste the crops of several images, which were cropped one after the other, as `paste_crops`
+    does it.
+
+    `images`: colours B×3×H×W and alpha B×1×H×W, or None if they are opaque. `on_top`: which of the
+    pieces is in front, the "first" or the "last". Returns for each image the picture, with its
+    alpha as a fourth channel, and what was changed.
+    """
+    groups = _runs(regions)
+    _check_counts(pieces, regions, masks)
+    if len(groups) != len(images):
+        raise BadInput(
+            "there must be one image for each run of Crop Characters",
+            f"{len(images)} images and {len(groups)} runs",
+            "Connect the same image here as there.",
+        )
+    results: list[tuple[Tensor, Tensor]] = []
+    for (picture, alpha), numbers in zip(images, groups, strict=True):
+        order = numbers if on_top == "last" else numbers[::-1]
+        own = [regions[i] for i in order]
+        if len(picture) == 1:  # which was cropped by the instances of more frames
+            picture = picture.expand(max(region.frame for region in own) + 1, -1, -1, -1)
+        given = None if masks is None else [masks[i] for i in order]
+        result, changed = paste_crops(
+            picture, [pieces[i] for i in order], own, given, feather_px=feather_px
+        )
+        if alpha is not None:
+            opacity = alpha.expand(len(result), -1, -1, -1)
+            result = torch.cat((result, opacity.to(result)), 1)
+        results.append((result, changed))
+    return results
+
+
+def _runs(regions: Sequence[CropRegion]) -> list[list[int]]:
+    """Return places in the list of the regions that were made together: those of one image."""
+    groups: list[list[int]] = []
+    for place, region in enumerate(regions):
+        if region.index == 0 or not groups:
+            groups.append([])
+        groups[-1].append(place)
+    return groups
+
+
 def _weights(region: CropRegion, mask: Tensor | None, feather_px: float) -> Tensor:
     """Return h×w, the weight of the piece in its part of the picture."""
     left, top, right, bottom = region.box_xyxy
@@ -109,15 +160,7 @@ def _check_pieces(
     regions: Sequence[CropRegion],
     masks: Sequence[Tensor] | None,
 ) -> None:
-    counts = {"crops": len(pieces), "regions": len(regions)}
-    if masks is not None:
-        counts["masks"] = len(masks)
-    if len(set(counts.values())) > 1 or not regions:
-        raise BadInput(
-            "there must be a crop and a mask for every region",
-            ", ".join(f"{count} {name}" for name, count in counts.items()),
-            "Connect all of them to the same crop node, with nothing between that joins them.",
-        )
+    _check_counts(pieces, regions, masks)
     size_hw = (int(image.shape[-2]), int(image.shape[-1]))
     versions = {len(piece) for piece in pieces} - {1}
     if len(versions) > 1 or (versions and len(image) > 1):
@@ -133,6 +176,21 @@ def _check_pieces(
                 "Connect the picture that was cut.",
             )
         _check_aspect(piece, region)
+
+
+def _check_counts(
+    pieces: Sequence[Tensor], regions: Sequence[CropRegion], masks: Sequence[Tensor] | None
+) -> None:
+    counts = {"regions": len(regions), "crops": len(pieces)}
+    if masks is not None:
+        counts["masks"] = len(masks)
+    if len(set(counts.values())) > 1 or not regions:
+        raise BadInput(
+            "there must be a crop (and a mask) for every region",
+            " and ".join(f"{count} {name}" for name, count in counts.items()),
+            "All must come from one Crop Characters, with nothing between that joins the list "
+            "into a batch.",
+        )
 
 
 def _check_aspect(piece: Tensor, region: CropRegion) -> None:

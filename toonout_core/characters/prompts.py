@@ -108,6 +108,22 @@ def split_prompts(text: str) -> list[str]:
     return [line.strip() for line in text.splitlines() if line.strip()]
 
 
+def prompt_texts(given: Sequence[str] | None, backgrounds: Sequence[bool] | None) -> list[str]:
+    """Return a text for each prompt: a list as it is, one text alone split by `split_prompts`.
+
+    `backgrounds`: for each prompt that there must be, whether it is of a background; None: not
+    known. Where there must be one prompt it may have several lines.
+    """
+    if given is None:
+        return []
+    if len(given) > 1:
+        return list(given)
+    parts = split_prompts(given[0])
+    if backgrounds is not None and len(backgrounds) == 1 and not has_separator(given[0]):
+        return [given[0]] if parts else []
+    return parts
+
+
 def has_separator(text: str) -> bool:
     """Tell whether [SEP] is in it."""
     return _SEPARATOR.search(text) is not None

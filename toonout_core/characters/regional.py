@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 from ..errors import BadInput
 from ..instances import Instances
 from ..ops.blur import gaussian_blur
+from .prompts import PromptOptions, join_prompts, prompt_texts
 
 
 def prompt_areas(instances: Instances, strength: float = 1.0, feather_px: float = 0.0) -> Tensor:
@@ -27,3 +30,20 @@ def prompt_areas(instances: Instances, strength: float = 1.0, feather_px: float 
     soft = gaussian_blur(masks, feather_px / 2)[:, 0].clamp(0, 1) if len(masks) else masks[:, 0]
     shares = strength * soft / soft.sum(0).clamp_min(1)
     return torch.cat((shares, (1 - shares.sum(0, keepdim=True)).clamp_min(0)))
+
+
+def regional_prompts(
+    count: int, style: str, lines: Sequence[str], background: str = ""
+) -> list[str]:
+    """Write a prompt for each of `count` characters, then the background's.
+
+    `lines`: as `prompt_texts` reads them; a single one is said of all. Raises BadInput for another
+    number of lines.
+    """
+    characters = [False] * count
+    texts = prompt_texts(lines, characters)
+    if len(texts) == 1:
+        texts *= count
+    if not count:
+        texts = []
+    return join_prompts(style, [], texts, [*characters, True], PromptOptions(background=background))

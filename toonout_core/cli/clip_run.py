@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import BadInput
 from ..options import clips, cutout, files, running
@@ -17,9 +17,8 @@ from .terminal import ProgressBar
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from ..imaging import Picture
+    from ..instances import Instances
     from ..motion.cards import Frame
-    from ..output.instance_files import Characters
 
 
 def add_clip_options(parser: Parser) -> None:
@@ -31,25 +30,32 @@ def add_clip_options(parser: Parser) -> None:
     add_finding_options(parser)
 
 
-def find_in(arguments: argparse.Namespace, picture: Picture) -> Characters:
-    """The characters, with mattes and colours, none of them without either."""
-    from ..output.instance_files import Characters
+class Scene(NamedTuple):
+    """What is to move: the picture as it is seen, 1×3×H×W, the mattes of its characters, colours
+    free of the background, and the picture without its characters, if there is one."""
 
+    image: Tensor
+    mattes: Instances
+    colours: Tensor
+    plate: Tensor | None
+
+
+def read_scene(arguments: argparse.Namespace) -> Scene:
+    """The picture that was named, and who is in it; that may be nobody."""
+    from ..imaging import read
+    from ..ops.compositing import on_white
+
+    picture = read(arguments.picture, shrink_to=shrink_to(arguments))
+    plate = _plate(arguments, picture.size_hw)
     found = make_find(arguments, matte=True, colours=True)(picture)
     note(arguments, f"characters: {len(found.instances)}")
+    image = on_white(picture.image, picture.alpha)
     if found.mattes is None or found.colours is None:
-        return Characters(found.instances, found.instances, picture.image)
-    return found
+        return Scene(image, found.instances, picture.image, plate)
+    return Scene(image, found.mattes, found.colours, plate)
 
 
-def read_picture(arguments: argparse.Namespace) -> Picture:
-    """What is to move, as it is seen."""
-    from ..imaging import read
-
-    return read(arguments.picture, shrink_to=shrink_to(arguments))
-
-
-def plate_of(arguments: argparse.Namespace, size_hw: tuple[int, int]) -> Tensor | None:
+def _plate(arguments: argparse.Namespace, size_hw: tuple[int, int]) -> Tensor | None:
     """The background that was named, 1×3×H×W."""
     if arguments.plate is None:
         return None

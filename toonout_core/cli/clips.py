@@ -15,8 +15,6 @@ from .folder_run import conclude, note
 from .terminal import ProgressBar
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from ..imaging import Picture
     from ..output.cutouts import Cut, Output
     from ..output.destination import Destination
@@ -105,36 +103,20 @@ def _one(clip: Path, work: Callable[[], tuple[Path, ...]]) -> Result:
     return Result(clip, "done", outputs, seconds=round(time.monotonic() - begun, 3))
 
 
-def shown(matte: Matte, output: Output) -> tuple[Tensor, Tensor | None]:
-    """Colours 1×3×H×W and alpha of a frame, as the options want it."""
-    from ..output.cutouts import layers
-
-    image, alpha = layers(matte, output)
-    return image.expand(-1, 3, -1, -1), alpha
-
-
 def _to_file(
     arguments: argparse.Namespace, clip: Path, out: Path, output: Output, cut: Cut
 ) -> tuple[Path, ...]:
-    from ..output.clip_cutting import cut_clip
-    from ..output.clip_writers import new_clip
-    from ..output.clips import timing
+    from ..output.clip_cutting import cut_to_clip
+    from ..output.clips import pictures_of, timing
 
     rate, total = timing(clip)
-    with (
-        ProgressBar(total, clip.name, quiet=arguments.quiet) as bar,
-        new_clip(
-            out, rate=rate, sound=clip if arguments.sound else None, quality=output.quality,
+    with ProgressBar(total, clip.name, quiet=arguments.quiet) as bar:
+        path = cut_to_clip(
+            out, pictures_of(clip), cut, output, lambda _: bar.advance(),
+            rate=rate, sound=clip if arguments.sound else None,
             overwrite=arguments.on_exists == "overwrite",
-        ) as writer,
-        closing(cut_clip(
-            clip, cut,
-            lambda _, matte, picture: writer.add(*shown(matte, output), picture.seconds or None),
-        )) as cutting,
-    ):  # fmt: skip
-        for _ in cutting:
-            bar.advance()
-    return (writer.path,)
+        )  # fmt: skip
+    return (path,)
 
 
 # ---------------------------------------------------------------- frames
@@ -180,7 +162,7 @@ class _Frames:
 
     def run(self, arguments: argparse.Namespace, cut: Cut) -> tuple[Path, ...]:
         from ..output.clip_cutting import cut_clip
-        from ..output.clips import timing
+        from ..output.clips import pictures_of, timing
 
         if not self.clip.is_file():
             raise BadInput("a clip must exist", f"no file at {self.clip}")
@@ -188,7 +170,9 @@ class _Frames:
         folder = self.destination.out
         with (
             ProgressBar(timing(self.clip)[1], self.clip.name, quiet=arguments.quiet) as bar,
-            closing(cut_clip(self.clip, cut, self._write, wanted=self._wanted)) as cutting,
+            closing(
+                cut_clip(pictures_of(self.clip), cut, self._write, wanted=self._wanted)
+            ) as cutting,
         ):
             for _ in cutting:
                 bar.advance()

@@ -15,8 +15,8 @@ from .options import add_model_options, add_output_options, load_model
 from .parsing import Parser, add
 
 if TYPE_CHECKING:
+    from ..flow import MattingFlow
     from ..imaging import Picture
-    from ..matting import MattingFlow
     from ..ops.framing import Framing
     from ..output.cutouts import Cut, Output
     from ..results import Matte
@@ -41,7 +41,8 @@ def make_cut(arguments: argparse.Namespace) -> Cut:
     adjustments = adjust_options(vars(arguments))
     adjust(torch.zeros(1, 1, 1, 1), adjustments)  # before any picture, if they are wrong
     changed = adjustments != AdjustOptions()
-    matting: MattingFlow = load_model(arguments)
+    # each picture is seen once: no time goes into telling it from the others
+    matting: MattingFlow = load_model(arguments, remember=False)
     if arguments.steady:
         matting = SteadyMatting(matting)
     colours = None if arguments.mask_only else foreground_options(vars(arguments))

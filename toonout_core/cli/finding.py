@@ -56,7 +56,7 @@ def make_find(
 
     `matte`, `colours`: whether they are needed; `soft`: masks.
     """
-    from ..chosen import foreground_options, precision_of, segment_options
+    from ..chosen import foreground_options, loading_options, segment_options
     from ..matting import load_matting
     from ..output.instance_files import FindOptions, finding
     from ..segmentation.regional import RegionSegmenter
@@ -72,12 +72,8 @@ def make_find(
         )
     matting = own if arguments.matte is None else None
     if matte and matting is None:
-        matting = load_matting(
-            arguments.matte or MATTE,
-            host=host,
-            precision=precision_of(arguments.precision, arguments.fast),
-            download=arguments.allow_download,
-        )
+        how = loading_options(vars(arguments))
+        matting = load_matting(arguments.matte or MATTE, host=host, **how)
     # measured on scenes of known mattes: see docs/measuring.md
     weak = own is None and matting is not None and matting.name == MATTE
     # the others take part when the matte is shared out
@@ -93,17 +89,12 @@ def make_find(
 
 
 def _load_segmenter(arguments: argparse.Namespace, host: Host) -> InstanceSegmenter:
-    from ..chosen import precision_of
+    from ..chosen import loading_options
     from ..segmentation.segmenter import load_segmenter
 
     try:
-        return load_segmenter(
-            arguments.detector,
-            arguments.refiner,
-            host=host,
-            precision=precision_of(arguments.precision, arguments.fast),
-            download=arguments.allow_download,
-        )
+        how = loading_options(vars(arguments))
+        return load_segmenter(arguments.detector, arguments.refiner, host=host, **how)
     except (DownloadFailed, UnknownModel) as error:
         if arguments.detector not in detectors():
             raise

@@ -8,7 +8,7 @@ from pathlib import Path
 from ..motion.options import KenBurnsOptions
 from ..options import clips
 from ..options.option import options_of
-from .clip_run import add_clip_options, find_in, plate_of, read_picture, save
+from .clip_run import add_clip_options, read_scene, save
 from .fields import given_fields
 from .parsing import Verbs, add
 
@@ -56,14 +56,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     from ..imaging import read
     from ..motion.ken_burns import ken_burns
-    from ..ops.compositing import on_white
 
-    picture = read_picture(arguments)
     depth = None if arguments.depth is None else read(arguments.depth).image
-    plate = plate_of(arguments, picture.size_hw)
-    found = find_in(arguments, picture)
-    assert found.mattes is not None
-    assert found.colours is not None
-    image = on_white(picture.image, picture.alpha)
-    frames = ken_burns(image, found.mattes, found.colours, options, depth=depth, plate=plate)
+    image, mattes, colours, plate = read_scene(arguments)
+    frames = ken_burns(image, mattes, colours, options, depth=depth, plate=plate)
     return save(arguments, frames, options.frames, options.fps, transparent=transparent)

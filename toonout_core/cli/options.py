@@ -62,18 +62,16 @@ def split_of(arguments: argparse.Namespace) -> str:
     return "val" if arguments.split == "validation" else arguments.split
 
 
-def load_model(arguments: argparse.Namespace, name: str | None = None) -> Matting:
+def load_model(
+    arguments: argparse.Namespace, name: str | None = None, *, remember: bool = True
+) -> Matting:
     """The pipeline that the model options name, or the model `name` with the other options."""
-    from ..chosen import precision_of
+    from ..chosen import matting_options
     from ..matting import load_matting
 
-    return load_matting(
-        name or arguments.model,
-        host=open_host(arguments),
-        precision=precision_of(arguments.precision, arguments.fast),
-        resolution=arguments.resolution or None,
-        download=arguments.allow_download,
-    )
+    how = matting_options(vars(arguments))
+    host = open_host(arguments)
+    return load_matting(name or arguments.model, host=host, remember=remember, **how)
 
 
 def require_models(arguments: argparse.Namespace, names: Sequence[str]) -> None:

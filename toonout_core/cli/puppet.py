@@ -10,7 +10,7 @@ from ..errors import BadInput
 from ..motion.options import PuppetOptions
 from ..options import clips
 from ..options.option import options_of
-from .clip_run import add_clip_options, find_in, plate_of, read_picture, save
+from .clip_run import add_clip_options, read_scene, save
 from .fields import given_fields
 from .folder_run import note
 from .parsing import Verbs, add
@@ -65,16 +65,11 @@ def run(arguments: argparse.Namespace) -> int:
         raise BadInput("one of --pose and --bvh must be given", "both")
 
     from ..motion.puppet.stage import puppet_show
-    from ..ops.compositing import on_white
 
     poses, sequence = _poses(arguments), _sequence(arguments)
-    picture = read_picture(arguments)
-    plate = plate_of(arguments, picture.size_hw)
-    found = find_in(arguments, picture)
-    assert found.mattes is not None
-    assert found.colours is not None
+    image, mattes, colours, plate = read_scene(arguments)
     show = puppet_show(
-        on_white(picture.image, picture.alpha), found.mattes, found.colours, options,
+        image, mattes, colours, options,
         plate=plate, transparent=transparent, poses=poses, sequence=sequence,
     )  # fmt: skip
     for remark in show.notes:

@@ -80,7 +80,7 @@ def _require(package: str) -> None:
 
 def _program(arguments: argparse.Namespace) -> LocalProgram:
     """A model that is a file is offered by its name, from its folder."""
-    from ..chosen import precision_of
+    from ..chosen import loading_options
     from ..serving.local import LocalProgram
     from ..serving.program import Settings
 
@@ -89,7 +89,7 @@ def _program(arguments: argparse.Namespace) -> LocalProgram:
         arguments.models_dir = [*arguments.models_dir, str(model.parent)]
     settings = Settings(
         model=model.name if model.is_file() else arguments.model,
-        precision=precision_of(arguments.precision, arguments.fast),
+        precision=loading_options(vars(arguments))["precision"],
         kept_models=arguments.kept_models,
         allow_download=arguments.allow_download,
         megabytes=arguments.megabytes,

@@ -197,15 +197,11 @@ def _sheet(frames: list[Frame], options: Any) -> SpriteSheet:
 
 def _write_animation(path: Path, frames: list[Frame]) -> Path:
     from ..imaging import from_levels
-    from ..output.animations import AnimationOptions, Frame, write_animation
-    from ..output.publishing import partial_file, publish_as
-    from ..output.writing import write_checked
+    from ..output.animations import AnimationOptions, Frame, publish_animation
 
     options = AnimationOptions(_moving_format(path))
     shown = (
         Frame(from_levels(f.image), None if f.alpha is None else from_levels(f.alpha), f.seconds)
         for f in frames
     )
-    with partial_file(path.parent) as partial:
-        write_checked(partial, lambda stream: write_animation(stream, shown, options))
-        return publish_as(partial, path, overwrite=False)
+    return publish_animation(path, shown, options)

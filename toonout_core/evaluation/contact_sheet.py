@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from ..errors import BadInput
+from ..host import Step
 from ..imaging import from_array, to_array
 from ..ops.blur import box_blur
 from ..ops.compositing import over, parse_colour
+from ..ops.foreground import estimate_foreground
 from ..ops.regions import crop
 from ..ops.resizing import resize
 from .error_maps import error_map
+
+Edges = Literal["as they are", "clean colours", "both"]
 
 _PAPER, _INK = 0.94, (32, 32, 32)
 _GAP_PX, _LINE_PX = 8, 24
@@ -81,6 +87,40 @@ def cutout_sheet(
     columns = ["picture", "matte", *(["against the first"] if differ else []), *backgrounds]
     names = [look.name for look in looks]
     return contact_sheet(rows, names, [*columns, "detail, 1:1"], cell_px=cell_px)
+
+
+def batch_sheets(
+    image: Tensor,
+    mattes: Sequence[tuple[str, Tensor]],
+    backgrounds: Sequence[str],
+    edges: Edges,
+    cell_px: int,
+    report: Step,
+) -> Tensor:
+    """Draw a `cutout_sheet` for each picture of B×3×H×W and its mattes, names and B×1×H×W."""
+    sheets: list[Tensor] = []
+    for index in range(len(image)):
+        one = image[index : index + 1]
+        looks = [
+            look
+            for name, alpha in mattes
+            for look in _looks(name, one, alpha[index : index + 1], edges)
+        ]
+        sheets.append(cutout_sheet(one, looks, backgrounds, cell_px=cell_px))
+        report(1, preview=sheets[-1][0])
+    # where the mattes of a picture agree, its sheet lacks a column: a batch needs one size
+    width = max(int(sheet.shape[-1]) for sheet in sheets)
+    padded = [pad(sheet, (0, width - int(sheet.shape[-1])), value=1.0) for sheet in sheets]
+    return torch.cat(padded)
+
+
+def _looks(name: str, image: Tensor, alpha: Tensor, edges: Edges) -> list[Look]:
+    looks: list[Look] = []
+    if edges != "clean colours":
+        looks.append(Look(name, alpha, image))
+    if edges != "as they are":
+        looks.append(Look(f"{name}, clean colours", alpha, estimate_foreground(image, alpha)))
+    return looks
 
 
 def _fitted(picture: Tensor, cell_px: int) -> Tensor:

@@ -31,10 +31,14 @@ def publish_sheet(
         write_checked(picture, pixels)
 
         def tell_name(chosen: Sequence[Path]) -> None:
-            document = aseprite_json(sheet, chosen[0].name, durations_ms)
-            text = json.dumps(document, indent=1) + "\n"
+            text = aseprite_text(sheet, chosen[0].name, durations_ms) + "\n"
             listing.unlink(missing_ok=True)
             write_whole(listing, lambda stream: stream.write(text.encode()))
 
         first, second = publish_numbered([picture, listing], names, tell_name)
         return first, second
+
+
+def aseprite_text(sheet: SpriteSheet, picture_name: str, durations_ms: Sequence[float]) -> str:
+    """Write the list of a sheet as the text of its file."""
+    return json.dumps(aseprite_json(sheet, picture_name, durations_ms), indent=1)

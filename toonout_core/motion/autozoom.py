@@ -6,7 +6,7 @@ Ken Burns Effect from a Single Image, 2019 (facts, no code).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from ..imaging import from_array, to_array
-from .disparity import FOCAL_PX
+from .bokeh import lens_blur
+from .disparity import FOCAL_PX, disparity_of
 from .holes import fill_holes
 from .points import render_points
 
@@ -39,9 +40,17 @@ class View:
 
 
 @dataclass(frozen=True)
+class Lens:
+    """`disparity` in focus, in units of the baseline; `strength` of the blur of the rest."""
+
+    disparity: float
+    strength: float
+
+
+@dataclass(frozen=True)
 class Cloud:
-    """A picture in space. `points` 1×3×N, `data` 1×4×N (colours and depth), `nearest`: the least
-    depth, `size_hw` of the picture."""
+    """A picture in space. `points` 1×3×N, `data` 1×C×N (colours, what else is wanted, and last the
+    depth), `nearest`: the least depth, `size_hw` of the picture."""
 
     points: Tensor
     data: Tensor
@@ -96,8 +105,16 @@ def _camera_shift(cloud: Cloud, view: View, share: float) -> Tensor:
     return cloud.points.new_tensor(shift).view(1, 3, 1)
 
 
-def zoom_frames(cloud: Cloud, start: View, end: View, shares: list[float]) -> Iterator[Tensor]:
-    """Yield a frame 1×3×H×W in [0, 1] for each of `shares`, 0 the start and 1 the end."""
+def zoom_frames(
+    cloud: Cloud,
+    start: View,
+    end: View,
+    shares: Sequence[float],
+    lens: Callable[[float], Lens] | None = None,
+) -> Iterator[Tensor]:
+    """Yield 1×(C−1)×H×W in [0, 1], all but the depth, for each of `shares`, 0 the start and 1 the
+    end. `lens` says what is in focus at a share.
+    """
     import cv2
 
     height, width = cloud.size_hw
@@ -107,7 +124,17 @@ def zoom_frames(cloud: Cloud, start: View, end: View, shares: list[float]) -> It
         points = cloud.points + _camera_shift(cloud, view, view.crop_wh[0] / patch[0])
         drawn, covered = render_points(points, cloud.data, cloud.size_hw)
         filled = fill_holes(drawn, covered)
+        shown, depth = filled.split((filled.shape[1] - 1, 1), 1)
+        if lens:
+            in_focus = lens(share)
+            colours, *others = shown.split(3, 1)
+            near = disparity_of(depth)
+            colours = lens_blur(colours, near, in_focus.disparity, in_focus.strength)
+            shown = torch.cat((colours, *others), 1)
         # the published program cuts levels down to whole numbers
-        levels = to_array(filled[:, torch.arange(3)] - 0.5 / 255)[0]
-        crop = cv2.getRectSubPix(levels, (patch[0], patch[1]), (width / 2, height / 2))
+        levels = to_array(shown - 0.5 / 255)[0]
+        # OpenCV takes one channel or three, and rounds both in ways of their own
+        parts = [part.copy() for part in np.split(levels, [3], -1) if part.size]
+        middle = (width / 2, height / 2)
+        crop = np.dstack([cv2.getRectSubPix(part, (patch[0], patch[1]), middle) for part in parts])
         yield from_array(cv2.resize(crop, (width, height), interpolation=cv2.INTER_LINEAR))

@@ -82,11 +82,17 @@ def poses(options: CameraOptions, frames: int) -> list[Pose]:
     if frames < 1:
         raise BadInput("a clip must have at least one frame", str(frames))
     path = _PATHS[options.motion](options)
-    times = _times(options, frames)
     if options.motion in _CYCLES:
+        times = _times(options, frames)
         result = [path(time) for time in times]
         return _from_rest(result, path(times[0])) if options.loop == "once" else result
-    return [path(_EASINGS[options.easing](_swing(options.loop, time))) for time in times]
+    return [path(share) for share in shares(options, frames)]
+
+
+def shares(options: CameraOptions, frames: int) -> list[float]:
+    """Return 0 … 1 of a zoom for each of `frames`: the loop and the easing are in it."""
+    ease = _EASINGS[options.easing]
+    return [ease(_swing(options.loop, time)) for time in _times(options, frames)]
 
 
 def _times(options: CameraOptions, frames: int) -> list[float]:

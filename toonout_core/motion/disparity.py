@@ -69,6 +69,11 @@ def depth_of(disparity: Tensor) -> Tensor:
     return FOCAL_PX * BASELINE / (disparity + 1e-5)
 
 
+def disparity_of(depth: Tensor) -> Tensor:
+    """Return the inverse of `depth_of`."""
+    return FOCAL_PX * BASELINE / depth.clamp_min(1e-3)
+
+
 def continuous(disparity: Tensor) -> Tensor:
     """Tell where a pixel belongs to the surface of its neighbours, and is no torn edge; B×1×H×W
     bool.

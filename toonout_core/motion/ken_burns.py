@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from ..errors import BadInput
 from ..instances import Instances
-from .camera import CameraOptions, poses
+from .camera import CameraOptions, poses, shares
 from .cards import Frame, film
 from .options import KenBurnsOptions
+from .published import published_zoom
 from .scene import Scene, SceneOptions, build_scene, out_of_focus
 
 _HEAD = 0.5  # of a character's height, from the top: what a camera goes for
@@ -36,12 +38,30 @@ def ken_burns(
     read = SceneOptions(options.invert_depth, options.levelling, options.relief, options.order)
     scene = build_scene(image, mattes, colours, depth=depth, plate=plate, options=read)
     focus = _focus(options, scene)
+    motion = "ken burns" if options.motion == "points" else options.motion
     camera = CameraOptions(
-        options.motion, options.amount, focus, aim_of(mattes, number), options.loop,
+        motion, options.amount, focus, aim_of(mattes, number), options.loop,
         options.easing, options.reverse, options.phase, options.seed,
     )  # fmt: skip
+    if options.motion == "points":
+        if depth is None:
+            raise BadInput(
+                "the motion points must have a depth picture",
+                "none",
+                "Give one, or choose ken burns, which works without.",
+            )
+        near = _focus(replace(options, focus_on="character"), scene)
+        zoom = 1 + options.amount / 2  # 1.25 as published
+        path = shares(camera, options.frames)
+        return _as_frames(published_zoom(scene, path, near, options.blur, zoom))
     path = poses(camera, options.frames)
     return film(out_of_focus(scene, focus, options.blur), path, focus, options.edges)
+
+
+def _as_frames(shown: Iterator[Tensor]) -> Iterator[Frame]:
+    for planes in shown:
+        colours, mask = planes.split(3, 1)
+        yield Frame(colours, mask, torch.ones_like(mask))
 
 
 def _focus(options: KenBurnsOptions, scene: Scene) -> float:

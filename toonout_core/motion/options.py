@@ -8,12 +8,20 @@ from typing import Literal, get_args
 from ..options.option import choice, number, options_of, switch, text, told, whole
 from .camera import Easing, Edges, Loop, Motion
 
+# what a camera that passes cards can do, and the published zoom through points
+KenBurnsMotion = Literal[Motion, "points"]
 Focus = Literal["automatic", "value", "character"]
 Levelling = Literal["feet", "median", "mean"]
 Order = Literal["feet", "numbers"]
 PuppetMotion = Literal[
     "idle", "breathe", "sway", "bounce", "float", "hair", "wave", "nod", "walk", "dance"
 ]
+
+# what both of them have
+_AMOUNT = number("amount", 0.5, (0.0, 2.0, 0.05), "How far the camera goes.")
+_FRAMES = whole("frames", 90, (1, 10000), "Length of the clip.")
+_FPS = number("fps", 30.0, (1.0, 120.0, 1.0), "Speed of the clip.", label="Frames per second")
+_SEED = whole("seed", 0, (0, 2**31 - 1), "Of the dance.")
 
 
 class _Checked:
@@ -31,25 +39,16 @@ class KenBurnsOptions(_Checked):
     Numbers of characters begin with 0.
     """
 
-    motion: Motion = told(choice(
-        "motion", "ken burns", get_args(Motion),
+    motion: KenBurnsMotion = told(choice(
+        "motion", "ken burns", get_args(KenBurnsMotion),
         "Ken burns: a slow zoom to the characters; horizontal, vertical, circle, orbit: the "
         "camera goes there and comes back; dolly zoom: the background grows, the focus stays; "
-        "shake: a hand that holds the camera.",
+        "shake: a hand that holds the camera; points: the published zoom, in which every pixel is "
+        "a point by itself. It needs a depth picture, and is slow.",
     ))  # fmt: skip
-    amount: float = told(number(
-        "amount", 0.5, (0.0, 2.0, 0.05),
-        "How far the camera goes.",
-    ))  # fmt: skip
-    frames: int = told(whole(
-        "frames", 90, (1, 10000),
-        "Length of the clip.",
-    ))  # fmt: skip
-    fps: float = told(number(
-        "fps", 30.0, (1.0, 120.0, 1.0),
-        "Speed of the clip.",
-        label="Frames per second",
-    ))  # fmt: skip
+    amount: float = told(_AMOUNT)
+    frames: int = told(_FRAMES)
+    fps: float = told(_FPS)
     loop: Loop = told(choice(
         "loop", "seamless", get_args(Loop),
         "Seamless: the last frame leads to the first, without a jerk; ping-pong: there and back; "
@@ -112,11 +111,7 @@ class KenBurnsOptions(_Checked):
         "Where in the motion a loop begins, 0 to 1.",
         advanced=True,
     ))  # fmt: skip
-    seed: int = told(whole(
-        "seed", 0, (0, 2**31 - 1),
-        "Of the shake.",
-        advanced=True,
-    ))  # fmt: skip
+    seed: int = told(_SEED.but(help="Of the shake.", advanced=True))
 
 
 @dataclass(frozen=True)
@@ -130,27 +125,16 @@ class PuppetOptions(_Checked):
         "Idle (breathes, sways, hair follows), breathe, sway, bounce, float and hair need no "
         "joints; wave, nod, walk and dance move joints.",
     ))  # fmt: skip
-    amount: float = told(number(
-        "amount", 1.0, (0.0, 2.0, 0.05),
-        "How far it moves.",
-    ))  # fmt: skip
+    amount: float = told(_AMOUNT.but(default=1.0, help="How far it moves."))
     speed: int = told(whole(
         "speed", 1, (1, 20),
         "How often the motion is repeated in the clip.",
     ))  # fmt: skip
-    frames: int = told(whole(
-        "frames", 60, (1, 10000),
-        "Length of the clip; a sequence of poses brings its own.",
+    frames: int = told(_FRAMES.but(
+        default=60, help="Length of the clip; a sequence of poses brings its own.",
     ))  # fmt: skip
-    fps: float = told(number(
-        "fps", 30.0, (1.0, 120.0, 1.0),
-        "Speed of the clip.",
-        label="Frames per second",
-    ))  # fmt: skip
-    seed: int = told(whole(
-        "seed", 0, (0, 2**31 - 1),
-        "Of the dance.",
-    ))  # fmt: skip
+    fps: float = told(_FPS)
+    seed: int = told(_SEED)
     characters: str = told(text(
         "characters", "",
         "Numbers of those that move, such as 0, 2-4; empty: all.",

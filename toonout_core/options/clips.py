@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from .cutout import COLOUR
+from .files import FILENAME_PREFIX
 from .option import choice, switch, text
 from .running import OUT, OVERWRITE
 
@@ -33,6 +35,21 @@ SHOW = choice(
     "show", "background", ("background", "characters alone"),
     "characters alone: on black, with their alpha in masks.",
 )  # fmt: skip
+CUT_FORMAT = choice(
+    "format", "webm", ("webm", "mov", "mkv", "mp4"),
+    "webm: VP9 with transparency, for browsers and OBS. mov: ProRes 4444 with transparency, for "
+    "video editors. mkv: FFV1 with transparency, without loss. mp4: H.264 on the colour, plays "
+    "everywhere.",
+)  # fmt: skip
+CUT_COLOUR = COLOUR.but(
+    help="Behind the character in mp4, which knows no transparency: #rrggbb or a name such as "
+    "white.",
+)
+CUT_PREFIX = FILENAME_PREFIX.but(
+    default="toonout/clip",
+    help="Folder and beginning of the file name, in the output folder. Empty: the clip is only "
+    "handed on, and lies in the temporary folder.",
+)
 BVH = choice(
     "bvh", "none", (),
     "Motion capture from the input folder (.bvh) that drives all characters, instead of motion and "

@@ -12,7 +12,9 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from io import BytesIO
+from pathlib import Path
 from typing import IO, Protocol
 
 import torch
@@ -21,7 +23,8 @@ from torch import Tensor
 from ..errors import BadInput
 from ..imaging import Metadata
 from .gif import GifAnimation
-from .writing import FORMATS, NO_METADATA, Format, encode, png_chunk
+from .publishing import partial_file, publish_as
+from .writing import FORMATS, NO_METADATA, Format, encode, png_chunk, write_checked
 
 _PNG_HEAD = 8  # bytes before the first chunk
 _LARGEST_WEBP = 2**32 - 10
@@ -91,6 +94,13 @@ def write_animation(stream: IO[bytes], frames: Iterable[Frame], options: Animati
         raise BadInput("an animation must hold frames", "none")
     sink.close()
     return count
+
+
+def publish_animation(path: Path, frames: Iterable[Frame], options: AnimationOptions) -> Path:
+    """Write an animation under a name, or with a free number behind it. Returns its name."""
+    with partial_file(path.parent) as unfinished:
+        write_checked(unfinished, partial(write_animation, frames=frames, options=options))
+        return publish_as(unfinished, path, overwrite=False)
 
 
 def begin_animation(stream: IO[bytes], frame: Frame, options: AnimationOptions) -> StillSink:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 
 from ..imaging import Picture
 from ..results import Matte
-from .clips import pictures_of
-from .cutouts import Cut
+from .clip_writers import new_clip
+from .cutouts import Cut, Output, layers
 
 T = TypeVar("T")
 
@@ -22,8 +22,42 @@ ROOM = 3  # frames that wait to be cut, and as many that wait to be written
 _PATIENCE_S = 0.1  # how soon a reader sees that nobody asks any more
 
 
+def cut_to_clip(
+    out: Path,
+    frames: Iterator[Picture],
+    cut: Cut,
+    output: Output,
+    report: Callable[[int], object],
+    *,
+    rate: float,
+    sound: Path | None = None,
+    sound_from: float = 0.0,
+    texts: Mapping[str, str] | None = None,
+    overwrite: bool = False,
+) -> Path:
+    """Write the cut frames into a clip, and return what it is called; see `new_clip`.
+
+    `report` is told the number of each frame that was cut. Nothing is left if it raises.
+    """
+
+    def write(_: int, matte: Matte, picture: Picture) -> None:
+        image, alpha = layers(matte, output)
+        writer.add(image.expand(-1, 3, -1, -1), alpha, picture.seconds or None)
+
+    with (
+        new_clip(
+            out, rate=rate, sound=sound, sound_from=sound_from, texts=texts,
+            quality=output.quality, overwrite=overwrite,
+        ) as writer,
+        closing(cut_clip(frames, cut, write)) as cutting,
+    ):  # fmt: skip
+        for number in cutting:
+            report(number)
+    return writer.path
+
+
 def cut_clip(
-    clip: Path,
+    frames: Iterator[Picture],
     cut: Cut,
     use: Callable[[int, Matte, Picture], object],
     *,
@@ -31,16 +65,17 @@ def cut_clip(
 ) -> Generator[int, None, None]:
     """The number of each frame, from 1 on, when it is cut; at the end all are used.
 
-    `use` takes the number, the matte and the frame, in order, in another thread. Frames that are
-    not `wanted` are read but not cut. What reading or `use` raise is raised here. Stop by closing.
+    `frames` are asked for in another thread. `use` takes the number, the matte and the frame, in
+    order, in a third one. Frames that are not `wanted` are read but not cut. What reading or `use`
+    raise is raised here. Stop by closing.
     """
     waiting: deque[Future[object]] = deque()
     with (
         ThreadPoolExecutor(1, "toonout-encode") as encoder,
-        closing(ahead(pictures_of(clip))) as frames,
+        closing(ahead(frames)) as pictures,
     ):
         try:
-            for number, picture in enumerate(frames, 1):
+            for number, picture in enumerate(pictures, 1):
                 if not wanted(number):
                     continue
                 matte = cut(picture)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Protocol
@@ -22,6 +23,16 @@ _LIMITED = 1  # 16 … 235
 _FINEST = 10_000  # at least so many ticks a second: frames may be shown for different times
 
 _VECTOR_PX = 32  # of the widest vectors that swscale may use
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What a video holds beside its frames: the sound of a clip from some second on, and texts by
+    their names."""
+
+    sound: Path | None = None
+    sound_from: float = 0.0
+    texts: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 class Sink(Protocol):
@@ -66,7 +77,7 @@ class ByPyAV:
     """Writes any `Codec` by PyAV, with the sound of another clip."""
 
     def __init__(
-        self, path: Path, codec: Codec, rate: Fraction, shape: tuple[int, ...], sound: Path | None
+        self, path: Path, codec: Codec, rate: Fraction, shape: tuple[int, ...], beside: Beside
     ) -> None:
         import av
 
@@ -74,14 +85,19 @@ class ByPyAV:
         self.codec, self._transparent = codec, shape[2] == 4
         # a file of Python's tells of a full disk
         self._file = path.open("xb")
-        self._container: Any = av.open(self._file, "w", format=codec.container)
+        # QuickTime's kinds keep no other names than their own unless told to
+        own = {"movflags": "use_metadata_tags"} if beside.texts else {}
+        self._container: Any = av.open(self._file, "w", format=codec.container, options=own)
+        self._container.metadata.update(beside.texts)
         self._tick = _tick(rate)
         self._stream: Any = self._container.add_stream(codec.name, rate=rate)
         self.prepare(self._stream.codec_context, shape, rate, codec.options)
         self._alpha = None
         if codec.name == "libvpx-vp9" and self._transparent and has_side_data():
             self._alpha = _ExactAlpha(self, shape, rate)
-        self._sound = Sound.of(sound, self._container, codec) if sound is not None else None
+        self._sound = None
+        if beside.sound is not None:
+            self._sound = Sound.of(beside.sound, self._container, codec, beside.sound_from)
         self._end = Fraction(0)
         self._durations: dict[int, int] = {}  # of frames that are being encoded, by their start
 

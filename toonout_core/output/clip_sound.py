@@ -4,10 +4,13 @@ else encoded.
 
 from __future__ import annotations
 
+import wave
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
+
+from torch import Tensor
 
 from ..errors import BadInput
 from .clip_formats import Codec
@@ -18,13 +21,13 @@ _BEFORE_S = Fraction(1, 10)  # codecs need something before the first sound
 class Sound:
     """The first sound track of a clip, written packet by packet beside the frames.
 
-    Times count from the first frame of its video on.
+    Times count from `begin` seconds after the first frame of its video on.
     """
 
-    def __init__(self, source: Any, target: Any, codec: Codec) -> None:
+    def __init__(self, source: Any, target: Any, codec: Codec, begin: float = 0.0) -> None:
         self._source, self._target = source, target
         self._track = source.streams.audio[0]
-        self._offset = _start(source)
+        self._offset = _start(source) + Fraction(begin).limit_denominator(1_000_000)
         name = self._track.codec_context.name
         if codec.sound is None or name in codec.sound:
             self._into = _like(target, self._track)
@@ -36,7 +39,7 @@ class Sound:
         self._next: Any = next(self._packets, None)
 
     @staticmethod
-    def of(source: Path, target: Any, codec: Codec) -> Sound | None:
+    def of(source: Path, target: Any, codec: Codec, begin: float = 0.0) -> Sound | None:
         """Open the sound of `source`; None where there is none. Raises BadInput if it
         cannot be read.
         """
@@ -48,7 +51,7 @@ class Sound:
         except FFmpegError as error:
             raise BadInput(f"the sound of {source} must be readable", str(error)) from error
         if opened.streams.audio:
-            return Sound(opened, target, codec)
+            return Sound(opened, target, codec, begin)
         opened.close()
         return None
 
@@ -88,6 +91,16 @@ class Sound:
     def _timed(packets: list[Any]) -> Iterator[tuple[Fraction, Any]]:
         for packet in packets:
             yield packet.pts * packet.time_base, packet
+
+
+def write_wave(path: Path, waveform: Tensor, rate: int) -> None:
+    """Write channels×samples in [-1, 1] as a sound file of 16 bit."""
+    levels = waveform.detach().float().cpu().clamp(-1, 1).mul(32767).round()
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(len(waveform))
+        file.setsampwidth(2)
+        file.setframerate(rate)
+        file.writeframes(levels.t().contiguous().numpy().astype("<i2").tobytes())
 
 
 def _start(source: Any) -> Fraction:

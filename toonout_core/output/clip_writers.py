@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..errors import BadInput
 from .animations import AnimationOptions, Frame, StillSink, begin_animation
-from .clip_encoders import ByOpenCV, ByPyAV, Sink, can_encode
+from .clip_encoders import Beside, ByOpenCV, ByPyAV, Sink, can_encode
 from .clip_formats import CLIP_FORMATS, require_format
 from .publishing import partial_file, publish_as
 from .writing import Format
@@ -26,7 +26,9 @@ def new_clip(
     *,
     rate: float = _RATE,
     sound: Path | None = None,
+    sound_from: float = 0.0,
     quality: int | None = None,
+    texts: Mapping[str, str] | None = None,
     overwrite: bool = False,
 ) -> Iterator[ClipWriter]:
     """Make a clip that is `path` at the end of the block, or has a number there if that is taken.
@@ -35,23 +37,33 @@ def new_clip(
     """
     require_format(path)
     with partial_file(path.parent, path.suffix) as partial:
-        with clip_writer(partial, rate=rate, sound=sound, quality=quality) as writer:
+        with clip_writer(
+            partial, rate=rate, sound=sound, sound_from=sound_from, quality=quality, texts=texts
+        ) as writer:
             yield writer
         writer.path = publish_as(partial, path, overwrite=overwrite)
 
 
 @contextmanager
 def clip_writer(
-    path: Path, *, rate: float = _RATE, sound: Path | None = None, quality: int | None = None
+    path: Path,
+    *,
+    rate: float = _RATE,
+    sound: Path | None = None,
+    sound_from: float = 0.0,
+    quality: int | None = None,
+    texts: Mapping[str, str] | None = None,
 ) -> Iterator[ClipWriter]:
     """Write a clip at `path`, which nobody has yet; the name's ending tells its kind.
 
     `rate`: frames a second of frames that do not say how long they are shown. `sound`: a clip whose
-    sound is kept, as far as the frames reach. `quality` 1 … 100 makes animated WebP lossy; other
+    sound is kept from `sound_from` seconds on, as far as the frames reach. `texts`: what videos
+    hold by name, such as a workflow. `quality` 1 … 100 makes animated WebP lossy; other
     kinds have one quality, in which alpha is right within 2/255. Raises BadInput for what the kind
     cannot hold, and if there was no frame.
     """
-    writer = ClipWriter(path, require_format(path), Fraction(rate), sound, quality)
+    beside = Beside(sound, sound_from, texts or {})
+    writer = ClipWriter(path, require_format(path), Fraction(rate), beside, quality)
     try:
         yield writer
         writer.finish()
@@ -63,11 +75,11 @@ class ClipWriter:
     """Takes frames. The first one decides the size, and whether there is alpha."""
 
     def __init__(
-        self, path: Path, kind: str, rate: Fraction, sound: Path | None, quality: int | None
+        self, path: Path, kind: str, rate: Fraction, beside: Beside, quality: int | None
     ) -> None:
         self.path = path
         self.frames = 0
-        self._kind, self._rate, self._sound = kind, rate.limit_denominator(1001), sound
+        self._kind, self._rate, self._beside = kind, rate.limit_denominator(1001), beside
         self._quality = quality
         self._sink: Sink | None = None
         self._shape = (0, 0, 0)
@@ -110,7 +122,7 @@ class ClipWriter:
             return _Animation(self.path, "webp" if self._kind == "webp" else "png", self._quality)
         if not can_encode(kind.codec):
             return ByOpenCV(self.path, float(self._rate), self._shape)
-        return ByPyAV(self.path, kind.codec, self._rate, self._shape, self._sound)
+        return ByPyAV(self.path, kind.codec, self._rate, self._shape, self._beside)
 
 
 class _Animation:

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from ..errors import BadInput
+from ..flow import require_numbers
 from ..imaging import Metadata, Picture, read
-from ..matting import require_numbers
 from ..ops.framing import Framing, framed, visible_box
 from ..ops.placing import BackgroundFit, fit_background
 from ..results import Matte

@@ -12,9 +12,10 @@ from torch import Tensor
 
 from ..characters.overlay import draw_instances
 from ..errors import BadInput
+from ..flow import ForegroundOptions
 from ..imaging import Picture
 from ..instances import Instances, Order
-from ..matting import ForegroundOptions, Matting
+from ..matting import Matting
 from ..ops.compositing import on_white
 from ..ops.morphology import dilate
 from ..ops.regions import connected_components, crop, expand_box

@@ -7,11 +7,12 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import IO, Any, Literal
 
 import numpy as np
-from PIL.Image import Exif
+from PIL.Image import Exif, Image
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
@@ -26,6 +27,8 @@ Format = Literal["png", "webp", "jpg", "tiff", "gif"]
 NO_METADATA = Metadata()
 # of zlib: half the time of its usual 6 for cutouts 5 % larger; 1 makes halftones 70 % larger
 PNG_LEVEL = 4
+_BAND_ROWS = 32  # that tell how a picture is packed best
+_LARGER = 1.1  # what time is worth
 
 
 @dataclass(frozen=True)
@@ -93,8 +96,8 @@ def encode(
         shared["dpi"] = metadata.dpi
     if format == "png":
         picture.save(
-            stream, "PNG", compress_level=PNG_LEVEL, pnginfo=_png_text(metadata),
-            exif=_exif(metadata, bare=True), **shared,
+            stream, "PNG", compress_level=PNG_LEVEL, compress_type=_strategy(picture),
+            pnginfo=_png_text(metadata), exif=_exif(metadata, bare=True), **shared,
         )  # fmt: skip
     elif format == "tiff":
         picture.save(
@@ -109,6 +112,21 @@ def encode(
         picture.save(
             stream, "JPEG", quality=quality or 95, subsampling=0, exif=_exif(metadata), **shared
         )
+
+
+def _strategy(picture: Image) -> int:
+    """Return how zlib packs a picture: by runs alone, in 0.6 of the time, unless that is larger.
+
+    Cutouts become 0 to 3 % larger by it, but halftones 140 %. A band in the middle tells.
+    """
+    top = max((picture.height - _BAND_ROWS) // 2, 0)
+    band = picture.crop((0, top, picture.width, min(top + _BAND_ROWS, picture.height)))
+    sizes: list[int] = []
+    for kind in (zlib.Z_RLE, zlib.Z_DEFAULT_STRATEGY):
+        stream = BytesIO()
+        band.save(stream, "PNG", compress_level=PNG_LEVEL, compress_type=kind)
+        sizes.append(stream.tell())
+    return zlib.Z_RLE if sizes[0] <= sizes[1] * _LARGER else zlib.Z_DEFAULT_STRATEGY
 
 
 def _require(

@@ -28,7 +28,7 @@ INSTANCE_OPTIONS = (DETECTOR.name, MIN_SCORE.name, LIMIT.name)
 # of CutoutOptions, for characters
 FOUND_OPTIONS = (
     "clean_colours", "radius_px", "refine_radius_px", "foreground_method", "precision",
-    "patch_order", "allow_download",
+    "patch_order", "allow_download", "fast",
 )  # fmt: skip
 
 MASK_PIXELS = 400_000_000  # of all masks of a picture together, 4 bytes each

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ..chosen import adjust_options, foreground_options
 from ..errors import BadInput, OutOfMemory
+from ..flow import MattingFlow
 from ..imaging import Picture, read
 from ..ops.adjust import AdjustOptions
 from ..ops.compositing import parse_colour
@@ -21,6 +22,7 @@ from ..output.cutouts import observations
 from ..output.writing import encode
 from ..portions import memory_for
 from ..results import Matte
+from ..steadying import Steady, SteadyMatting
 from .memory import require_room
 from .options import CutoutOptions
 from .pipelines import Pipelines
@@ -55,11 +57,18 @@ def wish(values: Mapping[str, Any], default_model: str) -> CutoutOptions:
     return options
 
 
-def cut(pipelines: Pipelines, source: Any, options: CutoutOptions, background: Any = None) -> Cut:
-    """A picture (PIL, stream or Picture) → its cut. Raises ToonOutError."""
+def cut(
+    pipelines: Pipelines,
+    source: Any,
+    options: CutoutOptions,
+    background: Any = None,
+    steady: Steady | None = None,
+) -> Cut:
+    """A picture (PIL, stream or Picture) → its cut; `steady`: what has seen the frames of a clip
+    before it. Raises ToonOutError."""
     with memory_for(pipelines.program.host(), "this picture"):
         picture = source if isinstance(source, Picture) else read(source)
-        matte, device, notes = cut_to_matte(pipelines, picture, options)
+        matte, device, notes = cut_to_matte(pipelines, picture, options, steady)
         notes = [*picture.notes, *notes]
         if options.crop:
             matte, missed = cropped(matte, options)
@@ -68,26 +77,32 @@ def cut(pipelines: Pipelines, source: Any, options: CutoutOptions, background: A
 
 
 def cut_to_matte(
-    pipelines: Pipelines, picture: Picture, options: CutoutOptions
+    pipelines: Pipelines, picture: Picture, options: CutoutOptions, steady: Steady | None = None
 ) -> tuple[Matte, str, list[str]]:
     """Matte, device, and what is worth knowing; on the CPU where the device has no room for it."""
     try:
-        return _run(pipelines, picture, options, on_cpu=False)
+        return _run(pipelines, picture, options, steady, on_cpu=False)
     except OutOfMemory as error:
         log.warning("%s", error)
-    matte, device, notes = _run(pipelines, picture, options, on_cpu=True)
+    matte, device, notes = _run(pipelines, picture, options, steady, on_cpu=True)
     return matte, device, [*notes, "the device had too little memory"]
 
 
 def _run(
-    pipelines: Pipelines, picture: Picture, options: CutoutOptions, *, on_cpu: bool
+    pipelines: Pipelines,
+    picture: Picture,
+    options: CutoutOptions,
+    steady: Steady | None,
+    *,
+    on_cpu: bool,
 ) -> tuple[Matte, str, list[str]]:
     adjust = adjust_options(vars(options))
     device = pipelines.program.device(on_cpu=on_cpu)
     with pipelines.keeping():
         matting = pipelines.get(options, on_cpu=on_cpu)
         require_room(matting, options.resolution, device)
-        matte = matting(
+        flow: MattingFlow = SteadyMatting(matting, steady) if steady else matting
+        matte = flow(
             picture,
             source_alpha=options.source_alpha,
             adjust=None if adjust == AdjustOptions() else adjust,

@@ -61,6 +61,7 @@ class CutoutOptions:
     precision: Precision = _shown(models.PRECISION, "model")
     patch_order: PatchOrder = _shown(models.PATCH_ORDER, "model")
     allow_download: bool = _shown(models.ALLOW_DOWNLOAD, "model")
+    fast: bool = _shown(models.FAST, "model")
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> CutoutOptions:

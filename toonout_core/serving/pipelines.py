@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from ..chosen import PATCH_ORDERS
+from ..chosen import PATCH_ORDERS, loading_options
 from ..errors import UnknownModel
 from ..host import Host
 from ..loading import locate
@@ -58,9 +58,10 @@ class Pipelines:
         """What the options or, if they leave it open, the settings say."""
         if on_cpu:
             return "fp32"
-        return (
-            self.program.settings().precision if options.precision == "auto" else options.precision
-        )
+        stated = options.precision
+        if stated == "auto":
+            stated = self.program.settings().precision
+        return loading_options({"precision": stated, "fast": options.fast})["precision"]
 
     def fetch(self, name: str, host: Host, download: bool) -> None:
         """Have the file of a model, if it may be downloaded. Raises DownloadFailed."""

@@ -158,7 +158,7 @@ def find_art(root: Path, split: str, leave_out: Collection[str] = ()) -> Art:
     `leave_out`: categories that are no figures; items among them are props. Raises BadInput where
     there is no figure.
     """
-    rows, split = _attribution(root), split_here(root, split)
+    rows, split = attribution(root), split_here(root, split)
     everything = [
         _figure_file(path, rows.get(path.relative_to(root).as_posix(), {}))
         for path in _pictures(root / "fg" / split)
@@ -217,12 +217,13 @@ def _kept_background(path: Path, longest_px: int) -> Array:
     return _read_figure(path, longest_px)[0]
 
 
-def _attribution(root: Path) -> dict[str, dict[str, str]]:
+def attribution(root: Path) -> dict[str, dict[str, str]]:
+    """Read the rows of ROOT/ATTRIBUTION.csv by their column `file`; none without that file."""
     path = root / "ATTRIBUTION.csv"
     if not path.is_file():
         return {}
     with path.open(encoding="utf-8", newline="") as file:
-        return {row["file"]: row for row in csv.DictReader(file)}
+        return {row["file"]: row for row in csv.DictReader(file) if row.get("file")}
 
 
 def _pictures(folder: Path) -> list[Path]:

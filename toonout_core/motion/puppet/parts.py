@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 
 from ...imaging import split_layer, unit_floats, whole_levels
@@ -15,32 +17,37 @@ _TRUNK = 0.5  # of hip to neck: farther from the body's bones no body goes on un
 _SOFT_PX = 1.0
 _HELD, _FREE = 0.2, 0.6  # of an arm's outline: from the one to the other it may move
 _NAMES = tuple(PARTS)
+_TOP, _TORN = 1.8, 3.0  # widths of a leg that border on the rest: at most, and of a skirt
+_RIM_PX = 2
 BODY = _NAMES.index("body")
+LEGS = tuple(name for name in _NAMES if name.endswith("leg"))
 
 
 class Bones:
-    """The bones of a rig at rest, and the part of the body that each holds."""
+    """The bones of a rig at rest, and the part of the body that each holds: the body itself for
+    those of the limbs in `grown`, which are no parts of their own."""
 
-    def __init__(self, rig: Rig) -> None:
+    def __init__(self, rig: Rig, grown: Collection[str] = ()) -> None:
         names = rig.names
         self.rest = rig.array()
         self.pairs = [(names.index(rig.parent(name)), names.index(name)) for name in names[1:]]
-        self.parts = np.array([_part(name) for name in names[1:]])
+        self.parts = np.array([_part(name, grown) for name in names[1:]])
 
     def distances(self, points: Array) -> Array:
         """N×B px, to every bone."""
         return np.stack([_distance(points, self.rest[a], self.rest[b]) for a, b in self.pairs], 1)
 
 
-def split(pixels: Array, rig: Rig) -> list[Array]:
-    """Premultiplied H×W×4 → the same for each of PARTS, in the order of drawing.
+def split(pixels: Array, rig: Rig, grown: Collection[str] = ()) -> list[Array]:
+    """Premultiplied H×W×4 → the same for each of PARTS, in the order of drawing. Limbs in `grown`
+    show nothing: they are the body's.
 
     Laid over one another at rest they show the character. A limb that stands apart is taken whole;
     of one that lies on the body, what is near its bones. The body goes on under the soft edge of a
     limb, around its socket, and where an arm crosses it: there its colours are filled in.
     """
     alpha = pixels[..., 3]
-    owner, reach, trunk = _owners(alpha, rig)
+    owner, reach, trunk = _owners(alpha, rig, grown)
     # soft towards other parts, not towards nothing: no rim of a limb stays on the body
     visible = alpha > 0
     whole = np.maximum(_soft(visible), 1e-6)
@@ -50,8 +57,8 @@ def split(pixels: Array, rig: Rig) -> list[Array]:
         if number != BODY:
             body[masks[number] >= 0.999] = 0
     rows, columns = np.ogrid[: alpha.shape[0], : alpha.shape[1]]
-    for part, socket in SOCKETS.items():
-        at = rig.points.get(socket)
+    for part in reach:
+        at = rig.points.get(SOCKETS[part])
         if at is not None:
             near = (columns - at[0]) ** 2 + (rows - at[1]) ** 2 <= reach[part] ** 2
             body[near] = 1
@@ -61,18 +68,20 @@ def split(pixels: Array, rig: Rig) -> list[Array]:
     arms = [number for number, name in enumerate(_NAMES) if name.endswith("arm")]
     # under what is opaque at rest, so that nothing new is seen there
     covered = np.isin(owner, arms) & (alpha > _OPAQUE) & trunk
-    _fill_crossed(result[BODY], covered, max(reach.values()))
+    _fill_crossed(result[BODY], covered, max(reach.values(), default=0.0))
     return result
 
 
-def _owners(alpha: Array, rig: Rig) -> tuple[Array, dict[str, float], Array]:
+def _owners(
+    alpha: Array, rig: Rig, grown: Collection[str] = ()
+) -> tuple[Array, dict[str, float], Array]:
     """Give the part of each pixel H×W, how wide each limb is taken in px, and what is near the
     body's bones, H×W bool."""
     import cv2
 
-    bones = Bones(rig)
+    bones = Bones(rig, grown)
     torso = float(np.hypot(*np.subtract(rig.points["neck"], rig.points["hip"])))
-    reach = {part: _WIDE[part.split()[1]] * torso for part in SOCKETS}
+    reach = {part: _WIDE[part.split()[1]] * torso for part in SOCKETS if part not in grown}
     near = np.full((len(_NAMES), *alpha.shape), np.inf, np.float32)
     y, x = np.mgrid[: alpha.shape[0], : alpha.shape[1]].astype(np.float32)
     for (a, b), part in zip(bones.pairs, bones.parts, strict=True):
@@ -98,18 +107,32 @@ def _owners(alpha: Array, rig: Rig) -> tuple[Array, dict[str, float], Array]:
 
 
 def freedom(pixels: Array, rig: Rig) -> dict[str, float]:
-    """Arm → 0 … 1: how much of its outline borders on nothing, not on the body. A guessed arm that
-    lies on the body is often none."""
+    """Limb → 0 … 1: how freely a guessed one may move. One that lies on the body is often none.
+
+    An arm: how much of its outline borders on nothing. A leg: whether it borders on the rest at
+    its top alone. Two legs in one skirt do all along, and a walk would tear it.
+    """
     alpha = pixels[..., 3]
-    owner, *_ = _owners(alpha, rig)
+    owner, reach, _ = _owners(alpha, rig)
     result: dict[str, float] = {}
     for number, name in enumerate(_NAMES):
         mine = (owner == number) & (alpha > _SEEN)
-        if name.endswith("arm") and mine.any():
-            around = _around(mine, 2) & ~mine
-            free = float((around & (alpha <= _SEEN)).sum()) / max(float(around.sum()), 1.0)
-            result[name] = min(max((free - _HELD) / (_FREE - _HELD), 0.0), 1.0)
+        if name == "body" or not mine.any():
+            continue
+        around = _around(mine, _RIM_PX) & ~mine
+        free = around & (alpha <= _SEEN)
+        if name.endswith("arm"):
+            share = float(free.sum()) / max(float(around.sum()), 1.0)
+            result[name] = _between(share, _HELD, _FREE)
+        else:
+            joined_px = float((around & ~free).sum()) / _RIM_PX
+            result[name] = _between(-joined_px / (2 * reach[name]), -_TORN, -_TOP)
     return result
+
+
+def _between(value: float, low: float, high: float) -> float:
+    """0 up to `low`, 1 from `high` on."""
+    return min(max((value - low) / (high - low), 0.0), 1.0)
 
 
 def _soft(mask: Array) -> Array:
@@ -159,9 +182,10 @@ def _pixel_distance(x: Array, y: Array, start: Array, end: Array) -> Array:
     return np.hypot(x - ax - share * dx, y - ay - share * dy)
 
 
-def _part(joint: str) -> int:
+def _part(joint: str, grown: Collection[str]) -> int:
     """The number of the part, in the order of drawing, that the bone above a joint belongs to."""
-    return next(number for number, joints in enumerate(PARTS.values()) if joint in joints)
+    part = next(name for name, joints in PARTS.items() if joint in joints)
+    return BODY if part in grown else _NAMES.index(part)
 
 
 def _distance(points: Array, start: Array, end: Array) -> Array:

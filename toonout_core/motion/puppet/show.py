@@ -18,10 +18,12 @@ from .arap import Deformer
 from .drawing import Painter
 from .mesh import Mesh, mesh_over
 from .motions import FREE, JOINTED, Body, turned
-from .parts import BODY, freedom, split
+from .parts import BODY, LEGS, freedom, split
 from .rig import PARTS, Rig, driven, is_cut, rig_from_matte
 from .skin import Skin
 
+_APART = 0.5  # freedom of a leg from which on it is a part of its own
+_SKIRT = 0.2  # how far legs in a skirt move
 _HELD = 9  # points along a border that cuts a figure
 
 
@@ -46,10 +48,13 @@ class Puppet:
         self.rig = rig or rig_from_matte(alpha)
         rgba = torch.cat((image * alpha, alpha), 1)
         pixels = np.ascontiguousarray(to_comfy(rgba)[0].cpu().numpy())
-        layers = self._layers(pixels)
         guessed = self.jointed and self.rig.guessed
         self.freedom = freedom(pixels, self.rig) if guessed else {}
-        self.skin = Skin(mesh_over(alpha, options.cells), self.rig, alpha, layers)
+        # legs that cannot be told apart bend as one piece, like a skirt
+        self.grown = {name for name in LEGS if self.freedom.get(name, 1.0) < _APART}
+        layers = self._layers(pixels)
+        mesh = mesh_over(alpha, options.cells)
+        self.skin = Skin(mesh, self.rig, alpha, layers, self.grown)
         self.mesh: Mesh = self.skin.mesh
         self.body = Body(self.mesh.points, rig, cut=is_cut(alpha))
         self.painter = Painter(pixels, layers, self.mesh, self.skin.part_of_triangle)
@@ -80,12 +85,12 @@ class Puppet:
     def mildness(self, joint: str) -> float:
         """By how much a joint may move: guessed arms that lie on the body hardly do."""
         part = next((part for part, joints in PARTS.items() if joint in joints), "")
-        return self.freedom.get(part, 1.0)
+        return _SKIRT if part in self.grown else self.freedom.get(part, 1.0)
 
     def _layers(self, pixels: Array) -> list[Array]:
         """What each part shows; without moving joints the body is all of it."""
         if self.jointed:
-            return split(pixels, self.rig)
+            return split(pixels, self.rig, self.grown)
         none = np.zeros_like(pixels)
         return [pixels if number == BODY else none for number in range(len(PARTS))]
 

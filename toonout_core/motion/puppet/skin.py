@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 from torch import Tensor
 
@@ -16,10 +18,18 @@ _SOCKET = 1.3  # of the distance from a joint to the outline: there a limb stays
 
 class Skin:
     """A mesh with cells of its own for every limb, so that they can cross the body, and weights of
-    all bones. `layers`: what each of PARTS shows, premultiplied H×W×4."""
+    all bones. `layers`: what each of PARTS shows, premultiplied H×W×4; limbs in `grown` are parts
+    of the body."""
 
-    def __init__(self, mesh: Mesh, rig: Rig, alpha: Tensor, layers: list[Array]) -> None:
-        bones = Bones(rig)
+    def __init__(
+        self,
+        mesh: Mesh,
+        rig: Rig,
+        alpha: Tensor,
+        layers: list[Array],
+        grown: Collection[str] = (),
+    ) -> None:
+        bones = Bones(rig, grown)
         self.rig, self.bones, self.rest = rig, bones.pairs, bones.rest
         self._parts_of_joints = bones.parts
         shown = [cells_of(mesh, layer[..., 3] > 0) for layer in layers]

@@ -17,6 +17,7 @@ from ...errors import BadInput
 from ...imaging import read
 from ...output.naming import find_sources
 from ...output.publishing import partial_file, publish
+from ...synthesis.cutouts import attribution
 from .likeness import Bits, likeness_bits, near_pairs
 
 SPLITS = ("train", "validation", "test")
@@ -87,7 +88,7 @@ def find_items(root: Path, rule: str = "name", *, out: Path | None = None) -> li
     ROOT/bg are not searched.
     """
     root = Path(os.path.abspath(root))  # as find_sources names what it finds
-    known = _attribution(root)
+    known = attribution(root)
     files: dict[str, dict[str, Path]] = {}
     for source in find_sources([root], recursive=True, out=out).sources:
         place = source.path.relative_to(root)
@@ -110,14 +111,6 @@ def find_items(root: Path, rule: str = "name", *, out: Path | None = None) -> li
 
 def _in_order(parts: dict[str, Path]) -> dict[str, Path]:
     return {role: parts[role] for role in ("", *ROLES) if role in parts}
-
-
-def _attribution(root: Path) -> dict[str, dict[str, str]]:
-    path = root / "ATTRIBUTION.csv"
-    if not path.is_file():
-        return {}
-    with path.open(encoding="utf-8", newline="") as file:
-        return {row["file"]: row for row in csv.DictReader(file) if row.get("file")}
 
 
 def look_alike(items: Sequence[Item]) -> list[Bits]:

@@ -157,6 +157,8 @@ def test_a_truncated_file_in_a_directory_is_left_out_and_named(webui, tmp_path):
     """Hosts open files lazily, and would die when they save this one."""
     if webui.kind == "sdnext":
         pytest.skip("this host calls no script before the others")
+    if webui.kind != "a1111":
+        pytest.skip("this host itself reads pixels first, in search of a hidden infotext")
     source, out = tmp_path / "in", tmp_path / "out"
     source.mkdir()
     out.mkdir()

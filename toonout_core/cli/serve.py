@@ -95,4 +95,6 @@ def _program(arguments: argparse.Namespace) -> LocalProgram:
         megabytes=arguments.megabytes,
         megapixels=arguments.megapixels,
     )
-    return LocalProgram(open_host(arguments), settings)
+    host = open_host(arguments)
+    host.quiet = True  # a bar for each request would tear the lines of the log
+    return LocalProgram(host, settings)

@@ -57,6 +57,10 @@ MAY_IMPORT = {
     "evaluation": APPLICATION | {"segmentation", "synthesis"},
     "training": APPLICATION
     | {"models", "weight_files", "segmentation", "characters", "evaluation", "synthesis"},
+    # what several hosts answer over HTTP
+    "serving": APPLICATION
+    | {"options", "chosen", "weight_files", "segmentation", "characters", "layers"}
+    | {"flow", "steadying"},
     # the shell
     "cli": None,  # anything
     "__main__": {"cli"},
@@ -84,8 +88,8 @@ FOR_HOSTS = {
     "weights",
     "words",
 }
-# the WebUI also lists and fetches weight files
-FOR_WEBUI = FOR_HOSTS | {"loading", "weight_files"}
+# the WebUI also serves routes, and lists and fetches weight files
+FOR_WEBUI = FOR_HOSTS | {"serving", "weight_files"}
 
 HOST_MODULES = {
     "comfy",

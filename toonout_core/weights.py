@@ -7,6 +7,9 @@ published after that day is channel_first, and what was published before is chan
 ToonOut's order is certain. That of the others follows from their dates, and was not compared on
 real weights.
 
+ComfyUI's own nodes offer two files, birefnet-comfy and lucida-comfy, and feed both in the old
+order. That is right for the first and wrong for the second, which is a fine-tune of birefnet-hr.
+
 Checksums: that of `toonout` is pinned by three other projects. The others come from at least two
 projects, or from one and the beginning of the hash in a second. Where no checksum is known, the
 file is compared with what the hub reports.
@@ -157,6 +160,40 @@ WEIGHTS: tuple[Weights, ...] = (
         size_bytes=884_878_856,
         size_is_exact=True,
         source="egeorcun/lucida; " + _BIREFNET,
+    ),
+    replace(
+        _TOONOUT,
+        name="lucida-original",
+        purpose="illustrations, text and glow; the newest release of lucida's author",
+        repo="egeorcun/lucida",
+        file="model.safetensors",
+        revision="main",
+        sha256="",
+        size_bytes=884_878_856,
+        source="egeorcun/lucida; " + _BIREFNET,
+    ),
+    replace(
+        _TOONOUT,
+        name="lucida-comfy",
+        purpose="illustrations, text and glow; the file that ComfyUI's own nodes offer",
+        repo="Comfy-Org/BiRefNet",
+        file="background_removal/lucida.safetensors",
+        revision="main",
+        sha256="",
+        size_bytes=884_878_856,
+        source="egeorcun/lucida; " + _BIREFNET,
+    ),
+    replace(
+        _birefnet(
+            "birefnet-comfy",
+            "general; the file that ComfyUI's own nodes offer",
+            "Comfy-Org/BiRefNet",
+            "main",
+            "",
+            444_473_596,
+            "channel_last",
+        ),
+        file="background_removal/birefnet.safetensors",
     ),
     _birefnet(
         "birefnet",
@@ -335,6 +372,10 @@ WEIGHTS: tuple[Weights, ...] = (
         input=NetworkInput((720, 720), (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), "pad", fill=0.0),
     ),
 )
+
+
+# the models that a table for anime compares, the one that needs no download first
+ANIME = ("toonout-mini", "toonout", "lucida", "isnet-anime", "birefnet")
 
 
 def find(name: str) -> Weights | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from modules import scripts_postprocessing, shared
 
-from ..toonout_core import Cancelled, CorruptWeights, DownloadFailed, ToonOutError
+from ..toonout_core import BadInput, Cancelled, CorruptWeights, DownloadFailed, ToonOutError
 from . import hosts, keeping_alpha, widgets
 from .cutting import Cut, cut, wish
 
@@ -34,22 +34,36 @@ class Extras(scripts_postprocessing.ScriptPostprocessing):
             parts = widgets.build(elem_id)
         return {"enable": enable, **parts}
 
+    def process_firstpass(self, pp: Any, enable: bool | None = None, **_: Any) -> None:
+        """Before any script: a file that cannot be decoded would end the batch when it is saved."""
+        hosts.unpack(pp)
+        if not enable or pp.image is None:
+            return
+        try:
+            pp.image.load()
+        except (OSError, SyntaxError, ValueError) as error:
+            sentence = f"The picture cannot be read: {error}."
+            if _is_single():
+                raise BadInput("the picture must be whole", str(error)) from error
+            log.error("FAILED: %s: %s", getattr(shared.state, "textinfo", "") or "", sentence)
+            shared.state.skipped = True  # the host saves nothing then, and goes on
+
     def process(self, pp: Any, enable: bool | None = None, **values: Any) -> None:
         """Hosts call this with every argument None for pictures that come over their API."""
+        hosts.unpack(pp)
         if not enable or pp.image is None:  # SD.Next has no image for videos
             return
         try:
             options, background = widgets.split(values)
-            result = cut(pp.image, wish(options), background)
+            result = cut(pp.image, wish(on_frames(options, pp)), background)
         except Cancelled:
             if not hosts.counts_extras():
                 raise  # what is saved already stays
             shared.state.skipped = True  # the host saves nothing then
         except ToonOutError as error:
-            lacks_model = isinstance(error, DownloadFailed | CorruptWeights)
-            if _is_single() or (lacks_model and not hosts.counts_extras()):
-                raise  # or none of a batch can be cut out: then the sentence is worth more
-            _note_failure(pp, str(error), files=lacks_model)
+            if _is_single() or isinstance(error, DownloadFailed | CorruptWeights):
+                raise  # without the model none of a batch can be cut out
+            _note_failure(pp, str(error))
         except Exception as error:
             if _is_single():
                 raise
@@ -57,6 +71,18 @@ class Extras(scripts_postprocessing.ScriptPostprocessing):
             _note_failure(pp, f"{type(error).__name__}: {error}")
         else:
             _hand_over(pp, result)
+
+
+def on_frames(options: dict[str, Any], pp: Any) -> dict[str, Any]:
+    """A video has no alpha: its frames are laid on the chosen colour."""
+    if not hosts.is_frame(pp):
+        return options
+    changed: dict[str, Any] = {"crop": False}
+    if options.get("background") in (None, "transparent"):
+        changed["background"] = "colour"
+    if options.get("output") == "cutout + mask":
+        changed["output"] = "cutout"
+    return options | changed
 
 
 def _is_single() -> bool:
@@ -68,11 +94,10 @@ def _is_single() -> bool:
     return in_extras and getattr(shared.state, "job_count", 1) <= 1
 
 
-def _note_failure(pp: Any, sentence: str, *, files: bool = False) -> None:
-    """In the picture's infotext, which may get published: not where files lie on this machine."""
+def _note_failure(pp: Any, sentence: str) -> None:
+    """In the picture's infotext."""
     log.error("FAILED: %s", sentence)
-    told = "the model is not here or cannot be read, see the console" if files else sentence
-    pp.info["ToonOut"] = f"FAILED: {told}"
+    pp.info["ToonOut"] = f"FAILED: {sentence}"
 
 
 def _hand_over(pp: Any, result: Cut) -> None:

@@ -10,11 +10,19 @@ from typing import Any
 
 from modules import scripts
 
-from ..toonout_core import BadInput, Cancelled, ToonOutError
+from ..toonout_core import (
+    BadInput,
+    Cancelled,
+    CorruptWeights,
+    DownloadFailed,
+    ToonOutError,
+    UnknownModel,
+)
+from ..toonout_core.errors import plain
 from ..toonout_core.options.option import Option
+from ..toonout_core.serving.options import OPTIONS, CutoutOptions
 from . import hosts, keeping_alpha, widgets
 from .cutting import Cut, cut, wish
-from .options import OPTIONS, CutoutOptions
 
 log = logging.getLogger("toonout")
 
@@ -86,11 +94,11 @@ class Generate(scripts.Script):
         hosts.give_overlay_back(p)
         if not _is_on(p, enable):
             return
-        p.extra_generation_params[KEEP] = _keep(keep)
         try:
+            p.extra_generation_params[KEEP] = _keep(keep)
             options, _ = read_wish(p, values)
         except ToonOutError as error:
-            _tell(p, str(error))
+            _tell(p, error)
             return
         for name, value in {"model": options.model, **options.changed()}.items():
             p.extra_generation_params[key(name)] = str(value)
@@ -112,18 +120,20 @@ class Generate(scripts.Script):
     def _run(self, p: Any, pp: Any, enable: Any, keep: Any = None, *values: Any) -> None:
         if not _is_on(p, enable) or getattr(p, "_ad_inner", False):
             return
+        if hosts.makes_video(p):
+            if ERROR not in p.extra_generation_params:
+                _tell(p, BadInput("a video must be cut out on ToonOut's page Clip", "its frames"))
+            return
         try:
+            kept = _keep(keep)
             options, background = read_wish(p, values)
             result = cut(pp.image, options, background)
-        except Cancelled:
-            _tell(p, "stopped")
-        except ToonOutError as error:
-            _tell(p, str(error))
         except Exception as error:  # the host would go on without a word to the user
-            log.exception("a generated picture was not cut out")
-            _tell(p, f"{type(error).__name__}: {error}")
+            if not isinstance(error, ToonOutError):
+                log.exception("a generated picture was not cut out")
+            _tell(p, error)
         else:
-            _place(p, pp, result, _keep(keep))
+            _place(p, pp, result, kept)
 
     def postprocess(
         self, p: Any, processed: Any, enable: Any = None, keep: Any = None, *values: Any
@@ -145,6 +155,11 @@ class Generate(scripts.Script):
             if hosts.saves_samples(p):
                 hosts.save(item.image, p, item.index, text, item.suffix)
             keeping_alpha.give_back(item.image)
+        if getattr(p, AXES, {}):  # a plot shows the first picture of a run
+            shown = pending[0].image
+            cell = keeping_alpha.on_white(shown) if keeping_alpha.is_marked(shown) else shown
+            processed.images.insert(0, cell)
+            processed.infotexts.insert(0, texts[first] if texts else "")
 
 
 # ---------------------------------------------------------------- widgets
@@ -205,7 +220,10 @@ def _is_on(p: Any, enable: Any) -> bool:
 
 
 def _keep(value: Any) -> str:
-    return value if value in KEEPS else KEEP_BOTH
+    """What a call gives; none means the default. Raises BadInput."""
+    if value is not None and value not in KEEPS:
+        raise BadInput(f"keep must be one of {', '.join(KEEPS)}", plain(repr(value)))
+    return value or KEEP_BOTH
 
 
 # ---------------------------------------------------------------- results
@@ -226,11 +244,16 @@ def _place(p: Any, pp: Any, result: Cut, keep: str) -> None:
     setattr(p, PENDING, pending)
 
 
-def _tell(p: Any, sentence: str) -> None:
-    """Under the gallery, and that it happened in the infotext, which may get published: a sentence
-    can name folders. The picture itself stays as it was generated."""
+def _tell(p: Any, error: Exception) -> None:
+    """Under the gallery, and in the infotext, which may get published: not where files lie on this
+    machine. The picture itself stays as it was generated."""
+    known = isinstance(error, ToonOutError)
+    sentence = str(error) if known else f"{type(error).__name__}: {error}"
     log.error("%s", sentence)
-    p.extra_generation_params[ERROR] = "not cut out"
+    reason = "the model is not here or cannot be read"
+    if not isinstance(error, DownloadFailed | CorruptWeights):
+        reason = sentence if isinstance(error, BadInput | UnknownModel | Cancelled) else "failed"
+    p.extra_generation_params[ERROR] = f"not cut out: {plain(reason, 200)}"
     comment = getattr(p, "comment", None)
     if callable(comment):
         comment(f"ToonOut: {sentence}")

@@ -162,6 +162,23 @@ def extras_keep_alpha() -> bool:
         return True
 
 
+def is_frame(pp: Any) -> bool:
+    """Whether a picture in Extras is a frame of a video, which has no alpha: Forge Neo's."""
+    return bool(getattr(getattr(pp, "shared", None), "is_video", False))
+
+
+def unpack(pp: Any) -> None:
+    """Extras of Forge Neo may have an editor, which gives all its layers: we want what it shows."""
+    if isinstance(pp.image, dict):
+        pp.image = pp.image.get("composite")
+
+
+def makes_video(p: Any) -> bool:
+    """Whether what is generated are the frames of a video: in Forge Neo by Wan, a batch of them."""
+    is_wan = getattr(getattr(shared, "sd_model", None), "is_wan", False)
+    return is_wan is True and int(getattr(p, "batch_size", 1)) > 1
+
+
 def counts_extras() -> bool:
     """Whether Extras says how many pictures it works on; in SD.Next every script is a job."""
     return name() != "sdnext"
@@ -223,9 +240,21 @@ def controlnet() -> tuple[type[Any], Callable[[str, Any], None]] | None:
 
         return base, replace
     if not _there("modules_forge.supported_preprocessor"):
+        if _there("modules_forge.shared"):
+            _tell_once("ControlNet's preprocessors of ours are not offered: this host has no place "
+                       "for them.")  # fmt: skip
         return None
     part = importlib.import_module("modules_forge.supported_preprocessor")
     return part.Preprocessor, lambda _, preprocessor: part.add_supported_preprocessor(preprocessor)
+
+
+_told: set[str] = set()
+
+
+def _tell_once(text: str) -> None:
+    if text not in _told:
+        _told.add(text)
+        print(f"ToonOut: {text}")  # noqa: T201 (hosts hide logs of this level)
 
 
 def on(event: str, callback: Callable[..., Any]) -> None:

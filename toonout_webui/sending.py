@@ -13,6 +13,9 @@ from ..toonout_core.ops.compositing import over, parse_colour
 from . import hosts
 
 UPLOAD_BASE, UPLOAD_MASK = "img_inpaint_base", "img_inpaint_mask"
+MASK_MODE = "img2img_mask_mode"
+# what is painted anew → the host's word for it; white in our masks is the character
+REPAINTED = {"the character": "Inpaint masked", "the background": "Inpaint not masked"}
 CANVAS = "img2maskimg"
 
 _met: dict[str, Any] = {}
@@ -22,7 +25,7 @@ def after_component(component: Any, **arguments: Any) -> None:
     """Called by the host for every component that it makes."""
     elem_id = str(arguments.get("elem_id") or getattr(component, "elem_id", ""))
     classes = getattr(component, "elem_classes", None) or []
-    if elem_id in (UPLOAD_BASE, UPLOAD_MASK):
+    if elem_id in (UPLOAD_BASE, UPLOAD_MASK, MASK_MODE):
         _met[elem_id] = component
     if "logical_image_foreground" in classes:
         _met[f"foreground {elem_id}"] = component
@@ -52,8 +55,8 @@ def places() -> set[str]:
     return {name for name, found in there.items() if found}
 
 
-def buttons(elem_id: Callable[[str], str]) -> tuple[dict[str, Any], Any]:
-    """Name → button, and the colour that is put behind a cutout for img2img."""
+def buttons(elem_id: Callable[[str], str]) -> tuple[dict[str, Any], tuple[Any, Any]]:
+    """Name → button; the colour behind a cutout for img2img, and what inpaint paints anew."""
     there = places()
     with gr.Row():
         made = {
@@ -65,17 +68,28 @@ def buttons(elem_id: Callable[[str], str]) -> tuple[dict[str, Any], Any]:
         value="white", max_lines=1, label="Colour behind the cutout in img2img",
         elem_id=elem_id("send_colour"), visible="img2img" in there,
     )  # fmt: skip
-    return made, colour
+    repaint = gr.Radio(
+        choices=list(REPAINTED), value="the character", label="Repaint in inpaint",
+        elem_id=elem_id("send_repaint"),
+        visible=MASK_MODE in _met and bool(there & {"inpaint", "canvas"}),
+    )  # fmt: skip
+    return made, (colour, repaint)
 
 
-def connect(made: dict[str, Any], source: Any, cutout: Any, mask: Any, colour: Any) -> None:
-    """Let the buttons send what the components show."""
+def connect(
+    made: dict[str, Any], source: Any, cutout: Any, mask: Any, how: tuple[Any, Any]
+) -> None:
+    """Let the buttons send what the components show; `how`: as `buttons` gives it."""
+    colour, repaint = how
     if "img2img" in made:
         _connect_img2img(made["img2img"], cutout, colour)
     if "inpaint" in made:
-        _connect_upload(made["inpaint"], source, mask)
-    if "canvas" in made:
-        _connect_canvas(made["canvas"], source, mask)
+        places = [_met[UPLOAD_BASE], _met[UPLOAD_MASK]]
+        inputs = [source, mask, repaint]
+        _connect_inpaint(made["inpaint"], inputs, places, _white, "switch_to_img2img_tab(4)")
+    if "canvas" in made and (canvas := _canvas()) is not None:
+        inputs = [source, mask, repaint]
+        _connect_inpaint(made["canvas"], inputs, list(canvas), strokes, "switch_to_inpaint()")
     if "extras" in made:
         extras = _paste_fields("extras")["init_img"]
         _send(made["extras"], _for_extras, [cutout, colour], [extras], "switch_to_extras()")
@@ -86,10 +100,15 @@ def _paste_fields(tab: str) -> dict[str, Any]:
     return getattr(module, "paste_fields", {}).get(tab, {}) if module else {}
 
 
-def _connect_img2img(button: Any, cutout: Any, colour: Any) -> None:
+def _sizes() -> list[Any]:
+    """Width and height of img2img, which follow what is sent unless the settings forbid it."""
     fields = _paste_fields("img2img")
-    sizes = [_size_field(fields, name) for name in ("Size-1", "Size-2")]
-    outputs = [fields["init_img"], *(part for part in sizes if part is not None)]
+    found = [_size_field(fields, name) for name in ("Size-1", "Size-2")]
+    return found if None not in found and hosts.option("send_size", True) else []
+
+
+def _connect_img2img(button: Any, cutout: Any, colour: Any) -> None:
+    outputs = [_paste_fields("img2img")["init_img"], *_sizes()]
 
     def send(picture: Any, behind: str) -> list[Any]:
         flat = flattened(picture, behind)
@@ -98,23 +117,24 @@ def _connect_img2img(button: Any, cutout: Any, colour: Any) -> None:
     _send(button, send, [cutout, colour], outputs, "switch_to_img2img()")
 
 
-def _connect_upload(button: Any, source: Any, mask: Any) -> None:
-    def send(picture: Any, white: Any) -> list[Any]:
+def _connect_inpaint(
+    button: Any, inputs: list[Any], places: list[Any], drawn: Callable[[Any], Any], switch: str
+) -> None:
+    """Picture, mask, size and mask mode of inpaint. `drawn`: how the place wants the mask."""
+    sizes = _sizes()
+    mode = [_met[MASK_MODE]] if MASK_MODE in _met else []
+
+    def send(picture: Any, white: Any, repainted: str) -> list[Any]:
         _require_same_size(picture, white)
-        return [flattened(picture, "white"), white.convert("RGB")]
+        size = [white.width, white.height] if sizes else []
+        chosen = [REPAINTED.get(repainted, "Inpaint masked")] if mode else []
+        return [flattened(picture, "white"), drawn(white), *size, *chosen]
 
-    outputs = [_met[UPLOAD_BASE], _met[UPLOAD_MASK]]
-    _send(button, send, [source, mask], outputs, "switch_to_img2img_tab(4)")
+    _send(button, send, inputs, [*places, *sizes, *mode], switch)
 
 
-def _connect_canvas(button: Any, source: Any, mask: Any) -> None:
-    def send(picture: Any, white: Any) -> list[Any]:
-        _require_same_size(picture, white)
-        return [flattened(picture, "white"), strokes(white)]
-
-    outputs = _canvas()
-    assert outputs is not None
-    _send(button, send, [source, mask], list(outputs), "switch_to_inpaint()")
+def _white(mask: Any) -> Any:
+    return mask.convert("RGB")
 
 
 def _canvas() -> tuple[Any, Any] | None:

@@ -9,11 +9,11 @@ import gradio as gr
 from modules import shared
 
 from ..toonout_core.options import models
-from .admission import DEFAULT_MEGAPIXELS
-from .options import DEFAULT_MODEL
-from .pipelines import table_names
+from ..toonout_core.serving.pipelines import table_names
+from ..toonout_core.serving.program import DEFAULT_MEGABYTES, DEFAULT_MEGAPIXELS, DEFAULT_MODEL
 
 SECTION = ("toonout", "ToonOut")
+CATEGORY = "postprocessing"  # of the host's settings; without one they are "Uncategorized"
 Kind = Literal["choice", "switch", "text", "count"]
 
 
@@ -57,14 +57,14 @@ def settings() -> list[Setting]:
         ),
         Setting(
             "toonout_models_path", "", "Folder of weight files",
-            "searched first; downloads go there. Empty: models/toonout", "text", {},
+            "searched first; downloads go there. Empty: models/toonout", "text", {"max_lines": 1},
         ),
         Setting(
             "toonout_comfyui_path", "", "Folder of ComfyUI",
-            "its weight files are used too", "text", {},
+            "its weight files are used too", "text", {"max_lines": 1},
         ),
         Setting(
-            "toonout_api_megabytes", 64, "Largest request to the API (MB)",
+            "toonout_api_megabytes", DEFAULT_MEGABYTES, "Largest request to the API (MB)",
             "", "count", {"minimum": 1, "maximum": 1024, "step": 1},
         ),
         Setting(
@@ -84,6 +84,7 @@ def on_ui_settings() -> None:
         info = shared.OptionInfo(
             row.default, row.label, components[row.kind], row.arguments, section=SECTION
         )
+        info.category_id = CATEGORY
         if row.info:
             info = info.info(row.info)
         shared.opts.add_option(row.key, info.needs_reload_ui() if row.reload else info)

@@ -52,14 +52,14 @@ def build() -> None:
             each = hosts.gallery(
                 label="Each by itself", elem_id=elem_id("each"), elem_classes=["toonout-checker"]
             )
-            cutout, mask, buttons, colour = _chosen()
+            cutout, mask, buttons, how = _chosen()
             kinds, save, layered = _files()
     start.click(
         run, [source, *inputs], [overlay, each, cutout, mask, status]
     )  # fmt: skip
     save.click(save_files, [source, *inputs, kinds], [status])
     layered.click(save_layers, [source, *inputs], [status])
-    sending.connect(buttons, source, cutout, mask, colour)
+    sending.connect(buttons, source, cutout, mask, how)
 
 
 def _inputs() -> list[Any]:
@@ -97,8 +97,8 @@ def _chosen() -> tuple[Any, Any, dict[str, Any], Any]:
             label="Their mask", type="pil", image_mode="RGB", interactive=False,
             elem_id=elem_id("mask"),
         )  # fmt: skip
-    buttons, colour = sending.buttons(elem_id)
-    return cutout, mask, buttons, colour
+    buttons, how = sending.buttons(elem_id)
+    return cutout, mask, buttons, how
 
 
 def run(

@@ -19,10 +19,10 @@ from ..toonout_core.output.clips import pictures_of, timing
 from ..toonout_core.output.destination import sentence_of
 from ..toonout_core.output.publishing import partial_file, publish_numbered
 from ..toonout_core.output.writing import write
+from ..toonout_core.serving.options import CutoutOptions
 from ..toonout_core.steadying import Steady
 from . import hosts, previews, widgets
 from .cutting import Cut, cut, wish
-from .options import CutoutOptions
 from .tab_folder import output_folder
 
 HINTS = (

@@ -23,9 +23,10 @@ from ..toonout_core.output.manifest import Manifest, claim
 from ..toonout_core.output.naming import Found, Source, find_sources
 from ..toonout_core.output.publishing import Part
 from ..toonout_core.output.report import Report, Result
+from ..toonout_core.serving.cutting import cropped
+from ..toonout_core.serving.options import CutoutOptions
 from . import hosts, previews, widgets
-from .cutting import cropped, cut_to_matte, wish
-from .options import CutoutOptions
+from .cutting import cut_to_matte, wish
 
 FORMATS = ("png", "webp", "tiff", "jpg")
 

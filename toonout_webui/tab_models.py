@@ -20,6 +20,7 @@ from .host import WebUIHost, weight_dirs
 from .pipelines import PIPELINES
 
 POLL_SECONDS = 0.5
+BETTER = next(row for row in WEIGHTS if row.name == "toonout")
 
 
 def elem_id(name: str) -> str:
@@ -53,7 +54,13 @@ def overview() -> str:
     loaded = PIPELINES.names()
     rows = [_row(row, find_file(row, host), row.name in loaded) for row in WEIGHTS]
     folders = "\n".join(str(folder) for folder in weight_dirs())
-    table = previews.table(("name", "purpose", "licence", "size", "here", "in memory"), rows)
+    advice = (
+        f"{BETTER.name} ({BETTER.size_bytes / 1e6:.0f} MB) is the best one for anime. toonout-mini "
+        "comes with it, and is the fastest."
+    )
+    table = previews.sentence(advice) + previews.table(
+        ("name", "purpose", "licence", "size", "here", "in memory"), rows
+    )
     return table + previews.sentence(
         "Weight files are searched in these folders, downloads go to the first:\n" + folders
     )

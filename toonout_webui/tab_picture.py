@@ -10,10 +10,13 @@ from typing import Any
 import gradio as gr
 from modules import shared
 
-from ..toonout_core import ToonOutError
+from ..toonout_core import WEIGHTS, ToonOutError
+from ..toonout_core.evaluation.alpha_metrics import is_hazy
 from ..toonout_core.imaging import read
+from ..toonout_core.weight_files.locating import find_file
 from . import hosts, previews, sending, widgets
-from .cutting import cut, wish
+from .cutting import Cut, cut, wish
+from .host import WebUIHost
 from .pipelines import model_names
 
 log = logging.getLogger("toonout")
@@ -41,6 +44,7 @@ def elem_id(name: str) -> str:
 
 def build() -> None:
     """Make the components inside of the current tab, and connect them."""
+    _offered.clear()
     with gr.Row(equal_height=False):
         with gr.Column(variant="compact"):
             source = hosts.image(
@@ -53,7 +57,7 @@ def build() -> None:
             options = widgets.build(elem_id)
         with gr.Column(variant="compact"):
             panel = _results(source, options)
-            buttons, colour = sending.buttons(elem_id)
+            buttons, how = sending.buttons(elem_id)
             compare, chosen, shown = _comparison()
     start.click(
         runner(panel), [source, *options.values()],
@@ -61,7 +65,7 @@ def build() -> None:
     )  # fmt: skip
     compare.click(comparer(panel), [source, chosen, *options.values()], [shown, panel.status])
     stop.click(interrupt, [], [], queue=False)
-    sending.connect(buttons, source, panel.cutout, panel.mask, colour)
+    sending.connect(buttons, source, panel.cutout, panel.mask, how)
 
 
 def _results(source: Any, options: dict[str, Any]) -> Panel:
@@ -69,14 +73,14 @@ def _results(source: Any, options: dict[str, Any]) -> Panel:
     with gr.Tabs():
         with gr.TabItem("Cutout"):
             cutout = hosts.image(
-                label="Cutout", type="pil", image_mode="RGBA", interactive=False,
+                label="Cutout", type="pil", image_mode="RGBA", interactive=False, height=480,
                 elem_id=elem_id("cutout"), elem_classes=["toonout-checker"],
             )  # fmt: skip
         with gr.TabItem("Before / after"):
             slider = gr.HTML(elem_id=elem_id("slider"))
         with gr.TabItem("Mask"):
             mask = hosts.image(
-                label="Mask", type="pil", image_mode="RGB", interactive=False,
+                label="Mask", type="pil", image_mode="RGB", interactive=False, height=480,
                 elem_id=elem_id("mask"),
             )  # fmt: skip
     return Panel(source, options, cutout, mask, slider, status)
@@ -110,10 +114,34 @@ def runner(panel: Panel) -> Handler:
         except ToonOutError as error:
             return None, None, "", previews.sentence(str(error), "bad")
         slider = "" if options.crop else previews.slider(result.matte, result.behind)
-        told = previews.sentence(result.sentence(), "good")
-        return result.cutout(), result.mask(), slider, told
+        told = previews.sentence(spoken(result), "good")
+        return result.main(), result.mask(), slider, told
 
     return run
+
+
+BETTER = "toonout"  # what is offered where a matte is hazy
+_offered: set[str] = set()
+
+
+def offer(result: Cut) -> list[str]:
+    """A better model and its size, once a page, where the matte asks for one."""
+    row = next(row for row in WEIGHTS if row.name == BETTER)
+    known = _offered or result.options.model in (row.name, *(r.name for r in WEIGHTS if r.same_as))
+    if known or not is_hazy(result.matte.alpha):
+        return []
+    _offered.add(row.name)
+    size = "" if find_file(row, WebUIHost()) else f" ({row.size_bytes / 1e6:.0f} MB to download)"
+    return [f"The matte is hazy. The model {row.name}{size} is better: choose it under Model."]
+
+
+def spoken(result: Cut) -> str:
+    """What was done, for people; infotexts have `Cut.sentence`."""
+    where = {"cpu": "the CPU", "cuda": "the graphics card", "mps": "the graphics card"}
+    kind = result.device.partition(":")[0]
+    said = f"Cut out with {result.options.model} on {where.get(kind, kind)}."
+    notes = [f"{note[:1].upper()}{note[1:]}." for note in result.notes]
+    return "\n".join([said, *notes, *offer(result)])
 
 
 def comparer(panel: Panel) -> Handler:

@@ -9,8 +9,8 @@ import gradio as gr
 
 from ..toonout_core.options.models import MODEL
 from ..toonout_core.options.option import Option
+from ..toonout_core.serving.options import OPTIONS, Group, options_in
 from . import hosts
-from .options import OPTIONS, Group, options_in
 from .pipelines import default_model, model_names
 
 GROUPS: dict[Group, str] = {

@@ -10,6 +10,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from tests.light import write_light_model
 from toonout_core.cli import main
 from toonout_core.models.unet import UNet
 
@@ -25,17 +26,8 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def light(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A U-Net that takes what is light for character: one channel runs through, untouched."""
-    state = UNet(widths=(4, 6)).state_dict()
-    for name, value in state.items():
-        value.fill_(float("running_var" in name or (value.ndim == 1 and "weight" in name)))
-        if value.ndim == 4 and value.shape[-1] == 3:
-            value[0, : 3 if name == "stem.weight" else 1, 1, 1] = 1
-    state["head.weight"][0, 0] = 20
-    state["head.bias"][:] = -10
-    path = tmp_path_factory.mktemp("light") / "light.safetensors"
-    save_file(state, path)
-    return path
+    """A U-Net that takes what is light for character."""
+    return write_light_model(tmp_path_factory.mktemp("light") / "light.safetensors")
 
 
 @dataclass

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -186,6 +188,14 @@ class FakeServer:
         self.sockets.remove(socket)
         return socket
 
+    async def listen(self) -> web.AppRunner:
+        """From now on; `url` tells where."""
+        runner = web.AppRunner(self.app(), shutdown_timeout=0.1)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        return runner
+
 
 @contextmanager
 def fake_server(**options: Any) -> Iterator[FakeServer]:
@@ -195,11 +205,7 @@ def fake_server(**options: Any) -> Iterator[FakeServer]:
     ready, stop = threading.Event(), asyncio.Event()
 
     async def serve() -> None:
-        runner = web.AppRunner(server.app(), shutdown_timeout=0.1)
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        server.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        runner = await server.listen()
         ready.set()
         await stop.wait()
         await runner.cleanup()
@@ -213,3 +219,25 @@ def fake_server(**options: Any) -> Iterator[FakeServer]:
         loop.call_soon_threadsafe(stop.set)
         thread.join(10)
         loop.close()
+
+
+@contextmanager
+def server_process(**options: Any) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """A server that can be killed: its address and its process."""
+    command = [sys.executable, __file__, json.dumps(options)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            yield process.stdout.readline().strip(), process
+        finally:
+            process.kill()
+
+
+async def _serve_for_ever(server: FakeServer) -> None:
+    await server.listen()
+    print(server.url, flush=True)
+    await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(_serve_for_ever(FakeServer(**json.loads(sys.argv[1]))))

@@ -270,7 +270,7 @@ def test_every_verb_shows_examples(toonout, verb):
 
 SLOW = """
 import sys, time
-import toonout_core.cli.cutout as cutout
+import toonout_core.cli.cutting as cutting
 from toonout_core.output.manifest import claim
 from toonout_core.results import Matte
 
@@ -281,7 +281,7 @@ def load(arguments, **_):
         return Matte(picture.image, picture.image[:, :1])
     return matting
 
-cutout.load_model = load
+cutting.load_model = load
 from toonout_core.cli import main
 raise SystemExit(main(sys.argv[1:]))
 """
@@ -322,7 +322,7 @@ def test_a_stop_leaves_whole_files_only(tmp_path, how, toonout, monkeypatch):
         assert names(out) == [".toonout.jsonl", *done]
         report = json.loads((tmp_path / "report.json").read_text())
         assert (report["interrupted"], report["counts"]["done"]) == (True, len(done))
-    monkeypatch.setattr("toonout_core.cli.cutout.load_model", lambda *_, **__: half_transparent)
+    monkeypatch.setattr("toonout_core.cli.cutting.load_model", lambda *_, **__: half_transparent)
     finished = toonout(*arguments)
     assert finished.code == 0
     assert f"{9 - len(done)} done, {len(done)} done before" in finished.stderr

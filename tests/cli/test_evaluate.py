@@ -129,3 +129,31 @@ def test_pictures_beside_their_masks_are_measured(toonout, art, model, tmp_path)
     assert "| tiny | own | own | 2 |" in shell.stdout
     shell = toonout("evaluate", "--masked", art, art / "gt")
     assert shell.code == 2 and "either --data or folders" in shell.stderr
+
+
+def test_a_table_for_anime_of_a_folder_of_cutouts(toonout, tmp_path, light):
+    from tests.art import draw_figure
+
+    folder = tmp_path / "cutouts"
+    for number in range(2):
+        path = folder / "sub" / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draw_figure(number).save(path)
+    Image.new("RGB", (40, 40)).save(folder / "no cutout.png")
+    small = ("--size", 64, "--per-figure", 1, "--models-dir", tmp_path)
+    shell = toonout("evaluate", "--cutouts", folder, "--model", light, *small)
+    assert shell.code == 0, shell.stderr
+    rows = [line.split("|")[1:5] for line in shell.stdout.splitlines()[2:]]
+    assert [[cell.strip() for cell in row] for row in rows] == [
+        [name, kind, "64²", "2"] for kind in ("flat", "line") for name in ("toonout-mini", "light")
+    ]
+    for name in ("toonout", "lucida", "isnet-anime", "birefnet"):
+        assert f"{name} is not here and is not measured." in shell.stderr
+    assert "toonout weights download lucida fetches it (885 MB)" in shell.stderr
+
+
+def test_a_folder_without_cutouts(toonout, tmp_path):
+    Image.new("RGB", (40, 40)).save(tmp_path / "a.png")
+    shell = toonout("evaluate", "--cutouts", tmp_path, "--models-dir", tmp_path)
+    assert shell.code == 2
+    assert "must hold cutouts, pictures with transparency" in shell.stderr

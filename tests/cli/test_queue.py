@@ -29,7 +29,7 @@ raise SystemExit(main(sys.argv[1:]))
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    monkeypatch.setattr("toonout_core.cli.queue._LOOK_S", 0.1)
+    monkeypatch.setattr("toonout_core.cli.queue_run._LOOK_S", 0.1)
     monkeypatch.setattr("toonout_core.cli.comfy_server._RECONNECT_S", 0.05)
 
 

@@ -71,6 +71,7 @@ class ComfyServer:
         deadline = time.monotonic() + 300
         while True:
             if self.process.poll() is not None:
+                self._log.close()
                 raise ComfyError(f"ComfyUI stopped at its start:\n{self.log()[-4000:]}")
             with suppress(OSError):
                 self.get("/system_stats")

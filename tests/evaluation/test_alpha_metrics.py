@@ -56,3 +56,23 @@ def test_glass_and_haze_are_counted_far_from_the_edge_alone():
 def test_a_picture_without_a_figure_is_all_outside():
     score = score_alpha(torch.full((30, 30), 0.1), torch.zeros(30, 30))
     assert (score.glass, score.haze) == (0.0, 1.0)
+
+
+def test_a_matte_without_a_truth_shows_its_own_haze():
+    from toonout_core.evaluation.alpha_metrics import is_hazy, own_haze
+
+    alpha = torch.zeros(1, 1, 200, 200)
+    alpha[..., 50:150, 50:150] = 1
+    assert own_haze(alpha) == (0, 0)
+    assert not is_hazy(alpha)
+    film = alpha.clone()
+    film[..., 90:110, 90:110] = 0.9  # a grey film inside
+    assert own_haze(film)[0] > 0.05
+    assert is_hazy(film)
+    mist = alpha.clone()
+    mist[..., :20, :] = 0.1
+    assert own_haze(mist)[1] > 0.05
+    assert is_hazy(mist)
+    soft = alpha.clone()
+    soft[..., 45:50, 50:150] = 0.5  # an edge that is soft over 5 px
+    assert not is_hazy(soft)

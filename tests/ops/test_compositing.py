@@ -9,6 +9,7 @@ from toonout_core.errors import BadInput
 from toonout_core.ops.compositing import (
     checkerboard,
     over,
+    over_translucent,
     parse_colour,
 )
 
@@ -106,3 +107,18 @@ def test_colours_are_read(text, levels):
 def test_other_words_give_a_sentence(text):
     with pytest.raises(BadInput, match="a colour must be"):
         parse_colour(text)
+
+
+def test_over_a_translucent_colour():
+    """Laid on anything else afterwards, it is the same as laying both on one after the other."""
+    foreground, alpha = torch.rand(1, 3, 6, 7), torch.rand(1, 1, 6, 7)
+    colour, below = torch.rand(1, 3, 1, 1), torch.rand(1, 3, 6, 7)
+    for opacity in (0.0, 0.3, 1.0):
+        image, total = over_translucent(
+            foreground, alpha, colour, torch.full((1, 1, 1, 1), opacity)
+        )
+        ground = opacity * colour + (1 - opacity) * below
+        assert torch.allclose(over(image, total, below), over(foreground, alpha, ground), atol=1e-5)
+    image, total = over_translucent(foreground, alpha * 0, colour, torch.zeros(1, 1, 1, 1))
+    assert not total.any()
+    assert torch.equal(image, foreground)

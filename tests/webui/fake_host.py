@@ -182,3 +182,8 @@ def load_script(path: Path = SCRIPT) -> ModuleType:
 def part(name: str) -> ModuleType:
     """A module of the running extension."""
     return sys.modules[f"toonout_extension.toonout_webui.{name}"]
+
+
+def core(name: str) -> ModuleType:
+    """A module of its core."""
+    return sys.modules[f"toonout_extension.toonout_core.{name}"]

@@ -64,6 +64,15 @@ class _App:
         pass
 
 
+def test_a_forge_without_a_place_for_them_is_told_once(host, monkeypatch, capsys):
+    """Forge Neo: the list is there, the class of its entries is not."""
+    monkeypatch.setitem(sys.modules, "modules_forge.shared", ModuleType("modules_forge.shared"))
+    for _ in range(2):
+        host.call("before_ui")
+    said = capsys.readouterr().out
+    assert said.count("ControlNet's preprocessors of ours are not offered") == 1
+
+
 def test_forge_has_names_without_arguments(host, monkeypatch):
     class Plain:
         def __init__(self):
@@ -77,7 +86,7 @@ def test_forge_has_names_without_arguments(host, monkeypatch):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_they_return_rgb_of_the_same_size(host, extension, monkeypatch, name):
-    monkeypatch.setattr(part("characters"), "_segmenter", halves)
+    monkeypatch.setattr(part("characters").DETECTORS, "segmenter", halves)
     host.call("before_ui")
     picture = np.asarray(girl((256, 160)))
     shown = extension[name](picture, 512, slider_1=None, input_mask=None)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+from types import SimpleNamespace
+
 import pytest
 from PIL import Image
 
@@ -110,12 +113,62 @@ def test_in_a_batch_a_failure_is_noted_and_the_batch_goes_on(host, extras):
     assert pp.info["ToonOut"].startswith("FAILED: background must come with a picture")
 
 
-def test_folders_of_this_machine_stay_out_of_files(host, extras):
+def test_a_batch_ends_at_once_where_its_model_is_missing(host, extras):
+    """No copy that was not cut out is saved under a result's name."""
     host.state.job_count = 3
     host.opts.data["toonout_allow_download"] = False
-    told = run(extras, model="toonout").info["ToonOut"]
-    assert told.startswith("FAILED: the model is not here")
-    assert str(host.folder) not in told
+    with pytest.raises(Exception, match="toonout must be in one of the folders"):
+        run(extras, model="toonout")
+
+
+def truncated():
+    """As the host opens a file: its pixels are read when they are needed."""
+    stream = io.BytesIO()
+    girl((300, 400)).save(stream, "JPEG")
+    return Image.open(io.BytesIO(stream.getvalue()[: len(stream.getvalue()) // 2]))
+
+
+def test_a_truncated_file_of_a_batch_is_skipped_and_named(host, extras, caplog):
+    """The host would save the same lazy picture after us, and die."""
+    host.state.job_count, host.state.textinfo = 20, "in/broken.jpg"
+    pp = PostprocessedImage(truncated())
+    extras.process_firstpass(pp, enable=True, **QUICK)
+    assert host.state.skipped
+    assert "in/broken.jpg: The picture cannot be read" in caplog.text
+
+
+def test_a_truncated_file_alone_is_a_sentence(extras, host):
+    with pytest.raises(Exception, match="the picture must be whole, but got"):
+        extras.process_firstpass(PostprocessedImage(truncated()), enable=True, **QUICK)
+
+
+def test_what_is_not_asked_for_stays_lazy(extras, host):
+    extras.process_firstpass(PostprocessedImage(truncated()), enable=False)
+    extras.process_firstpass(PostprocessedImage(None), enable=True)
+    assert not host.state.skipped
+
+
+@pytest.mark.parametrize(
+    ("options", "outside"),
+    [({}, (0, 255, 0)), ({"colour": "#0000ff"}, (0, 0, 255)), ({"output": "mask"}, (0, 0, 0)),
+     ({"output": "cutout + mask", "crop": True}, (0, 255, 0))],
+)  # fmt: skip
+def test_frames_of_a_video_are_laid_on_a_colour(extras, options, outside):
+    """Forge Neo writes them as a video, which has no alpha."""
+    pp = PostprocessedImage(girl())
+    pp.shared = SimpleNamespace(is_video=True)
+    extras.process(pp, enable=True, **{**QUICK, **options})
+    assert (pp.image.mode, pp.image.size) == ("RGB", girl().size)
+    assert near(pp.image.getpixel((1, 1)), outside)
+    assert pp.extra_images == []
+
+
+def test_an_editor_in_extras_gives_what_it_shows(extras):
+    """Forge Neo's: a background, layers, and the picture that they make together."""
+    pp = PostprocessedImage({"background": None, "layers": [], "composite": girl()})
+    extras.process_firstpass(pp, enable=True, **QUICK)
+    extras.process(pp, enable=True, **QUICK)
+    assert pp.image.mode == "RGBA"
 
 
 def test_an_unknown_failure_in_a_batch_is_noted_too(host, extras, monkeypatch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -172,7 +173,8 @@ def test_a_wrong_wish_is_told_before_the_generation_and_keeps_the_picture(host, 
     assert "output must be one of" in p.comments[0]
     _, processed = generate(host, script, True, "replace", "no such model", p=p)
     assert [image.mode for image in processed.images] == ["RGB"]
-    assert p.extra_generation_params["ToonOut error"] == "not cut out"
+    told = p.extra_generation_params["ToonOut error"]
+    assert told.startswith("not cut out: The model must be one of toonout-mini")
     assert "The model must be one of" in p.comments[-1]
 
 
@@ -181,13 +183,44 @@ def test_a_sentence_with_folders_stays_out_of_infotexts(host, script):
     p, _ = generate(host, script, True, "replace", "toonout")
     assert str(host.folder) in p.comments[-1]
     assert str(host.folder) not in str(p.extra_generation_params)
+    told = p.extra_generation_params["ToonOut error"]
+    assert told == "not cut out: the model is not here or cannot be read"
+
+
+def test_a_wrong_option_of_a_call_is_the_reason_in_the_infotext(host, script):
+    p, processed = generate(host, script, True, "replace", "toonout-mini", "cutout", "big")
+    assert processed.images[0].mode == "RGB"
+    assert (
+        "resolution must be 0 … 4096, but got 'big'" in p.extra_generation_params["ToonOut error"]
+    )
+
+
+def test_an_unknown_keep_is_refused(host, script):
+    p, processed = generate(host, script, True, "both", *QUICK)
+    assert [image.mode for image in processed.images] == ["RGB"]
+    told = p.extra_generation_params["ToonOut error"]
+    assert "keep must be one of keep both, replace, but got 'both'" in told
+
+
+def test_frames_of_a_video_are_left_alone(host, script, monkeypatch):
+    """Forge Neo cuts a video from the frames before our hook, and saves each frame on its own."""
+    shared = sys.modules["modules.shared"]
+    monkeypatch.setattr(shared, "sd_model", SimpleNamespace(is_wan=True), raising=False)
+    p, processed = generate(
+        host, script, True, "replace", *QUICK, count=3, p=Processing(batch_size=3)
+    )
+    assert [image.mode for image in processed.images] == ["RGB"] * 3
+    assert len(p.comments) == 1
+    assert "on ToonOut's page Clip" in p.comments[0]
+    p, processed = generate(host, script, True, "replace", *QUICK, p=Processing(batch_size=1))
+    assert processed.images[0].mode == "RGBA"  # one picture of the same model
 
 
 def test_interrupt_keeps_the_picture(host, script):
     host.state.interrupted = True
     p, processed = generate(host, script, True, "replace", *QUICK)
     assert processed.images[0].mode == "RGB"
-    assert p.comments == ["ToonOut: stopped"]
+    assert p.comments == ["ToonOut: Stopped, as you asked."]
 
 
 def test_inner_passes_of_adetailer_are_left_alone(host, script):
@@ -280,6 +313,27 @@ def test_an_axis_wins_over_the_widgets_and_switches_on(host, script, axes):
     assert processed.images[0].mode == "RGB"
     assert hasattr(processed.images[0], "toonout_mask")
     assert not hasattr(p, "toonout_axes")
+
+
+def test_a_cell_of_a_plot_shows_the_cutout_on_white_and_both_are_kept(host, script, axes):
+    """The plot takes the first picture of a run, and our default keeps both."""
+    cell = Processing()
+    by_label, _ = axes
+    by_label["[ToonOut] resolution"].apply(cell, 64, [64])
+    _, processed = generate(host, script, False, "keep both", *QUICK, p=cell)
+    first, generated, cutout = processed.images
+    assert (first.mode, generated.mode, cutout.mode) == ("RGB", "RGB", "RGBA")
+    assert len(processed.infotexts) == 3
+    outside = cutout.getchannel("A").point(lambda value: 255 * (value == 0))
+    left, top, _, _ = outside.getbbox()
+    assert first.getpixel((left, top)) == (255, 255, 255)
+    assert generated.getpixel((left, top)) != (255, 255, 255)
+    solid = max(range(128), key=lambda y: cutout.getpixel((48, y))[3])
+    difference = [
+        abs(a - b)
+        for a, b in zip(first.getpixel((48, solid)), cutout.getpixel((48, solid))[:3], strict=True)
+    ]
+    assert max(difference) < 40
 
 
 @pytest.mark.parametrize(("least", "suffix"), [(254, ".webp"), (253, ".png")])

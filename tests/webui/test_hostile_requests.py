@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from tests.webui.fake_host import part
+from tests.webui.fake_host import core
 from tests.webui.pictures import QUICK, encoded, girl
 
 ROUTES = ("/toonout/v1/cutout", "/toonout/v1/mask", "/toonout/v1/instances")
@@ -147,13 +147,13 @@ def test_masks_of_many_characters_of_a_large_picture_are_refused(client):
 
 def test_a_resolution_that_the_device_cannot_hold_is_refused(client, monkeypatch):
     # toonout-mini: 400 bytes a pixel, 1 megapixel
-    monkeypatch.setattr(part("memory"), "room", lambda device: 400 * 1024**2)
+    monkeypatch.setattr(core("serving.memory"), "room", lambda device: 400 * 1024**2)
     body = {"image": encoded(girl())}
     text = sentence(client.post(CUTOUT, json={**body, "resolution": 1088}))
     assert "resolution must be at most 1024 for toonout-mini on this device (cpu)" in text
-    monkeypatch.setattr(part("memory"), "room", lambda device: 400 * 64**2)
+    monkeypatch.setattr(core("serving.memory"), "room", lambda device: 400 * 64**2)
     assert client.post(CUTOUT, json={**body, "resolution": 64}).status_code == 200
-    monkeypatch.setattr(part("memory"), "room", lambda device: None)
+    monkeypatch.setattr(core("serving.memory"), "room", lambda device: None)
     assert client.post(CUTOUT, json={**body, "resolution": 64}).status_code == 200
 
 
@@ -163,9 +163,9 @@ def test_the_room_of_a_machine(host, monkeypatch):
     module.__spec__ = ModuleSpec("psutil", None)
     module.virtual_memory = lambda: told  # type: ignore
     monkeypatch.setitem(sys.modules, "psutil", module)
-    assert part("memory").room(torch.device("cpu")) == 5
+    assert core("serving.memory").room(torch.device("cpu")) == 5
     monkeypatch.setitem(sys.modules, "psutil", None)
-    assert part("memory").room(torch.device("cpu")) is None
+    assert core("serving.memory").room(torch.device("cpu")) is None
 
 
 NO_MEMORY = {
@@ -182,7 +182,7 @@ def test_too_little_memory_is_507(client, monkeypatch, error):
     def full(*_):
         raise error
 
-    monkeypatch.setattr(part("routes"), "cut", full)
+    monkeypatch.setattr(core("serving.routes"), "cut", full)
     reply = client.post(CUTOUT, json={"image": encoded(girl()), **QUICK})
     assert reply.status_code == 507
     assert "too little memory" in reply.json()["detail"]
@@ -192,14 +192,14 @@ def test_what_nobody_thought_of_is_a_sentence_and_in_the_log(client, monkeypatch
     def odd(*_):
         raise KeyError("a\n\ud800b")
 
-    monkeypatch.setattr(part("routes"), "cut", odd)
+    monkeypatch.setattr(core("serving.routes"), "cut", odd)
     text = sentence(client.post(CUTOUT, json={"image": encoded(girl()), **QUICK}))
     assert "KeyError" in text
     assert "a request failed" in caplog.text
 
 
 def test_a_length_that_is_none_is_no_error(host):
-    whole = part("admission")._whole
+    whole = core("serving.admission")._whole
     assert [whole(text) for text in ("9" * 5000, "-5", "1e9", "0x10", "²", "")] == [0] * 6
     assert whole("123") == 123
 

@@ -120,6 +120,7 @@ def test_the_flag_is_declared():
         sys.path.remove(str(ROOT))
     parser = argparse.ArgumentParser()
     preload.preload(parser)
+    preload.preload(parser)  # of a second clone
     assert parser.parse_args(["--toonout-models-path", "x"]).toonout_models_path == "x"
     del sys.modules["preload"]
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from tests.counting import count_work
-from tests.webui.fake_host import PostprocessedImage, part
+from tests.webui.fake_host import PostprocessedImage, core, part
 from tests.webui.pictures import QUICK, encoded, girl
 
 CUDA = torch.device("cuda")
@@ -76,7 +76,7 @@ def test_a_pipeline_for_the_cpu_stays_there(host, events):
 
 
 def test_too_little_memory_is_another_try_on_the_cpu_and_told(host, monkeypatch):
-    pipelines, hosts = part("pipelines"), part("hosts")
+    pipelines, hosts = core("serving.pipelines"), part("hosts")
     load = pipelines.load_matting
 
     def loading(name, *, host, **options):
@@ -107,7 +107,7 @@ def test_the_device_is_told_once(host, capsys):
 def test_nothing_holds_a_model_that_was_unloaded(host):
     host.script.ToonOutExtras().process(PostprocessedImage(girl()), enable=True, **QUICK)
     pipelines = part("pipelines").PIPELINES
-    matting = pipelines.get(part("options").CutoutOptions())
+    matting = pipelines.get(core("serving.options").CutoutOptions())
     network = weakref.ref(matting.loaded.network)
     del matting
     pipelines.unload()
@@ -116,7 +116,7 @@ def test_nothing_holds_a_model_that_was_unloaded(host):
 
 
 def wish(**values):
-    return part("options").CutoutOptions.of(values)
+    return core("serving.options").CutoutOptions.of(values)
 
 
 def test_two_copies_of_a_model_never_push_each_other_out(host, monkeypatch):
@@ -147,7 +147,7 @@ def test_a_model_in_another_precision_takes_the_place_of_the_first(host):
 
 
 def test_fast_changes_auto_only(host):
-    precision_of = part("pipelines").precision_of
+    precision_of = part("pipelines").PIPELINES.precision_of
     assert precision_of(wish(fast=True)) == "fast"
     assert precision_of(wish(fast=True, precision="fp32")) == "fp32"
     assert precision_of(wish(fast=True), on_cpu=True) == "fp32"
@@ -157,7 +157,7 @@ def test_fast_changes_auto_only(host):
 
 def test_a_model_that_cannot_be_loaded_leaves_nothing(host):
     pipelines = part("pipelines")
-    with pytest.raises(pipelines.UnknownModel):
+    with pytest.raises(core("errors").UnknownModel):
         pipelines.PIPELINES.get(wish(model="gone.safetensors"))
     assert not pipelines.PIPELINES.names()
 
@@ -190,12 +190,11 @@ def test_routes_answer_507_with_a_sentence_wherever_memory_ends(client, monkeypa
     def fail(*arguments, **options):
         raise error
 
-    core = "toonout_extension.toonout_core"
     place, name = {
-        "predict": (sys.modules[f"{core}.matting"].Matting, "_alpha"),
-        "adjust": (sys.modules[f"{core}.flow"], "adjusted"),
-        "colours": (sys.modules[f"{core}.flow"], "estimate_foreground"),
-        "crop": (part("cutting"), "cropped"),
+        "predict": (core("matting").Matting, "_alpha"),
+        "adjust": (core("flow"), "adjusted"),
+        "colours": (core("flow"), "estimate_foreground"),
+        "crop": (core("serving.cutting"), "cropped"),
     }[step]
     monkeypatch.setattr(place, name, fail)
     options = {"drop_specks_px": 1, "crop": True, **QUICK}
@@ -289,7 +288,7 @@ def test_networks_are_built_while_the_host_reads_no_checkpoint(host, monkeypatch
     module = ModuleType("modules.sd_models")
     module.model_data = SimpleNamespace(lock=lock)
     monkeypatch.setitem(sys.modules, module.__name__, module)
-    pipelines, seen = part("pipelines"), []
+    pipelines, seen = core("serving.pipelines"), []
     load = pipelines.load_matting
 
     def loading(*arguments, **options):

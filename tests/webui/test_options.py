@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from tests.options.tables import every
-from tests.webui.fake_host import part
+from tests.webui.fake_host import core, part
 
 STORED = Path(__file__).resolve().parents[1] / "comfy" / "schema.json"
 
 
 @pytest.fixture
 def options(host):
-    return part("options")
+    return core("serving.options")
 
 
 def node_defaults():
@@ -40,7 +40,7 @@ def test_names_and_defaults_are_those_of_the_nodes(options):
 
 def test_pages_and_routes_state_no_limit_of_their_own(host, options):
     """Every component and every field of the API is an option of the tables."""
-    widgets, bodies = part("widgets"), part("bodies")
+    widgets, bodies = part("widgets"), core("serving.bodies")
     table = list(every().values())
     for name, component in widgets.build(lambda name: name, background_picture=False).items():
         given = component.arguments

@@ -56,8 +56,26 @@ def test_cut_out(host, page):
     cutout, mask, slider, status = press(page, "toonout_tab_start", **given)
     assert (cutout.mode, mask.mode) == ("RGBA", "RGB")
     assert slider.count("data:image/jpeg;base64,") == 2
-    assert "model=toonout-mini" in status
+    assert "Cut out with toonout-mini on the CPU." in status
     assert host.state.jobs == ["ToonOut"]
+
+
+def test_the_first_picture_is_what_was_chosen(page):
+    given = {"toonout_tab_source": girl(), "toonout_tab_resolution": 64}
+    shown, mask, _, _ = press(page, "toonout_tab_start", toonout_tab_output="mask", **given)
+    assert shown.mode == "RGB"
+    assert shown.tobytes() == mask.tobytes()
+
+
+def test_a_hazy_matte_gets_one_offer_of_a_better_model(page, monkeypatch):
+    tab = part("tab_picture")
+    given = {"toonout_tab_source": girl(), "toonout_tab_resolution": 64}
+    monkeypatch.setattr(tab, "is_hazy", lambda alpha: False)
+    assert "hazy" not in press(page, "toonout_tab_start", **given)[3]
+    monkeypatch.setattr(tab, "is_hazy", lambda alpha: True)
+    told = press(page, "toonout_tab_start", **given)[3]
+    assert "The matte is hazy. The model toonout (885 MB to download) is better" in told
+    assert "hazy" not in press(page, "toonout_tab_start", **given)[3]
 
 
 def test_failures_are_sentences_on_the_page(page):
@@ -89,6 +107,10 @@ def test_stop_is_the_hosts(host, page):
 
 @pytest.fixture
 def sending_page(host):
+    return sending(host)
+
+
+def sending(host):
     """A page whose img2img, inpaint and Extras tabs were made before ours."""
     from modules import infotext_utils
 
@@ -101,6 +123,7 @@ def sending_page(host):
     canvas = image(elem_id="uuid", elem_classes=["logical_image_background"])
     infotext_utils.paste_fields["inpaint"] = {"init_img": canvas, "fields": []}
     host.call("before_ui")
+    host.call("after_component", host.gradio.Radio(elem_id="img2img_mask_mode"))
     for elem_id, classes in (
         ("img_inpaint_base", []), ("img_inpaint_mask", []), ("uuid", ["logical_image_foreground"]),
     ):  # fmt: skip
@@ -124,11 +147,24 @@ def test_img2img_gets_an_opaque_picture_and_its_size(sending_page):
 def test_inpaint_gets_picture_and_mask(sending_page):
     mask = Image.new("RGB", (4, 4), "white")
     given = {"toonout_tab_source": girl((4, 4), "RGBA"), "toonout_tab_mask": mask}
-    base, painted = sent(sending_page, "inpaint", **given)
+    base, painted, *size, mode = sent(sending_page, "inpaint", **given)
     assert (base.mode, painted.mode) == ("RGB", "RGB")
-    picture, drawn = sent(sending_page, "canvas", **given)
+    assert (size, mode) == ([4, 4], "Inpaint masked")
+    given["toonout_tab_send_repaint"] = "the background"
+    picture, drawn, *size, mode = sent(sending_page, "canvas", **given)
     assert (picture.mode, drawn.mode) == ("RGB", "RGBA")
+    assert (size, mode) == ([4, 4], "Inpaint not masked")
     assert drawn.getpixel((0, 0)) == (255, 255, 255, 255)
+
+
+def test_the_settings_may_keep_the_size(host):
+    host.opts.data["send_size"] = False
+    page = sending(host)
+    mask = Image.new("RGB", (4, 4), "white")
+    given = {"toonout_tab_source": girl((4, 4)), "toonout_tab_mask": mask}
+    assert len(sent(page, "inpaint", **given)) == 3  # picture, mask, mode
+    cutout = {"toonout_tab_cutout": girl(mode="RGBA"), "toonout_tab_send_colour": "blue"}
+    assert sent(page, "img2img", **cutout).mode == "RGB"
 
 
 def test_extras_gets_the_cutout(sending_page):
@@ -153,7 +189,7 @@ def test_each_button_then_shows_its_tab(host, sending_page):
 
 
 def test_a_host_without_a_place_gets_no_button_for_it(page):
-    assert not [name for name in page if "_send_" in name and "colour" not in name]
+    assert not [name for name in page if "_send_" in name and "Button" in repr(page[name])]
 
 
 def test_nothing_to_send_and_a_cropped_mask_are_told(host, sending_page):
@@ -391,6 +427,7 @@ def test_every_setting_that_is_read_is_on_the_page(host):
     }
     assert read == set(host.opts.added)
     assert {info.section for info in host.opts.added.values()} == {("toonout", "ToonOut")}
+    assert {info.category_id for info in host.opts.added.values()} == {"postprocessing"}
 
 
 def test_settings_reach_the_work(host):
@@ -406,7 +443,7 @@ def test_settings_reach_the_work(host):
 def test_characters_are_numbered_and_picked(page, monkeypatch):
     from tests.webui.test_routes import halves, two
 
-    monkeypatch.setattr(part("characters"), "_segmenter", halves)
+    monkeypatch.setattr(part("characters").DETECTORS, "segmenter", halves)
     given = {"toonout_characters_source": two(), "toonout_characters_numbers": "1"}
     overlay, each, cutout, mask, status = press(page, "toonout_characters_start", **given)
     assert overlay.size == two().size
@@ -429,7 +466,7 @@ def test_characters_become_files_under_their_numbers(host, page, monkeypatch, tm
         asked.append(detector)
         return halves(detector, options)
 
-    monkeypatch.setattr(part("characters"), "_segmenter", counted)
+    monkeypatch.setattr(part("characters").DETECTORS, "segmenter", counted)
     host.opts.data["outdir_samples"] = str(tmp_path)
     given = {"toonout_characters_source": two(), "toonout_characters_numbers": "1"}
     press(page, "toonout_characters_start", **given)
@@ -456,7 +493,7 @@ def test_characters_become_layers_of_a_psd(host, page, monkeypatch, tmp_path):
 
     from tests.webui.test_routes import halves, two
 
-    monkeypatch.setattr(part("characters"), "_segmenter", halves)
+    monkeypatch.setattr(part("characters").DETECTORS, "segmenter", halves)
     host.opts.data["outdir_samples"] = str(tmp_path)
     given = {"toonout_characters_source": two(), "toonout_characters_numbers": "1"}
     assert ".psd" in press(page, "toonout_characters_save_psd", **given)

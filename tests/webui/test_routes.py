@@ -9,7 +9,7 @@ import pytest
 
 from tests.counting import count_work
 from tests.webui.conftest import served
-from tests.webui.fake_host import part
+from tests.webui.fake_host import core, part
 from tests.webui.pictures import QUICK, encoded, girl, opened
 
 CUTOUT = "/toonout/v1/cutout"
@@ -115,13 +115,13 @@ def test_what_does_not_tell_its_length_is_stopped_on_the_way(host):
 
 def test_work_waits_in_the_hosts_queue(host, client):
     seen = []
-    original = part("routes").cut
+    original = core("serving.routes").cut
 
     def watched(*arguments):
         seen.append(host.queue_lock.locked())
         return original(*arguments)
 
-    part("routes").cut = watched
+    core("serving.routes").cut = watched
     client.post(CUTOUT, json={"image": encoded(girl()), **QUICK})
     assert seen == [True]
     assert not host.queue_lock.locked()
@@ -216,12 +216,12 @@ def halves(detector, options):
 
     masks = torch.zeros(2, 160, 256, dtype=torch.bool)
     masks[0, 40:150, 40:80] = masks[1, 40:150, 180:220] = True
-    instances = part("characters").Instances
+    instances = core("instances").Instances
     return lambda picture, options: instances.from_masks(masks, origin="detector")
 
 
 def test_instances(client, monkeypatch):
-    monkeypatch.setattr(part("characters"), "_segmenter", halves)
+    monkeypatch.setattr(part("characters").DETECTORS, "segmenter", halves)
     reply = client.post("/toonout/v1/instances", json={"image": encoded(two())})
     assert reply.status_code == 200, reply.text
     found = reply.json()["instances"]

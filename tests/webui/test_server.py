@@ -153,6 +153,40 @@ def test_a_directory_loses_nothing(webui, tmp_path):
         assert list(files(webui, out)) == ["a.png", "a_2.png", "a_3.png", "猫.png"]
 
 
+def test_a_truncated_file_in_a_directory_is_left_out_and_named(webui, tmp_path):
+    """Hosts open files lazily, and would die when they save this one."""
+    if webui.kind == "sdnext":
+        pytest.skip("this host calls no script before the others")
+    if webui.kind != "a1111":
+        pytest.skip("this host itself reads pixels first, in search of a hidden infotext")
+    source, out = tmp_path / "in", tmp_path / "out"
+    source.mkdir()
+    out.mkdir()
+    for number in range(20):
+        girl((96, 128)).save(source / f"{number:02d}.jpg")
+    whole = (source / "07.jpg").read_bytes()
+    (source / "07.jpg").write_bytes(whole[: len(whole) // 2])
+    reply = webui.post(
+        "/toonout-test/extras", {"folder": str(source), "out": str(out), "options": QUICK}
+    )
+    assert "error" not in reply, reply
+    written = files(webui, out)
+    assert len(written) == 19
+    assert "07.png" not in written
+    assert all(load(path).mode == "RGBA" for path in written.values())
+    assert "07.jpg: The picture cannot be read" in webui.log()
+
+
+def test_a_batch_ends_at_once_where_its_model_is_missing(webui, folder, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    options = {"model": "isnet-anime", "allow_download": False, **QUICK}
+    body = {"folder": str(folder), "out": str(out), "options": options}
+    reply = webui.post("/toonout-test/extras", body)
+    assert "isnet-anime must be in one of the folders" in reply.get("error", "")
+    assert list(out.iterdir()) == []
+
+
 def test_controlnet(webui):
     """Forge has ControlNet in itself."""
     modules = webui.request("/controlnet/module_list")

@@ -16,13 +16,15 @@ from typing import Any
 
 from .. import __version__
 from ..errors import Cancelled, ToonOutError
+from ..options import rembg
 from .parsing import Parser
 from .terminal import INTERRUPTED, Signals, say, show_log
 
 # the table of contents, in the order of the help: a verb is called as its module
 VERBS = (
     *("cutout", "instances", "kenburns", "puppet", "layers", "sprites"),
-    *("queue", "weights", "doctor", "dataset", "synthesize", "train", "evaluate", "compare"),
+    *("watch", "serve", "queue", "weights", "doctor"),
+    *("dataset", "synthesize", "train", "evaluate", "compare"),
 )
 
 _SELDOM = (20_000, 20, 100)  # new objects before Python looks for cycles
@@ -37,6 +39,7 @@ def build_parser(verb: str | None = None) -> Parser:
     """Make the whole command line, or only what the one verb needs, which is read faster."""
     parser = Parser(prog="toonout", description="Cut anime and cartoon characters out of pictures.")
     parser.add_argument("--version", action="version", version=f"toonout {__version__}")
+    parser.mistaken |= rembg.VERBS
     verbs = parser.add_verbs("verb")
     for name in VERBS if verb is None else (verb,):
         verb_module(name).add_parser(verbs)

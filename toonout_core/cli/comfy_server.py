@@ -52,6 +52,11 @@ class ComfyServer:
         self.client_id = uuid.uuid4().hex
         self.listening = asyncio.Event()
 
+    @property
+    def name(self) -> str:
+        """What tells it from others in few letters."""
+        return self.url.partition("://")[2]
+
     async def version(self) -> str:
         """Raises ToonOutError if no ComfyUI answers."""
         from aiohttp import ClientError
@@ -115,6 +120,14 @@ class ComfyServer:
             # releases before 0.3.50 interrupt whatever runs, so only after a look at the queue
             async with self.session.post(f"{self.url}/interrupt", json={"prompt_id": prompt_id}):
                 pass
+
+    async def withdraw(self, prompt_id: str) -> bool:
+        """Take a prompt out of the queue that does not run yet; whether that came in time."""
+        async with self.session.post(f"{self.url}/queue", json={"delete": [prompt_id]}):
+            pass
+        if prompt_id in await self.queued():
+            return False
+        return await self.history(prompt_id) is None
 
     async def download(self, file: OutputFile) -> bytes:
         """The content of a result."""
@@ -206,4 +219,5 @@ def _refusal(status: int, answer: Mapping[str, Any]) -> Refused:
     if not reasons:
         text = error.get("message") if isinstance(error, dict) else error
         reasons = [str(text or f"status {status}")]
-    return Refused("ComfyUI refuses it: " + "; ".join(reasons), frozenset(node_errors))
+    said = "ComfyUI refuses it: " + "; ".join(reasons).rstrip(".") + "."
+    return Refused(said, frozenset(node_errors))

@@ -30,7 +30,7 @@ Exit code 1 if the test inference fails.
 PACKAGES = (
     "torch", "torchvision", "numpy", "pillow", "opencv-python", "opencv-python-headless",
     "opencv-contrib-python", "opencv-contrib-python-headless", "safetensors", "huggingface-hub",
-    "tqdm", "aiohttp",
+    "tqdm", "aiohttp", "av", "fastapi", "uvicorn", "ray",
 )  # fmt: skip
 
 Section = dict[str, Any]

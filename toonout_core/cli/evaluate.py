@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import BadInput
 from ..options import measuring, models, running
+from ..weights import ANIME, find
 from .evaluate_mattes import add_matte_options, evaluate_mattes
-from .options import add_model_options, load_model, split_of
+from .options import add_model_options, load_model, open_host, split_of
 from .parsing import Verbs, add
 from .reports import save_json
 from .terminal import say
@@ -27,6 +28,8 @@ examples:
   toonout evaluate mattes truth --by-folder --metrics PA,BIoU,WF
   toonout evaluate ours theirs truth -o report            two folders of mattes side by side
   toonout evaluate --model toonout-mini --model toonout images truth --by-folder -o report
+  toonout evaluate --cutouts cutouts                      models for anime, as far as they are here
+  toonout evaluate --cutouts cutouts --model mine.safetensors
   toonout evaluate --data art --split val                 composites made from cutouts
   toonout evaluate --data art --split test --model runs/first/best.safetensors --grabcut
   toonout evaluate --masked art/real/masked               pictures with their own backgrounds
@@ -35,11 +38,12 @@ Files belong together that have the same place in their folders; the ending may 
 a grey picture or the alpha of a cutout. OUT gets report.html, scores.csv, scores.json and, of
 models, their mattes. docs/measuring.md says which figure to trust.
 
-With --data every figure of DATA/fg/SPLIT is laid on plain colours and on scenes, and drawn in lines
-on paper, the same on every machine: PSNR (dB), pixel accuracy and IoU at 0.5 with its interval
-(95 %, bootstrap over pictures) and its mean over the worst tenth, mean absolute error of alpha, and
-of the pixels more than 20 px inside and outside the share that is glass (alpha below 0.98) or haze
-(above 0.02). --masked measures pictures NAME beside masks NAME_mask.
+With --data every figure of DATA/fg/SPLIT, and with --cutouts every cutout of the folder, is laid
+on plain colours and on scenes, and drawn in lines on paper, the same on every machine: PSNR (dB),
+pixel accuracy and IoU at 0.5 with its interval (95 %, bootstrap over pictures) and its mean over
+the worst tenth, mean absolute error of alpha, and of the pixels more than 20 px inside and outside
+the share that is glass (alpha below 0.98) or haze (above 0.02). --masked measures pictures NAME
+beside masks NAME_mask.
 
 exit codes: 0 all measured, 1 some pictures were not, 2 nothing could be measured
 """
@@ -59,6 +63,7 @@ def add_parser(verbs: Verbs) -> None:
         "truth",
     )  # fmt: skip
     add_matte_options(parser)
+    add(parser, measuring.CUTOUTS, title="composites")
     add(parser, measuring.DATA, measuring.SPLIT, title="composites")
     add(parser, measuring.SIZES, title="composites", count="+")
     add(parser, measuring.PER_FIGURE, measuring.BY_STYLE, title="composites")
@@ -69,27 +74,41 @@ def add_parser(verbs: Verbs) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print Markdown tables on stdout."""
-    if (arguments.data or arguments.masked) and arguments.paths:
+    made = arguments.data or arguments.masked or arguments.cutouts
+    if made and arguments.paths:
         raise BadInput("either --data or folders must be given", "both", "Leave one out.")
-    if arguments.data or arguments.masked:
+    if made:
         return _run_composites(arguments)
     return evaluate_mattes(arguments)
 
 
 def _run_composites(arguments: argparse.Namespace) -> int:
-    from ..evaluation.report import evaluate_composites, evaluate_masked, markdown_table
+    from ..evaluation.report import (
+        evaluate_composites,
+        evaluate_library,
+        evaluate_masked,
+        markdown_table,
+    )
+    from ..synthesis.cutouts import read_cutouts
 
-    mattings = [load_model(arguments, name) for name in arguments.model or [models.MODEL.default]]
+    names = [*(_for_anime(arguments) if arguments.cutouts else ()), *arguments.model]
+    names = list(dict.fromkeys(names)) or [models.MODEL.default]
+    mattings = [load_model(arguments, name) for name in names]
     methods: dict[str, Callable[[int], Predict]] = {
         matting.name: _at_size(matting, arguments.at_size) for matting in mattings
     }
     if len(methods) < len(mattings):
-        raise BadInput("models must have different names", ", ".join(arguments.model))
+        raise BadInput("models must have different names", ", ".join(names))
     if arguments.grabcut:
         from ..evaluation.baselines import grabcut
 
         methods["GrabCut"] = lambda _: grabcut
     host, rows = mattings[0].host, list[Any]()
+    if arguments.cutouts:
+        rows += evaluate_library(
+            methods, read_cutouts(Path(arguments.cutouts)), host, label="cutouts",
+            sizes_px=arguments.size, per_figure=arguments.per_figure,
+        )  # fmt: skip
     if arguments.data:
         rows += evaluate_composites(
             methods, Path(arguments.data), split_of(arguments), host, sizes_px=arguments.size,
@@ -103,6 +122,23 @@ def _run_composites(arguments: argparse.Namespace) -> int:
         text = json.dumps([asdict(row) for row in rows], indent=2) + "\n"
         say(f"Figures: {save_json(Path(arguments.report), text)}")
     return 0
+
+
+def _for_anime(arguments: argparse.Namespace) -> list[str]:
+    """Those of the anime table that are here: nothing is downloaded for it."""
+    from ..weight_files.locating import find_file
+
+    host = open_host(arguments)
+    here: list[str] = []
+    for row in map(find, ANIME):
+        if row is not None and (row.embedded or find_file(row, host) is not None):
+            here.append(row.name)
+        elif row is not None:
+            say(
+                f"{row.name} is not here and is not measured. toonout weights download {row.name} "
+                f"fetches it ({row.size_bytes / 1e6:.0f} MB)."
+            )
+    return here
 
 
 def _at_size(matting: Any, at_size: bool) -> Callable[[int], Predict]:

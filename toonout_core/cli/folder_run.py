@@ -7,17 +7,25 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import BadInput
 from .reports import save_json
 from .terminal import ProgressBar, say, say_failure
 
 if TYPE_CHECKING:
-    from ..output.batch import Batch
     from ..output.destination import Destination
     from ..output.naming import Found
-    from ..output.report import Report
+    from ..output.report import Report, Result
+
+
+class Work(Protocol):
+    """A folder's work, in this process or elsewhere: see `output.batch.Batch`."""
+
+    destination: Destination
+
+    def __len__(self) -> int: ...
+    def run(self) -> Iterator[Result]: ...
 
 
 @contextmanager
@@ -72,7 +80,7 @@ def require_folder(out: Path) -> None:
 
 def finish(
     arguments: argparse.Namespace,
-    batch: Batch[Any],
+    batch: Work,
     found: Found,
     *,
     label: str,

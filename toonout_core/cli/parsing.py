@@ -28,6 +28,7 @@ class Parser(argparse.ArgumentParser):
         super().__init__(**options)
         self.older: dict[str, str] = {}  # spellings of earlier releases
         self.mistaken: dict[str, str] = {}  # options that people try, and what they mean
+        self.translate: Callable[[list[str]], list[str]] = lambda words: words  # of other programs
         self._verb = ""
         self._titled: dict[str, Any] = {"": self}
 
@@ -53,7 +54,7 @@ class Parser(argparse.ArgumentParser):
         self, args: Any = None, namespace: Any = None
     ) -> Any:
         """All that is not known is an error, here and not in the parser above."""
-        words = None if args is None else [self._today(word) for word in args]
+        words = None if args is None else self._translated([self._today(word) for word in args])
         found, left = super().parse_known_args(words, namespace)
         if unknown := [word for word in left if word.startswith("-")]:
             self.error(self._unknown(unknown[0].partition("=")[0]))
@@ -69,6 +70,12 @@ class Parser(argparse.ArgumentParser):
         sentence = message if message.endswith((".", "?")) else f"{message}."
         self.exit(2, f"{self.prog}: {sentence} See {self.prog} --help\n")
 
+    def _translated(self, words: list[str]) -> list[str]:
+        try:
+            return self.translate(words)
+        except BadInput as error:
+            self.error(str(error))
+
     def _today(self, word: str) -> str:
         name, equals, value = word.partition("=")
         return f"{self.older[name]}{equals}{value}" if name in self.older else word
@@ -81,7 +88,7 @@ class Parser(argparse.ArgumentParser):
         if action.dest == self._verb and action.choices and value not in action.choices:
             names = list(action.choices)
             listed = f"{self._verb.upper()} must be one of {', '.join(names)}, but is {value}."
-            raise argparse.ArgumentError(None, listed + meant(str(value), names))
+            raise argparse.ArgumentError(None, listed + meant(str(value), names, self.mistaken))
         super()._check_value(action, value)
 
 

@@ -12,12 +12,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..ops.resizing import resize
+
 # alpha quantised to 8 bit cannot do better than this; an exact matte would be infinite
 PSNR_LIMIT_DB = 60.0
 
 # solid inside, nothing outside: so far from the true edge, alpha is wrong from there on
 SOLID_FROM_PX = 20
 SOLID, NOTHING = 0.98, 0.02
+# 72 composites of 24 figures at 512 px, mattes of toonout-mini, validation split: above this share
+# the mean IoU is 0.856, below 0.960. It finds 4 of 8 with an IoU below 0.9, and 1 of the 56 above
+# 0.95.
+HAZY = 0.03
+_MEASURED_PX = 512
 
 
 @dataclass(frozen=True)
@@ -52,6 +59,23 @@ def score_alpha(prediction: Tensor, truth: Tensor) -> AlphaScores:
         glass=_share(prediction < SOLID, _deep(truth >= 1)),
         haze=_share(prediction > NOTHING, _deep(truth <= 0)),
     )
+
+
+def own_haze(alpha: Tensor) -> tuple[float, float]:
+    """`glass` and `haze` of a matte without a truth: what is above 0.5 counts as the figure.
+
+    1×1×H×W. Where a matte is right, both are 0: soft edges are nearer than `SOLID_FROM_PX`.
+    """
+    figure = alpha >= 0.5
+    return _share(alpha < SOLID, _deep(figure)), _share(alpha > NOTHING, _deep(~figure))
+
+
+def is_hazy(alpha: Tensor) -> bool:
+    """Whether a matte is one to look at twice; 1×1×H×W. See `HAZY` for how that was measured."""
+    height, width = alpha.shape[-2:]
+    scale = min(1.0, _MEASURED_PX / max(height, width))
+    size_hw = (max(1, round(height * scale)), max(1, round(width * scale)))
+    return max(own_haze(resize(alpha.float(), size_hw))) > HAZY
 
 
 def _deep(region: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from ..errors import BadInput
 from ..host import Host
 from ..imaging import picture_suffixes, read
 from ..ops.resizing import resize
-from ..synthesis.cutouts import read_library
+from ..synthesis.cutouts import Library, read_library
 from .alpha_metrics import AlphaScores, mean_scores, score_alpha
 from .composites import KINDS, Kind, composites
 
@@ -58,11 +58,27 @@ def evaluate_composites(
 
     `methods`: name → function that, given the side of the composites, returns the predictor.
     """
-    library = read_library(data, split)
+    return evaluate_library(
+        methods, read_library(data, split), host, label=split, sizes_px=sizes_px,
+        per_figure=per_figure, by_style=by_style,
+    )  # fmt: skip
+
+
+def evaluate_library(
+    methods: dict[str, Callable[[int], Predict]],
+    library: Library,
+    host: Host,
+    *,
+    label: str,
+    sizes_px: Sequence[int] = (256, 512),
+    per_figure: int = 2,
+    by_style: bool = False,
+) -> list[Row]:
+    """The same for cutouts that are in memory."""
     rows: list[Row] = []
     kinds: list[Kind] = [kind for kind in KINDS if kind != "scene" or library.backgrounds]
     total = len(sizes_px) * len(kinds) * len(library.cutouts) * per_figure
-    with host.progress(total, f"evaluating {split}") as step:
+    with host.progress(total, f"evaluating {label}") as step:
         for size_px in sizes_px:
             predictors = {name: make(size_px) for name, make in methods.items()}
             for kind in kinds:

@@ -24,6 +24,21 @@ def over(foreground: Tensor, alpha: Tensor, background: Tensor) -> Tensor:
     return alpha * foreground + (1 - alpha) * background.to(foreground)
 
 
+def over_translucent(
+    foreground: Tensor, alpha: Tensor, background: Tensor, opacity: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Lay a cutout over a colour 1×3×1×1 that is itself translucent, `opacity` 1×1×1×1.
+
+    α' = α + (1−α)b and C' = (αF + (1−α)bB) / α'. Returns straight colours and alpha.
+    """
+    _check_fits(foreground, alpha, "alpha")
+    alpha = alpha.to(foreground)
+    below = (1 - alpha) * opacity.to(foreground)
+    total = alpha + below
+    mixed = alpha * foreground + below * background.to(foreground)
+    return torch.where(total > 0, mixed / total.clamp_min(1e-6), foreground), total
+
+
 def on_white(image: Tensor, alpha: Tensor | None) -> Tensor:
     """Lay a picture that has its own alpha on white; without alpha it stays as it is."""
     return image if alpha is None else over(image, alpha, image.new_ones((1, 3, 1, 1)))

@@ -24,6 +24,12 @@ STEADY = switch(
     "counts too, where both frames show the same. Never across cuts.",
 )  # fmt: skip
 SOUND = switch("sound", True, "Keeps the sound of a clip.")
+RAW = text(
+    "raw", None,
+    "Reads frames of that size from stdin, as bare RGB bytes, and writes each to stdout at once: "
+    "RGBA, grey with --mask-only, RGB with --background.",
+    metavar="WxH",
+)  # fmt: skip
 SOURCE_ALPHA = choice(
     "source_alpha", "multiply", ("multiply", "ignore"),
     "What happens to alpha that the picture already has: multiply keeps its transparent parts "

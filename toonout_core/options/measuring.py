@@ -56,6 +56,12 @@ IMAGES = text(
 )
 GALLERY = whole("gallery", 12, (0, 1000), "How many of the worst pictures the report shows.")
 DATA = text("data", None, "Folder with fg/ and bg/.", metavar="DIR")
+CUTOUTS = text(
+    "cutouts", None,
+    "A folder of cutouts. Those models for anime that are here are measured with them, and --model "
+    "adds more.",
+    metavar="DIR",
+)  # fmt: skip
 SPLIT = text("split", "val", "Subfolder of fg/. val and validation are the same.", metavar="NAME")
 SIZES = whole("size", (256, 512), (32, 4096), "Sides of the composites.")
 PER_FIGURE = whole("per_figure", 2, (1, 1000), "Composites of each figure.")

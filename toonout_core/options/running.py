@@ -41,6 +41,29 @@ JSON = switch("json", False, "As JSON on stdout.")
 
 SEED = whole("seed", 0, (0, 2**31 - 1), "The same one gives the same pictures.")
 
+# ---------------------------------------------------------------- engine
+
+ENGINE = choice(
+    "engine", "local", ("local", "ray"),
+    "Where a folder is cut out. ray: on a Ray cluster, by one worker for each of its GPUs, or of "
+    "its CPUs if it has no GPU.",
+)  # fmt: skip
+RAY_ADDRESS = text(
+    "ray_address", "",
+    "The cluster, as 10.0.0.5:6379 or auto. Without it: what RAY_ADDRESS says, or this machine.",
+    metavar="ADDRESS",
+)  # fmt: skip
+FILES_PER_TASK = whole("files_per_task", 8, (1, 1000), "Pictures that a worker gets at a time.")
+
+# ---------------------------------------------------------------- watch
+
+PAUSE = number(
+    "pause", 1.0, (0.05, 3600.0, 0.05),
+    "Seconds between two looks at the folder. A file that stays the same from one look to the next "
+    "is whole.",
+    metavar="SECONDS",
+)  # fmt: skip
+
 # ---------------------------------------------------------------- weights
 
 CONVERTED = OUT.but(help="….safetensors.", older=("--output",), mistaken=())
@@ -67,7 +90,11 @@ FEEDING = (MEAN, STD, STATED_FIT, STATED_SIZE, STATED_ORDER)
 
 QUEUE_OUT = OUT.but(default="results")
 WORKFLOW = text("workflow", None, "A workflow in ComfyUI's API format.", metavar="FILE")
-SERVER = text("server", "http://127.0.0.1:8188", "Where ComfyUI runs.", metavar="URL")
+SERVER = text(
+    "server", "http://127.0.0.1:8188",
+    "Where ComfyUI runs; may be given several times, and the work is spread over all of them.",
+    metavar="URL",
+)  # fmt: skip
 INPUT = text(
     "input", None, "Where the picture goes; without it: its LoadImage node.", metavar="NODE.FIELD"
 )
@@ -75,4 +102,4 @@ OUTPUT = text(
     "output", None, "Fetch the files of this node only; may be given several times.",
     metavar="NODE",
 )  # fmt: skip
-IN_FLIGHT = whole("in_flight", 4, (1, 1000), "Prompts in the queue at a time.")
+IN_FLIGHT = whole("in_flight", 4, (1, 1000), "Prompts in the queue of a server at a time.")

@@ -118,7 +118,9 @@ class Batch(Generic[Made]):
         self._require_out()
         target = self.destination.out / source.target
         suffixes = self.output.suffixes()
-        taken = [_name(target, suffix, frame=frame) for frame in (0, 1) for suffix in suffixes]
+        taken = [
+            result_name(target, suffix, frame=frame) for frame in (0, 1) for suffix in suffixes
+        ]
         if (before := self.destination.done_before(source, taken)) is not None:
             return before
         try:
@@ -257,7 +259,9 @@ class _Work:
         """Return where the files go, by the `number`-th choice of names."""
         names: list[Path] = []
         for frame, suffixes in enumerate(self.suffixes, int(len(self.suffixes) > 1)):
-            names += [_name(self.target, suffix, number=number, frame=frame) for suffix in suffixes]
+            names += [
+                result_name(self.target, suffix, number=number, frame=frame) for suffix in suffixes
+            ]
         return names
 
     def drop(self) -> None:
@@ -268,7 +272,7 @@ class _Work:
         self.stack.close()
 
 
-def _name(target: Path, suffix: str, *, number: int = 1, frame: int = 0) -> Path:
+def result_name(target: Path, suffix: str, *, number: int = 1, frame: int = 0) -> Path:
     """Name a file: `OUT/girl` → `OUT/girl.png`, `OUT/girl_2.png`, of a frame
     `OUT/girl_2_0001.png`.
     """

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import BadInput
-from ..imaging import picture_suffixes, read, to_array
+from ..imaging import picture_suffixes, read, split_layer, to_array
 from ..words import Array
 
 _PROP = "item"  # category of what figures may hold
@@ -193,6 +193,17 @@ def read_library(
         [figure.read(longest_px) for art in found for figure in art.figures],
         [_read_figure(path, longest_px)[0] for art in found for path in art.backgrounds],
     )
+
+
+def read_cutouts(folder: Path, longest_px: int = 640) -> Library:
+    """Read every picture below `folder` that has transparency. Raises BadInput where none has."""
+    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in picture_suffixes())
+    shown = [p for p in files if not any(n.startswith(".") for n in p.relative_to(folder).parts)]
+    found = [FigureFile(path).read(longest_px) for path in shown]
+    cutouts = [one for one in found if split_layer(one.rgba)[1].min() < 1]
+    if not cutouts:
+        raise BadInput(f"{folder} must hold cutouts, pictures with transparency", "none")
+    return Library(cutouts, [])
 
 
 # what a process keeps: about 150 MB of figures and as much of backgrounds

@@ -8,7 +8,8 @@ from math import isqrt
 
 import torch
 
-from ..toonout_core import BadInput, Matting
+from ..errors import BadInput
+from ..matting import Matting
 
 STEP_PX = 32
 

@@ -10,21 +10,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal
 
-from ..toonout_core import BadInput, Fit, Precision
-from ..toonout_core.ops.foreground import Method
-from ..toonout_core.ops.framing import parse_aspect
-from ..toonout_core.ops.placing import BackgroundFit
-from ..toonout_core.options import cutout as table
-from ..toonout_core.options import models
-from ..toonout_core.options.option import Option, options_of
+from ..errors import BadInput
+from ..ops.foreground import Method
+from ..ops.framing import parse_aspect
+from ..ops.placing import BackgroundFit
+from ..options import cutout as table
+from ..options import models
+from ..options.option import Option, options_of
+from ..words import Fit, Precision
 
 Output = Literal["cutout", "mask", "cutout + mask"]
 Background = Literal["transparent", "colour", "picture"]
 SourceAlpha = Literal["multiply", "ignore"]
 PatchOrder = Literal["auto", "new", "old"]
 Group = Literal["main", "edge", "matte", "background", "crop", "model"]
-
-DEFAULT_MODEL: str = models.MODEL.default
 
 
 def _shown(option: Option, group: Group) -> Any:

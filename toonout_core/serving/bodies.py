@@ -9,15 +9,15 @@ import json
 from collections.abc import Iterable
 from typing import Any, cast
 
-from ..toonout_core import BadInput
-from ..toonout_core.errors import plain
-from ..toonout_core.imaging import size_hw_of
-from ..toonout_core.options.characters import MAX_COUNT, MIN_SCORE
-from ..toonout_core.options.models import DETECTOR
-from ..toonout_core.options.option import Option
+from ..errors import BadInput, plain
+from ..imaging import size_hw_of
+from ..options.characters import MAX_COUNT, MIN_SCORE
+from ..options.models import DETECTOR
+from ..options.option import Option
 from . import characters
 from .admission import require_pixels, require_size
 from .options import OPTIONS
+from .program import Settings
 
 Json = dict[str, Any]
 
@@ -57,7 +57,7 @@ def parsed(body: bytes) -> dict[str, Any]:
     return cast("dict[str, Any]", value)
 
 
-def decoded(text: Any, name: str) -> tuple[io.BytesIO, tuple[int, int]]:
+def decoded(text: Any, name: str, limits: Settings) -> tuple[io.BytesIO, tuple[int, int]]:
     """Base64, or a data URI of it → a file of a picture and its size; its pixels are not decoded.
 
     Raises BadInput, and 413 for what is too large.
@@ -66,7 +66,7 @@ def decoded(text: Any, name: str) -> tuple[io.BytesIO, tuple[int, int]]:
         raise BadInput(f"{name} must be a text of base64", type(text).__name__)
     if text.startswith("data:"):
         text = text.partition(",")[2]
-    require_size(len(text))
+    require_size(len(text), limits)
     try:
         content = base64.b64decode(text.encode("ascii").translate(None, WHITE), validate=True)
     except (binascii.Error, ValueError):
@@ -76,9 +76,14 @@ def decoded(text: Any, name: str) -> tuple[io.BytesIO, tuple[int, int]]:
             f"{name} must be a picture as base64 or as a data URI", "something else",
             "Paths and URLs are not accepted.",
         )  # fmt: skip
+    return bounded(content, name, limits)
+
+
+def bounded(content: bytes, name: str, limits: Settings) -> tuple[io.BytesIO, tuple[int, int]]:
+    """The bytes of a picture's file → a stream and its size. Raises as `decoded`."""
     stream = io.BytesIO(content)
     size_hw = size_hw_of(stream)
-    require_pixels(size_hw, name)
+    require_pixels(size_hw, name, limits)
     stream.seek(0)
     return stream, size_hw
 
@@ -94,15 +99,16 @@ def body_schema(names: list[str]) -> Json:
     pictures: Json = {
         name: {"type": "string", "description": "base64 or data URI"} for name in PICTURES
     }
-    detectors = {"detector": {**_described(DETECTOR), "enum": characters.detector_names()}}
-    options = {o.name: _described(o) for o in (MIN_SCORE, LIMIT, *OPTIONS.values())}
+    detectors = {"detector": {**described(DETECTOR), "enum": characters.detector_names()}}
+    options = {o.name: described(o) for o in (MIN_SCORE, LIMIT, *OPTIONS.values())}
     known = pictures | detectors | options
     shown = {name: entry for name, entry in known.items() if name in names}
     schema = {"type": "object", "required": ["image"], "properties": shown}
     return {"requestBody": {"content": {"application/json": {"schema": schema}}}}
 
 
-def _described(option: Option) -> Json:
+def described(option: Option) -> Json:
+    """What OpenAPI says of an option."""
     kinds = {"switch": "boolean", "whole": "integer", "number": "number"}
     entry: Json = {"type": kinds.get(option.kind, "string"), "description": option.help}
     entry["default"] = option.default

@@ -1,0 +1,42 @@
+"""Options of rembg's command line, in our words."""
+
+from __future__ import annotations
+
+from ..errors import BadInput
+from ..options.cutout import BACKGROUND, DROP_SPECKS
+from ..options.files import MASK_ONLY
+from ..options.rembg import SPECK_AREA
+from .terminal import say
+
+_SAME = {
+    "-om": [MASK_ONLY.in_shell],
+    "-ppm": [DROP_SPECKS.in_shell, str(SPECK_AREA)],
+}
+_COLOUR = "-bgc"
+
+
+def in_our_words(words: list[str]) -> list[str]:
+    """`-om` → `--mask-only` and so on; says what ours is called. Raises BadInput."""
+    said: list[str] = []
+    left = list(words)
+    while left:
+        word = left.pop(0)
+        ours = _SAME.get(word, [word])
+        if word == _COLOUR:
+            ours, left = _background(left[:4]), left[4:]
+        if word in _SAME or word == _COLOUR:
+            say(f"{word} is {' '.join(ours) or 'the default: nothing is behind the character'}.")
+        said += ours
+    return said
+
+
+def _background(levels: list[str]) -> list[str]:
+    """Red, green, blue and alpha; a colour here is opaque, or there is none."""
+    numbers = [int(level) if level.isascii() and level.isdigit() else 256 for level in levels]
+    if len(numbers) < 4 or max(numbers) > 255 or numbers[3] not in (0, 255):
+        raise BadInput(
+            f"{_COLOUR} must have red, green and blue from 0 to 255, and alpha 0 or 255",
+            " ".join(levels) or "nothing",
+            f"Or write {BACKGROUND.in_shell} '#ffffff'.",
+        )
+    return [BACKGROUND.in_shell, "#{:02x}{:02x}{:02x}".format(*numbers)] if numbers[3] else []

@@ -93,6 +93,19 @@ def test_help_translations_and_templates_are_served(comfy):
     assert set(NAMES) <= set(comfy.get("/api/workflow_templates")[PACK])
 
 
+def test_blueprints_are_served_where_the_host_has_them(comfy):
+    if comfy.version < (0, 4):
+        pytest.skip("blueprints came later")
+    served = comfy.get("/api/global_subgraphs").values()
+    ours = {item["name"] for item in served if PACK in item["info"]["node_pack"]}
+    assert ours == {path.stem for path in (ROOT / "subgraphs").iterdir()}
+
+
+def test_files_for_the_shell_are_no_templates(comfy):
+    assert comfy.get("/api/workflow_templates")[PACK].count("cutout") == 0
+    assert set(comfy.get("/api/workflow_templates")[PACK]) == set(NAMES)
+
+
 # ---------------------------------------------------------------- example workflows
 
 
@@ -111,7 +124,7 @@ def prepared(comfy, name):
 
 
 def test_folder_batch(comfy):
-    prompt = prepared(comfy, "02_folder_batch")
+    prompt = prepared(comfy, "02 A whole folder")
     run = comfy.run(prompt)
     (key,) = ids_of(prompt, "ToonOut_SaveCutout")
     files = [item["filename"] for item in run.outputs[key]["images"]]
@@ -125,7 +138,7 @@ def test_folder_batch(comfy):
 
 
 def test_replace_background(comfy):
-    prompt = prepared(comfy, "05_replace_background")
+    prompt = prepared(comfy, "05 New background")
     run = comfy.run(prompt)
     (key,) = ids_of(prompt, "SaveImage")
     (picture,) = comfy.pictures(run, key)
@@ -136,7 +149,7 @@ def test_replace_background(comfy):
 
 
 def test_compare_models(comfy):
-    prompt = prepared(comfy, "07_compare_models")
+    prompt = prepared(comfy, "07 Compare models")
     run = comfy.run(prompt)
     (key,) = ids_of(prompt, "SaveImage")
     (picture,) = comfy.pictures(run, key)
@@ -147,7 +160,7 @@ def test_compare_models(comfy):
 
 
 def test_text_to_image_is_valid_up_to_its_checkpoint(comfy):
-    prompt = prepared(comfy, "01_text2img_cutout")
+    prompt = prepared(comfy, "01c Text to image and cut out")
     with pytest.raises(ComfyError) as refused:
         comfy.run(prompt)
     errors = json.loads(str(refused.value))["node_errors"]

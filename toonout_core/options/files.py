@@ -19,6 +19,11 @@ LIMIT = whole(
     "How many pictures at most; 0: all. They are all in memory at one time (12 MB for 1024×1024): "
     "do thousands in parts, with start and limit.",
 )  # fmt: skip
+SKIP_DONE = text(
+    "skip_done", "",
+    "A folder in the output folder, such as toonout. Pictures that have a result of their name "
+    "there are left out, so that Run goes on where it stopped. Empty: all are done.",
+)  # fmt: skip
 KEEP_ALPHA = switch("keep_alpha", True, "Transparent pictures come as RGBA. Off: always RGB.")
 
 # ---------------------------------------------------------------- what is written

@@ -38,19 +38,36 @@ Graph = dict[str, Any]
 @dataclass(frozen=True)
 class Blueprint:
     """`out`: types of nodes of the example that stay outside; `widgets`: node type and name of what
-    is shown on the blueprint itself."""
+    is shown on the blueprint itself; `outputs`: node type and name of what it gives too."""
 
     name: str
     source: str
     description: str
     out: frozenset[str]
     widgets: tuple[tuple[str, str], ...] = ()
+    outputs: tuple[tuple[str, str], ...] = ()
 
 
-_LOADERS = frozenset({"LoadImage", "CheckpointLoaderSimple", "SaveImage", "PreviewImage"})
-_CALLED = {"IMAGE": "image", "MODEL": "model", "CLIP": "clip", "VAE": "vae"}
+_LOADERS = frozenset(
+    {"LoadImage", "ToonOut_ExamplePicture", "CheckpointLoaderSimple", "SaveImage", "PreviewImage"}
+)
+_MATTE = "ToonOut_Matte"
+_CALLED = {"IMAGE": "image", "MODEL": "model", "CLIP": "clip", "VAE": "vae", "VIDEO": "video"}
 
 BLUEPRINTS = (
+    Blueprint(
+        "Cut Out (ToonOut)", "01 Cut out a picture",
+        "Cuts the characters out with soft edges and clean colours, by the built-in model.",
+        _LOADERS | {"ToonOut_SaveCutout"},
+        ((_MATTE, "detail"), (_MATTE, "grow_px"), (_MATTE, "feather_px")),
+        ((_MATTE, "foreground"), (_MATTE, "mask (white = character)")),
+    ),
+    Blueprint(
+        "Clip with Alpha (ToonOut)", "10 Clip with transparency",
+        "Cuts out every frame of a clip and saves it as WebM, which keeps transparency.",
+        frozenset({"LoadVideo"}), (("SaveWEBM", "filename_prefix"), ("SaveWEBM", "crf")),
+        ((_MATTE, "cutout"),),
+    ),
     Blueprint(
         "Replace Background (ToonOut)", "05 New background",
         "Puts the character of a picture before another picture or a colour, without a halo.",
@@ -106,6 +123,8 @@ class _Inside:
         for link in graph["links"]:
             self._link(*link)
         self.last = max(link[0] for link in graph["links"])
+        for kind, name in plan.outputs:
+            self._give(kind, name)
         self.shown = [self._show(kind, name) for kind, name in plan.widgets]
         for node in self.nodes:
             _keep_links(node, {link["id"] for link in self.links})
@@ -140,6 +159,18 @@ class _Inside:
         side.append({"key": key, "name": name, "type": kind, "linkIds": []})
         return len(side) - 1
 
+    def _give(self, kind: str, name: str) -> None:
+        """Lead an output that nothing outside was connected to out of the blueprint."""
+        node = next(node for node in self.nodes if node["type"] == kind)
+        out = next(i for i, socket in enumerate(node["outputs"]) if socket["name"] == name)
+        socket = node["outputs"][out]
+        self.last += 1
+        socket["links"] = [*(socket["links"] or []), self.last]
+        index = self._side(self.outputs, (node["id"], out), (name, socket["type"]))
+        self.outputs[index]["linkIds"].append(self.last)
+        ends = [node["id"], out, OUTPUT, index]
+        self.links.append(_link(self.last, ends, socket["type"]))
+
     def _show(self, kind: str, name: str) -> list[str]:
         """Lead a widget of the first such node to the outside."""
         node = next(node for node in self.nodes if node["type"] == kind)
@@ -156,7 +187,7 @@ class _Inside:
 
     def content(self) -> Graph:
         key = str(uuid.uuid5(_SPACE, self.plan.name))
-        left, top, right, _ = bounds(self.nodes)
+        left, top, right, _ = bounds(self.nodes, dict.fromkeys(self.by_id, 0))
         inner = {
             "id": key,
             "version": 1,

@@ -1,7 +1,7 @@
 """Lay out example graphs so that nothing overlaps, in no frontend: `python tools/layout.py FILES`.
 
-Nodes that begin at the same x are a column. A column keeps its order; its nodes become as high as
-they may ever be drawn (all widgets shown, Nodes 2.0), and stand below each other with a gap.
+Nodes that begin at the same x are a column. A column keeps its order; its nodes get the room that
+they may ever be drawn in (all widgets shown, Nodes 2.0), and stand below each other with a gap.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ PADDING_PX = 20  # of a group around its nodes
 # heights in Nodes 2.0 (frontend 1.45), the larger of the two, with a margin
 _FRAME_PX, _SOCKET_PX, _WIDGET_PX, _TEXT_PX = 60, 24, 33, 60
 _PICTURE_PX = {"LoadImage": 340, "PreviewImage": 240, "SaveImage": 260, "SaveVideo": 300}
+_PREVIEWS_PX = {"ToonOut_Matte": 240, "ToonOut_EstimateForeground": 240}  # below their widgets
 _LETTER_PX, _LINE_PX, _EMPTY_LINE_PX = 7.6, 24, 14
 
 Graph = dict[str, Any]
@@ -39,6 +40,7 @@ def needed_px(node: Graph, info: Graph | None, texts: int = 0) -> int:
     sockets = max(len(node["inputs"]), len(info["output"]))
     shown = sum(bool(name) for name in widget_names(info)) or len(node["widgets_values"])
     rows = _FRAME_PX + _SOCKET_PX * sockets + _WIDGET_PX * shown + _TEXT_PX * texts
+    rows += _PREVIEWS_PX.get(node["type"], 0)
     return max(rows, _PICTURE_PX.get(node["type"], 0))
 
 
@@ -48,7 +50,7 @@ def _note_px(text: str, width: int) -> int:
 
 
 def lay_out(graph: Graph, heights: dict[int, int]) -> None:
-    """Move nodes down and make groups fit; `heights`: by node id, what each needs."""
+    """Move nodes down and make groups fit; `heights`: by node id, the room that each needs."""
     inside = {group["id"]: _members(group, graph["nodes"]) for group in graph["groups"]}
     framed = {node["id"]: key for key, members in inside.items() for node in members}
     columns: dict[tuple[int | None, int], list[Graph]] = {}
@@ -58,13 +60,13 @@ def lay_out(graph: Graph, heights: dict[int, int]) -> None:
         _stack(nodes, heights)
     groups = sorted(graph["groups"], key=lambda group: group["bounding"][1])
     for number, group in enumerate(groups):
-        _frame(group, inside[group["id"]])
+        _frame(group, inside[group["id"]], heights)
         for above in groups[:number]:
             if above["bounding"][0] == group["bounding"][0]:
                 down = sum(above["bounding"][1::2]) + GAP_PX - group["bounding"][1]
                 for node in inside[group["id"]] if down > 0 else ():
                     node["pos"][1] += down
-                _frame(group, inside[group["id"]])
+                _frame(group, inside[group["id"]], heights)
     _even_out(groups)
 
 
@@ -72,26 +74,25 @@ def _stack(nodes: list[Graph], heights: dict[int, int]) -> None:
     nodes.sort(key=lambda node: node["pos"][1])
     y = nodes[0]["pos"][1]
     for node in nodes:
-        node["size"][1] = max(int(node["size"][1]), heights[node["id"]])
         node["pos"][1] = y
-        y += node["size"][1] + TITLE_PX + GAP_PX
+        y += heights[node["id"]] + TITLE_PX + GAP_PX
 
 
-def _frame(group: Graph, members: list[Graph]) -> None:
-    left, top, right, bottom = bounds(members)
+def _frame(group: Graph, members: list[Graph], heights: dict[int, int]) -> None:
+    left, top, right, bottom = bounds(members, heights)
     group["bounding"] = [
         left - PADDING_PX, top - 2 * PADDING_PX,
         right - left + 2 * PADDING_PX, bottom - top + 3 * PADDING_PX,
     ]  # fmt: skip
 
 
-def bounds(nodes: list[Graph]) -> tuple[int, int, int, int]:
-    """Left, top, right, bottom, with titles."""
+def bounds(nodes: list[Graph], heights: dict[int, int]) -> tuple[int, int, int, int]:
+    """Left, top, right, bottom of the room of nodes, with titles."""
     return (
         min(node["pos"][0] for node in nodes),
         min(node["pos"][1] for node in nodes) - TITLE_PX,
         max(node["pos"][0] + node["size"][0] for node in nodes),
-        max(node["pos"][1] + node["size"][1] for node in nodes),
+        max(node["pos"][1] + heights[node["id"]] for node in nodes),
     )
 
 
@@ -114,10 +115,13 @@ def _even_out(groups: list[Graph]) -> None:
 
 
 def heights_of(graph: Graph, known: dict[str, Graph]) -> dict[int, int]:
-    """What each node needs; `known`: nodes as in /object_info, ours with `texts`."""
+    """The room of each node; `known`: nodes as in /object_info, ours with `texts`."""
     infos = {node["id"]: known.get(node["type"]) for node in graph["nodes"]}
     return {
-        node["id"]: needed_px(node, infos[node["id"]], (infos[node["id"]] or {}).get("texts", 0))
+        node["id"]: max(
+            int(node["size"][1]),
+            needed_px(node, infos[node["id"]], (infos[node["id"]] or {}).get("texts", 0)),
+        )
         for node in graph["nodes"]
     }
 

@@ -9,6 +9,7 @@ _MOST = 1_000_000
 # ---------------------------------------------------------------- what is read
 
 FOLDER = choice("folder", ".", (), "A folder that may be read. A dot is the input folder itself.")
+EXAMPLE = choice("picture", "girl on a broom", (), "Which of the drawings that come along.")
 PATTERN = text(
     "pattern", "*", "Which pictures: *.png, frame_*, … Upper and lower case are the same."
 )

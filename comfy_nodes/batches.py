@@ -57,18 +57,18 @@ def says_nothing(alpha: Tensor, picture: Tensor) -> bool:
 
 
 def colours_and_alpha(
-    image: Tensor, mask: Tensor | None, *, is_transparency: bool = False
+    image: Tensor, mask: Tensor | None, *, name: str = "image", is_transparency: bool = False
 ) -> tuple[Tensor, Tensor | None]:
     """IMAGE → B×3×H×W and B×1×H×W, equally many: the MASK, else the alpha that it has itself.
 
-    `is_transparency`: white in the mask is transparent.
+    `name`: of the image's socket; `is_transparency`: white in the mask is transparent.
     """
     picture, own = from_comfy(image)
     given = mask_of(picture, mask)
     if given is not None and is_transparency:
         given = 1 - given
     alpha = own if given is None else given
-    colours, alpha = matched(image=picture, mask=alpha)
+    colours, alpha = matched(**{name: picture, "mask": alpha})
     assert colours is not None
     return colours, alpha
 

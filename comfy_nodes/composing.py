@@ -46,7 +46,9 @@ class Compose(Node):
         background: Tensor | None = None,
         mask_is_transparency: bool = False,
     ) -> io.NodeOutput:
-        picture, alpha = colours_and_alpha(foreground, mask, is_transparency=mask_is_transparency)
+        picture, alpha = colours_and_alpha(
+            foreground, mask, name="foreground", is_transparency=mask_is_transparency
+        )
         back, own = (None, None) if background is None else from_comfy(background)
         below = behind(picture, colour, back, own, fit)
         top, alpha, below = matched(foreground=picture, mask=alpha, background=below)

@@ -6,6 +6,7 @@ by name; outputs by number. What we have no counterpart for keeps our default.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,16 +83,19 @@ STANDS = (
 )  # fmt: skip
 
 
-async def register_replacements() -> None:
-    """Tell ComfyUI of them; nothing happens in releases that cannot replace nodes."""
+async def register_replacements(schemas: Sequence[Any]) -> None:
+    """Tell ComfyUI of them; nothing happens in releases that cannot replace nodes. `schemas`: of
+    all our nodes, whose defaults a graph in API format needs where nothing is taken over."""
     replace = getattr(io, "NodeReplace", None)
     registry = getattr(getattr(api, "ComfyAPI", None), "NodeReplacement", None)
     if replace is None or registry is None:
         return
-    host = api.ComfyAPI()
+    host, ours = api.ComfyAPI(), {schema.node_id: schema for schema in schemas}
     for stand in STANDS:
         inputs = [{"new_id": new, "old_id": old} for new, old in stand.inputs.items()]
-        inputs += [{"new_id": new, "set_value": value} for new, value in stand.values.items()]
+        values = _needed(ours[stand.new]) | stand.values
+        left = {new: value for new, value in values.items() if new not in stand.inputs}
+        inputs += [{"new_id": new, "set_value": value} for new, value in left.items()]
         await host.node_replacement.register(
             replace(
                 new_node_id=stand.new,
@@ -101,3 +105,12 @@ async def register_replacements() -> None:
                 output_mapping=[{"old_idx": old, "new_idx": new} for old, new in stand.outputs],
             )
         )
+
+
+def _needed(schema: Any) -> dict[str, Any]:
+    """Defaults of the widgets that a graph must have."""
+    return {
+        item.id: item.default
+        for item in schema.inputs
+        if not item.optional and getattr(item, "default", None) is not None
+    }

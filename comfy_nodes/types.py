@@ -40,7 +40,7 @@ class Extension(ComfyExtension):
 
     async def on_load(self) -> None:
         """What ComfyUI calls first, in releases that call it at all."""
-        await register_replacements()
+        await register_replacements([node.define_schema() for node in self._nodes])
 
     async def get_node_list(self) -> list[type[Any]]:
         return self._nodes

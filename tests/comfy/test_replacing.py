@@ -65,10 +65,14 @@ def test_a_graph_of_the_other_pack_becomes_one_of_ours(nodes, registered):
         mapped["new_id"]: mapped.get("set_value", old.get(mapped.get("old_id")))
         for mapped in entry.inputs
     }
-    assert new == {
+    taken = {
         "model": ["1", 0], "image": ["2", 0], "radius_px": 91, "refine_radius_px": 7,
         "resolution": 1024, "foreground_method": "blur-fusion",
     }  # fmt: skip
+    assert taken.items() <= new.items()
+    needed = [item for item in nodes["ToonOut_Matte"].define_schema().inputs if not item.optional]
+    assert {item.id for item in needed} <= new.keys(), "a graph in API format is complete"
+    assert (new["fit"], new["clean_colours"]) == ("auto", True)
     outputs = nodes["ToonOut_Matte"].define_schema().outputs
     assert [outputs[mapped["new_idx"]].io_type for mapped in entry.outputs] == ["IMAGE", "MASK"]
 

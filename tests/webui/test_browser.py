@@ -384,6 +384,27 @@ def test_a_clip(page, clip, kind):
     shoot(page, f"clip-{kind}")
 
 
+@pytest.mark.parametrize("kind", ["ken_burns", "puppet"])
+def test_a_picture_moves(page, example, kind):
+    inner(page, "Motion")
+    if kind == "ken_burns":
+        page.set_input_files("#toonout_motion_source input[type=file]", str(example))
+        wait_for(page, "#toonout_motion_source")
+    else:
+        inner(page, "Puppet")
+    frames = f"#toonout_motion_{kind}_frames input[type=number]"
+    page.fill(frames, "4")
+    page.locator(frames).press("Tab")
+    choose(page, "#toonout_motion_format", "webp")
+    page.click(f"#toonout_motion_start_{kind}")
+    told = wait_for_text(page, "#toonout_motion_status", ".webp")
+    with Image.open(re.search(r"\S+\.webp", told)[0]) as film:
+        assert film.n_frames == 4
+        pictures = [np.asarray(film.convert("RGB"), int) for _ in map(film.seek, range(4))]
+    assert np.abs(pictures[1] - pictures[0]).mean() > 0.5, "it moves"
+    shoot(page, f"motion-{kind}")
+
+
 def test_no_id_is_given_twice_and_no_script_failed(page):
     """gradio 3 itself repeats the id of an HTML component inside of it."""
     twice = page.evaluate(

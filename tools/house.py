@@ -53,8 +53,12 @@ def _size(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef, path: Pat
 
 def functions(paths: Sequence[Path]) -> list[Size]:
     """Every function and method, with its decorators."""
-    kinds = ast.FunctionDef | ast.AsyncFunctionDef
-    return [_size(n, path) for path in paths for n in _defined(path) if isinstance(n, kinds)]
+    return [
+        _size(node, path)
+        for path in paths
+        for node in _defined(path)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
 
 
 def node_classes() -> list[Size]:

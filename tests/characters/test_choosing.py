@@ -10,15 +10,14 @@ from hypothesis import strategies as st
 from toonout_core import BadInput, Instances
 from toonout_core.characters.choosing import (
     Choice,
+    Places,
     TidyOptions,
-    boxes_of_frame,
     choose,
-    parse_boxes,
-    parse_numbers,
-    parse_points,
+    choose_of_frames,
     separate,
     tidy,
 )
+from toonout_core.characters.written import boxes_of_frame, parse_boxes, parse_numbers, parse_points
 from toonout_core.ops.adjust import AdjustOptions
 
 SIZE_HW = (40, 100)
@@ -267,3 +266,26 @@ def test_a_mask_falls_apart_into_its_regions_though_haze_joins_them():
     assert (found.masks.sum(0) - mask).abs().max() < 1 / 255
     assert len(separate(torch.zeros(2, *SIZE_HW))) == 0
     assert len(separate(torch.stack((mask, mask)))) == 4
+
+
+# ---------------------------------------------------------------- in several frames
+
+
+def test_places_are_looked_up_in_every_frame():
+    """Points are the same in all frames, boxes are of each, and the last mask goes on."""
+    frames = [FOUR, FOUR[[2, 0]], FOUR]
+    boxes_given = [[{"x": 40, "y": 0, "width": 20, "height": 40}], [], []]
+    inside = torch.zeros(2, *SIZE_HW)
+    inside[0] = 1
+    inside[1, :, 70:] = 1
+    kept = [found for found, _ in choose_of_frames(frames, Choice(), Places(inside=inside))]
+    assert [len(found) for found in kept] == [4, 1, 1]
+    assert kept[1].boxes_xyxy.tolist() == [[80, 10, 100, 40]]
+    pairs = choose_of_frames(frames, Choice(), Places(points="10, 20", boxes=boxes_given))
+    assert [len(found) for found, _ in pairs] == [2, 1, 1]
+    assert [len(rest) for _, rest in pairs] == [2, 1, 3]
+
+
+def test_without_places_everybody_is_meant():
+    ((found, rest),) = choose_of_frames([FOUR], Choice(limit=3))
+    assert (len(found), len(rest)) == (3, 1)

@@ -13,7 +13,7 @@ from toonout_core.characters.crops import (
     crop_box,
     crop_frames,
 )
-from toonout_core.characters.pasting import fade_in, paste_crops
+from toonout_core.characters.pasting import fade_in, paste_crops, paste_runs
 
 SCALES = ["none", "longer side", "area"]
 
@@ -342,6 +342,36 @@ def test_lists_that_do_not_line_up_are_a_sentence():
         paste_crops(image, [crops[0].picture], regions)
     with pytest.raises(BadInput, match="image of 41×40"):
         paste_crops(noise((40, 41)), [crop.picture for crop in crops], regions)
+
+
+def test_crops_of_several_images_go_back_to_their_own():
+    images = [noise((40, 40)), noise((40, 60))]
+    found = [disks((40, 40), (10, 10, 5)), disks((40, 60), (30, 30, 5), (45, 10, 5))]
+    options = CropOptions(multiple_of=8, padding_px=2)
+    crops = [c for image, one in zip(images, found, strict=True)
+             for c in crop_frames(image, [one], options)]  # fmt: skip
+    pieces, regions = [torch.ones_like(c.picture) for c in crops], [c.region for c in crops]
+    alpha = torch.full((1, 1, 40, 40), 0.5)
+    pasted = paste_runs([(images[0], alpha), (images[1], None)], pieces, regions)
+    assert [tuple(picture.shape) for picture, _ in pasted] == [(1, 4, 40, 40), (1, 3, 40, 60)]
+    assert torch.equal(pasted[0][0][:, 3:], alpha)
+    for (picture, changed), image, one in zip(pasted, images, found, strict=True):
+        mask = one.union()[0, 0] > 0
+        assert picture[0, :3][:, mask].min() == 1 and changed[0, 0][mask].min() == 1
+        assert torch.equal(picture[0, :3][:, ~mask], image[0][:, ~mask])
+    with pytest.raises(BadInput, match="1 images and 2 runs"):
+        paste_runs([(images[0], None)], pieces, regions)
+
+
+@pytest.mark.parametrize(("on_top", "colour"), [("last", 1.0), ("first", 0.0)])
+def test_who_is_in_front(on_top, colour):
+    image = torch.full((1, 3, 40, 40), 0.5)
+    both = disks((40, 40), (20, 20, 8), (20, 20, 8))
+    crops = crop_frames(image, [both], CropOptions(multiple_of=8))
+    pieces = [torch.full_like(crop.picture, float(i)) for i, crop in enumerate(crops)]
+    regions = [crop.region for crop in crops]
+    ((picture, _),) = paste_runs([(image, None)], pieces, regions, on_top=on_top)
+    assert picture[0, :, 20, 20].tolist() == [colour] * 3
 
 
 def test_masks_given_take_the_place_of_the_regions():

@@ -12,8 +12,10 @@ from toonout_core.characters.prompts import (
     clean_tags,
     join,
     join_prompts,
+    prompt_texts,
     split_prompts,
 )
+from toonout_core.characters.regional import regional_prompts
 
 
 @pytest.mark.parametrize(
@@ -107,3 +109,35 @@ def test_the_background_has_words_of_its_own_or_none():
 def test_a_background_in_the_middle_takes_no_line_of_a_character():
     flags = [False, True, False]
     assert join_prompts("", [], ["red", "blue"], flags) == ["red", "", "blue"]
+
+
+# ---------------------------------------------------------------- what is given for them
+
+
+@pytest.mark.parametrize(
+    ("given", "backgrounds", "expected"),
+    [
+        (None, None, []),
+        (["a\nb"], None, ["a", "b"]),
+        (["a\nb"], [False, True], ["a", "b"]),
+        (["a\nb"], [False], ["a\nb"]),  # one prompt may have several lines
+        (["a [SEP] b"], [False], ["a", "b"]),
+        ([" "], [False], []),
+        (["a\nb", "c"], [False], ["a\nb", "c"]),
+    ],
+)
+def test_a_list_is_kept_and_a_text_is_split(given, backgrounds, expected):
+    assert prompt_texts(given, backgrounds) == expected
+
+
+def test_prompts_of_one_picture_end_with_the_background():
+    style = "best"
+    assert regional_prompts(2, style, ["red\nblue"], "sea") == [
+        "best, red",
+        "best, blue",
+        "best, sea",
+    ]
+    assert regional_prompts(2, style, ["red"]) == ["best, red", "best, red", "best"]
+    assert regional_prompts(0, style, ["red"], "sea") == ["best, sea"]
+    with pytest.raises(BadInput, match="4 lines"):
+        regional_prompts(2, style, ["a", "b", "c", "d"])

@@ -12,7 +12,7 @@ from ..errors import BadInput
 from ..instances import Instances
 from ..segmentation.asking import SegmentOptions
 from ..segmentation.instance_segmenter import InstanceSegmenter
-from .choosing import boxes_of_frame, parse_boxes, parse_points
+from .written import boxes_of_frame, parse_boxes, parse_points
 
 
 @dataclass(frozen=True)

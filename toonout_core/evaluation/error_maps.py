@@ -10,17 +10,17 @@ from .matte_pair import MattePair
 
 LOUD = "magenta"  # no drawing's edge hides on it
 MISSING, SURPLUS = "#ff3b30", "#00e5ff"
-_BRIGHTEST = 0.45  # of the grey picture below: the colours stand out on it
+_BRIGHTEST = 0.45  # the lightest grey of the picture below, on which the colours stand out
 
 
 def error_map(prediction: Tensor, truth: Tensor, image: Tensor | None = None) -> Tensor:
     """Draw where alpha differs from true alpha, both 1×1×H×W in [0, 1] → 1×3×H×W.
 
-    Over the picture 1×3×H×W in dark grey (or the truth), red shows what the matte lacks and cyan
-    what it has too much. Colours are as strong as the root of the error: 1 % of opacity can be
-    seen.
+    Red shows what the matte lacks, and cyan what it has too much. Below them is the picture
+    1×3×H×W, or the truth without one, in dark grey. Colours are as strong as the root of the error,
+    so that even an error of 1 % can be seen.
     """
-    MattePair(prediction, truth)  # of one size
+    MattePair(prediction, truth)  # raises BadInput unless both have one size
     prediction, truth = (matte.detach().float().cpu() for matte in (prediction, truth))
     below = truth if image is None else image.detach().float().cpu().mean(1, keepdim=True)
     picture = (_BRIGHTEST * below).expand(-1, 3, -1, -1)

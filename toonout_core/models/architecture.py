@@ -17,7 +17,7 @@ _WRAPPER_PREFIXES = ("module.", "_orig_mod.", "net.")
 
 
 def batch_counter(key: str, state: StateDict) -> Tensor | None:
-    """Return zero for a BatchNorm counter: it serves training only, and many files leave it out."""
+    """Return zero for a counter of BatchNorm. Only training needs it, and many files lack it."""
     return torch.zeros((), dtype=torch.int64) if key.endswith(".num_batches_tracked") else None
 
 
@@ -26,25 +26,25 @@ class Architecture:
     """One network family: how to recognise it, build it and feed it."""
 
     id: str
-    keys: tuple[str, ...]  # all of them present: it is this one
+    keys: tuple[str, ...]  # a file that has all of them is of this family
     build: Callable[[StateDict], nn.Module]  # constructor arguments read from shapes
     multiple_of: int  # height and width of the input must be multiples of it
-    half: bool  # sound in fp16 / bf16
-    input: NetworkInput  # of a file about which nothing is known
+    half: bool  # whether it computes well in fp16 and bf16
+    input: NetworkInput  # for a file that says nothing of it
     bytes_per_pixel: int  # of working memory, fp32, per input pixel
     rename_keys: Callable[[StateDict], dict[str, Tensor]] | None = None
     # the value of a tensor that a file may leave out; None: it must be there
     default_value: Callable[[str, StateDict], Tensor | None] = batch_counter
-    # order of a file about which nothing is known; None: the network has no `patch_order`
+    # for a file that says nothing of it; None: the network has no `patch_order`
     patch_order: PatchOrder | None = None
-    # what else must be so, if another network has the same keys; not asked without the keys
+    # asked of a file that has the keys, where another network has the same ones
     condition: Callable[[StateDict], bool] | None = None
     task: Task = "matting"
-    # told what the file says of itself (text, not to be trusted) and tensors cannot tell
+    # called with the text that a file holds about its network; the text is not to be trusted
     configure: Callable[[nn.Module, str], None] | None = None
-    # sees more of larger pictures, from the input size on, unless it is told a size
+    # the larger a picture is, the larger the network sees it, unless a size is given
     follows_picture: bool = False
-    # bf16 on a CPU was measured to be faster, and close enough for who wants speed
+    # measured: bf16 on a CPU is faster, and close enough for those who want speed
     fast_bf16: bool = False
 
     def matches(self, state: StateDict) -> bool:
@@ -65,7 +65,7 @@ class Architecture:
         expected = network.state_dict()
         held = sum(value.numel() for value in state.values())
         for key in expected.keys() - state.keys():
-            # what follows from the rest is small: else a few numbers could ask for any memory
+            # only small tensors may be left out: else a tiny file could ask for any memory
             value = self.default_value(key, state) if expected[key].numel() <= held else None
             if value is not None:
                 state[key] = value

@@ -1,4 +1,4 @@
-"""What a training run is made of, as a record that is written beside its checkpoints."""
+"""The settings of a training run, as records that are written beside its checkpoints."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Record = TypeVar("Record")
 
 
 def explained(default: Any, text: str) -> Any:
-    """A field with the explanation that the command line shows."""
+    """Make a field with the explanation that the command line shows."""
     return field(default=default, metadata={"help": text})
 
 
@@ -153,7 +153,7 @@ class BiRefNetConfig(TrainingConfig):
 
 
 def write_record(record: Any, path: Path) -> None:
-    """Any of these records, as `read_record` reads it. What the run there had otherwise is said."""
+    """Write one of these records for `read_record`. The log names settings that have changed."""
     text = json.dumps(asdict(record), indent=2) + "\n"
     if changes := _changes(path, json.loads(text)):
         log.warning("the run had other settings until now: %s", ", ".join(changes))
@@ -173,7 +173,7 @@ def _changes(path: Path, values: dict[str, Any]) -> list[str]:
 
 
 def read_record(path: Path, record: type[Record], **overrides: Any) -> Record:
-    """The record of that kind at `path`, with `overrides` put in."""
+    """Read a record of that kind from `path`; `overrides` replace what it says."""
     try:
         values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

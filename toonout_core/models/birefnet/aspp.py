@@ -36,7 +36,7 @@ class DeformableConv(nn.Module):
         return both[:, :split], 2 * torch.sigmoid(both[:, split:])
 
     def forward(self, x: Tensor, norm: nn.BatchNorm2d | None = None) -> Tensor:
-        """B×C×H×W → B×O×H×W; with `norm`, one that uses kept statistics, folded in."""
+        """B×C×H×W → B×O×H×W. A `norm` that keeps its statistics is worked into the weights."""
         weight, bias = self.regular_conv.weight, None
         if norm is not None:
             weight, bias = fold_norm(weight, None, norm)
@@ -57,7 +57,7 @@ class DeformableBranch(nn.Module):
         return F.relu(self.atrous_conv(x, self.bn), inplace=True)
 
     def by_bands(self, x: Tensor) -> Iterator[tuple[int, slice, Tensor]]:
-        """Yield the result for some pixels after the other, see `products_by_bands`."""
+        """Yield the result band by band: picture, pixels and values; see `products_by_bands`."""
         wide = torch.promote_types(x.dtype, torch.float32)
         offset, factors = (part.to(wide) for part in self.atrous_conv.field(x))
         weight, bias = fold_norm(self.atrous_conv.regular_conv.weight, None, self.bn)
@@ -65,8 +65,8 @@ class DeformableBranch(nn.Module):
 
 
 class ASPPDeformable(nn.Module):
-    """Joins a 1×1 branch, one branch per entry of `kernels`, and the mean of the map, by a 1×1
-    conv.
+    """Joins several branches by a 1×1 convolution: one of 1×1, one for each entry of `kernels`, and
+    the mean of the map.
     """
 
     def __init__(self, channels: int, width: int, kernels: tuple[int, ...]) -> None:
@@ -86,7 +86,7 @@ class ASPPDeformable(nn.Module):
         self.dropout = nn.Dropout(0.5)
 
     def forward(self, x: Tensor) -> Tensor:
-        """B×C×H×W → the same shape. The joining 1×1 conv is summed branch by branch."""
+        """B×C×H×W → the same shape. The branches are joined one by one, to save memory."""
         branches = [self.aspp1, *self.aspp_deforms]
         *pieces, last = self.conv1.weight.chunk(len(branches) + 1, 1)
         mean = F.conv2d(self.global_avg_pool(x), last)

@@ -15,8 +15,8 @@ from .swin import SwinTransformer
 class BiRefNet(nn.Module):
     """B×3×H×W, normalised, H and W multiples of 32 → logits B×1×H×W, float32 or wider.
 
-    In training mode it returns a `TrainingOutput`. `patch_order` cannot be read from weights: set
-    it to the order that they were trained with. This is an implementation of our own; design and
+    In training mode it returns a `TrainingOutput`. The weights do not tell `patch_order`: set it to
+    the order that they were trained with. This is an implementation of our own; design and
     names come from github.com/ZhengPeng7/BiRefNet (MIT).
     """
 
@@ -50,8 +50,8 @@ class BiRefNet(nn.Module):
         self.decoder = Decoder(widths, image_at_coarsest=image_at_coarsest, gates=gates)
 
     def encode(self, image: Tensor) -> tuple[Tensor, list[Tensor], list[Tensor]]:
-        """Return the squeezed coarsest map, three finer maps of the picture, and those of half its
-        size.
+        """Return the coarsest map, squeezed, then three finer maps of the picture, and three of the
+        picture at half its size.
         """
         height, width = image.shape[-2:]
         half = self.bb(resize(image, (height // 2, width // 2)))

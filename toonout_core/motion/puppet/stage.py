@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ...characters.choosing import parse_numbers
+from ...characters.written import parse_numbers
 from ...errors import BadInput
 from ...instances import Instances
 from ..cards import Frame

@@ -1,4 +1,4 @@
-"""Batches of scenes for the head: batch `i` follows from the seed and `i` alone."""
+"""Make batches of scenes for the head. Batch `i` depends on nothing but the seed and `i`."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class CharacterScenes(EpochBatches[LabelledScene, CharactersConfig, Batch]):
     """Images B×3×S×S in [0, 1], and owners B×S/4×S/4 int64 of every cell: 0 is nobody."""
 
     def sample(self, epoch: int, number: int) -> Owned:
-        """One scene as it is; it is cut when its size is known."""
+        """Return one scene, uncut: its batch decides the size."""
         rng = np.random.default_rng((self.config.seed, epoch, number, 3))
         picture, owners = owners_of(self.examples[number])
         if self.config.colours:
@@ -41,7 +41,7 @@ class CharacterScenes(EpochBatches[LabelledScene, CharactersConfig, Batch]):
         return Owned(picture, owners, rng)
 
     def joined(self, samples: list[Owned]) -> Batch:
-        """All in the size that the first one draws."""
+        """Cut all scenes to one size, which the first one draws by chance."""
         side = int(samples[0].rng.choice(self.config.sizes_px))
         pairs = [cut(sample, side, self.config) for sample in samples]
         images = from_array(np.stack([picture for picture, _ in pairs]))
@@ -50,7 +50,8 @@ class CharacterScenes(EpochBatches[LabelledScene, CharactersConfig, Batch]):
 
 
 def owners_of(scene: LabelledScene) -> tuple[Array, Array]:
-    """H×W×3 uint8 and H×W uint8; where masks overlap, the last one owns. Boxes own nothing."""
+    """Return the picture H×W×3 and owners H×W, uint8. The last of several masks owns a pixel, and
+    characters with a box alone own none."""
     owners = np.zeros(scene.size_hw, np.uint8)
     for number, index in enumerate(scene.with_masks, 1):
         owners[scene.mask(index) > 0] = number
@@ -58,8 +59,10 @@ def owners_of(scene: LabelledScene) -> tuple[Array, Array]:
 
 
 def cut(sample: Owned, side: int, config: CharactersConfig) -> tuple[Array, Array]:
-    """A part of the scene as side×side×3, and its owners at a quarter of that; the whole scene is
-    squashed to the square, as before inference."""
+    """Return a part of the scene as side×side×3, and its owners at a quarter of that size.
+
+    The scene is squashed to a square first, as it is before inference.
+    """
     import cv2
 
     rng = sample.rng
@@ -89,14 +92,14 @@ def cut(sample: Owned, side: int, config: CharactersConfig) -> tuple[Array, Arra
 
 
 def _softened(picture: Array, scale: float) -> Array:
-    """What is made smaller is averaged first: warpAffine only samples."""
+    """Blur what will be made smaller, because warpAffine does not average."""
     import cv2
 
     return picture if scale > 0.85 else cv2.GaussianBlur(picture, (0, 0), 0.35 / scale)
 
 
 def _at_centres(matrix: Array) -> Array:
-    """From places counted from pixels' edges to places counted from their centres."""
+    """Change a matrix for places counted from pixels' edges into one for their centres."""
     moved = matrix.copy()
     moved[:, 2] += matrix[:, :2].sum(1) / 2 - 0.5
     return moved

@@ -1,4 +1,4 @@
-"""A folder of pictures into train, validation and test, so that nothing is in two of them."""
+"""Split a folder of pictures into train, validation and test, so that nothing is in two of them."""
 
 from __future__ import annotations
 
@@ -33,8 +33,10 @@ _NUMBERED = re.compile(r"(.+?)[\s_.-]*\d*$")
 
 @dataclass(frozen=True)
 class Item:
-    """One picture with what belongs to it. `files`: role ("" for a cutout) → file; `character`:
-    several are separated by semicolons."""
+    """One picture with what belongs to it.
+
+    `files`: the file of each role, "" for a cutout. `character`: semicolons separate several.
+    """
 
     name: str
     category: str
@@ -43,21 +45,25 @@ class Item:
 
     @property
     def picture(self) -> Path:
-        """What shows it."""
+        """The file that shows it."""
         return next(iter(self.files.values()))
 
     @property
     def characters(self) -> list[str]:
-        """Everybody who is in it."""
+        """The names of all who are in it."""
         return [who.strip() for who in self.character.split(";")]
 
 
 def character_of(name: str, rule: str = "name") -> str:
-    """Who is in the picture of that name (its place without ending).
+    """Tell who is in a picture by its name: its path below the data set, without the ending.
 
-    `rule` "name": as published names with a seed say it, else all before the last number, or all
-    of it where that leaves no letter; "published": the third part of a name, seed or not; "folder":
-    the folder it is in; "file": everyone is another; else a pattern whose first group it is.
+    `rule` says how:
+    "name"       published names with a seed name the character; of other names it is all before the
+                 last number, or the whole name where no letter is left
+    "published"  the third part of the name, with or without a seed
+    "folder"     the folder that the picture is in
+    "file"       every picture shows another character
+    a pattern    its first group
     """
     path = PurePath(name)
     if rule == "file":
@@ -81,11 +87,11 @@ def character_of(name: str, rule: str = "name") -> str:
 
 
 def find_items(root: Path, rule: str = "name", *, out: Path | None = None) -> list[Item]:
-    """All pictures below `root`, by name. Folders im, gt and an hold the parts of one picture.
+    """List all pictures below `root` by name. Folders im, gt and an hold the parts of one picture.
 
-    Category and character are the columns of ROOT/ATTRIBUTION.csv (by its column `file`, which may
-    name any of the parts) where it has them; else the first folder, and what `rule` says. `out` and
-    ROOT/bg are not searched.
+    Category and character stand in ROOT/ATTRIBUTION.csv; its column `file` may name any of the
+    parts. Where they are not there, the category is the first folder, and `rule` says who the
+    character is. `out` and ROOT/bg are not searched.
     """
     root = Path(os.path.abspath(root))  # as find_sources names what it finds
     known = attribution(root)
@@ -114,7 +120,7 @@ def _in_order(parts: dict[str, Path]) -> dict[str, Path]:
 
 
 def look_alike(items: Sequence[Item]) -> list[Bits]:
-    """The bits of every picture, in order."""
+    """Return the bits of likeness of every picture, in order."""
     bits: list[Bits] = []
     for item in items:
         picture = read(item.picture)
@@ -123,7 +129,8 @@ def look_alike(items: Sequence[Item]) -> list[Bits]:
 
 
 def group_items(items: Sequence[Item], pairs: Iterable[tuple[int, int]] = ()) -> list[list[int]]:
-    """Numbers of items that must stay together: of one character, or one of the `pairs`."""
+    """Return groups of items, by number, that must stay together: they show one character, or are
+    one of the `pairs`."""
     parent = list(range(len(items)))
 
     def root_of(index: int) -> int:
@@ -147,8 +154,11 @@ def group_items(items: Sequence[Item], pairs: Iterable[tuple[int, int]] = ()) ->
 def assign(
     items: Sequence[Item], groups: Sequence[Sequence[int]], shares: Sequence[float], seed: int
 ) -> list[str]:
-    """A split for every item. Large groups first, each to where its categories, and the whole,
-    lack most: so that small categories do not leave a split without pictures."""
+    """Choose a split for every item.
+
+    Large groups come first. Each goes to the split where its categories, and all in all, lack most.
+    So no split is left without pictures of a small category.
+    """
     if len(shares) != 3 or min(shares) < 0 or not 0.999 < sum(shares) < 1.001:
         raise BadInput("--shares must be three numbers that add up to 1", str(tuple(shares)))
     totals = _counts(items)
@@ -178,7 +188,7 @@ def _counts(items: Sequence[Item]) -> Counter[Category]:
 def _need(
     lacking: dict[str, dict[Category, float]], counts: Counter[Category], shares: dict[str, float]
 ) -> Callable[[str], float]:
-    """How much less a split misses its targets when it gets these."""
+    """Tell how much nearer to its targets a split comes when it gets these."""
 
     def need(split: str) -> float:
         if shares[split] == 0:
@@ -198,7 +208,8 @@ def split_folder(
     seed: int = 0,
     by_looks: bool = True,
 ) -> dict[str, Counter[str]]:
-    """Copy OUT/SPLIT/… and write OUT/split.csv; returns the count per split and category."""
+    """Copy the pictures to OUT/SPLIT/… and write OUT/split.csv. Return the count of each split and
+    category."""
     if out.exists() and any(out.iterdir()):
         raise BadInput("--out must be a new or empty folder", str(out))
     items = find_items(root, rule, out=out)

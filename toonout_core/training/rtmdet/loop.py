@@ -31,7 +31,7 @@ _LAST_RATE = 0.05  # of the highest, after the last step
 
 
 class RTMDetTraining(Training[RTMDetConfig, Batch]):
-    """Batches are images and what is true of each, as `SceneBatches` makes them."""
+    """Trains on images and the truth about each, as `SceneBatches` makes them."""
 
     architecture = ARCHITECTURE
     parts = ("score", "box", "mask")
@@ -84,9 +84,9 @@ class RTMDetTraining(Training[RTMDetConfig, Batch]):
 
 
 def learning_rate(config: RTMDetConfig, step: int, steps: int, pictures: int) -> float:
-    """Warm-up in a line, constant to the middle of `steps`, then half a cosine down to 5 %.
+    """Return the rate of a step, in proportion to the `pictures` of a step.
 
-    In proportion to the `pictures` of a step.
+    It rises in a line, stays constant to the middle of `steps`, and falls by half a cosine to 5 %.
     """
     highest = config.lr * (pictures / config.lr_pictures if config.lr_pictures else 1.0)
     warm = min(1.0, (step + 1) / max(min(config.warmup_steps, steps // 10), 1))
@@ -95,10 +95,10 @@ def learning_rate(config: RTMDetConfig, step: int, steps: int, pictures: int) ->
 
 
 def ema_decay(config: RTMDetConfig, step: int) -> float:
-    """Rises from 0 to the one asked for."""
+    """Return the decay of averaged weights: it rises from 0 to the one in `config`."""
     return config.ema_decay * (1 - math.exp(-(step + 1) / max(config.ema_steps, 1)))
 
 
 def train_rtmdet(config: RTMDetConfig, host: Host | None = None) -> Path:
-    """See `train`; the best weights are those of the best mask AP."""
+    """Train as `train` says. The best weights are those of the best mask AP."""
     return train(RTMDetTraining, config, host)

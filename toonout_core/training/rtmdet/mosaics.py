@@ -1,4 +1,4 @@
-"""What RTMDet's training does to pictures and masks: four in one, scaled, cut, mixed, mirrored.
+"""Change pictures and masks for RTMDet's training: four in one, scaled, cut, mixed, mirrored.
 
 After C. Lyu and others, RTMDet, arXiv:2212.07784, table 6, and YOLOX, arXiv:2107.08430.
 """
@@ -26,8 +26,8 @@ _HUE, _SATURATION, _VALUE = 5, 30, 30  # largest changes, hue in steps of 2 degr
 
 @dataclass(frozen=True)
 class Frame:
-    """What is cut from a scaled picture: x' = `scale`·x − `left`, mirrored within `width` if
-    `flip`; what lies beyond `width` and `height` is padding."""
+    """Says what is cut from a scaled picture: x' = `scale`·x − `left`, mirrored within `width` if
+    `flip`. All beyond `width` and `height` is padding."""
 
     scale: float
     left: int
@@ -37,8 +37,8 @@ class Frame:
     flip: bool
 
     def matrix(self, ratio: float, x: float, y: float) -> Array:
-        """Of a picture that was enlarged by `ratio` and lies at (x, y) before the cut: 2×3 for
-        places of pixels' centres."""
+        """Return the 2×3 matrix, for places of pixels' centres, of a picture that was enlarged by
+        `ratio` and lies at (x, y) before the cut."""
         total = ratio * self.scale
         shift_x, shift_y = x * self.scale - self.left, y * self.scale - self.top
         across = np.array([total, 0.0, shift_x])
@@ -53,7 +53,7 @@ class Frame:
 def draw_frame(
     rng: Generator, size_hw: tuple[int, int], side: int, scales: tuple[float, float], flip: float
 ) -> Frame:
-    """A cut of at most `side` of a picture of `size_hw`, scaled by chance."""
+    """Draw a cut, at most `side` long, of a picture of `size_hw`. Scale and place are by chance."""
     scale = float(rng.uniform(*scales))
     height, width = (max(int(length * scale + 0.5), 1) for length in size_hw)
     top = int(rng.integers(max(height - side, 0) + 1))
@@ -63,7 +63,7 @@ def draw_frame(
 
 
 def as_it_is(picture: Array) -> Array:
-    """No change of colours."""
+    """Leave the colours as they are."""
     return picture
 
 
@@ -75,7 +75,7 @@ def four_in_one(
     flip: float,
     change: Change = as_it_is,
 ) -> Labelled:
-    """Four pictures that meet in a point, each `side` long → `side`×`side`, colours changed."""
+    """Join four pictures that meet in a point, each `side` long → `side`×`side`, then `change`."""
     middle_x, middle_y = (int(rng.uniform(*_MIDDLE) * side) for _ in range(2))
     frame = draw_frame(rng, (2 * side, 2 * side), side, scales, flip)
     tiles: list[tuple[Labelled, Array]] = []
@@ -96,7 +96,7 @@ def one(
     flip: float,
     change: Change = as_it_is,
 ) -> Labelled:
-    """One picture, its longer side `side` before it is scaled by chance → `side`×`side`."""
+    """Cut `side`×`side` out of one picture. Its longer side is `side` before it is scaled."""
     height, width = picture[0].shape[:2]
     ratio = side / max(height, width)
     frame = draw_frame(rng, (round(height * ratio), round(width * ratio)), side, scales, flip)
@@ -106,9 +106,9 @@ def one(
 def draw(
     tiles: Sequence[tuple[Labelled, Array]], side: int, frame: Frame, change: Change = as_it_is
 ) -> Labelled:
-    """Pictures and masks by their matrices, on grey; who is not seen has an empty mask.
+    """Lay pictures and masks on grey, each by its matrix. Who is not seen has an empty mask.
 
-    Interpolated without antialiasing, as before inference.
+    Nothing is averaged where it becomes smaller, just as before inference.
     """
     import cv2
 
@@ -150,7 +150,7 @@ def _area(picture: Array, matrix: Array, side: int) -> tuple[slice, slice]:
 
 
 def mix(first: Labelled, second: Labelled) -> Labelled:
-    """Both shine through each other, and the characters of both are true."""
+    """Lay one picture over the other, half transparent. The characters of both are the truth."""
     half = (first[0].astype(np.uint16) + second[0] + 1) >> 1
     masks = np.concatenate((first[1].masks, second[1].masks))
     known = np.concatenate((first[1].known, second[1].known))
@@ -158,7 +158,7 @@ def mix(first: Labelled, second: Labelled) -> Labelled:
 
 
 def change_colours(rng: Generator, picture: Array) -> Array:
-    """Hue, saturation and value of H×W×3 uint8, each changed in half of the cases."""
+    """Change hue, saturation and value of H×W×3 uint8, each in half of the cases."""
     import cv2
 
     limits = np.array([_HUE, _SATURATION, _VALUE])

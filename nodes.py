@@ -10,7 +10,7 @@ from .comfy_nodes.cropping import CropInstances
 from .comfy_nodes.from_masks import InstancesFromMasks
 from .comfy_nodes.from_prompts import InstancesFromPrompts
 from .comfy_nodes.fusing import FuseSegments
-from .comfy_nodes.host import register_folders
+from .comfy_nodes.host import register_folders, register_help
 from .comfy_nodes.kenburns import KenBurns
 from .comfy_nodes.layering import Layers, SaveLayers
 from .comfy_nodes.loading import LoadMatting, LoadSegmenter
@@ -18,6 +18,7 @@ from .comfy_nodes.matting import EstimateForeground, MatteImage
 from .comfy_nodes.measuring import CompareMattes, MeasureMatte
 from .comfy_nodes.moving import has_video
 from .comfy_nodes.pasting import PasteInstances
+from .comfy_nodes.pictures import ExamplePicture
 from .comfy_nodes.prompting import JoinPrompts
 from .comfy_nodes.puppet import Puppet
 from .comfy_nodes.reading import LoadFolder
@@ -59,10 +60,12 @@ NODES: list[type[Any]] = [
     SpriteSheet,
     PromptCharacters,
     *([CutVideo] if has_video() else []),
+    ExamplePicture,
 ]
 
 
 def extension() -> Extension:
     """What ComfyUI asks for nodes."""
     register_folders()
+    register_help()
     return Extension(NODES)

@@ -34,19 +34,41 @@ def matched(**tensors: Tensor | None) -> list[Tensor | None]:
 
 
 def mask_of(picture: Tensor, mask: Tensor | None) -> Tensor | None:
-    """MASK → B×1×H×W, which must have the size of `picture`, B×C×H×W; None stays."""
-    if mask is None:
+    """MASK → B×1×H×W, which must have the size of `picture`, B×C×H×W.
+
+    None stays, and so is the mask that Load Image gives for a picture without alpha.
+    """
+    if mask is None or says_nothing(mask_from_comfy(mask), picture):
         return None
+    return needed_mask(picture, mask)
+
+
+def needed_mask(picture: Tensor, mask: Tensor) -> Tensor:
+    """MASK → B×1×H×W, which must be there and have the size of `picture`, B×C×H×W."""
     alpha = mask_from_comfy(mask)
     check_size(alpha, picture)
     return alpha
 
 
-def colours_and_alpha(image: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
-    """IMAGE → B×3×H×W and B×1×H×W, equally many: the MASK, else the alpha that it has itself."""
+def says_nothing(alpha: Tensor, picture: Tensor) -> bool:
+    """Whether it is the empty mask that Load Image gives for a picture without alpha."""
+    of_another = tuple(picture.shape[-2:]) != EMPTY_MASK_HW == tuple(alpha.shape[-2:])
+    return of_another and not bool(alpha.any())
+
+
+def colours_and_alpha(
+    image: Tensor, mask: Tensor | None, *, name: str = "image", is_transparency: bool = False
+) -> tuple[Tensor, Tensor | None]:
+    """IMAGE → B×3×H×W and B×1×H×W, equally many: the MASK, else the alpha that it has itself.
+
+    `name`: of the image's socket; `is_transparency`: white in the mask is transparent.
+    """
     picture, own = from_comfy(image)
-    alpha = own if mask is None else mask_of(picture, mask)
-    colours, alpha = matched(image=picture, mask=alpha)
+    given = mask_of(picture, mask)
+    if given is not None and is_transparency:
+        given = 1 - given
+    alpha = own if given is None else given
+    colours, alpha = matched(**{name: picture, "mask": alpha})
     assert colours is not None
     return colours, alpha
 
@@ -58,7 +80,7 @@ def check_size(mask: Tensor, image: Tensor) -> None:
         return
     advice = "Connect the mask of the same picture, or resize it."
     if size_hw == EMPTY_MASK_HW:
-        advice = "Load Image gives an empty 64×64 mask for a picture without alpha. " + advice
+        advice += " Load Image gives an empty 64×64 mask for a picture without alpha."
     raise BadInput(
         f"mask must have the image's size {expected_hw[1]}×{expected_hw[0]}",
         f"{size_hw[1]}×{size_hw[0]}",

@@ -11,7 +11,7 @@ from ..toonout_core.ops.placing import BackgroundFit, behind
 from ..toonout_core.options import cutout
 from . import given, made
 from .batches import colours_and_alpha, matched
-from .types import CATEGORY, Node, inputs, outputs, schema, widgets
+from .types import CATEGORY, Node, inputs, outputs, schema, widget, widgets
 
 
 class Compose(Node):
@@ -31,6 +31,7 @@ class Compose(Node):
             inputs=[
                 *inputs(given.TOP, given.TOP_MASK, given.BACKDROP),
                 *widgets(cutout.COLOUR, cutout.COMPOSE_FIT),
+                widget(cutout.MASK_IS_TRANSPARENCY, optional=True, advanced=True),
             ],
             outputs=outputs(made.COMPOSED),
         )
@@ -43,8 +44,11 @@ class Compose(Node):
         fit: BackgroundFit,
         mask: Tensor | None = None,
         background: Tensor | None = None,
+        mask_is_transparency: bool = False,
     ) -> io.NodeOutput:
-        picture, alpha = colours_and_alpha(foreground, mask)
+        picture, alpha = colours_and_alpha(
+            foreground, mask, name="foreground", is_transparency=mask_is_transparency
+        )
         back, own = (None, None) if background is None else from_comfy(background)
         below = behind(picture, colour, back, own, fit)
         top, alpha, below = matched(foreground=picture, mask=alpha, background=below)

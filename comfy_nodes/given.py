@@ -24,7 +24,11 @@ AnyPicture = io.Custom("IMAGE,MASK")
 
 # ---------------------------------------------------------------- models
 
-MODEL = Socket(MattingModel, "model", "From Load Matting Model (ToonOut).")
+MODEL = Socket(
+    MattingModel, "model",
+    "From Load Matting Model (ToonOut). Empty: the built-in model.",
+    optional=True,
+)  # fmt: skip
 # hosts without VIDEO have no node that takes it
 VIDEO = Socket(getattr(io, "Video", None), "video", "From Load Video, or any other node.")
 SEGMENTER = Socket(SegmenterModel, "segmenter", "From Load Character Segmenter (ToonOut).")
@@ -96,10 +100,14 @@ SOFT_MASK = MASK.but(
     "(white = transparent): those need Invert Mask."
 )
 TOP_MASK = MASK.but(
-    help="White = character. Without it the cutout's own alpha is used.", optional=True
+    help="White = character. Without it the cutout's own alpha is used. Load Image's mask is the "
+    "opposite: switch mask_is_transparency on for it.",
+    optional=True,
 )
 SAVED_MASK = MASK.but(
-    help="White = character. Takes the place of alpha that the picture already has.", optional=True
+    help="White = character. Takes the place of alpha that the picture already has. Load Image's "
+    "mask is the opposite: switch mask_is_transparency on for it.",
+    optional=True,
 )
 WHOLE_MATTE = MASK.but(
     help="The matte of the whole picture, from Cut Out Character. White = character."

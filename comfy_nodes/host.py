@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -65,7 +67,30 @@ def find_file(name: str, keys: Sequence[str], foreign: Sequence[str]) -> Path | 
         own = folder_paths.get_full_path(key, name)
         if own is not None:
             return Path(own)
-    return Path(folder_paths.models_dir) / name if name in foreign_files(foreign) else None
+    for known in foreign_files(foreign):
+        if name in (known, Path(known).name):  # graphs of the other pack say the bare name
+            return Path(folder_paths.models_dir) / known
+    return None
+
+
+def register_help() -> None:
+    """Let the help pages be found where the pack's folder has a dot or an @ in its name.
+
+    ComfyUI serves them under the folder's name, but its page asks for what comes before the sign.
+    """
+    root = Path(__file__).parents[1]
+    asked = re.split("[.@]", root.name)[0]
+    served = getattr(sys.modules.get("nodes"), "EXTENSION_WEB_DIRS", None)
+    if served is not None and asked and asked != root.name:
+        served.setdefault(asked, str(root / "web"))
+
+
+def tell(node: Any, text: str) -> None:
+    """Show a text on the node that runs; `node`: its class with the hidden unique_id."""
+    server = getattr(sys.modules.get("server"), "PromptServer", None)
+    key = getattr(getattr(node, "hidden", None), "unique_id", None)
+    if server is not None and key is not None:
+        server.instance.send_progress_text(text, key)
 
 
 def fingerprint(path: Path | None) -> str:

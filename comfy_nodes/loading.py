@@ -21,12 +21,13 @@ from .menus import (
     matting_names,
     model_source,
     no_model,
+    ours,
     published,
     refiner_names,
     refiner_source,
 )
 from .models import LoadedSegmenter, OwnModel
-from .types import CATEGORY, Node, outputs, schema, widget
+from .types import CATEGORY, Node, hidden_widget, outputs, schema, widget
 
 
 class LoadMatting(Node):
@@ -49,7 +50,7 @@ class LoadMatting(Node):
                 widget(models.ALLOW_DOWNLOAD),
                 widget(models.PRECISION, advanced=True),
                 widget(models.PATCH_ORDER, advanced=True),
-                widget(models.RESOLUTION, advanced=True),
+                hidden_widget(models.LOADER_RESOLUTION, advanced=True),
                 widget(models.FAST, advanced=True, optional=True),
             ],
             outputs=outputs(made.MODEL),
@@ -57,7 +58,8 @@ class LoadMatting(Node):
 
     @classmethod
     def validate_inputs(cls, model: str | None) -> bool | str:
-        known = model is None or model in published("matting")  # None: connected, not yet known
+        # None: connected, not yet known
+        known = model is None or ours(model) in published("matting")
         return known or matting_file(model) is not None or no_model(str(model), FOLDER)
 
     @classmethod
@@ -67,7 +69,7 @@ class LoadMatting(Node):
     @classmethod
     def execute(cls, model: str, **chosen: Any) -> io.NodeOutput:
         host = ComfyHost()
-        source = model_source(model, matting_file(model), FOLDER)
+        source = model_source(ours(model), matting_file(model), FOLDER)
         matting = load_matting(source, host=host, **matting_options(chosen))
         return io.NodeOutput(OwnModel(matting, host))
 

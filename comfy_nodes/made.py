@@ -35,8 +35,9 @@ COMPOSED = Socket(io.Image, "image", "RGB, opaque.")
 MATTE = (
     Socket(
         io.Image, "cutout",
-        "RGBA, straight alpha. The colours under the transparent part are the estimated "
-        "foreground, never the old background.",
+        "RGBA, straight alpha. Not for Save Video and VAE Encode, which want RGB: set background "
+        "to colour for them. The colours under the transparent part are the estimated foreground, "
+        "never the old background.",
     ),
     Socket(
         io.Image, "foreground",
@@ -44,13 +45,15 @@ MATTE = (
     ),
     Socket(
         io.Mask, _MASK_NAME,
-        "White = character, black = background. No Invert Mask needed anywhere in this pack.",
+        "White = character, black = background. Load Image's mask is the opposite. No Invert Mask "
+        "is needed anywhere in this pack.",
     ),
 )  # fmt: skip
 CUT_VIDEO = Socket(
     getattr(io, "Video", None), "video",
     "The same clip. Save Video would write it as mp4, without alpha.",
 )  # fmt: skip
+EXAMPLE = Socket(io.Image, "image", "RGB, one picture.")
 LOADED_IMAGES = Socket(io.Image, "image", "One picture after another.", is_list=True)
 LOADED_NAMES = Socket(
     io.String, "name", "File names without ending, for names of Save Cutout.", is_list=True

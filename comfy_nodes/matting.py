@@ -10,19 +10,23 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..toonout_core import ForegroundOptions, Matte
-from ..toonout_core.chosen import foreground_options, framing_options
+from ..toonout_core.chosen import adjust_options, foreground_options, framing_options
 from ..toonout_core.flow import MattingFlow, estimate_colours
 from ..toonout_core.host import Step
-from ..toonout_core.imaging import from_comfy, mask_from_comfy, to_comfy, views_of_layers
+from ..toonout_core.imaging import from_comfy, to_comfy, views_of_layers
+from ..toonout_core.ops.adjust import AdjustOptions
 from ..toonout_core.ops.checking import unit_planes
+from ..toonout_core.ops.compositing import over, parse_colour
 from ..toonout_core.ops.foreground import Method
 from ..toonout_core.ops.framing import Framing
+from ..toonout_core.ops.placing import behind
 from ..toonout_core.options import cutout, models
 from ..toonout_core.steadying import SteadyMatting
 from . import given, made
-from .batches import check_size, matched
+from .batches import matched, needed_mask
 from .host import ComfyHost
 from .models import as_model
+from .previews import colour_widget, compare_widgets, compared
 from .types import CATEGORY, Node, inputs, outputs, schema, widget, widgets
 
 
@@ -49,7 +53,8 @@ class MatteImage(Node):
             category=CATEGORY,
             description=(
                 "Removes the background with soft edges, and takes its colour out of them. "
-                "Pictures and videos; any model of a matting loader, ComfyUI's own too."
+                "Pictures and videos. Without a model it uses the built-in one; any model of a "
+                "matting loader fits, ComfyUI's own too."
             ),
             search_aliases=["remove background", "rembg", "matting", "alpha", "transparent"],
             inputs=[
@@ -61,13 +66,21 @@ class MatteImage(Node):
                 widget(cutout.DETAIL, optional=True),  # last, so that older graphs stay valid
                 *widgets(*cutout.CROPPING, optional=True, advanced=True),
                 widget(cutout.STEADY, optional=True),
+                *widgets(cutout.GROW, cutout.FEATHER, optional=True, advanced=True),
+                widget(cutout.NODE_BACKGROUND, optional=True, advanced=True),
+                colour_widget(cutout.NODE_COLOUR, optional=True, advanced=True),
+                widget(cutout.INVERT, optional=True, advanced=True),
+                *compare_widgets(),
             ],
             outputs=outputs(*made.MATTE),
         )
 
     @classmethod
-    def execute(cls, model: Any, image: Tensor, **chosen: Any) -> io.NodeOutput:
-        framing = framing_options(chosen)  # a wrong aspect is said before the work
+    def execute(cls, image: Tensor, model: Any = None, **chosen: Any) -> io.NodeOutput:
+        framing = framing_options(chosen)  # a wrong aspect or colour is said before the work
+        colour = chosen.get("colour", "") if chosen.get("background") == "colour" else None
+        if colour is not None:
+            parse_colour(colour)
         remover = as_model(model, image.shape[:3].numel())
         if chosen.get("steady", False):
             remover = SteadyMatting(remover)
@@ -75,7 +88,7 @@ class MatteImage(Node):
         with remover.host.progress(len(image) * stages, "matting") as report:
             results = _cut_out(remover, image, chosen, report)
         results.cut_to(framing)
-        return results.node_output()
+        return results.node_output(colour, shown_with=image)
 
 
 def _cut_out(
@@ -83,12 +96,14 @@ def _cut_out(
 ) -> Results:
     """A few frames at a time, so that no second copy of a long clip is made."""
     results, at_once = Results(image.shape[:3]), chosen["frames_per_step"]
+    adjustments = adjust_options(chosen)
     for start in range(0, len(image), at_once):
         picture, own_alpha = from_comfy(image[start : start + at_once])
         matte = remover.matte(
             picture,
             own_alpha if chosen["source_alpha"] == "multiply" else None,
-            foreground=foreground_options(chosen),
+            adjustments if adjustments != AdjustOptions() else None,
+            foreground_options(chosen),
             resolution=chosen["resolution"] or None,
             fit=chosen["fit"],
             frames_per_step=at_once,
@@ -131,9 +146,8 @@ class EstimateForeground(Node):
         foreground_method: Method = "inversion",
     ) -> io.NodeOutput:
         host = ComfyHost()
-        alpha, picture = mask_from_comfy(mask), from_comfy(image)[0]
-        check_size(alpha, picture)
-        picture, alpha = matched(image=picture, mask=alpha)
+        picture = from_comfy(image)[0]
+        picture, alpha = matched(image=picture, mask=needed_mask(picture, mask))
         assert picture is not None and alpha is not None
         options = ForegroundOptions(radius_px, refine_radius_px, foreground_method)
         results = Results((len(picture), *picture.shape[-2:]))
@@ -164,6 +178,16 @@ class Results:
         cropped = Matte(colours, alpha, colours).framed(framing)
         self.cutout = to_comfy(torch.cat((cropped.colours, cropped.alpha), 1))
 
-    def node_output(self) -> io.NodeOutput:
-        """cutout, foreground, mask."""
-        return io.NodeOutput(self.cutout, *views_of_layers(self.cutout))
+    def node_output(
+        self, colour: str | None = None, shown_with: Tensor | None = None
+    ) -> io.NodeOutput:
+        """cutout, foreground, mask. `colour`: what the cutout stands on, RGB then; `shown_with`:
+        the picture before, which the page compares with the cutout."""
+        views = views_of_layers(self.cutout)
+        seen = None if not len(self.cutout) else compared(shown_with, self.cutout[:1])
+        return io.NodeOutput(self.cutout if colour is None else self._on(colour), *views, ui=seen)
+
+    def _on(self, colour: str) -> Tensor:
+        colours, alpha = from_comfy(self.cutout)
+        assert alpha is not None
+        return to_comfy(over(colours, alpha, behind(colours, colour).expand_as(colours)))

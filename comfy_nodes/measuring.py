@@ -12,7 +12,7 @@ from ..toonout_core.imaging import from_comfy, mask_from_comfy, to_comfy
 from ..toonout_core.ops.compositing import parse_colour
 from ..toonout_core.options import measuring as options
 from . import given, made
-from .batches import check_size, mask_of, matched
+from .batches import check_size, mask_of, matched, needed_mask
 from .host import ComfyHost
 from .types import CATEGORY, Node, inputs, outputs, schema, widget, widgets
 
@@ -48,7 +48,8 @@ class MeasureMatte(Node):
         from ..toonout_core.evaluation.batch_measuring import measure_batch
 
         true_alpha = mask_from_comfy(truth)
-        alpha, picture = mask_of(true_alpha, mask), None if image is None else from_comfy(image)[0]
+        alpha = needed_mask(true_alpha, mask)
+        picture = None if image is None else from_comfy(image)[0]
         if picture is not None:
             check_size(true_alpha, picture)
         found, expected, below = matched(mask=alpha, truth=true_alpha, image=picture)

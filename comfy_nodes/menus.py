@@ -18,6 +18,7 @@ from .host import (
     foreign_files,
     weight_dirs,
 )
+from .replacing import MODELS
 
 NONE = "none"
 AUTO = "auto"
@@ -52,6 +53,11 @@ def sam_checkpoints() -> list[str]:
     return [NONE, *sorted(folder_paths.get_filename_list(SAM_FOLDER))]
 
 
+def ours(name: str) -> str:
+    """What a graph of another pack calls a model of the weights table, else the name itself."""
+    return MODELS.get(name, name)
+
+
 def matting_file(name: str | None) -> Path | None:
     """The file of an entry of `matting_names`; None for a name of the weights table."""
     return find_file(name, (FOLDER,), FOREIGN_FOLDERS) if name else None
@@ -65,10 +71,10 @@ def instance_file(name: str | None) -> Path | None:
 
 def no_model(name: str, folder: str) -> str:
     """What is wrong with a menu entry whose file is gone; `folder`: where it should lie."""
-    folders = ", ".join(str(path) for path in weight_dirs(folder))
+    first, *others = map(str, weight_dirs(folder))
     return (
-        f"There is no model {name!r}. Folders searched: {folders}. Put the file into the first one "
-        "and press R, or choose another model."
+        f"There is no model {name!r}. Choose another one, or put its file into {first} and press "
+        f"R. Also searched: {', '.join(others)}."
     )
 
 

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
 
-from ..toonout_core import Matting
+from ..toonout_core import Matting, load_matting
 from ..toonout_core.errors import BadInput
 from ..toonout_core.flow import Asked, MattingFlow, require_numbers
 from ..toonout_core.host import Step
 from ..toonout_core.imaging import from_comfy, mask_from_comfy, mask_to_comfy, to_comfy
 from ..toonout_core.ops.resizing import fit as fit_to
+from ..toonout_core.options import models
 from ..toonout_core.portions import in_portions
 from ..toonout_core.remembering import LastMattes
 from .host import ComfyHost
 
 LIMIT_BYTES = 256 << 20  # of the alpha that a model is remembered by: 64 pictures of 1024²
+
+
+UNCHOSEN_SIZE = 1024  # the default of ComfyUI's Remove Background, which it always hands on
 
 
 class OwnModel:
@@ -32,9 +37,13 @@ class OwnModel:
         matting.loaded.mattes.limit_bytes = LIMIT_BYTES
 
     def encode_image(self, image: Tensor, image_size: int | None = None) -> Tensor:
-        """IMAGE B×H×W×C → MASK B×H×W, 1 = character; one frame at a time on the device."""
+        """IMAGE B×H×W×C → MASK B×H×W, 1 = character; one frame at a time on the device.
+
+        ComfyUI's node says 1024 where its user chose nothing: then the model's own size is taken.
+        """
         picture, own_alpha = from_comfy(image)
-        found = self.matting.matte(picture, own_alpha, foreground=None, resolution=image_size)
+        size = None if image_size == UNCHOSEN_SIZE else image_size
+        found = self.matting.matte(picture, own_alpha, foreground=None, resolution=size)
         return mask_to_comfy(found.alpha)
 
 
@@ -90,9 +99,18 @@ class ForeignModel(MattingFlow):
 _mattes: WeakKeyDictionary[Any, LastMattes] = WeakKeyDictionary()
 
 
+@cache
+def built_in() -> OwnModel:
+    """The model that is part of this pack; ComfyUI may take it off its device as any other."""
+    host = ComfyHost()
+    return OwnModel(load_matting(models.MODEL.default, host=host, download=False), host)
+
+
 def as_model(value: Any, pixels: int) -> MattingFlow:
-    """Whatever a loader gives, as something that cuts out; what it says of so many pixels is
-    remembered, so that other radii or colours do not cost its time again."""
+    """Whatever a loader gives, as something that cuts out; nothing: the built-in model. What it
+    says of so many pixels is remembered, so that other radii do not cost its time again."""
+    if value is None:
+        return built_in().matting
     if isinstance(value, OwnModel):
         return value.matting
     if callable(getattr(value, "encode_image", None)):
@@ -100,7 +118,7 @@ def as_model(value: Any, pixels: int) -> MattingFlow:
     raise BadInput(
         "model must come from a loader of matting models",
         f"a {type(value).__name__}",
-        "Connect Load Matting Model (ToonOut).",
+        "Connect Load Matting Model (ToonOut), or nothing: then the built-in model is used.",
     )
 
 

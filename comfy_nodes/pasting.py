@@ -12,6 +12,7 @@ from ..toonout_core.characters.pasting import paste_runs
 from ..toonout_core.imaging import from_comfy, mask_from_comfy, mask_to_comfy, to_comfy
 from ..toonout_core.options import characters as options
 from . import given, made
+from .batches import says_nothing
 from .types import CATEGORY, Node, inputs, outputs, schema, widgets
 
 
@@ -47,7 +48,9 @@ class PasteInstances(Node):
         **chosen: list[Any],
     ) -> io.NodeOutput:
         pieces = [from_comfy(crop)[0] for crop in crops]
-        own = None if masks is None else [mask_from_comfy(mask) for mask in masks]
+        own = [mask_from_comfy(mask) for mask in masks or []]
+        if all(says_nothing(mask, pieces[0]) for mask in own):
+            own = None
         how = {name: value[0] for name, value in chosen.items()}
         pasted = paste_runs([from_comfy(one) for one in image], pieces, regions, own, **how)
         pictures = [to_comfy(picture) for picture, _ in pasted]

@@ -20,6 +20,7 @@ HERE = "."  # the input folder itself; older graphs say nothing
 _DEPTH = 3
 _ENTRIES = 5000  # looked at for the menu: a folder of any size must not hold the server up
 _NAME_BYTES = 230  # of the 255 that file systems take: numbers and endings come behind
+_RESULTS = {".png", ".webp"}  # what Save Cutout writes
 _LABELLED = re.compile(r"(.*?) *\[([^\[\]]+)\]", re.DOTALL)
 
 
@@ -78,6 +79,16 @@ def refusal(name: str) -> str:
     except BadInput as error:
         return str(error)
     return ""
+
+
+def names_of_results(folder: str) -> set[str]:
+    """Names without ending, from `folder` in the output folder on, of all pictures that lie there;
+    nothing for an empty name and for a folder that is not there yet."""
+    root = Path(folder_paths.get_output_directory()) / folder
+    if not folder or not _is_below(root, [Path(folder_paths.get_output_directory())]):
+        return set()
+    found = (path.relative_to(root) for path in root.rglob("*") if path.suffix in _RESULTS)
+    return {path.with_name(path.stem).as_posix() for path in found}
 
 
 def require_no_way_out(folder: Path) -> None:

@@ -20,11 +20,19 @@ from ..toonout_core.imaging import read, to_comfy
 from ..toonout_core.options import files
 from ..toonout_core.output.naming import find_sources
 from . import made
-from .host import ComfyHost
-from .places import folder_names, folder_of, may_read, refusal, require_no_way_out
+from .host import ComfyHost, tell
+from .places import (
+    folder_names,
+    folder_of,
+    may_read,
+    names_of_results,
+    refusal,
+    require_no_way_out,
+)
 from .types import CATEGORY, Node, outputs, schema, widget, widgets
 
 log = logging.getLogger("toonout")
+_TOLD = 8  # notes that a node shows; a folder may have thousands
 
 
 @dataclass(frozen=True)
@@ -36,6 +44,7 @@ class Choice:
     recursive: bool
     start: int
     limit: int
+    skip_done: str = ""
 
     @property
     def path(self) -> Path:
@@ -59,6 +68,8 @@ class Choice:
             if self._means(source.path.name) and may_read(source.path)
         ]
         chosen.sort(key=lambda item: _natural(item[1]))
+        done = names_of_results(self.skip_done)
+        chosen = [(path, name) for path, name in chosen if name not in done]
         stop = self.start + self.limit if self.limit else None
         return chosen[self.start : stop]
 
@@ -90,7 +101,9 @@ class LoadFolder(Node):
                 widget(files.FOLDER, options=folder_names()),
                 *widgets(files.PATTERN, files.RECURSIVE, files.START, files.LIMIT),
                 widget(files.KEEP_ALPHA),
+                widget(files.SKIP_DONE, optional=True),
             ],
+            hidden=[io.Hidden.unique_id],
             outputs=outputs(made.LOADED_IMAGES, made.LOADED_NAMES),
         )
 
@@ -101,45 +114,61 @@ class LoadFolder(Node):
 
     @classmethod
     def fingerprint_inputs(cls, keep_alpha: Any = None, **inputs: Any) -> str:
-        known = len(inputs) == len(fields(Choice))  # ComfyUI follows connected ones itself
+        # ComfyUI follows connected ones itself
+        known = {field.name for field in fields(Choice)} - {"skip_done"} <= inputs.keys()
         return Choice(**inputs).fingerprint() if known else ""
 
     @classmethod
     def execute(cls, keep_alpha: bool, **chosen: Any) -> io.NodeOutput:
-        read = _read_all(Choice(**chosen), keep_alpha)
+        notes: list[str] = []
+        read = _read_all(Choice(**chosen), keep_alpha, notes)
+        tell(cls, _told(len(read), notes))
         return io.NodeOutput([image for image, _ in read], [name for _, name in read])
 
 
-def _read_all(choice: Choice, keep_alpha: bool) -> list[tuple[Tensor, str]]:
-    """IMAGE and name of every file that can be read."""
+def _read_all(choice: Choice, keep_alpha: bool, notes: list[str]) -> list[tuple[Tensor, str]]:
+    """IMAGE and name of every file that can be read; `notes` gets what is to be known of the
+    others."""
     files = choice.files()
     if not files:
         raise BadInput(
             f"{choice.path} must have pictures that match {choice.pattern!r} from number "
-            f"{choice.start} on",
+            f"{choice.start} on"
+            + (f", without a result in {choice.skip_done}" if choice.skip_done else ""),
             "none",
-            "Change pattern or start, or switch recursive on.",
+            "All are done already: empty skip_done to do them again. Else change pattern or start."
+            if choice.skip_done
+            else "Change pattern or start, or switch recursive on.",
         )
     with ComfyHost().progress(len(files), "reading") as report:
-        images = [(_image(path, keep_alpha, report), name) for path, name in files]
+        images = [(_image(path, keep_alpha, report, notes), name) for path, name in files]
     read = [(image, name) for image, name in images if image is not None]
     if not read:
         raise BadInput(
-            f"at least one picture in {choice.path} must be readable",
-            "broken files only; the log names them",
-        )
+            f"at least one picture in {choice.path} must be readable", "broken files only",
+            " ".join(notes[:_TOLD]),
+        )  # fmt: skip
     return read
 
 
-def _image(path: Path, keep_alpha: bool, report: Step) -> Tensor | None:
-    """IMAGE of a file; None, and a line in the log, for one that cannot be read."""
+def _told(count: int, notes: list[str]) -> str:
+    """What the node says of itself."""
+    lines = [f"{count} picture{'s' * (count != 1)}", *notes[:_TOLD]]
+    more = len(notes) - _TOLD
+    return "\n".join([*lines, f"and {more} more notes, in the log"] if more > 0 else lines)
+
+
+def _image(path: Path, keep_alpha: bool, report: Step, notes: list[str]) -> Tensor | None:
+    """IMAGE of a file; None for one that cannot be read."""
     try:
         picture = read(path)
     except BadInput as error:
+        notes.append(f"Left out: {error}")
         log.warning("left out: %s", error)
         report(1)
         return None
     for note in picture.notes:
+        notes.append(f"{path.name}: {note}")
         log.warning("%s: %s", path, note)
     report(1, preview=picture.image[0])
     planes = [picture.image]

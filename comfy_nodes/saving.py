@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ..toonout_core.host import Step
 from ..toonout_core.imaging import Metadata
-from ..toonout_core.options import files
+from ..toonout_core.options import cutout, files
 from ..toonout_core.output.publishing import numbered, partial_file, publish_numbered
 from ..toonout_core.output.writing import Format, encode, write_checked
 from . import given
@@ -51,6 +51,7 @@ class SaveCutout(Node):
                 *widgets(files.FILENAME_PREFIX, files.NODE_FORMAT),
                 widget(files.QUALITY, advanced=True),
                 widget(files.NAMES, optional=True, force_input=True),
+                widget(cutout.MASK_IS_TRANSPARENCY, optional=True, advanced=True),
             ],
             outputs=[],
         )
@@ -63,7 +64,8 @@ class SaveCutout(Node):
         names: str | None = None,
         **chosen: Any,
     ) -> io.NodeOutput:
-        colours, alpha = colours_and_alpha(image, mask)
+        turned = chosen.get("mask_is_transparency", False)
+        colours, alpha = colours_and_alpha(image, mask, is_transparency=turned)
         kind, bits = FORMATS[chosen["format"]]
         quality = chosen["quality"]
         how = {"format": kind, "bits": bits, "quality": None if quality == 100 else quality}

@@ -9,10 +9,10 @@ from torch import Tensor
 
 from ..toonout_core import Instances, share_matte
 from ..toonout_core.chosen import share_options
-from ..toonout_core.imaging import from_comfy, mask_from_comfy
+from ..toonout_core.imaging import from_comfy
 from ..toonout_core.options import characters as options
 from . import given, made
-from .batches import check_size
+from .batches import needed_mask
 from .found import as_frames, found_result, matched_frames
 from .host import ComfyHost
 from .types import CATEGORY, Node, inputs, outputs, schema, widget, widgets
@@ -42,8 +42,8 @@ class InstanceMattes(Node):
 
     @classmethod
     def execute(cls, image: Tensor, mask: Tensor, instances: Any, **chosen: Any) -> io.NodeOutput:
-        picture, alpha = from_comfy(image)[0], mask_from_comfy(mask)
-        check_size(alpha, picture)
+        picture = from_comfy(image)[0]
+        alpha = needed_mask(picture, mask)
         picture, frames = matched_frames(picture, as_frames(instances))
         alpha, frames = matched_frames(alpha, frames)
         picture, frames = matched_frames(picture, frames)

@@ -12,8 +12,10 @@ from typing import Any
 from comfy_api.latest import ComfyExtension, io
 from torch import Tensor
 
+from ..toonout_core.errors import ToonOutError
 from ..toonout_core.options.option import Option
 from .batches import check_frames
+from .replacing import register_replacements
 
 CATEGORY = "toonout"
 # ComfyUI's own type since 0.21: its Load Background Removal Model and Remove Background fit to ours
@@ -35,6 +37,10 @@ class Extension(ComfyExtension):
     def __init__(self, nodes: list[type[Any]]) -> None:
         super().__init__()
         self._nodes = nodes
+
+    async def on_load(self) -> None:
+        """What ComfyUI calls first, in releases that call it at all."""
+        await register_replacements([node.define_schema() for node in self._nodes])
 
     async def get_node_list(self) -> list[type[Any]]:
         return self._nodes
@@ -58,13 +64,23 @@ def _looking_first(work: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(work)
     def execute(cls: type[Node], *values: Any, **named: Any) -> Any:
-        for name, value in [*zip(names, values, strict=False), *named.items()]:
-            for tensor in value if isinstance(value, list) else [value]:
-                if isinstance(tensor, Tensor):
-                    check_frames(name, tensor, takes_empty=cls.takes_empty)
-        return work(cls, *values, **named)
+        try:
+            for name, value in [*zip(names, values, strict=False), *named.items()]:
+                for tensor in value if isinstance(value, list) else [value]:
+                    if isinstance(tensor, Tensor):
+                        check_frames(name, tensor, takes_empty=cls.takes_empty)
+            return work(cls, *values, **named)
+        except ToonOutError as error:
+            _hide_path(error)
+            raise
 
     return execute
+
+
+def _hide_path(error: ToonOutError) -> None:
+    """ComfyUI shows where an error's class is from, unless Python itself has it."""
+    kind = type(error)
+    error.__class__ = type(kind.__name__, (kind,), {"__module__": "builtins"})
 
 
 def schema(**options: Any) -> io.Schema:
@@ -121,8 +137,10 @@ def widgets(*options: Option, **how: Any) -> list[Any]:
 def widget(option: Option, **how: Any) -> Any:
     """The widget of an option of `toonout_core.options`.
 
-    `how`: advanced, optional, force_input; `options`: a menu that this host fills.
+    `how`: advanced, optional, force_input; `options`: a menu that this host fills; `kind`: another
+    type of ComfyUI's than the option's own.
     """
+    kind = how.pop("kind", None)
     given: dict[str, Any] = {"default": option.default, "tooltip": option.help}
     if option.kind in ("whole", "number"):
         given |= {"min": option.least, "max": option.most, "step": option.step}
@@ -131,7 +149,15 @@ def widget(option: Option, **how: Any) -> Any:
     if option.lines:
         given |= {"multiline": True, "placeholder": option.placeholder}
     kinds = {"switch": io.Boolean, "whole": io.Int, "number": io.Float, "text": io.String}
-    return known_input(kinds.get(option.kind, io.Combo), option.name, **(given | how))
+    kind = kind or kinds.get(option.kind, io.Combo)
+    return known_input(kind, option.name, **(given | how))
+
+
+def hidden_widget(option: Option, **how: Any) -> Any:
+    """A widget that newer pages do not draw any more; graphs still have its value at its place."""
+    item = widget(option, **how)
+    item.extra_dict = {"hidden": True}
+    return item
 
 
 def known_input(kind: Any, name: str, **options: Any) -> Any:

@@ -5,16 +5,14 @@ from __future__ import annotations
 import ast
 import io
 import re
-import shutil
-import subprocess
 import sys
 import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 
-import pathspec
 import pytest
 
+from tools import release
 from toonout_core.weights import WEIGHTS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -64,26 +62,13 @@ SUSPECT = [
 TEXT_SUFFIXES = {".css", ".js", ".json", ".md", ".py", ".toml", ".txt", ".yaml", ".yml", ""}
 
 
-def git(*arguments: str) -> list[str]:
-    if shutil.which("git") is None or not (ROOT / ".git").exists():
-        pytest.skip("not a git checkout")
-    done = subprocess.run(
-        ["git", "-c", "core.quotePath=off", *arguments], cwd=ROOT, capture_output=True, check=False
-    )
-    if done.returncode:
-        pytest.skip(f"git cannot read this checkout: {done.stderr.decode().strip()}")
-    return done.stdout.decode().splitlines()
-
-
 @pytest.fixture(scope="module")
 def archive() -> list[Path]:
-    """Tracked files without those that .comfyignore keeps out, by the registry client's rules."""
-    rules = (ROOT / ".comfyignore").read_text("utf-8").splitlines()
-    left_out = pathspec.GitIgnoreSpec.from_lines(rules)
-    tracked = git("ls-files", "--cached")
-    return [
-        ROOT / name for name in tracked if not left_out.match_file(name) and (ROOT / name).is_file()
-    ]
+    """What the registry's client would pack."""
+    try:
+        return [ROOT / name for name in release.archive()]
+    except release.NoCheckoutError as error:
+        pytest.skip(str(error))
 
 
 @pytest.fixture(scope="module")
@@ -99,52 +84,24 @@ def relative(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
-def test_the_archive_has_what_comfyui_needs(archive):
+def test_the_archive_is_whole_and_small_and_has_nothing_else(archive):
+    """Nodes, library, help pages and their pictures, languages, examples, blueprints."""
     names = {relative(path) for path in archive}
     assert names >= {
-        "LICENSE",
-        "NOTICE",
-        "README.md",
-        "__init__.py",
-        "nodes.py",
-        "pyproject.toml",
-        "requirements.txt",
         "toonout_core/assets/toonout-mini.safetensors",
+        "web/docs/ToonOut_Matte.md",
+        "web/docs/pictures/matte.jpg",
+        "locales/ja/nodeDefs.json",
+        "example_workflows/05 New background.json",
+        "example_workflows/05 New background.jpg",
+        "examples/meadow.webp",
+        "subgraphs/Replace Background (ToonOut).json",
+        "toonout_core/training/__init__.py",
+        "toonout_core/evaluation/__init__.py",
+        "toonout_core/synthesis/__init__.py",
     }
-
-
-@pytest.mark.parametrize(
-    "folder", ["web", "locales", "example_workflows", "comfy_nodes", "toonout_core"]
-)
-def test_whole_folders_are_in_the_archive(archive, folder):
-    """Help pages, their pictures, languages, examples and thumbnails: nothing of them stays out."""
-    tracked = {name for name in git("ls-files", "--cached", folder) if (ROOT / name).is_file()}
-    assert tracked
-    assert tracked <= {relative(path) for path in archive}
-
-
-def test_the_archive_has_nothing_else(archive):
-    tops = {relative(path).split("/")[0] for path in archive}
-    assert tops <= {
-        "CHANGELOG.md",
-        "LICENSE",
-        "NOTICE",
-        "README.md",
-        "__init__.py",
-        "comfy_nodes",
-        "example_workflows",
-        "locales",
-        "node_list.json",
-        "nodes.py",
-        "pyproject.toml",
-        "requirements.txt",
-        "toonout_core",
-        "web",
-    }
-
-
-def test_the_archive_stays_small(archive):
-    assert sum(path.stat().st_size for path in archive) < 20_000_000
+    assert {"tests", "tools", "docs", ".github"}.isdisjoint(name.split("/")[0] for name in names)
+    assert release.check_archive() == []
 
 
 def suspicions(text: str) -> list[str]:

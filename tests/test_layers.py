@@ -15,13 +15,14 @@ PIPELINE |= {"portions", "inference", "detail", "flow"}
 APPLICATION = PIPELINE | {"matting", "instances", "output"}
 
 # on the ground floor: every part of the core may import these
-GROUND = {"lazily", "words"}
+GROUND = {"lazily", "words", "opencv"}
 
 # part of the core -> the parts that it may import
 MAY_IMPORT = {
     "errors": set(),
     "lazily": set(),
     "words": set(),
+    "opencv": {"errors"},
     "weights": set(),
     "options": {"errors"},
     "host": {"errors"},
@@ -236,7 +237,7 @@ def slow_imports(source: str) -> list[str]:
         or (isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test))
     ]
     tree.body = [node for node in tree.body if node not in later]
-    names = {name[0] for name, _ in imports_of(ast.unparse(tree), ())}
+    names = {part for name, _ in imports_of(ast.unparse(tree), ()) for part in (name[0], name[-1])}
     return sorted(names & SLOW)
 
 

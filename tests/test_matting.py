@@ -13,6 +13,7 @@ from toonout_core.imaging import Picture
 from toonout_core.loading import LoadedNetwork
 from toonout_core.matting import Matting, grown
 from toonout_core.models.architecture import Architecture
+from toonout_core.ops.adjust import AdjustOptions
 from toonout_core.words import NetworkInput
 
 
@@ -228,3 +229,22 @@ def test_a_picture_that_is_half_overwritten_is_not_tried_again(monkeypatch):
     with pytest.raises(OutOfMemory, match="Make it smaller"):
         load_matting(host=LocalHost("cpu", quiet=True)).matte(image, keep_image=False)
     assert len(tries) == 1
+
+
+def test_inverted_the_background_is_kept_and_its_colours_are_cleaned():
+    image = red_square()
+    found = matting().matte(image, adjust=AdjustOptions(invert=True))
+    usual = matting().matte(image)
+    assert torch.equal(found.alpha, 1 - usual.alpha)
+    assert found.foreground[0, 0, 2, 2] == 0, "the background as it is"
+    assert found.foreground[0, 0, 40, 35] < 0.1, "nothing red where the character was"
+
+
+def test_inverted_what_was_transparent_stays_so():
+    own = torch.ones(1, 1, 90, 70)
+    own[..., :10, :] = 0
+    own[..., 10:15, :] = 0.5
+    found = matting().matte(red_square(), own, AdjustOptions(invert=True))
+    assert found.alpha[..., :10, :].max() == 0
+    assert torch.allclose(found.alpha[..., 10:15, :], torch.tensor(0.5))
+    assert found.alpha[0, 0, 40, 35] == 0

@@ -75,7 +75,7 @@ def test_in_comfyui(luma, tmp_path, monkeypatch):
         )
         cut = nodes["ToonOut_Matte"].execute
         cutout, foreground, mask = cut(
-            *loaded.result, image, resolution=0, fit="auto", estimate_foreground=True,
+            model=loaded.result[0], image=image, resolution=0, fit="auto", estimate_foreground=True,
             radius_px=90, refine_radius_px=6, frames_per_step=1, source_alpha="multiply",
         ).result  # fmt: skip
         own_node = loaded.result[0].encode_image(image)

@@ -1,15 +1,20 @@
-"""Time, memory and difference of our BiRefNet and of others, in one interleaved run.
+"""Time, memory and difference of our networks and of others, in one interleaved run.
 
     python tools/benchmark.py --reference DIR [--comfyui DIR] [--size 1024] [--runs 3]
     python tools/benchmark.py --reference DIR --quick        two minutes: 512 pixels, twice
+    python tools/benchmark.py --reference DIR --variant isnet
+    python tools/benchmark.py --reference DIR --size 2048 --batch 2 --runs 1
 
-DIR of --reference is a checkout of the ToonOut or the BiRefNet repository; the latter uses SDPA as
-it is published. It may be given several times. DIR of --comfyui is ComfyUI 0.21 or newer, whose
-core has a BiRefNet of its own (Swin-L only; it cuts patches in the old order, so that its alpha
-differs). Only networks are imported, which may need einops, kornia and timm; of ComfyUI also what
-it requires itself. All get the same random weights and pictures, each lives in a process of its
-own, and they take turns. Time is CPU seconds of all threads (CUDA: seconds); memory is the peak
-above what the process holds before its first run, that is, above the weights.
+DIR of --reference may be given several times. For BiRefNet it is a checkout of the ToonOut or the
+BiRefNet repository; the latter uses SDPA as it is published. For isnet it is one of
+CartoonSegmentation, and for rtmdet_l a folder with the packages mmdet 3.3, mmengine 0.10 and
+mmcv-lite 2.1 (pip install --target). DIR of --comfyui is ComfyUI 0.21 or newer, whose core has a
+BiRefNet of its own (Swin-L only; it cuts patches in the old order, so that its alpha differs).
+
+Only networks are imported, which may need einops, kornia and timm; of ComfyUI also what it requires
+itself. All get the same random weights and pictures, each lives in a process of its own, and they
+take turns. Time is CPU seconds of all threads (CUDA: seconds); memory is the peak above what the
+process holds before its first run, that is, above the weights.
 """
 
 from __future__ import annotations
@@ -21,39 +26,19 @@ import multiprocessing
 import os
 import sys
 import time
-import zlib
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from importlib import import_module
-from importlib.util import find_spec
-from math import prod
 from multiprocessing.connection import Connection
 from pathlib import Path
 from statistics import median
-from types import ModuleType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-ROOT = Path(__file__).resolve().parents[1]
-VARIANTS = {
-    "swin_l": (192, (2, 2, 18, 2), (6, 12, 24, 48), 12, "swin_v1_l"),
-    "swin_t": (96, (2, 2, 6, 2), (3, 6, 12, 24), 7, "swin_v1_t"),
-}
-DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-
-@dataclass(frozen=True)
-class Setting:
-    """What both sides run."""
-
-    variant: str
-    size: int
-    precision: str
-    device: str
-    threads: int
-    batch: int
+from tools.bench_networks import DTYPES, KINDS, Setting
 
 
 @dataclass(frozen=True)
@@ -63,81 +48,6 @@ class Run:
     seconds: float
     wall_seconds: float
     peak_bytes: int
-
-
-# ------------------------------------------------------------------ networks
-
-
-def random_state(names: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Weights that keep every layer's output near unit size, all offsets and statistics alive."""
-    state: dict[str, Tensor] = {}
-    for name, like in names.items():
-        if not like.is_floating_point():
-            continue
-        chance = torch.Generator().manual_seed(zlib.crc32(name.encode()))
-        value = torch.randn(like.shape, generator=chance)
-        if name.endswith("running_var"):
-            value = 0.5 + torch.rand(like.shape, generator=chance)
-        elif name.endswith("relative_position_bias_table"):
-            value *= 0.5
-        elif name.endswith((".bias", "running_mean")):
-            value *= 0.3 if "offset_conv" in name or "modulator_conv" in name else 0.1
-        elif like.ndim == 1:
-            value = 1 + 0.1 * value
-        else:
-            value /= prod(like.shape[1:]) ** 0.5
-        state[name] = value
-    return state
-
-
-def our_network(setting: Setting, _folder: str) -> nn.Module:
-    sys.path.insert(0, str(ROOT))
-    from toonout_core.models.birefnet import ARCHITECTURE, BiRefNet
-
-    dim, depths, heads, window, _ = VARIANTS[setting.variant]
-    with torch.device("meta"):
-        empty = BiRefNet(dim=dim, depths=depths, heads=heads, window=window)
-    network = ARCHITECTURE.load(random_state(empty.state_dict()))
-    return network.to(DTYPES[setting.precision])
-
-
-def comfyui_network(setting: Setting, folder: str) -> nn.Module:
-    """The network of ComfyUI's core, as its loader builds it."""
-    sys.path.insert(0, folder)
-    if setting.device == "cpu":
-        import_module("comfy.cli_args").args.cpu = True
-    build = import_module("comfy.background_removal.birefnet").BiRefNet
-    operations = import_module("comfy.ops").manual_cast
-    network = build({}, DTYPES[setting.precision], torch.device("cpu"), operations)
-    state = random_state(network.state_dict())
-    network.load_state_dict({**network.state_dict(), **state})
-    return network
-
-
-def reference_network(setting: Setting, folder: str) -> nn.Module:
-    """The network of the checkout, in fp32 on the CPU: its other precisions need CUDA."""
-    sys.path.insert(0, folder)
-    prefix = "birefnet." if (Path(folder) / "birefnet").is_dir() else ""
-    if find_spec("wandb") is None:
-        sys.modules["wandb"] = ModuleType("wandb")  # the log of its training, imported on the way
-    config = import_module(f"{prefix}config").Config
-    plain = config.__init__
-    dim, _, _, _, backbone = VARIANTS[setting.variant]
-
-    def configure(self: Any, *args: Any, **kwargs: Any) -> None:
-        plain(self, *args, **kwargs)
-        self.bb = backbone
-        self.lateral_channels_in_collection = [2 * dim * 2**level for level in (3, 2, 1, 0)]
-        self.cxt = self.lateral_channels_in_collection[1:][::-1]
-        self.batch_size = 2  # 1 would leave the BatchNorms out
-
-    config.__init__ = configure
-    network = import_module(f"{prefix}models.birefnet").BiRefNet(bb_pretrained=False)
-    missing, unknown = network.load_state_dict(random_state(network.state_dict()), strict=False)
-    left = [name for name in missing if not name.endswith(("_index", "_tracked"))]
-    assert not left and not unknown, (left, unknown)
-    cuda = setting.device.startswith("cuda")
-    return network.to(DTYPES[setting.precision] if cuda else torch.float32)
 
 
 # ------------------------------------------------------------------ measuring
@@ -162,8 +72,8 @@ def forget_peak() -> None:
         Path("/proc/self/clear_refs").write_text("5", "ascii")
 
 
-def measure(network: nn.Module, picture: Tensor, before_bytes: int) -> tuple[Run, Tensor]:
-    """One forward pass and its logits."""
+def measure(network: nn.Module, picture: Tensor, before_bytes: int) -> tuple[Run, Any]:
+    """One forward pass and its answer."""
     cuda = picture.device.type == "cuda"
     forget_peak()
     if cuda:
@@ -171,21 +81,20 @@ def measure(network: nn.Module, picture: Tensor, before_bytes: int) -> tuple[Run
         torch.cuda.synchronize()
     cpu, wall = time.process_time(), time.perf_counter()
     with torch.inference_mode():
-        logits = network(picture)
+        answer = network(picture)
     if cuda:
         torch.cuda.synchronize()
     wall = time.perf_counter() - wall
     cpu = time.process_time() - cpu
     peak = torch.cuda.max_memory_allocated() if cuda else resident_bytes("VmHWM")
-    logits = logits[-1] if isinstance(logits, list | tuple) else logits
-    return Run(wall if cuda else cpu, wall, peak - before_bytes), logits.float().cpu()
+    return Run(wall if cuda else cpu, wall, peak - before_bytes), answer
 
 
 def serve(setting: Setting, side: str, folder: str, pipe: Connection) -> None:
-    """A process with one network: a run for every message; alpha goes back with the first."""
+    """A process with one network: a run for every message; alpha goes back with each."""
     torch.set_num_threads(setting.threads)
-    makers = {"ours": our_network, "comfyui": comfyui_network}
-    network = makers.get(side, reference_network)(setting, folder)
+    kind = KINDS[setting.variant]
+    network = kind.makers.get(side, kind.makers["reference"])(setting, folder)
     network = network.requires_grad_(False).train(False).to(setting.device)
     chance = torch.Generator().manual_seed(21)
     picture = torch.randn(setting.batch, 3, setting.size, setting.size, generator=chance)
@@ -195,8 +104,9 @@ def serve(setting: Setting, side: str, folder: str, pipe: Connection) -> None:
     before = torch.cuda.memory_allocated() if cuda else resident_bytes("VmRSS")
     pipe.send("ready")
     while pipe.recv() == "run":
-        run, logits = measure(network, picture, before)
-        pipe.send((run, logits.sigmoid().numpy()))
+        run, answer = measure(network, picture, before)
+        pipe.send((run, kind.logits(answer).float().cpu().sigmoid().numpy()))
+        del answer
 
 
 def compare(setting: Setting, others: dict[str, str], runs: int) -> dict[str, Any]:
@@ -204,7 +114,8 @@ def compare(setting: Setting, others: dict[str, str], runs: int) -> dict[str, An
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # waiting threads must not look busy
     context = multiprocessing.get_context("spawn")
     pipes: dict[str, Connection] = {}
-    for name, folder in {"ours": "", **others}.items():
+    first = next(iter(others.values()))  # ours takes names and sizes of the weights from there
+    for name, folder in {"ours": first, **others}.items():
         pipes[name], far = context.Pipe()
         context.Process(target=serve, args=(setting, name, folder, far), daemon=True).start()
         far.close()  # so that a process that ends early is noticed
@@ -264,9 +175,9 @@ def main() -> None:
     )
     parser.add_argument("--reference", type=Path, action="append", default=[], metavar="DIR")
     parser.add_argument("--comfyui", type=Path, metavar="DIR")
-    parser.add_argument("--size", type=int, default=1024, help="side of the picture, pixels")
+    parser.add_argument("--size", type=int, help="side of the picture, pixels; else the network's")
     parser.add_argument("--batch", type=int, default=1, help="pictures at a time")
-    parser.add_argument("--variant", choices=VARIANTS, default="swin_l")
+    parser.add_argument("--variant", choices=KINDS, default="swin_l")
     parser.add_argument("--runs", type=int, default=3, help="turns of each side")
     parser.add_argument("--quick", action="store_true", help="512 pixels, two turns")
     parser.add_argument("--precision", choices=DTYPES, default="fp32", help="ours; CUDA: all")
@@ -281,7 +192,7 @@ def main() -> None:
         parser.error("something to compare with must be named: --reference or --comfyui")
     setting = Setting(
         chosen.variant,
-        512 if chosen.quick else chosen.size,
+        512 if chosen.quick else chosen.size or KINDS[chosen.variant].size,
         chosen.precision,
         chosen.device,
         chosen.threads,

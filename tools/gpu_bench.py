@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tools.benchmark import DTYPES, random_state
+from tools.bench_networks import DTYPES, random_state
 from toonout_core import Matting
 from toonout_core.host import LocalHost
 from toonout_core.loading import LoadedNetwork, load_network

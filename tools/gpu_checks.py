@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tools.benchmark import DTYPES, random_state
+from tools.bench_networks import DTYPES, random_state
 from tools.gpu_bench import (
     MATTING,
     MINI,

@@ -50,8 +50,8 @@ def matting_options(values: Values) -> dict[str, Any]:
 
 
 def adjust_options(values: Values) -> AdjustOptions:
-    """Read levels, gamma, holes, specks and edges."""
-    same = ("gamma", "drop_specks_px", "fill_holes_px", "grow_px", "feather_px")
+    """Read levels, gamma, holes, specks, edges and which side is kept."""
+    same = ("gamma", "drop_specks_px", "fill_holes_px", "grow_px", "feather_px", "invert")
     names = {"black": "black_point", "white": "white_point", **{name: name for name in same}}
     return AdjustOptions(**_some(values, names))
 

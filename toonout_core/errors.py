@@ -6,6 +6,7 @@ ToonOutError
 ├── DownloadFailed   a file that could not be fetched, or must not be
 ├── BadInput         a picture, mask or parameter outside of what is accepted
 ├── OutOfMemory      the device has too little memory, however little is done at a time
+├── MissingPackage   a package that is not installed, or does not load
 ├── CannotWrite      a folder that takes no more files: full, read-only, in use
 └── Cancelled        the user pressed stop
 
@@ -33,6 +34,10 @@ class DownloadFailed(ToonOutError):
 
 class OutOfMemory(ToonOutError):
     """The device has too little memory for the least that can be done at a time."""
+
+
+class MissingPackage(ToonOutError):
+    """A package that is needed for this, and is not installed or does not load."""
 
 
 class CannotWrite(ToonOutError):

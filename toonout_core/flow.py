@@ -155,6 +155,9 @@ class MattingFlow(ABC):
             )  # fmt: skip
             alpha = found if own_alpha is None else torch.minimum(found, own_alpha)
             shown = alpha if adjust is None else adjusted(alpha, adjust)
+            if own_alpha is not None and adjust is not None and adjust.invert:
+                # what was transparent does not come back, and its share is of the other side
+                shown = alpha = torch.minimum(shown, own_alpha)
             if foreground is None:
                 return Matte(image, shown)
             mixed = shown if own_alpha is None else mixture(shown, alpha, own_alpha)

@@ -70,7 +70,7 @@ class Steady:
 
 def _motion(grey: Any, before: Any) -> tuple[Any, Tensor]:
     """Flow h×w×2 from a frame to the one before, in pixels, and where it is trusted: 1×1×h×w."""
-    import cv2
+    from .opencv import cv2
 
     flow: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     flow.setFinestScale(0)  # of full size: errors of 0.02 px instead of 0.08 where sprites move

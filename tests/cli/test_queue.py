@@ -297,7 +297,7 @@ def test_ctrl_c_takes_back_what_is_ours_and_nothing_needs_torch(tmp_path):
 
 
 def test_the_graph_of_the_readme_takes_pictures(queue, pictures, tmp_path):
-    graph = Path(__file__).parents[2] / "examples" / "cutout_api.json"
+    graph = Path(__file__).parents[2] / "examples" / "api" / "cutout.json"
     with fake_server(files_of={"4": ["x_00001_.png"]}) as server:
         assert queue(server, pictures, workflow=graph).code == 0
     assert results(tmp_path / "out")

@@ -198,6 +198,7 @@ class Schema:
     category: str = ""
     inputs: list[Any] = dataclasses.field(default_factory=list)
     outputs: list[Any] = dataclasses.field(default_factory=list)
+    hidden: list[Any] = dataclasses.field(default_factory=list)
     description: str = ""
     is_input_list: bool = False
     is_output_node: bool = False
@@ -238,6 +239,7 @@ def _io() -> ModuleType:
         Boolean=_type("BOOLEAN", "default", "label_on", "label_off", "force_input"),
         Combo=_type("COMBO", "options", "default"),
         FolderType=SimpleNamespace(output="output", temp="temp"),
+        Hidden=SimpleNamespace(unique_id="UNIQUE_ID"),
     )
 
 

@@ -6,9 +6,12 @@ tests without that pack.
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import json
 import math
+import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +20,48 @@ NAMES = sorted(path.stem for path in EXAMPLES.glob("*.json"))
 # drawn by the frontend alone
 DECORATION = {"Note", "MarkdownNote"}
 IMPACT = json.loads((Path(__file__).parent / "impact_nodes.json").read_text("utf-8"))
+CORE = json.loads((Path(__file__).parent / "core_nodes.json").read_text("utf-8"))
 WIDGETS = {"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO"}
 
 
 def example(name: str) -> dict[str, Any]:
     return json.loads((EXAMPLES / f"{name}.json").read_text("utf-8"))
+
+
+def our_nodes(nodes: dict[str, Any]) -> dict[str, Any]:
+    """As /object_info would tell it; `texts`: how many widgets have several lines."""
+    known: dict[str, Any] = {}
+    for name, node in nodes.items():
+        schema = node.define_schema()
+        inputs: dict[str, dict[str, Any]] = {"required": {}, "optional": {}}
+        for item in schema.inputs:
+            option = {"forceInput": bool(getattr(item, "force_input", False))}
+            inputs["optional" if item.optional else "required"][item.id] = [item.io_type, option]
+        known[name] = {
+            "input": inputs,
+            "output": [item.io_type for item in schema.outputs],
+            "output_name": [item.display_name for item in schema.outputs],
+            "texts": sum(bool(getattr(item, "multiline", False)) for item in schema.inputs),
+        }
+    return known
+
+
+def known_nodes() -> dict[str, Any]:
+    """Ours, core's as recorded from its newest release, the Impact Pack's; for tools."""
+    from tests.comfy.fake_comfy import FakeComfy, load_pack
+
+    sys.modules.update(FakeComfy(Path(tempfile.mkdtemp())).modules())
+    extension = asyncio.run(load_pack().comfy_entrypoint())
+    classes = asyncio.run(extension.get_node_list())
+    nodes = {cls.define_schema().node_id: cls for cls in classes}
+    newest = max(CORE, key=lambda release: tuple(map(int, release.split("."))))
+    return CORE[newest] | IMPACT | our_nodes(nodes)
+
+
+def widget_types(info: dict[str, Any]) -> dict[str, str]:
+    """Widget → its type."""
+    inputs = {**info["input"].get("required", {}), **info["input"].get("optional", {})}
+    return {name: str(inputs[name][0]) for name in widget_names(info) if name}
 
 
 def widget_names(info: dict[str, Any]) -> list[str]:

@@ -32,7 +32,11 @@ BRIGHT, DARK, BACK = 230, 40, (200, 120, 40)
 
 
 class ComfyError(Exception):
-    """What the server refused, or what went wrong in a node."""
+    """What the server refused, or what went wrong in a node; `kind`: the error's class there."""
+
+    def __init__(self, text: str, kind: str = "") -> None:
+        super().__init__(text)
+        self.kind = kind
 
 
 @dataclass
@@ -177,7 +181,8 @@ class ComfyServer:
         elif kind == "executing" and data.get("node"):
             run.executed.append(data["node"])
         elif kind == "execution_error":
-            raise ComfyError(f"{data['node_type']}: {data['exception_message']}")
+            text = f"{data['node_type']}: {data['exception_message']}"
+            raise ComfyError(text, data["exception_type"])
         elif kind == "execution_interrupted":
             raise ComfyError(f"interrupted in {data['node_type']}")
         return kind == "executing" and data.get("node") is None

@@ -110,7 +110,7 @@ def check_untouched(seen, share=0.2, size=(WIDTH, HEIGHT)):
 
 
 def test_text_to_image_runs_to_its_cutouts(studio):
-    prompt = to_api(example("01_text2img_cutout"), studio.get("/object_info"))
+    prompt = to_api(example("01c Text to image and cut out"), studio.get("/object_info"))
     changes = {
         "CheckpointLoaderSimple": {"ckpt_name": "random-tiny.safetensors"},
         "EmptyLatentImage": {"width": 128, "height": 192},
@@ -132,7 +132,7 @@ def test_text_to_image_runs_to_its_cutouts(studio):
 
 @pytest.mark.parametrize(("numbers", "expected"), [("0", 1), ("0-2", 3), ("2, 0", 2)])
 def test_each_chosen_character_is_redrawn_by_a_run_of_its_own(studio, numbers, expected):
-    prompt = prepared(studio, "03_instance_inpaint")
+    prompt = prepared(studio, "03 Redraw one character")
     select = one(prompt, "ToonOut_SelectInstances")
     prompt[select]["inputs"]["numbers"] = numbers
     paste = [one(prompt, "ToonOut_PasteInstances"), 0]
@@ -146,7 +146,7 @@ def test_each_chosen_character_is_redrawn_by_a_run_of_its_own(studio, numbers, e
 
 
 def test_background_is_painted_where_characters_stood(studio):
-    prompt = prepared(studio, "03b_clean_background")
+    prompt = prepared(studio, "03b Clean background")
     segment = one(prompt, "ToonOut_SegmentInstances")
     prompt = compared(prompt, [one(prompt, "ToonOut_PasteInstances"), 0], [segment, 3], 26)
     finished, runs, seen = run(studio, prompt)
@@ -160,7 +160,7 @@ def test_background_is_painted_where_characters_stood(studio):
 
 
 def styled(studio, background):
-    prompt = prepared(studio, "04_instance_style_lineart")
+    prompt = prepared(studio, "04 New style with line art")
     prompt[one(prompt, "ToonOut_JoinPrompts")]["inputs"]["lines"] = "\n".join(LINES)
     prompt[one(prompt, "ToonOut_CropInstances")]["inputs"]["background"] = background
     paste = [one(prompt, "ToonOut_PasteInstances"), 0]
@@ -202,7 +202,7 @@ def test_the_same_seed_gives_the_same_picture(studio):
 
 
 def test_style_without_a_controlnet_has_its_own_steps(studio):
-    prompt = prepared(studio, "04c_instance_style_plain")
+    prompt = prepared(studio, "04c New style without ControlNet")
     prompt[one(prompt, "ToonOut_JoinPrompts")]["inputs"]["lines"] = "\n".join(LINES)
     finished, runs, _ = run(studio, prompt)
     assert [len(steps) for steps in runs] == [13] * (COUNT + 1)
@@ -216,7 +216,7 @@ def test_style_without_a_controlnet_has_its_own_steps(studio):
 
 
 def test_one_sampler_takes_a_prompt_for_each_character(studio):
-    prompt = prepared(studio, "08_prompts_per_character")
+    prompt = prepared(studio, "08 Prompts per character")
     regional = one(prompt, "ToonOut_PromptCharacters")
     prompt[regional]["inputs"]["lines"] = "\n".join(LINES)
     save, scaled = one(prompt, "SaveImage"), one(prompt, "LoadImage")
@@ -237,7 +237,7 @@ def test_one_sampler_takes_a_prompt_for_each_character(studio):
 
 def test_layers_become_a_psd(studio):
     psd_tools = pytest.importorskip("psd_tools")
-    prompt = to_api(example("09_layers_to_psd"), studio.get("/object_info"))
+    prompt = to_api(example("09 Layers to PSD"), studio.get("/object_info"))
     prompt[one(prompt, "LoadImage")]["inputs"]["image"] = "girls.png"
     for kind in ("ToonOut_LoadMatting", "ToonOut_LoadSegmenter"):
         prompt[one(prompt, kind)]["inputs"]["allow_download"] = False
@@ -258,7 +258,7 @@ def test_layers_become_a_psd(studio):
 
 def test_segs_are_read_as_the_impact_pack_reads_them(studio):
     """By a node of another pack, which inverts what each SEG covers."""
-    prompt = prepared(studio, "04b_instance_style_impact")
+    prompt = prepared(studio, "04b New style with the Impact Pack")
     wanted = ("LoadImage", "ToonOut_LoadSegmenter", "ToonOut_SegmentInstances")
     graph = {key: item for key, item in prompt.items() if item["class_type"] in wanted}
     key = ids_of(prompt, "ToonOut_InstancesToSEGS")[0]
@@ -273,7 +273,7 @@ def test_segs_are_read_as_the_impact_pack_reads_them(studio):
 def test_detailer_runs_once_per_seg_and_once_for_the_background(studio):
     if not os.environ.get("IMPACT_PACK_PATH"):
         pytest.skip("needs IMPACT_PACK_PATH, see docs/testing.md")
-    prompt = prepared(studio, "04b_instance_style_impact")
+    prompt = prepared(studio, "04b New style with the Impact Pack")
     detailer = one(prompt, "DetailerForEach")
     prompt[detailer]["inputs"] |= {"guide_size": 64.0, "max_size": 128.0}
     prompt[one(prompt, "LoadImage")]["inputs"]["image"] = "small.png"

@@ -34,7 +34,7 @@ def clip_of(comfy, prompt):
 
 
 @pytest.mark.parametrize(
-    ("name", "kind"), [("06_ken_burns", "ToonOut_KenBurns"), ("06b_puppet", "ToonOut_Puppet")]
+    ("name", "kind"), [("06 Ken Burns", "ToonOut_KenBurns"), ("06b Puppet", "ToonOut_Puppet")]
 )
 @pytest.mark.parametrize("output", ["images and video", "video only"])
 def test_the_clip_is_saved(comfy, name, kind, output):
@@ -50,7 +50,7 @@ def test_the_clip_is_saved(comfy, name, kind, output):
 
 def test_frames_go_on_to_other_nodes(comfy):
     """RGB, of any number; masks as large as they are."""
-    prompt = prepared(comfy, "06_ken_burns")
+    prompt = prepared(comfy, "06 Ken Burns")
     (key,) = ids_of(prompt, "ToonOut_KenBurns")
     prompt[key]["inputs"] |= {"frames": 3, "edges": "transparent", "motion": "zoom out"}
     (video,) = ids_of(prompt, "SaveVideo")

@@ -58,7 +58,7 @@ def matte(nodes, model, image, **options):
         frames_per_step=1,
         source_alpha="multiply",
     )
-    return nodes["ToonOut_Matte"].execute(model, image, **(given | options)).result
+    return nodes["ToonOut_Matte"].execute(model=model, image=image, **(given | options)).result
 
 
 @pytest.fixture

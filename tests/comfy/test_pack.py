@@ -28,7 +28,7 @@ SOCKETS = {
 }
 
 # menus that list what is on a machine or in the weights table
-MENUS = {"folder", "model", "detector", "refiner", "segment_anything", "bvh"}
+MENUS = {"folder", "picture", "model", "detector", "refiner", "segment_anything", "bvh"}
 
 
 def described(node: Any) -> dict[str, Any]:

@@ -93,6 +93,19 @@ def test_help_translations_and_templates_are_served(comfy):
     assert set(NAMES) <= set(comfy.get("/api/workflow_templates")[PACK])
 
 
+def test_blueprints_are_served_where_the_host_has_them(comfy):
+    if comfy.version < (0, 4):
+        pytest.skip("blueprints came later")
+    served = comfy.get("/api/global_subgraphs").values()
+    ours = {item["name"] for item in served if PACK in item["info"]["node_pack"]}
+    assert ours == {path.stem for path in (ROOT / "subgraphs").iterdir()}
+
+
+def test_files_for_the_shell_are_no_templates(comfy):
+    assert comfy.get("/api/workflow_templates")[PACK].count("cutout") == 0
+    assert set(comfy.get("/api/workflow_templates")[PACK]) == set(NAMES)
+
+
 # ---------------------------------------------------------------- example workflows
 
 
@@ -101,17 +114,21 @@ def prepared(comfy, name):
     prompt = to_api(example(name), comfy.get("/object_info"))
     for key in ids_of(prompt, "ToonOut_LoadMatting"):
         prompt[key]["inputs"] |= {"model": LUMA, "allow_download": False}
-    for key, picture in zip(
-        ids_of(prompt, "LoadImage"), ("girl.png", "background.png"), strict=False
-    ):
-        prompt[key]["inputs"]["image"] = picture
+    for key in ids_of(
+        prompt, "ToonOut_Matte"
+    ):  # one without a loader gets one: its answer is known
+        prompt[key]["inputs"].setdefault("model", ["luma", 0])
+    prompt["luma"] = load(resolution=0)
+    pictures = [*ids_of(prompt, "LoadImage"), *ids_of(prompt, "ToonOut_ExamplePicture")]
+    for key, picture in zip(pictures, ("girl.png", "background.png"), strict=False):
+        prompt[key] = node("LoadImage", image=picture)
     for key in ids_of(prompt, "ToonOut_LoadFolder"):
         prompt[key]["inputs"]["folder"] = "characters"
     return prompt
 
 
 def test_folder_batch(comfy):
-    prompt = prepared(comfy, "02_folder_batch")
+    prompt = prepared(comfy, "02 A whole folder")
     run = comfy.run(prompt)
     (key,) = ids_of(prompt, "ToonOut_SaveCutout")
     files = [item["filename"] for item in run.outputs[key]["images"]]
@@ -124,8 +141,35 @@ def test_folder_batch(comfy):
         assert abs(values[2, 2, 0] - DARK) > 20, "the old background lies under alpha 0"
 
 
+def test_the_next_run_does_what_is_left(comfy):
+    """After the one above everything has its result."""
+    with pytest.raises(ComfyError, match=r"LoadFolder: .*All are done already"):
+        comfy.run(prepared(comfy, "02 A whole folder"))
+
+
+def test_three_nodes_make_a_cutout_without_a_loader(comfy):
+    prompt = to_api(example("01 Cut out a picture"), comfy.get("/object_info"))
+    (key,) = ids_of(prompt, "LoadImage")
+    prompt[key]["inputs"]["image"] = "girl.png"
+    run = comfy.run(prompt)
+    (key,) = ids_of(prompt, "ToonOut_SaveCutout")
+    (picture,) = comfy.pictures(run, key)
+    assert (picture.mode, picture.size) == ("RGBA", (128, 96))
+    (key,) = ids_of(prompt, "ToonOut_Matte")
+    assert run.outputs[key]["images"], "the node shows its cutout"
+
+
+def test_several_characters_run_as_they_are(comfy):
+    prompt = to_api(example("01b Several characters"), comfy.get("/object_info"))
+    run = comfy.run(prompt)
+    (key,) = ids_of(prompt, "ToonOut_SaveCutout")
+    pictures = comfy.pictures(run, key)
+    assert len(pictures) >= 2
+    assert all(picture.mode == "RGBA" for picture in pictures)
+
+
 def test_replace_background(comfy):
-    prompt = prepared(comfy, "05_replace_background")
+    prompt = prepared(comfy, "05 New background")
     run = comfy.run(prompt)
     (key,) = ids_of(prompt, "SaveImage")
     (picture,) = comfy.pictures(run, key)
@@ -136,7 +180,7 @@ def test_replace_background(comfy):
 
 
 def test_compare_models(comfy):
-    prompt = prepared(comfy, "07_compare_models")
+    prompt = prepared(comfy, "07 Compare models")
     run = comfy.run(prompt)
     (key,) = ids_of(prompt, "SaveImage")
     (picture,) = comfy.pictures(run, key)
@@ -147,7 +191,7 @@ def test_compare_models(comfy):
 
 
 def test_text_to_image_is_valid_up_to_its_checkpoint(comfy):
-    prompt = prepared(comfy, "01_text2img_cutout")
+    prompt = prepared(comfy, "01c Text to image and cut out")
     with pytest.raises(ComfyError) as refused:
         comfy.run(prompt)
     errors = json.loads(str(refused.value))["node_errors"]
@@ -313,6 +357,56 @@ def test_a_model_that_must_not_be_fetched_is_a_sentence_and_no_connection(comfy)
     with pytest.raises(ComfyError, match=r"ToonOut_LoadMatting: .*toonout"):
         comfy.run(graph)
     assert report(comfy)["connections"] == []
+
+
+def test_error_classes_show_no_path(comfy):
+    with pytest.raises(ComfyError) as caught:
+        comfy.run(cut_out() | {"1": load("broken.safetensors")})
+    assert caught.value.kind == "CorruptWeights"
+
+
+def test_a_folder_that_is_none_is_one_error(comfy):
+    graph = {
+        "1": node(
+            "ToonOut_LoadFolder", folder="no such", pattern="*", recursive=False, start=0, limit=0,
+            keep_alpha=True,
+        ),
+        "2": preview(["1", 0]),
+    }  # fmt: skip
+    with pytest.raises(ComfyError) as refused:
+        comfy.run(graph)
+    (error,) = json.loads(str(refused.value))["node_errors"]["1"]["errors"]
+    assert error["details"].startswith("folder - folder must be one in ComfyUI's input or output")
+
+
+def test_graphs_of_other_packs_run_with_our_nodes(comfy):
+    if comfy.version < (0, 14):
+        pytest.skip("nodes are replaced since 0.14")
+    assert (
+        len({"RMBG", "BiRefNetRMBG", "GetMaskByBiRefNet"} & {*comfy.get("/node_replacements")}) == 3
+    )
+    graph = {
+        "1": {
+            "class_type": "LoadRembgByBiRefNetModel",
+            "inputs": {"model": LUMA, "device": "AUTO", "use_weight": False, "dtype": "float32"},
+            "_meta": {"title": "loader"},
+        },
+        "2": clip(1) | {"_meta": {"title": "frames"}},
+        "3": {
+            "class_type": "GetMaskByBiRefNet",
+            "inputs": {
+                "model": ["1", 0], "images": ["2", 0], "width": 64, "height": 64,
+                "upscale_method": "bilinear", "mask_threshold": 0.0,
+            },
+            "_meta": {"title": "mask"},
+        },
+        "4": node("MaskToImage", mask=["3", 0]) | {"_meta": {"title": "picture"}},
+        "5": preview(["4", 0]) | {"_meta": {"title": "look"}},
+    }  # fmt: skip
+    (picture,) = comfy.pictures(comfy.run(graph), "5")
+    values = pixels(picture)
+    assert values[32, 16].min() > 250
+    assert values[4, 4].max() < 5
 
 
 def test_cores_node_runs_our_model(comfy):

@@ -6,33 +6,27 @@ import itertools
 import json
 import math
 import re
-from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from tests.comfy.graphs import DECORATION, EXAMPLES, IMPACT, NAMES, example, ids_of, misfits, to_api
+from tests.comfy.graphs import (
+    CORE,
+    DECORATION,
+    EXAMPLES,
+    IMPACT,
+    NAMES,
+    example,
+    ids_of,
+    misfits,
+    our_nodes,
+    to_api,
+)
+from tools.layout import GAP_PX, bounds, heights_of
 
-CORE = json.loads((Path(__file__).parent / "core_nodes.json").read_text("utf-8"))
+NEWEST = max(CORE, key=lambda release: tuple(map(int, release.split("."))))
 # seeds and the like: what the frontend may change after each run
 AFTER_GENERATE = {"fixed", "increment", "decrement", "randomize"}
-
-
-def our_nodes(nodes):
-    """As /object_info would tell it."""
-    known = {}
-    for name, node in nodes.items():
-        schema = node.define_schema()
-        inputs: dict[str, dict] = {"required": {}, "optional": {}}
-        for item in schema.inputs:
-            option = {"forceInput": bool(getattr(item, "force_input", False))}
-            inputs["optional" if item.optional else "required"][item.id] = [item.io_type, option]
-        known[name] = {
-            "input": inputs,
-            "output": [item.io_type for item in schema.outputs],
-            "output_name": [item.display_name for item in schema.outputs],
-        }
-    return known
 
 
 @pytest.mark.parametrize("release", list(CORE))
@@ -52,7 +46,7 @@ def test_every_socket_and_widget_fits(nodes, name, release):
 )
 def test_a_planted_value_that_does_not_fit_is_seen(nodes, place, value):
     """min_score, max_count, sort_by and soft of Segment Characters."""
-    graph = example("03_instance_inpaint")
+    graph = example("03 Redraw one character")
     (node,) = (node for node in graph["nodes"] if node["type"] == "ToonOut_SegmentInstances")
     node["widgets_values"][place] = value
     prompt = to_api(graph, CORE["0.25.0"] | IMPACT | our_nodes(nodes))
@@ -62,9 +56,9 @@ def test_a_planted_value_that_does_not_fit_is_seen(nodes, place, value):
 
 def test_a_value_too_many_or_of_another_socket_is_seen(nodes):
     known = CORE["0.25.0"] | IMPACT | our_nodes(nodes)
-    graph = example("05_replace_background")
+    graph = example("05 New background")
     (node,) = (node for node in graph["nodes"] if node["type"] == "ToonOut_Compose")
-    node["widgets_values"].append("cover")
+    node["widgets_values"] += [False, "cover"]
     with pytest.raises(AssertionError, match="ToonOut_Compose"):
         to_api(graph, known)
     node["widgets_values"].pop()
@@ -83,20 +77,50 @@ def test_seeds_are_fixed(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_note_explains_and_nothing_overlaps(name):
+def test_a_note_explains(name):
     graph = example(name)
     assert any(node["type"] in DECORATION for node in graph["nodes"])
     assert graph["groups"]
-    boxes = [(node["pos"], node["size"], node["id"]) for node in graph["nodes"]]
-    for (a, a_size, a_id), (b, b_size, b_id) in itertools.combinations(boxes, 2):
-        # a node's title is 30 pixels above its position
-        apart = (
-            a[0] + a_size[0] <= b[0]
-            or b[0] + b_size[0] <= a[0]
-            or a[1] + a_size[1] <= b[1] - 30
-            or b[1] + b_size[1] <= a[1] - 30
-        )
-        assert apart, f"nodes {a_id} and {b_id} overlap"
+
+
+def test_nothing_overlaps_in_any_frontend(nodes):
+    """Each node has the room that Nodes 2.0 and the classic canvas ever draw it in."""
+    known = CORE[NEWEST] | IMPACT | our_nodes(nodes)
+    for name in NAMES:
+        graph = example(name)
+        heights = heights_of(graph, known)
+        for a, b in itertools.combinations(graph["nodes"], 2):
+            rooms = bounds([a], heights), bounds([b], heights)
+            assert apart(*rooms, 20, GAP_PX), f"{name}: {a['id']}, {b['id']}"
+
+
+def apart(a, b, gap_x, gap_y):
+    """Whether two boxes left, top, right, bottom have such gaps between them."""
+    beside = a[2] + gap_x <= b[0] or b[2] + gap_x <= a[0]
+    return beside or a[3] + gap_y <= b[1] or b[3] + gap_y <= a[1]
+
+
+def test_boxes_that_touch_are_seen():
+    assert apart((0, 0, 10, 10), (0, 60, 10, 70), 20, 50)
+    assert not apart((0, 0, 10, 10), (5, 59, 15, 70), 20, 50)
+
+
+def test_groups_frame_their_nodes_and_do_not_overlap(nodes):
+    known = CORE[NEWEST] | IMPACT | our_nodes(nodes)
+    for name in NAMES:
+        graph = example(name)
+        heights = heights_of(graph, known)
+        frames = [
+            (x, y, x + width, y + height)
+            for x, y, width, height in (group["bounding"] for group in graph["groups"])
+        ]
+        assert all(apart(a, b, 0, 0) for a, b in itertools.combinations(frames, 2)), name
+        for node in graph["nodes"]:
+            left, top, right, bottom = bounds([node], heights)
+            around = [f for f in frames if f[0] <= left and right <= f[2]]
+            around = [f for f in around if f[1] <= top and bottom <= f[3]]
+            outside = node["type"] in DECORATION or node["pos"][0] == graph["nodes"][0]["pos"][0]
+            assert len(around) == 1 or outside, f"{name}: {node['type']} stands across a frame"
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -127,7 +151,7 @@ def test_models_of_core_loaders_come_with_their_address(name):
             assert model["url"].startswith("https://huggingface.co/")
             assert model["url"].endswith(f"/resolve/main/{model['name']}")
             assert model["directory"] == folder
-            if name != "01_text2img_cutout":
+            if name != "01c Text to image and cut out":
                 assert model["name"] in text
                 assert f"`models/{folder}`" in text
 
@@ -137,11 +161,11 @@ INSTANCES = [name for name in NAMES if name.startswith(("03", "04"))]
 
 def test_the_examples_of_instances():
     assert INSTANCES == [
-        "03_instance_inpaint",
-        "03b_clean_background",
-        "04_instance_style_lineart",
-        "04b_instance_style_impact",
-        "04c_instance_style_plain",
+        "03 Redraw one character",
+        "03b Clean background",
+        "04 New style with line art",
+        "04b New style with the Impact Pack",
+        "04c New style without ControlNet",
     ]
 
 
@@ -149,7 +173,7 @@ def test_the_examples_of_instances():
 def test_style_editing_counts_steps_as_the_paper_does(nodes, release):
     """24 steps at strength 0.75 of the WebUI: the last 19 of a schedule of 24."""
     known = CORE[release] | IMPACT | our_nodes(nodes)
-    listed = to_api(example("04_instance_style_lineart"), known)
+    listed = to_api(example("04 New style with line art"), known)
     (key,) = ids_of(listed, "KSamplerAdvanced")
     sampler = listed[key]["inputs"]
     assert (sampler["steps"], sampler["start_at_step"]) == (24, 5)
@@ -161,7 +185,7 @@ def test_style_editing_counts_steps_as_the_paper_does(nodes, release):
     (key,) = ids_of(listed, "ToonOut_CropInstances")
     assert listed[key]["inputs"]["background"] is True, "it is one more instance"
 
-    segs = to_api(example("04b_instance_style_impact"), known)
+    segs = to_api(example("04b New style with the Impact Pack"), known)
     (key,) = ids_of(segs, "DetailerForEach")
     detailer = segs[key]["inputs"]
     total = math.floor(detailer["steps"] / detailer["denoise"])  # as the pack computes it
@@ -170,19 +194,22 @@ def test_style_editing_counts_steps_as_the_paper_does(nodes, release):
     assert seeds == {str(detailer["seed"])} == {str(sampler["noise_seed"])}
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_thumbnails_are_pictures(name):
-    with Image.open(EXAMPLES / f"{name}.jpg") as picture:
-        assert picture.format == "JPEG"
-        assert min(picture.size) >= 256
-        assert max(picture.size) <= 1024
-    assert (EXAMPLES / f"{name}.jpg").stat().st_size < 200_000
+def test_thumbnails_are_squares_of_one_size():
+    for name in NAMES:
+        with Image.open(EXAMPLES / f"{name}.jpg") as picture:
+            assert (picture.format, picture.size) == ("JPEG", (512, 512)), name
+        assert (EXAMPLES / f"{name}.jpg").stat().st_size < 200_000
+
+
+def test_titles_are_words():
+    """The template browser shows file names as they are."""
+    assert [name for name in NAMES if "_" in name] == []
 
 
 @pytest.mark.parametrize("release", list(CORE))
 def test_the_graph_for_toonout_queue_fits(nodes, release):
     """In API format: every input that a node must have is there, and none that it has not."""
-    graph = json.loads((EXAMPLES.parent / "examples" / "cutout_api.json").read_text("utf-8"))
+    graph = json.loads((EXAMPLES.parent / "examples" / "api" / "cutout.json").read_text("utf-8"))
     known = CORE[release] | our_nodes(nodes)
     for node in graph.values():
         inputs = known[node["class_type"]]["input"]

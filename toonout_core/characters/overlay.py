@@ -89,7 +89,7 @@ def _line_px(canvas: Array) -> int:
 
 
 def _outline(canvas: Array, mask: Array, ink: Array) -> None:
-    import cv2
+    from ..opencv import cv2
 
     contours, _ = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
     width = _line_px(canvas)
@@ -99,7 +99,7 @@ def _outline(canvas: Array, mask: Array, ink: Array) -> None:
 
 
 def _frame(canvas: Array, box_xyxy: list[int], ink: Array) -> None:
-    import cv2
+    from ..opencv import cv2
 
     left, top, right, bottom = box_xyxy
     if right > left and bottom > top:
@@ -111,7 +111,7 @@ def _number(canvas: Array, text: str, mask: Array) -> None:
     """Draw a number, white with a dark rim, where the mask is widest; it is pushed in at
     the border.
     """
-    import cv2
+    from ..opencv import cv2
 
     if not mask.any():
         return
@@ -134,7 +134,7 @@ def _number(canvas: Array, text: str, mask: Array) -> None:
 
 def _stamp(text: str, height_px: float) -> Array:
     """Draw digits of that height, H×W uint8, with just the room that their rim needs."""
-    import cv2
+    from ..opencv import cv2
 
     font = cv2.FONT_HERSHEY_SIMPLEX
     unit_px = cv2.getTextSize("0", font, 1.0, 1)[0][1]

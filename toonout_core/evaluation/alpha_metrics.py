@@ -80,7 +80,7 @@ def is_hazy(alpha: Tensor) -> bool:
 
 def _deep(region: Tensor) -> Tensor:
     """Return the pixels of a region that are more than `SOLID_FROM_PX` away from all others."""
-    import cv2
+    from ..opencv import cv2
 
     planes = region.reshape(-1, *region.shape[-2:]).cpu().numpy().astype(np.uint8)
     # what lies beside the picture is not known to be of another kind

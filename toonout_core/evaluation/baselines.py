@@ -14,7 +14,7 @@ def grabcut(image: Tensor, margin: float = 0.02, iterations: int = 5) -> Tensor:
     `image` 1×3×H×W in [0, 1]. It is told that everything outside of a frame of `margin` of the
     sides is background, and nothing else.
     """
-    import cv2
+    from ..opencv import cv2
 
     rgb = np.ascontiguousarray(to_array(image)[0])
     height, width = rgb.shape[:2]

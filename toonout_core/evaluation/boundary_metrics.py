@@ -39,7 +39,7 @@ def _band(levels: Array) -> Array:
     """Return what erosion by 2 % of the diagonal takes away; outside of the picture is
     background.
     """
-    import cv2
+    from ..opencv import cv2
 
     height, width = levels.shape
     depth = max(round(_WIDTH * float(np.hypot(height, width))), 1)
@@ -53,7 +53,7 @@ def boundary_accuracy(pair: MattePair) -> float:
 
     Both mattes are taken as masks. NaN where the truth has no outline.
     """
-    import cv2
+    from ..opencv import cv2
 
     mask = pair.true_mask.view(np.uint8)
     right = (pair.levels > MIDDLE) == pair.true_mask

@@ -132,7 +132,7 @@ def _fitted(picture: Tensor, cell_px: int) -> Tensor:
 
 def _written(sheet: Tensor, texts: Sequence[tuple[str, int, int]]) -> Tensor:
     """Write text, each above its pixel (left, bottom)."""
-    import cv2
+    from ..opencv import cv2
 
     canvas = np.ascontiguousarray(to_array(sheet)[0])
     font = cv2.FONT_HERSHEY_SIMPLEX

@@ -35,13 +35,13 @@ def _cross() -> Array:
 
 
 def _erode(mask: Array, times: int) -> Array:
-    import cv2
+    from ..opencv import cv2
 
     return cv2.erode(mask.astype(np.uint8), _cross(), iterations=times).astype(bool)
 
 
 def _dilate(mask: Array) -> Array:
-    import cv2
+    from ..opencv import cv2
 
     return cv2.dilate(mask.astype(np.uint8), _cross()).astype(bool)
 
@@ -56,7 +56,7 @@ def _effort(errors: Array, other: Array) -> int:
     """Count the corners of the outline that errors share with `other`, and the regions that share
     none.
     """
-    import cv2
+    from ..opencv import cv2
 
     contours, _ = cv2.findContours(errors.astype(np.uint8), cv2.RETR_TREE, cv2.CHAIN_APPROX_NONE)
     if not contours:

@@ -74,7 +74,7 @@ def boundary(mask: Tensor, width: float = BOUNDARY_WIDTH) -> Tensor:
 
     Nothing lies beyond the picture. Distances are those of a 3×3 window, applied again and again.
     """
-    import cv2
+    from ..opencv import cv2
 
     plane = np.pad(mask.cpu().numpy().astype(np.uint8), 1)
     height, width_px = mask.shape

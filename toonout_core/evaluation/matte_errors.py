@@ -38,7 +38,7 @@ def gradient_error(pair: MattePair) -> float:
 
 
 def _gradient(alpha: Array) -> Array:
-    import cv2
+    from ..opencv import cv2
 
     smooth, slope = _filters()
     across, down = (

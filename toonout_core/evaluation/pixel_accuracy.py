@@ -33,7 +33,7 @@ def clipped_pixel_accuracy(pair: MattePair) -> float:
 
 
 def _wrong_and_figure(pair: MattePair) -> tuple[int, int]:
-    import cv2
+    from ..opencv import cv2
 
     off = np.abs(pair.levels.astype(np.int16) - pair.true_levels) > _TOLERANCE
     window = np.ones((_FORGIVEN, _FORGIVEN), np.uint8)

@@ -56,7 +56,7 @@ def count_pairs(truth: Tensor, found: Sequence[Tensor]) -> Pairs:
 
 
 def _touch(two: Tensor) -> bool:
-    import cv2
+    from ..opencv import cv2
 
     reach_px = max(1, round(_REACH * max(two.shape[-2:])))
     disk = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach_px + 1,) * 2)

@@ -31,7 +31,7 @@ def weighted_f(pair: MattePair) -> float:
 
 def _weight(mask: Array) -> Array:
     """Weigh errors by 2 − ½^(d / 5 px): those far from the figure count up to twice."""
-    import cv2
+    from ..opencv import cv2
 
     background = np.logical_not(mask).view(np.uint8)
     distance = cv2.distanceTransform(background, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
@@ -44,7 +44,7 @@ def _spread_error(error: Array, mask: Array) -> Array:
     """Return the Gaussian mean of the error; background pixels have that of the nearest
     figure pixel.
     """
-    import cv2
+    from ..opencv import cv2
 
     taps = np.exp(-(np.arange(-_REACH, _REACH + 1.0) ** 2) / (2 * 5.0**2))
     kernel = np.outer(taps, taps) / taps.sum() ** 2
@@ -73,7 +73,7 @@ def _continued(error: Array, mask: Array) -> Array:
 
 def _near(mask: Array, row_px: int) -> Array:
     """Find the background pixels in a window of a figure pixel, in the framed layout."""
-    import cv2
+    from ..opencv import cv2
 
     window = np.ones((2 * _REACH + 1, 2 * _REACH + 1), np.uint8)
     near = cv2.dilate(mask.astype(np.uint8), window).astype(bool) & ~mask

@@ -115,7 +115,7 @@ def zoom_frames(
     """Yield 1×(C−1)×H×W in [0, 1], all but the depth, for each of `shares`, 0 the start and 1 the
     end. `lens` says what is in focus at a share.
     """
-    import cv2
+    from ..opencv import cv2
 
     height, width = cloud.size_hw
     patch = [round(max(a, b)) for a, b in zip(start.crop_wh, end.crop_wh, strict=True)]

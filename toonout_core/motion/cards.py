@@ -134,7 +134,7 @@ class _Surface:
         """Return the part of the canvas that it covers, and its pixels there,
         premultiplied RGBA.
         """
-        import cv2
+        from ..opencv import cv2
 
         box = self._box(pose, zoom) if border == cv2.BORDER_CONSTANT else _all(self.canvas_hw)
         rows, columns = box
@@ -162,7 +162,7 @@ class _Surface:
 
         A few steps find it. They are done on a grid of every other pixel, as the way is smooth.
         """
-        import cv2
+        from ..opencv import cv2
 
         assert self.relief is not None
         rows, columns = box
@@ -263,7 +263,7 @@ def _opacity(layer: Array) -> Array:
 
 
 def _borders() -> dict[str, int]:
-    import cv2
+    from ..opencv import cv2
 
     return {
         "crop": cv2.BORDER_REPLICATE,  # hidden by the zoom but for a rounding error

@@ -32,6 +32,7 @@ class AdjustOptions:
     fill_holes_px     enclosed holes of at most this area are filled; math.inf: all
     grow_px           edges move outwards, inwards if negative; fractions count
     feather_px        edges are softened over this distance
+    invert            what was kept becomes transparent, and the rest is kept
     """
 
     black: float = 0.0
@@ -41,16 +42,18 @@ class AdjustOptions:
     fill_holes_px: float = 0.0
     grow_px: float = 0.0
     feather_px: float = 0.0
+    invert: bool = False
 
 
 def adjust(alpha: Tensor, options: AdjustOptions) -> Tensor:
-    """Do all adjustments: levels, gamma, drop_specks, fill_holes, grow, feather."""
+    """Do all adjustments: levels, gamma, drop_specks, fill_holes, grow, feather, invert."""
     alpha = levels(alpha, options.black, options.white)
     alpha = gamma(alpha, options.gamma)
     alpha = drop_specks(alpha, options.drop_specks_px)
     alpha = fill_holes(alpha, options.fill_holes_px)
     alpha = grow(alpha, options.grow_px)
-    return feather(alpha, options.feather_px)
+    alpha = feather(alpha, options.feather_px)
+    return 1 - alpha if options.invert else alpha
 
 
 def levels(alpha: Tensor, black: float = 0.0, white: float = 1.0) -> Tensor:

@@ -11,7 +11,6 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from importlib.util import find_spec
 from typing import Any, TypeVar
 
 import numpy as np
@@ -19,6 +18,7 @@ import torch
 from torch import Tensor
 
 from ..errors import BadInput
+from ..opencv import available
 from ..words import Array
 
 Result = TypeVar("Result")
@@ -50,8 +50,8 @@ def gaussian_blur(x: Tensor, sigma_px: float) -> Tensor:
 
 
 def through_opencv(x: Tensor) -> bool:
-    """Tell whether OpenCV is the quicker way: on the CPU, if it is installed at all."""
-    return x.device.type == "cpu" and find_spec("cv2") is not None
+    """Tell whether OpenCV is the quicker way: on the CPU, if it loads at all."""
+    return x.device.type == "cpu" and available()
 
 
 # ---------------------------------------------------------------- OpenCV
@@ -61,7 +61,7 @@ def box_blur_cpu(x: Tensor, size_px: int) -> Tensor:
     """Do what `box_blur` does, by cv2.blur, whose running sums are float64: one plane after
     the other.
     """
-    import cv2
+    from ..opencv import cv2
 
     def blur(source: Array, target: Array) -> None:
         cv2.blur(source, (size_px, size_px), dst=target)
@@ -71,7 +71,7 @@ def box_blur_cpu(x: Tensor, size_px: int) -> Tensor:
 
 def gaussian_blur_cpu(x: Tensor, sigma_px: float) -> Tensor:
     """Do what `gaussian_blur` does, by cv2.sepFilter2D."""
-    import cv2
+    from ..opencv import cv2
 
     taps = np.array(_gaussian_weights(sigma_px), np.float32)
 

@@ -194,7 +194,7 @@ def _box(source: Array, size_px: int, target: Array) -> None:
     """Compute the box mean of a plane. For a small window plain sums are quicker than
     running ones.
     """
-    import cv2
+    from ..opencv import cv2
 
     if size_px <= SMALL_WINDOW_PX:
         taps = np.full(size_px, 1 / size_px, np.float32)

@@ -68,7 +68,7 @@ def _distance_to(mask: Tensor) -> Tensor:
     """Measure how far each pixel's centre is from the nearest one in the mask; inf where there is
     none.
     """
-    import cv2
+    from ..opencv import cv2
 
     planes = mask.detach().cpu().flatten(0, 1).numpy()
     distances = np.full(planes.shape, np.inf, np.float32)

@@ -37,7 +37,7 @@ def background_plate(image: Tensor, alpha: Tensor, margin_px: int | None = None)
 
 
 def _plate(image: Tensor, alpha: Tensor, margin_px: int | None) -> Tensor:
-    import cv2
+    from ..opencv import cv2
 
     hidden = dilate(alpha > _SEEN, _margin_px(alpha) if margin_px is None else margin_px)
     if not bool(hidden.any()):

@@ -55,7 +55,7 @@ def connected_components(mask: Tensor, connectivity: Connectivity = 8) -> Compon
 
 def label_regions(mask: Array, connectivity: Connectivity) -> tuple[Array, Array, Array]:
     """H×W bool → labels H×W int32, boxes N×4 and areas N int64."""
-    import cv2
+    from ..opencv import cv2
 
     _, labels, rows, _ = cv2.connectedComponentsWithStats(
         np.ascontiguousarray(mask).view(np.uint8), connectivity=connectivity, ltype=cv2.CV_32S

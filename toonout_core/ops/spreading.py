@@ -140,7 +140,7 @@ def spread_colours_cpu_(
 
 def _cell_means(image: Array, alpha: Array, least_alpha: float, *, squares: bool = False) -> Array:
     """3×H×W and H×W → 4×h×w, or 5×h×w with the squares of colours before the weight."""
-    import cv2
+    from ..opencv import cv2
 
     height, width = alpha.shape
     columns = -(-width // CELL_PX)
@@ -166,7 +166,7 @@ def _cell_means(image: Array, alpha: Array, least_alpha: float, *, squares: bool
 
 def _paint_(image: Array, where: Array, colours: Array) -> None:
     """Enlarge cells 3×h×w, and write them into 3×H×W where H×W uint8 says so."""
-    import cv2
+    from ..opencv import cv2
 
     height, width = where.shape
     padded = np.pad(colours, ((0, 0), (1, 1), (0, 0)), mode="edge")

@@ -49,7 +49,7 @@ def unmix_edges_(part: Array, first: Array, second: Array, alpha: Array, colours
 
 def _edges(first: Array, visible: Array) -> Array:
     """Tell where two visible characters touch nearby, H×W bool."""
-    import cv2
+    from ..opencv import cv2
 
     edge = np.zeros(first.shape, np.bool_)
     across = visible[:, 1:] & visible[:, :-1] & (first[:, 1:] != first[:, :-1])
@@ -71,7 +71,7 @@ def nearest_colours(
 
     Returns colours 3×P, and P bool: whether that pixel is within 6 pixels. `colours` are 3×H×W.
     """
-    import cv2
+    from ..opencv import cv2
 
     top, left = max(int(rows.min()) - _REACH_PX, 0), max(int(columns.min()) - _REACH_PX, 0)
     window = (slice(top, int(rows.max()) + _REACH_PX + 1),)

@@ -87,6 +87,9 @@ DROP_SPECKS = whole(
     "drop_specks_px", 0, _AREA, "Loose specks of at most that many pixels are removed.",
     label="Drop specks (px²)", metavar="AREA",
 )  # fmt: skip
+INVERT = switch(
+    "invert", False, "Keeps the background and takes the character away: cutout and mask."
+)
 MATTE = (BLACK_POINT, WHITE_POINT, GAMMA, GROW, FEATHER, FILL_HOLES, DROP_SPECKS)
 
 # ---------------------------------------------------------------- the background
@@ -102,6 +105,19 @@ BACKGROUND_FIT = choice(
     label="Fit of the background",
 )  # fmt: skip
 COMPOSE_FIT = BACKGROUND_FIT.but(name="fit")
+NODE_BACKGROUND = choice(
+    "background", "transparent", ("transparent", "colour"),
+    "What the cutout stands on. colour: the one below; then the cutout is RGB, as Save Video and "
+    "VAE Encode want it.",
+)  # fmt: skip
+NODE_COLOUR = COLOUR.but(
+    default="#ffffff", help="Behind the character, where background is colour: #rrggbb or a name."
+)
+MASK_IS_TRANSPARENCY = switch(
+    "mask_is_transparency", False,
+    "For masks of Load Image and Load Image (as Mask), where white is transparent. Off: white is "
+    "the character, as everywhere in this pack.",
+)  # fmt: skip
 BACKGROUND = text(
     "background", None, "Put the character on a colour ('#ff00ff', white) or a picture.",
     metavar="COLOUR|FILE",

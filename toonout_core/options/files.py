@@ -9,6 +9,7 @@ _MOST = 1_000_000
 # ---------------------------------------------------------------- what is read
 
 FOLDER = choice("folder", ".", (), "A folder that may be read. A dot is the input folder itself.")
+EXAMPLE = choice("picture", "girl on a broom", (), "Which of the drawings that come along.")
 PATTERN = text(
     "pattern", "*", "Which pictures: *.png, frame_*, … Upper and lower case are the same."
 )
@@ -18,6 +19,11 @@ LIMIT = whole(
     "limit", 0, (0, _MOST),
     "How many pictures at most; 0: all. They are all in memory at one time (12 MB for 1024×1024): "
     "do thousands in parts, with start and limit.",
+)  # fmt: skip
+SKIP_DONE = text(
+    "skip_done", "",
+    "A folder in the output folder, such as toonout. Pictures that have a result of their name "
+    "there are left out, so that Run goes on where it stopped. Empty: all are done.",
 )  # fmt: skip
 KEEP_ALPHA = switch("keep_alpha", True, "Transparent pictures come as RGBA. Off: always RGB.")
 

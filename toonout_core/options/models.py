@@ -38,6 +38,10 @@ RESOLUTION = whole(
     "all pictures. toonout-mini then sees pictures up to 1000 px at 512, and from 1800 px on at "
     "1024. The result always has the picture's own size.",
 )  # fmt: skip
+LOADER_RESOLUTION = RESOLUTION.but(
+    help="For older graphs. Use resolution of Cut Out Character, or of ComfyUI's Remove "
+    "Background, in its place: what is chosen there counts."
+)
 DETECTOR_RESOLUTION = RESOLUTION.but(
     help="Side of the square that the detector sees. 0: what it was trained with. Larger finds "
     "smaller characters.",

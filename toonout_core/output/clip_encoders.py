@@ -246,7 +246,7 @@ class ByOpenCV:
     """
 
     def __init__(self, path: Path, rate: float, shape: tuple[int, ...]) -> None:
-        import cv2
+        from ..opencv import cv2
 
         code = cv2.VideoWriter.fourcc(*"mp4v")
         size = (shape[1] + shape[1] % 2, shape[0] + shape[0] % 2)
@@ -260,7 +260,7 @@ class ByOpenCV:
         self._count += 1
 
     def close(self) -> None:
-        import cv2
+        from ..opencv import cv2
 
         self._writer.release()
         written = cv2.VideoCapture(str(self._path))  # no error is reported by the writer

@@ -82,7 +82,7 @@ def timing(path: Path, *, video: bool | None = None) -> tuple[float, int]:
 
         rate, count = told(_there(path))
     else:
-        import cv2
+        from ..opencv import cv2
 
         with _opened(path) as opened:
             rate = float(opened.get(cv2.CAP_PROP_FPS))
@@ -99,7 +99,7 @@ def _there(path: Path) -> Path:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
-    import cv2
+    from ..opencv import cv2
 
     video = cv2.VideoCapture(str(_there(path)))
     try:

@@ -113,7 +113,7 @@ def has_centres(loaded: LoadedNetwork) -> bool:
 
 def enlarged(owners: Array, size_hw: tuple[int, int]) -> Array:
     """Enlarge H×W of whole numbers to another size; no number lies between two of them."""
-    import cv2
+    from ..opencv import cv2
 
     if owners.shape == size_hw:
         return owners

@@ -180,7 +180,7 @@ def _areas(owners: Array, labels: Array, count: int) -> Array:
 
 def _return_pieces(owners: Array, solid: Array, count: int) -> None:
     """Give small pieces, apart from the rest of their owner, to the owner around them, in place."""
-    import cv2
+    from ..opencv import cv2
 
     disk = np.ones((3, 3), np.uint8)
     for owner in range(count):

@@ -128,7 +128,7 @@ class _Shares:
         """Give the matte beyond all windows to the owner of the nearest pixel, by the
         straight line.
         """
-        import cv2
+        from ..opencv import cv2
 
         reached = self.first != NOBODY
         missing = (alpha > 0) & ~reached
@@ -178,7 +178,7 @@ class _Seed:
 
 def _seed(mask: Tensor) -> _Seed | None:
     """Find where the character of a mask H×W surely is; None if the mask is empty."""
-    import cv2
+    from ..opencv import cv2
 
     solid = mask if mask.dtype == torch.bool else mask > 0.5
     box = boxes_from_masks(solid[None])[0].tolist()
@@ -225,7 +225,7 @@ def _way(seed: _Seed, alpha: Array, colours: Array | None, options: ShareOptions
 
 
 def _distance_to_masks(instances: Instances) -> Array:
-    import cv2
+    from ..opencv import cv2
 
     union = instances.union()[0, 0].cpu()
     outside = (~union if union.dtype == torch.bool else union <= 0.5).numpy()

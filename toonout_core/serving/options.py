@@ -22,7 +22,7 @@ from ..words import Fit, Precision
 Output = Literal["cutout", "mask", "cutout + mask"]
 Background = Literal["transparent", "colour", "picture"]
 SourceAlpha = Literal["multiply", "ignore"]
-PatchOrder = Literal["auto", "new", "old"]
+OrderChoice = Literal["auto", "new", "old"]
 Group = Literal["main", "edge", "matte", "background", "crop", "model"]
 
 
@@ -59,7 +59,7 @@ class CutoutOptions:
     margin_px: int = _shown(table.MARGIN, "crop")
     aspect: str = _shown(table.CROP_ASPECT, "crop")
     precision: Precision = _shown(models.PRECISION, "model")
-    patch_order: PatchOrder = _shown(models.PATCH_ORDER, "model")
+    patch_order: OrderChoice = _shown(models.PATCH_ORDER, "model")
     allow_download: bool = _shown(models.ALLOW_DOWNLOAD, "model")
     fast: bool = _shown(models.FAST, "model")
 

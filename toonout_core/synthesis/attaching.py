@@ -43,7 +43,7 @@ def attach(rng: Generator, rgba: Array, props: Sequence[Array] = ()) -> Array:
 
 def _outline(rgba: Array) -> Array:
     """Return the longest outline, N×2 x, y, in order."""
-    import cv2
+    from ..opencv import cv2
 
     solid = (rgba[..., 3] > 127).astype(np.uint8)
     lines, _ = cv2.findContours(solid, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
@@ -105,7 +105,7 @@ def _prop(rng: Generator, canvas: Array, edge: Array, size: float, prop: Array) 
     """Put the thing in a hand: it covers a place of the outline. Premultiplied, as large
     as `canvas`.
     """
-    import cv2
+    from ..opencv import cv2
 
     hold = _somewhere(rng, edge, (0.25, 0.8))
     scale = size * rng.uniform(0.15, 0.5) / max(prop.shape[:2])
@@ -121,7 +121,7 @@ def _prop(rng: Generator, canvas: Array, edge: Array, size: float, prop: Array) 
 
 def _drawn(rng: Generator, canvas: Array, shapes: list[Array], size: float) -> Array:
     """Draw polygons in a colour of the figure or in any, outlined or not; premultiplied."""
-    import cv2
+    from ..opencv import cv2
 
     own = canvas[canvas[..., 3] > 250]
     colour = rng.integers(0, 256, 3)

@@ -76,7 +76,7 @@ def quantise(rng: Generator, rgb: Array, subjects: Array, colours: int) -> Array
     """Reduce H×W×3 uint8 to `colours` colours by k-means of pixels, half of them of `subjects` H×W
     bool.
     """
-    import cv2
+    from ..opencv import cv2
 
     flat, inside = rgb.reshape(-1, 3), subjects.ravel()
     parts = [np.flatnonzero(inside), np.flatnonzero(np.logical_not(inside))]

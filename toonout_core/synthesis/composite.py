@@ -30,7 +30,7 @@ def place(cutout: Cutout, size_px: int, placement: Placement) -> Array:
 
     Sides where the source canvas cuts the figure are pushed onto the border of the canvas.
     """
-    import cv2
+    from ..opencv import cv2
 
     rgba = cutout.rgba[:, ::-1] if placement.flip else cutout.rgba
     height, width = rgba.shape[:2]
@@ -114,7 +114,7 @@ def scene_background(
     rng: Generator, scene: Array, size_px: int, share: tuple[float, float] = (0.35, 1.0)
 ) -> Array:
     """Squash a random crop of `scene` (H×W×3 uint8) to the canvas."""
-    import cv2
+    from ..opencv import cv2
 
     height, width = scene.shape[:2]
     part = rng.uniform(*share)
@@ -143,7 +143,7 @@ def jitter_colours(rng: Generator, rgb: Array, strength: float = 0.25) -> Array:
 
 def draw_background(rng: Generator, library: Library, size_px: int, flat_share: float) -> Array:
     """Draw a plain colour for `flat_share` of the draws, else a pattern or a scene."""
-    import cv2
+    from ..opencv import cv2
 
     if rng.random() < flat_share or not library.backgrounds:
         return plain_background(rng, size_px)
@@ -159,7 +159,7 @@ def draw_background(rng: Generator, library: Library, size_px: int, flat_share: 
 
 def wear(rng: Generator, rgb: Array) -> Array:
     """Damage a picture as happens on its way: JPEG, resampling, noise, grey, line-art screens."""
-    import cv2
+    from ..opencv import cv2
 
     size_px = rgb.shape[0]
     if rng.random() < 0.15:
@@ -207,7 +207,7 @@ def stand(rng: Generator, rgb: Array, alpha: Array, layer: Array) -> tuple[Array
 
     Its colours may be changed, and it may throw a shadow.
     """
-    import cv2
+    from ..opencv import cv2
 
     size_px = len(rgb)
     colours, opacity = split_layer(layer)

@@ -236,7 +236,7 @@ def _read_figure(path: Path, longest_px: int) -> tuple[Array, Array]:
     """Read colours H×W×3 and alpha H×W×1, uint8, made smaller if a side is longer than
     `longest_px`.
     """
-    import cv2
+    from ..opencv import cv2
 
     picture = read(path)
     alpha = picture.alpha if picture.alpha is not None else picture.image[:, :1] * 0 + 1

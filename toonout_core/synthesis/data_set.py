@@ -218,8 +218,9 @@ def _processes(workers: int) -> Iterator[ProcessPoolExecutor]:
 
 
 def _use_one_thread() -> None:
-    import cv2
     import torch
+
+    from ..opencv import cv2
 
     cv2.setNumThreads(1)
     torch.set_num_threads(1)

@@ -22,7 +22,7 @@ def text(rng: Generator, size_px: int) -> Array:
 
 def disc(rng: Generator, size_px: int) -> Array:
     """A disc, an ellipse or a ring, often behind the head."""
-    import cv2
+    from ..opencv import cv2
 
     sheet = _sheet(size_px)
     centre = _point(rng, size_px, 0.25, 0.75)
@@ -34,7 +34,7 @@ def disc(rng: Generator, size_px: int) -> Array:
 
 def emblem(rng: Generator, size_px: int) -> Array:
     """A star, a polygon or a heart-like blob; one large or many small ones."""
-    import cv2
+    from ..opencv import cv2
 
     sheet = _sheet(size_px)
     many = rng.random() < 0.4
@@ -51,7 +51,7 @@ def emblem(rng: Generator, size_px: int) -> Array:
 
 def frame(rng: Generator, size_px: int) -> Array:
     """A border along the picture, or an empty rectangle inside of it."""
-    import cv2
+    from ..opencv import cv2
 
     sheet = _sheet(size_px)
     margin = rng.uniform(0.0, 0.2, 4) * size_px
@@ -64,7 +64,7 @@ def frame(rng: Generator, size_px: int) -> Array:
 
 def card(rng: Generator, size_px: int) -> Array:
     """A filled rectangle, a tilted one, or a band across the picture."""
-    import cv2
+    from ..opencv import cv2
 
     sheet = _sheet(size_px)
     band = rng.random() < 0.4
@@ -78,7 +78,7 @@ def card(rng: Generator, size_px: int) -> Array:
 
 def speed_lines(rng: Generator, size_px: int) -> Array:
     """Rays towards a point, or lines side by side."""
-    import cv2
+    from ..opencv import cv2
 
     sheet = _sheet(size_px)
     centre = np.array(_point(rng, size_px, 0.3, 0.7))
@@ -133,7 +133,7 @@ def decorate(rng: Generator, canvas: Array, count: int) -> Array:
 
 def bubble(rng: Generator, size_px: int) -> tuple[Array, Array]:
     """Draw a speech bubble with letters: colours size×size×3 and coverage size×size×1."""
-    import cv2
+    from ..opencv import cv2
 
     sheet, line = _sheet(size_px), _sheet(size_px)
     centre = _point(rng, size_px, 0.1, 0.9)

@@ -19,7 +19,7 @@ def distort(rng: Generator, rgba: Array) -> Array:
 
     Nothing leaves the canvas: the figure is first made smaller by what it may move.
     """
-    import cv2
+    from ..opencv import cv2
 
     height, width = rgba.shape[:2]
     margin = _PERSPECTIVE / 2 + 2 * _WAVE

@@ -225,7 +225,7 @@ def _harmonised(rng: Generator, ground: Array, layer: Array) -> Array:
 
 def _halo(rng: Generator, rgb: Array) -> Array:
     """Add what sharpening and upscaling leave along edges."""
-    import cv2
+    from ..opencv import cv2
 
     soft = cv2.GaussianBlur(rgb.astype(np.float32), (0, 0), rng.uniform(0.8, 2.5))
     return (rgb + np.float32(rng.uniform(0.3, 1.5)) * (rgb - soft)).clip(0, 255)

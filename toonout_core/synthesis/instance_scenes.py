@@ -86,7 +86,7 @@ def coarse_masks(alphas: Tensor, seed: int, *, error_px: float = 2.5) -> Tensor:
     Thin parts are lost, edges wander by `error_px` (standard deviation, of the 720), and where
     figures touch, bits of one belong to the other.
     """
-    import cv2
+    from ..opencv import cv2
 
     rng = np.random.default_rng(seed)
     height, width = alphas.shape[-2:]
@@ -144,14 +144,14 @@ def _shows_enough(seen: list[Array], layers: list[Array]) -> bool:
 
 
 def _depth(mask: Array) -> Array:
-    import cv2
+    from ..opencv import cv2
 
     return cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
 
 
 def _noise(rng: Generator, shape: tuple[int, ...], sigma_px: float) -> Array:
     """Make smooth noise of standard deviation 1."""
-    import cv2
+    from ..opencv import cv2
 
     noise = cv2.GaussianBlur(rng.normal(size=shape).astype(np.float32), (0, 0), sigma_px)
     return noise / max(float(noise.std()), 1e-6)
@@ -159,7 +159,7 @@ def _noise(rng: Generator, shape: tuple[int, ...], sigma_px: float) -> Array:
 
 def _swap_bits(rng: Generator, masks: list[Array]) -> None:
     """Give discs at contacts from one of two figures to the other, in place."""
-    import cv2
+    from ..opencv import cv2
 
     disk = np.ones((9, 9), np.uint8)
     for first in range(len(masks)):

@@ -95,7 +95,7 @@ def _stretched(share: Array, surely: Array) -> Array:
 
 def _refined(alpha: Array, planes: Array, screen: Array, edge_px: float) -> Array:
     """Compute alpha along edges by the colours of both sides; inside it is opaque."""
-    import cv2
+    from ..opencv import cv2
 
     clear = (alpha < 0.02).astype(np.uint8)
     distance = cv2.distanceTransform(1 - clear, cv2.DIST_L2, cv2.DIST_MASK_5)
@@ -121,7 +121,7 @@ def _enclosed(alpha: Array) -> Array:
     """Find soft parts that touch nothing clear, H×W bool: they are the figure's own colours, not
     its edge.
     """
-    import cv2
+    from ..opencv import cv2
 
     count, labels = cv2.connectedComponents((alpha < 0.98).astype(np.uint8), connectivity=8)
     open_ = np.zeros(count, np.bool_)
@@ -131,7 +131,7 @@ def _enclosed(alpha: Array) -> Array:
 
 
 def _largest_parts(alpha: Array, least_part: float) -> Array:
-    import cv2
+    from ..opencv import cv2
 
     count, labels, stats, _ = cv2.connectedComponentsWithStats(
         (alpha > 0.1).astype(np.uint8), connectivity=8
@@ -163,7 +163,7 @@ def _own_colours(planes: Array, alpha: Array, screen: Array) -> Array:
 
 def _despilled(colours: Array, alpha: Array, screen: Array, options: KeyOptions) -> Array:
     """Take away the light that the screen throws on the figure: k of it, near the screen."""
-    import cv2
+    from ..opencv import cv2
 
     reach = 0.03 * min(alpha.shape)
     solid = (alpha > 0.02).astype(np.uint8)

@@ -35,7 +35,7 @@ def draw_lines(
 
 
 def _contrasts(rng: Generator, grey: Array) -> Array:
-    import cv2
+    from ..opencv import cv2
 
     sigma = max(0.6, rng.uniform(0.0012, 0.004) * len(grey))
     fine = cv2.GaussianBlur(grey, (0, 0), sigma)
@@ -46,7 +46,7 @@ def _contrasts(rng: Generator, grey: Array) -> Array:
 
 def outline(rng: Generator, alpha: Array) -> Array:
     """Draw along the border of the figure, in some drawings with gaps."""
-    import cv2
+    from ..opencv import cv2
 
     size_px = len(alpha)
     width = max(2, round(rng.uniform(0.002, 0.008) * size_px))

@@ -51,7 +51,7 @@ def vary_colours(rng: Generator, rgba: Array, spread: float = 0.5) -> Array:
     """Change brightness, contrast, colour and sharpness of H×W×4 uint8, each by a factor 1
     ± `spread`.
     """
-    import cv2
+    from ..opencv import cv2
 
     varied = rgba.astype(np.float32)
     colours, opacity = split_layer(varied)

@@ -25,7 +25,7 @@ def paper(rng: Generator, size_px: int) -> Array:
 
 def smooth_noise(rng: Generator, size_px: int, cells: int) -> Array:
     """Make waves of size/cells, size×size×1 float32 of mean 0 and standard deviation about 1."""
-    import cv2
+    from ..opencv import cv2
 
     knots = rng.normal(0, 1, (cells, cells)).astype(np.float32)
     return cv2.resize(knots, (size_px, size_px), interpolation=cv2.INTER_CUBIC)[..., None]

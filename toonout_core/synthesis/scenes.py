@@ -84,7 +84,7 @@ def embrace(rng: Generator, layers: Sequence[tuple[str, Array]]) -> list[tuple[s
     In half of all pairs of neighbours, blobs of the one behind come before the other. The one in
     front gets holes there, through which one sees what is behind.
     """
-    import cv2
+    from ..opencv import cv2
 
     held = [(name, layer.copy()) for name, layer in layers]
     for (_, behind), (_, front) in pairwise(held):
@@ -168,7 +168,7 @@ def draw_background(rng: Generator, art: Art, size_px: int) -> Array:
 
 def random_crop(rng: Generator, scene: Array, size_px: int) -> Array:
     """Cut a nearly square crop of H×W×3, 60 to 100 % of the shorter side, perhaps mirrored."""
-    import cv2
+    from ..opencv import cv2
 
     height, width = scene.shape[:2]
     side = min(height, width) * rng.uniform(0.6, 1.0)

@@ -45,7 +45,7 @@ def screen_frame(
 
     The frame has the noise of a sensor and JPEG's halved colour resolution.
     """
-    import cv2
+    from ..opencv import cv2
 
     rng = np.random.default_rng((seed, index))
     weights = drawable(art)
@@ -84,7 +84,7 @@ def _screen(rng: Generator, size_px: int, colour: tuple[int, int, int]) -> Array
 
 def _rim(opacity: Array, reach_px: float) -> Array:
     """Return a rim: 1 at the outline, falling off inwards."""
-    import cv2
+    from ..opencv import cv2
 
     inside = (opacity[..., 0] > 0.02).astype(np.uint8)
     distance = cv2.distanceTransform(inside, cv2.DIST_L2, cv2.DIST_MASK_5)

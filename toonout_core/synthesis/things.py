@@ -144,7 +144,7 @@ def _fixed(points: Array) -> Array:
 
 
 def _line(sheet: Array, points: Array, width: float) -> None:
-    import cv2
+    from ..opencv import cv2
 
     ends = [tuple(int(v) for v in point) for point in _fixed(points)]
     # what is thinner than a pixel covers a part of it
@@ -153,13 +153,13 @@ def _line(sheet: Array, points: Array, width: float) -> None:
 
 
 def _polygon(sheet: Array, points: Array, level: int) -> None:
-    import cv2
+    from ..opencv import cv2
 
     cv2.fillPoly(sheet, [_fixed(points)], level, cv2.LINE_AA, _SHIFT)
 
 
 def _ellipse(sheet: Array, spot: Spot, axes: Spot, turn: float, width: float) -> None:
-    import cv2
+    from ..opencv import cv2
 
     centre, sides = (tuple(int(v) for v in _fixed(np.array(pair))) for pair in (spot, axes))
     thick = -1 if width < 0 else max(1, round(width))
@@ -168,7 +168,7 @@ def _ellipse(sheet: Array, spot: Spot, axes: Spot, turn: float, width: float) ->
 
 def _outline(rng: Generator, layer: Array) -> None:
     """Draw a line of one colour around everything, in place."""
-    import cv2
+    from ..opencv import cv2
 
     width = int(rng.integers(1, 4))
     cover = unit_floats(layer[..., 3])

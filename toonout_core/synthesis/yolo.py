@@ -41,7 +41,7 @@ def outline(mask: Array) -> Array:
 
     The points are centres of border pixels. It is empty where nothing is large enough.
     """
-    import cv2
+    from ..opencv import cv2
 
     found, tree = cv2.findContours(mask.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
     if tree is None:

@@ -20,7 +20,7 @@ def mirror(image: Tensor, alpha: Tensor) -> tuple[Tensor, Tensor]:
 
 def turn(image: Tensor, alpha: Tensor, angle_deg: float) -> tuple[Tensor, Tensor]:
     """Both about the middle, bicubic; what comes in from outside is black and transparent."""
-    import cv2
+    from ..opencv import cv2
 
     height, width = image.shape[-2:]
     # at the pixels' centres

@@ -40,7 +40,7 @@ def draw_curves(rows: Sequence[Row], panels: Mapping[str, Sequence[str]], x: str
 
 
 def _panel(title: str, rows: Sequence[Row], columns: Sequence[str], x: str) -> Array:
-    import cv2
+    from ..opencv import cv2
 
     canvas = np.full((_HEIGHT_PX, _WIDTH_PX, 3), _PAPER, np.uint8)
     places = [float(row[x]) for row in rows]
@@ -96,6 +96,6 @@ def _text(
     scale: float,
     colour: tuple[int, int, int] = _INK,
 ) -> None:
-    import cv2
+    from ..opencv import cv2
 
     cv2.putText(canvas, text, place, cv2.FONT_HERSHEY_SIMPLEX, scale, colour, 1, cv2.LINE_AA)

@@ -86,7 +86,7 @@ def normalise(
 
 
 def _single_thread(_worker: int) -> None:
-    import cv2
+    from ..opencv import cv2
 
     cv2.setNumThreads(0)
     torch.set_num_threads(1)

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..folding import conv_with_norm
+
 
 class ConvNormReLU(nn.Module):
     """3×3 convolution with bias, BatchNorm, ReLU."""
@@ -16,7 +18,7 @@ class ConvNormReLU(nn.Module):
         self.bn_s1 = nn.BatchNorm2d(channels_out)
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.relu(self.bn_s1(self.conv_s1(x)), inplace=True)
+        return F.relu(conv_with_norm(self.conv_s1, self.bn_s1, x), inplace=True)
 
 
 def halve(x: Tensor) -> Tensor:

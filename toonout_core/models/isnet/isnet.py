@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from ..folding import laid_out
 from .blocks import ResidualUBlock, enlarge, halve
 
 
@@ -40,7 +41,7 @@ class ISNet(nn.Module):
 
     def features(self, image: Tensor) -> list[Tensor]:
         """Return what the six side heads look at, finest (half the image's size) first."""
-        x = self.stage1(self.conv_in(image))
+        x = self.stage1(self.conv_in(laid_out(image, training=self.training)))
         skips: list[Tensor] = []
         for level in range(2, 7):
             skips.append(x)

@@ -56,7 +56,7 @@ def _boxed(layer: Array) -> tuple[Array, tuple[int, int]]:
 
 
 def _over(canvas: Array, layer: Array, corner_xy: tuple[int, int]) -> None:
-    import cv2
+    from ...opencv import cv2
 
     left, top = corner_xy
     box = canvas[top : top + layer.shape[0], left : left + layer.shape[1]]
@@ -67,7 +67,7 @@ def _over(canvas: Array, layer: Array, corner_xy: tuple[int, int]) -> None:
 
 def _lay_bent(canvas: Array, shown: Array, corners: Array, sources: Array) -> None:
     """Triangles T×3×2 on the canvas, and where they are in `shown`."""
-    import cv2
+    from ...opencv import cv2
 
     low = np.floor(corners.min((0, 1))).astype(int) - 1
     high = np.ceil(corners.max((0, 1))).astype(int) + 2

@@ -77,7 +77,7 @@ def _owners(
 ) -> tuple[Array, dict[str, float], Array]:
     """Give the part of each pixel H×W, how wide each limb is taken in px, and what is near the
     body's bones, H×W bool."""
-    import cv2
+    from ...opencv import cv2
 
     bones = Bones(rig, grown)
     torso = float(np.hypot(*np.subtract(rig.points["neck"], rig.points["hip"])))
@@ -136,13 +136,13 @@ def _between(value: float, low: float, high: float) -> float:
 
 
 def _soft(mask: Array) -> Array:
-    import cv2
+    from ...opencv import cv2
 
     return cv2.GaussianBlur(mask.astype(np.float32), (0, 0), _SOFT_PX)
 
 
 def _around(mask: Array, radius_px: int) -> Array:
-    import cv2
+    from ...opencv import cv2
 
     side = 2 * radius_px + 1
     return cv2.dilate(mask.astype(np.uint8), np.ones((side, side), np.uint8)) > 0
@@ -150,7 +150,7 @@ def _around(mask: Array, radius_px: int) -> Array:
 
 def _fill_crossed(body: Array, covered: Array, radius_px: float) -> None:
     """Where an arm lies between two parts of the body, the body goes on under it."""
-    import cv2
+    from ...opencv import cv2
 
     solid = (body[..., 3] > 0.5).astype(np.uint8)
     side = 2 * int(radius_px) + 1

@@ -101,7 +101,7 @@ def _cut(mesh: Mesh, triangles: Array, part_of_triangle: Array, rig: Rig, alpha:
 
 def _reach_px(alpha: Tensor, socket: tuple[float, float], mesh: Mesh) -> float:
     """Return how far around its socket a limb is grown to the body: about half the limb's width."""
-    import cv2
+    from ...opencv import cv2
 
     solid = (alpha[0, 0] > 0.5).cpu().numpy().astype(np.uint8)
     inside = cv2.distanceTransform(solid, cv2.DIST_L2, 5)

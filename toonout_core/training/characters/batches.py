@@ -63,7 +63,7 @@ def cut(sample: Owned, side: int, config: CharactersConfig) -> tuple[Array, Arra
 
     The scene is squashed to a square first, as it is before inference.
     """
-    import cv2
+    from ...opencv import cv2
 
     rng = sample.rng
     zoom = np.exp(rng.uniform(0, np.log(config.zoom)))
@@ -93,7 +93,7 @@ def cut(sample: Owned, side: int, config: CharactersConfig) -> tuple[Array, Arra
 
 def _softened(picture: Array, scale: float) -> Array:
     """Blur what will be made smaller, because warpAffine does not average."""
-    import cv2
+    from ...opencv import cv2
 
     return picture if scale > 0.85 else cv2.GaussianBlur(picture, (0, 0), 0.35 / scale)
 

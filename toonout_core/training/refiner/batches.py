@@ -78,7 +78,7 @@ def as_shown(rng: Generator, scene: LabelledScene, index: int, config: RefinerCo
 
 def reduced(sample: Sample, side: int) -> Sample:
     """The longer side at most `side`; never enlarged."""
-    import cv2
+    from ...opencv import cv2
 
     height, width = sample.mask.shape
     ratio = min(side / max(height, width), 1.0)
@@ -124,7 +124,7 @@ def _surroundings(rng: Generator, sample: Sample) -> Sample:
 
 def _moved(rng: Generator, sample: Sample, config: RefinerConfig) -> Sample:
     """Mirrored, turned, cut or padded: one mapping, so that pixels are mixed once."""
-    import cv2
+    from ...opencv import cv2
 
     height, width = sample.mask.shape
     matrix = np.eye(3)
@@ -154,7 +154,7 @@ def _moved(rng: Generator, sample: Sample, config: RefinerConfig) -> Sample:
 
 def _recoloured(rng: Generator, picture: Array) -> Array:
     """Contrast, local contrast (CLAHE) and fewer levels, each by chance."""
-    import cv2
+    from ...opencv import cv2
 
     if rng.random() < _CHANGED:
         factor = float(rng.uniform(*_CONTRAST))

@@ -47,7 +47,7 @@ def filled_box(mask: Array) -> Array:
 
 def as_detected(rng: Generator, mask: Array) -> Array:
     """As enlarged from a detector's map: thin parts are lost, edges wander."""
-    import cv2
+    from ...opencv import cv2
 
     height, width = mask.shape
     cell = _STRIDE * max(height, width) / _DETECTOR_PX
@@ -61,7 +61,7 @@ def as_detected(rng: Generator, mask: Array) -> Array:
 
 def grown_or_shrunk(rng: Generator, mask: Array) -> Array:
     """By an ellipse, either with equal chance; who would vanish stays."""
-    import cv2
+    from ...opencv import cv2
 
     radius = int(rng.choice(_RADII_PX)) * max(mask.shape) / _CANVAS_PX
     side = 2 * max(round(radius), 1) + 1

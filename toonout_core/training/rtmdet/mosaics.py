@@ -110,7 +110,7 @@ def draw(
 
     Nothing is averaged where it becomes smaller, just as before inference.
     """
-    import cv2
+    from ...opencv import cv2
 
     canvas = np.full((side, side, 3), FILL, np.uint8)
     masks: list[Array] = []
@@ -159,7 +159,7 @@ def mix(first: Labelled, second: Labelled) -> Labelled:
 
 def change_colours(rng: Generator, picture: Array) -> Array:
     """Change hue, saturation and value of H×W×3 uint8, each in half of the cases."""
-    import cv2
+    from ...opencv import cv2
 
     limits = np.array([_HUE, _SATURATION, _VALUE])
     gains = (rng.uniform(-1, 1, 3) * limits * rng.integers(0, 2, 3)).astype(np.int16)

@@ -9,7 +9,7 @@ from typing import get_args
 
 import pytest
 
-from tools.readme import BEGIN, END, readme_with_table, weights_table
+from tools.readme import BEGIN, END, TABLE_PAGE, weights_table, with_table
 from toonout_core.models import ARCHITECTURES
 from toonout_core.weight_files.locating import ASSETS
 from toonout_core.weights import WEIGHTS, Weights, find
@@ -94,17 +94,17 @@ def test_unknown_name_is_not_found():
     assert find("no such") is None
 
 
-def test_readme_holds_the_table():
-    readme = (ROOT / "README.md").read_text("utf-8")
-    assert readme == readme_with_table(readme), "run: python tools/readme.py"
+def test_the_page_holds_the_table():
+    page = TABLE_PAGE.read_text("utf-8")
+    assert page == with_table(page), "run: python tools/readme.py"
 
 
-def test_readme_table_has_a_line_for_each_row():
+def test_the_table_has_a_line_for_each_row():
     table = weights_table()
     for row in WEIGHTS:
         assert f"`{row.name}`" in table
         assert row.licence in table
     text = f"before\n{BEGIN}\nold\n{END}\nafter\n"
-    assert readme_with_table(text) == f"before\n{BEGIN}\n{table}\n{END}\nafter\n"
+    assert with_table(text) == f"before\n{BEGIN}\n{table}\n{END}\nafter\n"
     with pytest.raises(ValueError, match="weights:begin"):
-        readme_with_table("no markers")
+        with_table("no markers")

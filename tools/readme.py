@@ -1,4 +1,4 @@
-"""Write what README.md has from elsewhere anew: the table of weights, the repository's address.
+"""Write anew what pages have from elsewhere: the table of weights, the repository's address.
 
 `python tools/readme.py` takes the address from pyproject.toml. `python tools/readme.py --address
 https://github.com/you/toonout` changes it first: for a fork, or when the repository moves.
@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+TABLE_PAGE = ROOT / "docs" / "weights.md"
 BEGIN, END = "<!-- weights:begin -->", "<!-- weights:end -->"
 HOST = "https://github.com/"
 RAW = "https://raw.githubusercontent.com/"
@@ -29,12 +30,12 @@ def weights_table() -> str:
     return "\n".join(lines + [_line(_cells(row)) for row in WEIGHTS])
 
 
-def readme_with_table(readme: str) -> str:
-    """`readme` with the table between its two markers."""
-    before, begin, rest = readme.partition(BEGIN)
+def with_table(page: str) -> str:
+    """`page` with the table between its two markers."""
+    before, begin, rest = page.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
-        raise ValueError(f"README.md must hold {BEGIN} and {END} around the table of weights")
+        raise ValueError(f"the page must hold {BEGIN} and {END} around the table of weights")
     return f"{before}{BEGIN}\n{weights_table()}\n{END}{after}"
 
 
@@ -81,7 +82,7 @@ def main() -> int:
     address(f'Repository = "{wanted}"')  # refused before anything is written
     for path in (project, *sorted((ROOT / "docs").glob("*.md")), readme):
         path.write_text(moved(path.read_text("utf-8"), now, wanted), "utf-8")
-    readme.write_text(readme_with_table(readme.read_text("utf-8")), "utf-8")
+    TABLE_PAGE.write_text(with_table(TABLE_PAGE.read_text("utf-8")), "utf-8")
     return 0
 
 

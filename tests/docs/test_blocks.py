@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 
 import numpy as np
@@ -12,6 +13,8 @@ from tests.art import draw_background, draw_figure, write_library
 from tests.docs.pages import NEEDS, PAGES, ROOT, blocks
 from tests.docs.shell import run_block
 
+# what a block says that a command prints
+PRINTED = re.compile(r"^# → (.*)$", re.MULTILINE)
 LANGUAGES = {"sh", "python", "", "json", "yaml", "mermaid", "md", "diff"}
 
 
@@ -20,6 +23,9 @@ def place(tmp_path, monkeypatch):
     """The repository's folder as far as the pages use it, and folders that stand for a reader's."""
     monkeypatch.chdir(tmp_path)
     shutil.copytree(ROOT / "examples", tmp_path / "examples")
+    shipped = tmp_path / "toonout_core" / "assets"
+    shipped.mkdir(parents=True)
+    shutil.copy(ROOT / "toonout_core" / "assets" / "example.webp", shipped)
     write_library(tmp_path / "art", figures=4, backgrounds=2)
     write_measured(tmp_path)
     write_cutouts(tmp_path / "cutouts")
@@ -52,13 +58,15 @@ def write_cutouts(root):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_blocks_run_in_the_order_of_the_page(page, place):
+def test_blocks_run_in_the_order_of_the_page(page, place, capsys):
     names: dict[str, object] = {}
     for block in blocks(page):
         if block.needs:
             continue
         if block.language == "sh":
             run_block(block.text)
+            said = "\n".join(capsys.readouterr()).splitlines()
+            assert [line for line in PRINTED.findall(block.text) if line not in said] == []
         elif block.language == "python":
             exec(compile(block.text, block.place, "exec"), names)
 
@@ -70,3 +78,9 @@ def test_blocks_say_what_they_are_and_need(page):
         assert block.needs in ("", *NEEDS), block.place
         if block.language == "python":
             compile(block.text, block.place, "exec")
+
+
+def test_the_readme_says_what_commands_print():
+    said = PRINTED.findall((ROOT / "README.md").read_text("utf-8"))
+    assert len(said) >= 5
+    assert all(re.fullmatch(r"\d+ done\. Results?: out/\S+", line) for line in said)

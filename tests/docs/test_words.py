@@ -42,3 +42,10 @@ def test_the_index_names_every_page():
     index = (ROOT / "docs" / "index.md").read_text("utf-8")
     pages = {path.name for path in (ROOT / "docs").glob("*.md")} - {"index.md"}
     assert {name for name in pages if f"({name})" not in index} == set()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_examples_that_are_named_are_there(page):
+    """Also in blocks that no test can run."""
+    named = re.findall(r"\bexamples/[\w./-]*\w", page.read_text("utf-8"))
+    assert [name for name in named if not (ROOT / name).exists()] == []

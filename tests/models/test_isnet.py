@@ -101,13 +101,16 @@ def stored(file: str):
 def test_narrow_refiner_computes_what_was_recorded():
     recorded, network = stored("isnet_refine_reduced.safetensors")
     for level in range(1, 7):
-        assert_close(side_logits(network, recorded["in"])[level - 1], recorded[f"d{level}"])
-        assert_close(side_logits(network, recorded["in_odd"])[level - 1], recorded[f"odd_d{level}"])
+        for seen, wanted in (("in", f"d{level}"), ("in_odd", f"odd_d{level}")):
+            found = side_logits(network, recorded[seen])[level - 1]
+            # norms that are folded in round otherwise, in logits up to 90
+            assert_close(found, recorded[wanted], 1e-3)
+            assert_close(found.sigmoid(), recorded[wanted].sigmoid())
     with torch.inference_mode():
         features = network.features(recorded["in"])
         assert torch.equal(network(recorded["in"]), side_logits(network, recorded["in"])[0])
     for level, feature in enumerate(features, start=1):
-        assert_close(feature, recorded[f"h{level}"])
+        assert_close(feature, recorded[f"h{level}"], 1e-3)
 
 
 @pytest.mark.parametrize("picture", ["", "land.", "sq.", "tiny."])

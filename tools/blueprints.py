@@ -137,7 +137,7 @@ class _Inside:
             ends[:2] = [INPUT, self._side(self.inputs, (source, out), self._called(source, out))]
             self.inputs[ends[1]]["linkIds"].append(number)
         elif target in self.outer:
-            socket = self.by_id[source]["outputs"][out]["name"]
+            socket = str(self.by_id[source]["outputs"][out]["name"])
             called = (_CALLED.get(socket, socket), kind)
             ends[2:] = [OUTPUT, self._side(self.outputs, (source, out), called)]
             if self.outputs[ends[3]]["linkIds"]:

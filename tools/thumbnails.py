@@ -145,6 +145,13 @@ def coloured() -> Tensor:
     return torch.nn.functional.avg_pool2d(canvas, 25, 1, 12, count_include_pad=False)
 
 
+def cut_frames() -> list[Tensor]:
+    """Frames of a clip, two before and two after."""
+    frames = list(frames_of("dance", Picture(picture_of(GIRL)), found_in(GIRL), 8, 1.0))
+    chosen = [square(frames[index].image) for index in (0, 4)]
+    return [*chosen, *(clear(load_matting(MODEL)(Picture(frame))) for frame in chosen)]
+
+
 def moving(motion: str, amount: float) -> Tensor:
     frames = list(frames_of(motion, Picture(picture_of(GIRL)), found_in(GIRL), 8, amount))
     return tiles(*(square(frames[index].image) for index in (0, 2, 4, 6)))
@@ -210,6 +217,7 @@ THUMBNAILS: dict[str, Callable[[], Tensor]] = {
         picture_of(GROUP), who_is_who(), *masks()[:2]
     ),
     "05 New background": lambda: halves(picture_of(MILK), replaced(MILK)),
+    "05b Cut out a video": lambda: tiles(*cut_frames()),
     "06 Ken Burns": partial(moving, "orbit", 1.0),
     "06b Puppet": partial(moving, "dance", 1.0),
     "07 Compare models": compared,

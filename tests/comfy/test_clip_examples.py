@@ -80,7 +80,7 @@ def walking(comfy, name="walk.mp4", frames=6):
 def test_a_video_is_cut_out(comfy, kind):
     av = pytest.importorskip("av")
     walking(comfy)
-    prompt = prepared(comfy, "05v_cut_out_video")
+    prompt = prepared(comfy, "05b Cut out a video")
     (key,) = ids_of(prompt, "ToonOut_CutVideo")
     prompt[key]["inputs"] |= {"format": kind, "resolution": 64, "colour": "#ff0000"}
     run = comfy.run(prompt, extra={"extra_pnginfo": {"workflow": {"id": kind}}})
@@ -106,7 +106,7 @@ def test_the_video_goes_on_to_other_nodes_and_stays_trimmed(comfy):
     """It lies in the temporary folder; of a trimmed one nothing else is cut out."""
     known = comfy.get("/object_info")
     walking(comfy, "long.mp4", 12)
-    prompt = prepared(comfy, "05v_cut_out_video")
+    prompt = prepared(comfy, "05b Cut out a video")
     (key,) = ids_of(prompt, "ToonOut_CutVideo")
     (load,) = ids_of(prompt, "LoadVideo")
     prompt[load]["inputs"]["file"] = "long.mp4"
@@ -125,7 +125,7 @@ def test_the_video_goes_on_to_other_nodes_and_stays_trimmed(comfy):
 
 
 def test_frames_in_memory_are_a_video_too(comfy):
-    prompt = prepared(comfy, "05v_cut_out_video")
+    prompt = prepared(comfy, "05b Cut out a video")
     (key,) = ids_of(prompt, "ToonOut_CutVideo")
     (load,) = ids_of(prompt, "LoadVideo")
     prompt["20"] = node("Probe_Frames", count=4, side=64, alpha=False)

@@ -54,7 +54,9 @@ def calibrate(segmenter: CentreSegmenter, scenes: Sequence[LabelledScene]) -> Ce
         everything = replace(SegmentOptions(), min_score=0.0)
         groups = segmenter.group(alpha, centres, everything)
         right = _right(groups, alpha, truth)
-        found += list(zip(groups.raw, groups.shares, right, strict=True))
+        made = zip(groups.raw, groups.shares, right, strict=True)
+        # a region without any centre near it has no raw score
+        found += [one for one in made if not math.isnan(one[0])]
     certainty = segmenter.head.certainty = fit_certainty(found)
     for (alpha, centres), truth in looked:
         groups = segmenter.group(alpha, centres, SegmentOptions())

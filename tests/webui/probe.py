@@ -93,7 +93,7 @@ def state():
 
 def watch():
     """Note when pictures are generated and when ours are cut out."""
-    routes = sys.modules["toonout_extension.toonout_webui.routes"]
+    routes = sys.modules["toonout_extension.toonout_core.serving.routes"]
     cut = routes.cut
 
     def watched(*args):

@@ -22,7 +22,7 @@ from toonout_core.training.characters.batches import CharacterScenes, Owned, cut
 from toonout_core.training.characters.loop import learning_rate, train_characters
 from toonout_core.training.characters.losses import PARTS, centre_losses, centre_truth
 from toonout_core.training.characters.network import start_network
-from toonout_core.training.characters.validating import fit_certainty
+from toonout_core.training.characters.validating import calibrate, fit_certainty
 from toonout_core.training.checkpoints import save_weights
 from toonout_core.training.instance_config import CharactersConfig
 from toonout_core.training.labelled_scenes import read_scenes
@@ -219,6 +219,31 @@ def test_few_examples_give_numbers_that_are_finite(right):
     fitted = fit_certainty([(0.6, -0.5, hit) for hit in right])
     assert all(math.isfinite(value) for value in (fitted.slope, fitted.offset, fitted.small))
     assert fitted.slope > 0 and fitted.small >= 0
+
+
+def test_a_region_without_a_centre_leaves_the_certainty_finite(scenes):
+    """Where no centre is found in a picture, its regions have no raw score to learn from."""
+    segmenter = load_segmenter("toonout-mini")
+    look = segmenter.look
+
+    def blind_at_first(picture):
+        alpha, centres = look(picture)
+        if not seen:
+            centres = Centres(torch.full_like(centres.logits, -20.0), centres.ways, centres.sizes)
+            alpha = torch.zeros_like(alpha)
+            alpha[..., 10:-10, 10:-10] = 1
+        seen.append(picture)
+        return alpha, centres
+
+    seen: list = []
+    segmenter.look = blind_at_first
+    before = segmenter.head.certainty
+    try:
+        found = calibrate(segmenter, read_scenes(scenes, "val"))
+    finally:
+        segmenter.head.certainty = before
+    numbers = (found.slope, found.offset, found.small, found.alone)
+    assert all(math.isfinite(number) for number in numbers)
 
 
 def test_without_examples_there_is_no_error_to_tell():

@@ -257,7 +257,9 @@ def test_a_failure_keeps_the_picture_and_is_told(webui):
     pictures, texts = generate(webui, [True, "replace", "no such model"])
     assert len(pictures) == 1
     # hosts quote what has a colon in it
-    assert re.search(r'ToonOut error: "?not cut out: The model must be one of', texts[-1]), texts[-1]
+    assert re.search(r'ToonOut error: "?not cut out: The model must be one of', texts[-1]), texts[
+        -1
+    ]
 
 
 @needs_checkpoint

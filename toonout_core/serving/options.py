@@ -52,6 +52,7 @@ class CutoutOptions:
     feather_px: float = _shown(table.FEATHER, "matte")
     fill_holes_px: int = _shown(table.FILL_HOLES, "matte")
     drop_specks_px: int = _shown(table.DROP_SPECKS, "matte")
+    invert: bool = _shown(table.INVERT, "matte")
     background: Background = _shown(table.BEHIND, "background")
     colour: str = _shown(table.COLOUR, "background")
     background_fit: BackgroundFit = _shown(table.BACKGROUND_FIT, "background")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from ..folding import laid_out
 from .cspnext import CSPNeXt
 from .decoding import FoundInstances, decode, suppress, with_area
 from .head import InstanceHead, RawDetections
@@ -61,8 +60,7 @@ class RTMDetIns(nn.Module):
         )
 
     def forward(self, image: Tensor) -> RawDetections:
-        seen = laid_out(image.flip(1), training=self.training)
-        return self.bbox_head(self.neck(self.backbone(seen)))
+        return self.bbox_head(self.neck(self.backbone(image.flip(1))))
 
     def detect(
         self,

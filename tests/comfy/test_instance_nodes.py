@@ -251,8 +251,11 @@ def test_nothing_shown_is_a_sentence(run, segmenter):
             "InstancesFromPrompts",
             segmenter=segmenter,
             image=drawn(LEFT),
-            masks=torch.zeros(1, 64, 64),
+            masks=torch.ones(1, 64, 64),
         )
+    nothing = torch.zeros(1, 64, 64)  # Load Image's mask of a picture without alpha
+    with pytest.raises(error_class(), match="a box, a point or a mask"):
+        run("InstancesFromPrompts", segmenter=segmenter, image=drawn(LEFT), masks=nothing)
 
 
 def test_masks_become_characters_in_any_form(run):

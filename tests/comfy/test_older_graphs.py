@@ -42,11 +42,6 @@ def older(name):
 
 
 @needs_history
-def test_no_example_of_then_is_gone():
-    assert {*NAMES} <= {path.stem for path in EXAMPLES.glob("*.json")}
-
-
-@needs_history
 @pytest.mark.parametrize("release", list(CORE))
 @pytest.mark.parametrize("name", NAMES)
 def test_every_node_input_and_value_still_fits(nodes, name, release):

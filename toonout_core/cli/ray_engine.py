@@ -39,7 +39,7 @@ def require_ray(arguments: argparse.Namespace) -> None:
     if arguments.steady:
         raise BadInput("--steady must be left out with --engine ray", "--steady")
     try:
-        import ray  # noqa: F401  # pyright: ignore[reportUnusedImport]
+        import ray  # noqa: F401  # pyright: ignore[reportMissingImports, reportUnusedImport]
     except ImportError:
         raise ToonOutError(
             "--engine ray needs the package ray, which is not installed. "
@@ -166,7 +166,7 @@ class RayBatch:
 @contextmanager
 def _connected(arguments: argparse.Namespace) -> Iterator[Any]:
     """Ray, with this very package on all machines."""
-    import ray
+    import ray  # pyright: ignore[reportMissingImports]
 
     own = not ray.is_initialized()
     if own:

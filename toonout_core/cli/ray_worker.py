@@ -47,7 +47,7 @@ class Cutter:
     """One actor: keeps its model. `files`: option → name and content of a file that it names."""
 
     def __init__(self, options: Mapping[str, Any], files: Mapping[str, tuple[str, Any]]) -> None:
-        import ray
+        import ray  # pyright: ignore[reportMissingImports]
 
         self._folder = Path(tempfile.mkdtemp(prefix="toonout-"))
         self.arguments = argparse.Namespace(**options)

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.cli.discs import draw_discs, write_light_model
+from tests.cli.discs import draw_discs
+from tests.light import write_light_model
 from toonout_core.imaging import read_frames
 
 SIZE = (96, 64)

@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 from psd_tools import PSDImage
 
-from tests.cli.discs import draw_discs, write_light_model
+from tests.cli.discs import draw_discs
+from tests.light import write_light_model
 from toonout_core.cli.layers import SUFFIXES
 from toonout_core.layers.files import FORMATS
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.cli.discs import write_light_model
+from tests.light import write_light_model
 from toonout_core.imaging import read_frames
 from toonout_core.layers import sprites as core
 from toonout_core.options.layers import PIVOT

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 import socket
 
 import numpy as np
@@ -16,6 +17,10 @@ settings.load_profile("toonout")
 
 # the networks here are tiny: a second thread costs more than it brings
 torch.set_num_threads(1)
+
+# A program that was started in the background ignores ctrl-c, and so would the ones that tests start.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 OPTIONS = {
     "weights": "published weight files, as far as they are here",

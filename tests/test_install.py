@@ -205,6 +205,14 @@ def test_arguments_reach_pytest(install, monkeypatch):
     assert ran[-1][2:] == ["pytest", "-k", "hygiene"]
 
 
+def test_the_whole_suite_is_shared_out_to_the_cores(install, monkeypatch):
+    ran = []
+    monkeypatch.setattr(install, "prepare", lambda extra: None)
+    monkeypatch.setattr(install.subprocess, "call", lambda command, **_: ran.append(command) or 0)
+    assert install.main(["test"]) == 0
+    assert ran[-1][2:5] == ["pytest", "-n", "auto"]
+
+
 def test_an_old_python_gets_a_sentence(install, monkeypatch, capsys):
     monkeypatch.setattr(install.sys, "version_info", (3, 9, 1, "final", 0))
     assert install.main(["demo"]) == 1

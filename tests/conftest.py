@@ -18,7 +18,7 @@ settings.load_profile("toonout")
 # the networks here are tiny: a second thread costs more than it brings
 torch.set_num_threads(1)
 
-# A program that was started in the background ignores ctrl-c, and so would the ones that tests start.
+# A program that runs in the background ignores ctrl-c, and so would those that tests start.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -25,7 +25,7 @@ class Painter:
         self.pixels, self.mesh = pixels, mesh
         self.whole = _boxed(pixels)
         self.parts = [
-            (*_boxed(layer), triangles)
+            (*_boxed(layer), _fuller_last(layer, mesh, triangles))
             for number, layer in enumerate(layers)
             if len(triangles := np.flatnonzero(part_of_triangle == number))
         ]
@@ -42,6 +42,14 @@ class Painter:
                 _over(canvas, shown, (left, top))
             else:
                 _lay_bent(canvas, shown, corners, rest - (left, top))
+
+
+def _fuller_last(layer: Array, mesh: Mesh, triangles: Array) -> Array:
+    """The same triangles, so ordered that an empty one never covers what another one shows."""
+    columns, rows = mesh.points[mesh.triangles[triangles]].mean(1).astype(int).T
+    last_row, last_column = layer.shape[0] - 1, layer.shape[1] - 1
+    shown = layer[rows.clip(0, last_row), columns.clip(0, last_column), 3]
+    return triangles[np.argsort(shown, kind="stable")]
 
 
 def _boxed(layer: Array) -> tuple[Array, tuple[int, int]]:

@@ -202,6 +202,14 @@ def dance(rig: Rig, amount: float, seed: int) -> Angles:
     return angles
 
 
+def mirrored(angles: dict[str, float]) -> dict[str, float]:
+    """Return the same motion by the other side of the body."""
+    other = {"right": "left", "left": "right"}
+    names = (name.partition(" ") for name in angles)
+    swapped = [f"{other.get(side, side)}{gap}{joint}" for side, gap, joint in names]
+    return {name: -angle for name, angle in zip(swapped, angles.values(), strict=True)}
+
+
 def turned(rig: Rig, angles: dict[str, float], shift_xy: tuple[float, float]) -> Array:
     """Return J×2, the rig's joints with every bone turned by its own angle and those above it."""
     names = rig.names
@@ -234,3 +242,4 @@ FREE: dict[str, Callable[[Body, float], Field]] = {
 JOINTED: dict[str, Callable[[Rig, float, int], Angles]] = {
     "wave": wave, "nod": nod, "walk": walk, "dance": dance,
 }  # fmt: skip
+ARMED = ("wave", "walk", "dance")  # those of them that move arms

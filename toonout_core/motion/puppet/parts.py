@@ -15,9 +15,8 @@ _WIDE = {"arm": 0.17, "leg": 0.24}  # radius of a limb that lies on the body, of
 _APART = 1.5  # of that radius is an arm's, where the body is twice as far away
 _TRUNK = 0.5  # of hip to neck: farther from the body's bones no body goes on under an arm
 _SOFT_PX = 1.0
-_HELD, _FREE = 0.2, 0.6  # of an arm's outline: from the one to the other it may move
 _NAMES = tuple(PARTS)
-_TOP, _TORN = 1.8, 3.0  # widths of a leg that border on the rest: at most, and of a skirt
+_TOP, _TORN = 1.8, 3.0  # widths of a limb that border on the rest: at most, and of a skirt
 _RIM_PX = 2
 BODY = _NAMES.index("body")
 LEGS = tuple(name for name in _NAMES if name.endswith("leg"))
@@ -56,6 +55,11 @@ def split(pixels: Array, rig: Rig, grown: Collection[str] = ()) -> list[Array]:
     for number in range(len(_NAMES)):
         if number != BODY:
             body[masks[number] >= 0.999] = 0
+    loose = _loose(body * alpha > 0, (owner == BODY) & (alpha > _SEEN))
+    body[loose] = 0
+    for number, mask in enumerate(masks):
+        if number != BODY:
+            mask[loose & _around(owner == number, _RIM_PX)] = 1
     rows, columns = np.ogrid[: alpha.shape[0], : alpha.shape[1]]
     for part in reach:
         at = rig.points.get(SOCKETS[part])
@@ -70,6 +74,16 @@ def split(pixels: Array, rig: Rig, grown: Collection[str] = ()) -> list[Array]:
     covered = np.isin(owner, arms) & (alpha > _OPAQUE) & trunk
     _fill_crossed(result[BODY], covered, max(reach.values(), default=0.0))
     return result
+
+
+def _loose(shown: Array, solid: Array) -> Array:
+    """Pieces of a part that hold nothing solid of it, H×W bool: they are the rim of another part,
+    which would go with it and cover what lies behind.
+    """
+    from ...opencv import cv2
+
+    labels = cv2.connectedComponents(shown.astype(np.uint8))[1]
+    return (labels > 0) & ~np.isin(labels, labels[solid])
 
 
 def _owners(
@@ -107,10 +121,10 @@ def _owners(
 
 
 def freedom(pixels: Array, rig: Rig) -> dict[str, float]:
-    """Limb → 0 … 1: how freely a guessed one may move. One that lies on the body is often none.
+    """Limb → 0 … 1: how freely a guessed one may move; often not at all.
 
-    An arm: how much of its outline borders on nothing. A leg: whether it borders on the rest at
-    its top alone. Two legs in one skirt do all along, and a walk would tear it.
+    A limb that moves borders on the rest at its top alone. An arm along the body, folded arms and
+    two legs in one skirt do all along, and would be torn off. What hangs from the head is hair.
     """
     alpha = pixels[..., 3]
     owner, reach, _ = _owners(alpha, rig)
@@ -119,20 +133,31 @@ def freedom(pixels: Array, rig: Rig) -> dict[str, float]:
         mine = (owner == number) & (alpha > _SEEN)
         if name == "body" or not mine.any():
             continue
-        around = _around(mine, _RIM_PX) & ~mine
-        free = around & (alpha <= _SEEN)
-        if name.endswith("arm"):
-            share = float(free.sum()) / max(float(around.sum()), 1.0)
-            result[name] = _between(share, _HELD, _FREE)
-        else:
-            joined_px = float((around & ~free).sum()) / _RIM_PX
-            result[name] = _between(-joined_px / (2 * reach[name]), -_TORN, -_TOP)
+        joined = _around(mine, _RIM_PX) & ~mine & (alpha > _SEEN)
+        widths = float(joined.sum()) / _RIM_PX / (2 * reach[name])
+        hair = name.endswith("arm") and _hangs_from_head(alpha, rig, name.split()[0])
+        result[name] = 0.0 if hair else 1 - min(max((widths - _TOP) / (_TORN - _TOP), 0.0), 1.0)
     return result
 
 
-def _between(value: float, low: float, high: float) -> float:
-    """0 up to `low`, 1 from `high` on."""
-    return min(max((value - low) / (high - low), 0.0), 1.0)
+def _hangs_from_head(alpha: Array, rig: Rig, side: str) -> bool:
+    """Whether what is outside of a shoulder and ends in the hand goes on beside the head."""
+    from ...opencv import cv2
+
+    (shoulder_x, _), (x, y) = rig.points[f"{side} shoulder"], rig.points[f"{side} wrist"]
+    outside = (alpha > 0.5).astype(np.uint8)
+    if side == "right":
+        outside[:, int(shoulder_x) + 1 :] = 0
+    else:
+        outside[:, : int(shoulder_x)] = 0
+    labels = cv2.connectedComponents(outside, connectivity=4)[1]
+    rows, columns = np.nonzero(labels)
+    if not len(rows):
+        return True
+    nearest = int(((rows - y) ** 2 + (columns - x) ** 2).argmin())
+    held = labels == labels[rows[nearest], columns[nearest]]
+    beside_head = int((rig.points["nose"][1] + rig.points["neck"][1]) / 2)
+    return bool(held[:beside_head].any())
 
 
 def _soft(mask: Array) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -156,6 +157,7 @@ _NECK, _SHOULDER, _HIP = 0.24, 0.04, 0.395  # shoulders and hips from the neck d
 _CUT_NECK = 0.42  # of half a figure
 _CUT_TORSO = 1.5  # hips below the neck, in heights of the head, where the legs are not seen
 _LOWEST_HIP = 0.94  # of half a figure
+_ARM = 1.1  # shoulder to wrist at most, in lengths of neck to hip: farther out is what a hand holds
 
 
 def rig_from_matte(alpha: Tensor) -> Rig:
@@ -189,7 +191,9 @@ def rig_from_matte(alpha: Tensor) -> Rig:
         hand_y = shoulder_y + float(np.flatnonzero(band[:, column]).mean())
         shoulder = (neck_x + sign * 0.3 * torso, shoulder_y)
         points[f"{side} shoulder"] = shoulder
-        points[f"{side} wrist"] = (float(column) - sign * 0.06 * torso, hand_y)
+        wrist = np.array((float(column) - sign * 0.06 * torso, hand_y))
+        share = min(_ARM * torso / max(math.dist(shoulder, wrist), 1e-6), 1.0)
+        points[f"{side} wrist"] = tuple((shoulder + share * (wrist - shoulder)).tolist())
         points[f"{side} elbow"] = tuple(np.mean((shoulder, points[f"{side} wrist"]), 0).tolist())
         points[f"{side} hip"] = (hip_x + sign * 0.16 * torso, hip_y)
         if cut:

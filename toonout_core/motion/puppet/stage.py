@@ -14,7 +14,7 @@ from ...instances import Instances
 from ..cards import Frame
 from ..options import PuppetOptions
 from ..scene import Card, build_scene
-from .motions import JOINTED
+from .motions import ARMED, JOINTED
 from .rig import Rig, joints_inside, people_of, rig_from_pose
 from .show import Puppet, puppet_film
 
@@ -72,26 +72,37 @@ def puppet_show(
         for card in scene.cards
     ]
     count = next((len(one) for one in own if one), options.frames)
-    rigs = {card.number: one.rig for card, one in zip(scene.cards, puppets, strict=True)}
+    shown = {card.number: one for card, one in zip(scene.cards, puppets, strict=True)}
+    rigs = {number: one.rig for number, one in shown.items()}
     return Show(
         puppet_film(puppets, count, None if transparent else scene.plate, own),
         count,
         rigs,
-        _notes(options, rigs, moving, bool(driving)),
+        _notes(options, shown, moving, bool(driving)),
     )
 
 
 def _notes(
-    options: PuppetOptions, rigs: Mapping[int, Rig], moving: Sequence[int], driven: bool
+    options: PuppetOptions, puppets: Mapping[int, Puppet], moving: Sequence[int], driven: bool
 ) -> tuple[str, ...]:
-    guessed = [number for number in moving if rigs[number].guessed]
+    guessed = sorted(number for number in moving if puppets[number].rig.guessed)
     if not guessed or not (driven or options.motion in JOINTED):
         return ()
-    named = ", ".join(map(str, sorted(guessed)))
-    return (
-        f"The joints of character {named} are guessed from its shape. A pose from DWPose or "
-        "another estimator is better.",
-    )
+    notes = [
+        f"The joints of character {_listed(guessed)} are guessed from its shape. A pose from "
+        "DWPose or another estimator is better."
+    ]
+    still = [number for number in guessed if puppets[number].still_arms]
+    if still and options.motion in ARMED and not driven:
+        notes.append(
+            f"No arm of character {_listed(still)} stands free of the body. So its arms stay "
+            "where they are. With a pose they move."
+        )
+    return tuple(notes)
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    return ", ".join(map(str, numbers))
 
 
 def _people(poses: PoseFrames, cards: Sequence[Card], size_hw: tuple[int, int]) -> dict[int, int]:

@@ -1,4 +1,4 @@
-"""Measure a batch of mattes against their truths, and say the figures as text and as JSON."""
+"""Measure a batch of mattes against their truths, and write the figures as text and as JSON."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .matting_metrics import COLUMNS, METRIC_IDS, MatteScores, mean_matte_scores
 
 Figures = Literal["for soft mattes", "as published", "all"]
 
-ALWAYS = ("PA", "BIoU_soft", "MAE")  # measured whatever is asked for
+ALWAYS = ("PA", "BIoU_soft", "MAE")  # measured in every case
 _ASKED: dict[Figures, Sequence[str]] = {
     "for soft mattes": ("MSE", "SAD", "Grad", "Conn", "PSNR", "IoU"),
     "as published": ("BIoU", "WF", "E", "S", "F", "MBA"),
@@ -48,7 +48,7 @@ class BatchScores:
 def measure_batch(
     alpha: Tensor, truth: Tensor, image: Tensor | None, figures: Figures, report: Step
 ) -> BatchScores:
-    """Compare mattes with their truths, both B×1×H×W; `image` B×3×H×W is seen under the errors."""
+    """Compare mattes with their truths, both B×1×H×W; `image` B×3×H×W is drawn below."""
     wanted = {*ALWAYS, *_ASKED[figures]}
     metrics = [name for name in METRIC_IDS if name in wanted]
     rows: list[MatteScores] = []

@@ -71,7 +71,7 @@ class Architecture:
                 state[key] = value
         _check_fit(self.id, state, expected)
         for key, value in expected.items():
-            if not value.is_floating_point():  # a careless .half() takes indices along
+            if not value.is_floating_point():  # a .half() of the whole file converts indices too
                 state[key] = state[key].to(value.dtype)
         network.load_state_dict(state, strict=True, assign=True)
         left = [key for key, value in _all_tensors(network) if value.is_meta]

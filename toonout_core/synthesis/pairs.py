@@ -1,8 +1,8 @@
 """The two generators of the report "Anime Character Segmentation with YOLOv8 and SAM".
 
-`simple`: one figure on one background. `enhanced`: one to seven figures a background, cropped,
-turned by any angle, scaled, mirrored, recoloured, and noise over all. The report labels the outline
-of their union, so that figures which overlap become one; here each keeps its own mask.
+`simple`: one figure on one background. `enhanced`: one to seven figures on one
+background, cropped, turned by any angle, scaled, mirrored, recoloured, with noise over all. The report
+labels the outline of their union, so overlapping figures become one. Here each keeps its own mask.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _BASE_SCALE = 0.6  # height of a figure to the canvas, where the report keeps th
 
 
 def make_pair(art: Art, seed: int, index: int, options: PairOptions) -> InstanceScene:
-    """Make picture `index` of the data set `seed`: it depends on nothing else."""
+    """Make picture `index` of the data set `seed`. It depends only on these and on the options."""
     rng = np.random.default_rng((seed, index))
     size_px = options.size_px
     background = random_crop(rng, draw_background(rng, art, size_px), size_px)

@@ -1,4 +1,4 @@
-"""Make chroma-key frames of known foreground and alpha, to judge keying by."""
+"""Make chroma-key frames of known foreground and alpha, to measure keying with."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class ScreenFrame:
 def screen_frame(
     art: Art, seed: int, index: int, size_px: int = 512, screen: Screen = "green"
 ) -> ScreenFrame:
-    """Show a figure before a screen that is lit unevenly and throws its light on the figure's rim.
+    """Show a figure in front of an unevenly lit screen whose light falls on the figure's rim.
 
     The frame has the noise of a sensor and JPEG's halved colour resolution.
     """
@@ -57,7 +57,7 @@ def screen_frame(
     colours, opacity = split_layer(layer)
     light = _screen(rng, size_px, _COLOURS[screen])
     spill = _rim(opacity, 0.02 * size_px) * rng.uniform(0, 0.25)
-    # light of the screen on a surface of that colour: white takes all of it
+    # light of the screen on a surface of that colour: white reflects all of it
     seen = colours + spill * light * (colours / _WHITE)
     rgb = seen + (1 - opacity) * light + rng.normal(0, rng.uniform(0.5, 3), colours.shape)
     rgb = rgb.round().clip(0, 255).astype(np.uint8)

@@ -22,7 +22,7 @@ def relative_position_index(window: int) -> Tensor:
 
 
 class WindowAttention(nn.Module):
-    """Attention of the tokens of each window among themselves."""
+    """Self-attention within each window."""
 
     relative_position_index: Tensor
 

@@ -1,4 +1,4 @@
-"""A BiRefNet made ready for training: where it starts, what of it is random, what is kept."""
+"""Prepare a BiRefNet for training: its first weights, its random parts, what is computed again."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from ..norms import batch_norms
 
 
 def start_network(config: BiRefNetConfig, host: Host) -> LoadedNetwork:
-    """The network of `config.init`, in float32, its weights ready for gradients."""
+    """Load the network of `config.init` in float32, with gradients switched on."""
     if not config.init:
         raise BadInput(
             "--init must name what fine-tuning starts from: toonout, or a weight file of BiRefNet",
@@ -45,7 +45,7 @@ def configure(network: nn.Module, config: BiRefNetConfig) -> nn.Module:
         if isinstance(module, nn.Dropout):
             module.p = config.dropout
     if not config.gradient:
-        # whose gradients are averaged must have some: nothing else learns from these
+        # processes wait for the gradient of every parameter that learns; these would have none
         for name, parameter in network.named_parameters():
             parameter.requires_grad_("gdt_convs_pred" not in name)
     if config.checkpointing:
@@ -56,7 +56,7 @@ def configure(network: nn.Module, config: BiRefNetConfig) -> nn.Module:
 
 
 def compute_again(module: nn.Module) -> None:
-    """Keep only what enters `module`; the gradient computes its forward pass once more.
+    """Keep only the inputs of `module`; the backward pass computes its forward pass once more.
 
     The second pass leaves BatchNorm's running statistics alone.
     """

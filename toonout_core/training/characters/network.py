@@ -1,4 +1,4 @@
-"""A built-in matting network with a head for characters, of which only the head learns."""
+"""Load a built-in matting network with a head for characters; only the head learns."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _DEFAULT = "toonout-mini"
 
 
 def start_network(config: CharactersConfig, host: Host) -> LiteUNet:
-    """The matting network of `config.init` in float32 without gradients, and a head with them."""
+    """Load the matting network of `config.init` in float32; only its head has gradients."""
     init = config.init or _DEFAULT
     network = load_network(init, host, precision="fp32").network
     if not isinstance(network, LiteUNet):
@@ -36,7 +36,7 @@ def start_network(config: CharactersConfig, host: Host) -> LiteUNet:
 
 
 def new_head(network: LiteUNet, seed: int) -> CharacterHead:
-    """Random, the same for the same seed, for the features of `network`."""
+    """Make a random head for the features of `network`; the same seed gives the same head."""
     torch.manual_seed(seed)
     return CharacterHead(network.encoder.channels[1:], network.widths[1:LEVELS], _WIDTHS)
 
@@ -57,7 +57,7 @@ def _other_head(network: LiteUNet, config: CharactersConfig, host: Host) -> Char
 
 
 def with_head(network: LiteUNet, head: CharacterHead) -> LiteUNet:
-    """The same network, with a copy of that head in inference mode."""
+    """Copy the network, with a copy of that head, in inference mode."""
     whole = deepcopy(network)
     whole.characters = deepcopy(head)
     return whole.train(False)

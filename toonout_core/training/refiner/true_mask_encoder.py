@@ -1,7 +1,7 @@
-"""The network that learns to describe true masks, so that a refiner may describe them likewise.
+"""Learn features of true masks, which the features of a refiner are trained to equal.
 
 X. Qin and others, arXiv:2203.03041, section 4.1: ground truth encoder, feature synchronisation.
-Tensors are named as in published files, where they stand below `gt_encoder.`.
+Tensors are named as in published files, where the prefix is `gt_encoder.`.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class TrueMaskEncoder(nn.Module):
 
 
 class DescribingRefiner(nn.Module):
-    """A refiner whose forward pass also gives its features: what gradients are averaged of."""
+    """A refiner whose forward pass also returns its features, so that all gradients are averaged."""
 
     def __init__(self, network: ISNet) -> None:
         super().__init__()

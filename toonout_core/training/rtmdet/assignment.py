@@ -1,4 +1,4 @@
-"""Which cell of a detector is to find which instance: RTMDet's dynamic soft label assignment.
+"""Decide which cell of a detector must find which instance: RTMDet's soft label assignment.
 
 C. Lyu and others, RTMDet, arXiv:2212.07784, section 3.3.
 """
@@ -34,14 +34,14 @@ class TrueInstances:
         return len(self.boxes_xyxy)
 
     def to(self, device: torch.device) -> TrueInstances:
-        """The same on a device."""
+        """Return the same on a device."""
         parts = (self.boxes_xyxy, self.masks, self.classes, self.mask_known)
         return TrueInstances(*(part.to(device) for part in parts))
 
 
 @dataclass(frozen=True)
 class Assignment:
-    """`cells` P int64, ascending; the `instances` P int64 that they are to find; `ious` P."""
+    """`cells` P int64, ascending; `instances` P int64, which they must find; `ious` P."""
 
     cells: Tensor
     instances: Tensor
@@ -50,10 +50,11 @@ class Assignment:
 
 @torch.no_grad()
 def assign(logits: Tensor, boxes_xyxy: Tensor, priors: Tensor, truth: TrueInstances) -> Assignment:
-    """The cells of one picture that are to find an instance, each one instance.
+    """Choose the cells of one picture that must find an instance; each cell finds one.
 
     `logits` N×classes and `boxes_xyxy` N×4 as predicted; `priors` N×3: x, y, stride of the cells.
-    An instance takes as many of the cheapest cells inside of any box as its best IoUs sum up to.
+    An instance takes the cheapest cells inside of any box. Their number is the sum of its best
+    IoUs.
     """
     inside = _inside(priors, truth.boxes_xyxy)
     if not len(inside):

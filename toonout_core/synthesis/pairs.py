@@ -1,8 +1,9 @@
 """The two generators of the report "Anime Character Segmentation with YOLOv8 and SAM".
 
 `simple`: one figure on one background. `enhanced`: one to seven figures on one
-background, cropped, turned by any angle, scaled, mirrored, recoloured, with noise over all. The report
-labels the outline of their union, so overlapping figures become one. Here each keeps its own mask.
+background, cropped, turned by any angle, scaled, mirrored, recoloured, with noise over all. The
+report labels the outline of their union, so overlapping figures become one. Here each keeps its own
+mask.
 """
 
 from __future__ import annotations

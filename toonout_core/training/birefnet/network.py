@@ -45,7 +45,7 @@ def configure(network: nn.Module, config: BiRefNetConfig) -> nn.Module:
         if isinstance(module, nn.Dropout):
             module.p = config.dropout
     if not config.gradient:
-        # processes wait for the gradient of every parameter that learns; these would have none
+        # each gradient is averaged over the processes, and these parameters would have none
         for name, parameter in network.named_parameters():
             parameter.requires_grad_("gdt_convs_pred" not in name)
     if config.checkpointing:

@@ -59,7 +59,7 @@ class TrueMaskEncoder(nn.Module):
 
 
 class DescribingRefiner(nn.Module):
-    """A refiner whose forward pass also returns its features, so that all gradients are averaged."""
+    """A refiner whose forward pass also returns its features, so that gradients are averaged."""
 
     def __init__(self, network: ISNet) -> None:
         super().__init__()

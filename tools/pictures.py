@@ -22,12 +22,12 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from tools.motion_pictures import characters, frames_of, shrunk  # noqa: E402
-from toonout_core import Matte, load_matting, load_segmenter  # noqa: E402
+from toonout_core import Matte, estimate_foreground, load_matting, load_segmenter  # noqa: E402
 from toonout_core.characters.overlay import draw_instances  # noqa: E402
 from toonout_core.imaging import Picture, read, to_pil  # noqa: E402
 from toonout_core.layers.sprites import SheetOptions, sprite_sheet  # noqa: E402
 from toonout_core.ops.adjust import AdjustOptions, adjust  # noqa: E402
-from toonout_core.ops.compositing import checkerboard, over  # noqa: E402
+from toonout_core.ops.compositing import checkerboard, over, parse_colour  # noqa: E402
 from toonout_core.ops.placing import behind  # noqa: E402
 from toonout_core.ops.plate import background_plate  # noqa: E402
 from toonout_core.ops.resizing import resize  # noqa: E402
@@ -41,6 +41,7 @@ BROOM, MILK, GROUP, MEADOW = (
     ROOT / "examples" / f"{name}.webp"
     for name in ("drawings/broom", "drawings/milk", "group", "meadow")
 )
+HAIR = (slice(425, 525), slice(235, 335))  # rows and columns of the tips of hair in GIRL
 MOST_BYTES = 400_000  # of a picture that moves
 COLOUR = "#ff00ff"  # shows every fault of an edge
 WARM = "#ffd166"
@@ -230,6 +231,22 @@ def character_nodes(model: str) -> Pictures:
     return [named(made, 240)]
 
 
+def clean_colours(model: str) -> Pictures:
+    """Tips of hair that lay over a meadow, enlarged, over magenta; all with the same alpha."""
+    matte = matte_of(GIRL, model)
+    size = (matte.alpha.shape[-2], matte.alpha.shape[-1])
+    image = over(matte.foreground, matte.alpha, resize(read(MEADOW).image, size))
+    colours = {
+        "not cleaned": image,
+        "blur fusion": estimate_foreground(image, matte.alpha, method="blur-fusion"),
+        "inversion (default)": estimate_foreground(image, matte.alpha),
+        "true colours": matte.foreground,
+    }
+    place = (slice(None), slice(None), *HAIR)
+    magenta = parse_colour(COLOUR)
+    return [named({k: over(v, matte.alpha, magenta)[place] for k, v in colours.items()}, 300)]
+
+
 def sprites(model: str) -> Pictures:
     """Frames of a puppet on one sheet, over the pattern of transparency."""
     picture, found = shrunk(BROOM, 480), found_in(BROOM, model + REGIONS, 480)
@@ -253,6 +270,7 @@ PICTURES: dict[str, Callable[[str], Pictures]] = {
     "motion.webp": motion,
     "layers.jpg": lambda model: [to_pil(side_by_side(layers(model), 384))],
     "sprites.jpg": sprites,
+    "clean-colours.jpg": clean_colours,
 }
 # the other files of the folder, and what makes them
 ELSEWHERE = {

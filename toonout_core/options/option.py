@@ -68,6 +68,24 @@ class Option:
         unit = _UNIT.search(self.name)
         return f"{words} ({_UNITS[unit[1]]})" if unit else words
 
+    @property
+    def limits(self) -> str:
+        """`-200 … 200`; empty for what has none."""
+        if self.kind not in ("whole", "number"):
+            return ""
+        return f"{self.least:.12g} … {self.most:.12g}"
+
+    @property
+    def default_said(self) -> str:
+        """The default as a help says it; empty where nothing is chosen."""
+        if isinstance(self.default, bool):
+            return "on" if self.default else "off"
+        if isinstance(self.default, tuple):
+            return " ".join(map(str, self.default))
+        if isinstance(self.default, float):
+            return f"{self.default:.12g}"
+        return "" if self.default is None else f"{self.default}"
+
     def check(self, value: Any, called: str = "") -> Any:
         """The value in its right type and within its limits. Raises BadInput, by the name `called`.
 
@@ -87,7 +105,7 @@ class Option:
         return value
 
     def _number(self, name: str, value: Any) -> float:
-        expected = f"{name} must be {self.least:.12g} … {self.most:.12g}"
+        expected = f"{name} must be {self.limits}"
         if isinstance(value, bool) or not isinstance(value, int | float | str):
             raise BadInput(expected, plain(repr(value)))
         try:

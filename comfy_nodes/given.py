@@ -1,6 +1,6 @@
 """What nodes are given by other nodes: every input that is no widget, with its tooltip.
 
-What a person chooses stands in `toonout_core.options` in the same way, and what nodes make in
+What a user chooses stands in `toonout_core.options` in the same way, and what nodes make in
 `made.py`.
 """
 

@@ -1,4 +1,4 @@
-"""The example workflows: from what a person sees (UI format) to what a server runs (API format).
+"""The example workflows: from what a user sees (UI format) to what a server runs (API format).
 
 IMPACT: sockets of the Impact Pack's nodes that 04b uses, recorded from its release 7.10.6, for
 tests without that pack.

@@ -27,7 +27,7 @@ class Parser(argparse.ArgumentParser):
         options.setdefault("allow_abbrev", False)
         super().__init__(**options)
         self.older: dict[str, str] = {}  # spellings of earlier releases
-        self.mistaken: dict[str, str] = {}  # options that people try, and what they mean
+        self.mistaken: dict[str, str] = {}  # options that users try, and what they mean
         self.translate: Callable[[list[str]], list[str]] = lambda words: words  # of other programs
         self._verb = ""
         self._titled: dict[str, Any] = {"": self}

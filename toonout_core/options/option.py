@@ -1,4 +1,4 @@
-"""One option, and how what a person gave for it is checked."""
+"""One option, and how what a user gave for it is checked."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Option:
 
     `default` None: nothing is chosen until somebody chooses; several values are a tuple. `choices`
     may be empty for a menu that the host fills. For the shell: `short`, `metavar`, `older` (flags
-    of earlier releases, which still work) and `mistaken` (flags that people try instead). For
+    of earlier releases, which still work) and `mistaken` (flags that users try instead). For
     pages: `label`. For texts of several lines: `lines` and `placeholder`. `advanced`: seldom
     needed, so that hosts may fold it away.
     """

@@ -64,6 +64,19 @@ def test_no_tip_names_an_input_that_its_node_lacks(nodes):
             assert named <= inputs | NAMES, f"{name}: {item.tooltip}"
 
 
+def test_tables_fit_into_the_narrow_panel(nodes):
+    """Two columns, and no word of more than 40 letters, for words are not broken."""
+    rows = [
+        row
+        for name in nodes
+        for row in (helps.HELP / f"{name}.md").read_text("utf-8").splitlines()
+        if row.startswith("|")
+    ]
+    assert len(rows) > 300
+    assert [row for row in rows if len(re.findall(r"(?<!\\)\|", row)) != 3] == []
+    assert [word for row in rows for word in row.split() if len(word) > 40] == []
+
+
 def test_a_page_without_the_table_is_refused():
     with pytest.raises(ValueError, match="first two lines"):
         helps.with_table("# Blur", helps.INPUTS, [])

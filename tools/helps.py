@@ -154,14 +154,15 @@ def help_pages(nodes: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
         yield path, help_page(path.read_text("utf-8"), schema, titles)
 
 
-def _parsers(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+def commands(parser: argparse.ArgumentParser | None = None) -> Iterator[argparse.ArgumentParser]:
     """What can be called: verbs, and the verbs behind a verb."""
+    parser = parser or build_parser()
     below = [a for a in parser._actions if isinstance(a, argparse._SubParsersAction)]
     if not below:
         yield parser
     for action in below:
         for one in action.choices.values():
-            yield from _parsers(one)
+            yield from commands(one)
 
 
 def action_row(action: argparse.Action) -> Row:
@@ -184,6 +185,7 @@ def command(parser: argparse.ArgumentParser) -> str:
     tables: dict[str, list[Row]] = {}
     for group in parser._action_groups:
         title = "" if group.title in ("options", "positional arguments") else f"**{group.title}**"
+        title += f": {group.description}" if title and group.description else ""
         rows = [action_row(one) for one in group._group_actions if one.dest != "help"]
         tables.setdefault(title, []).extend(rows)
     for title, rows in tables.items():
@@ -194,12 +196,12 @@ def command(parser: argparse.ArgumentParser) -> str:
 def commands_page(page: str) -> str:
     """The first lines stay; then every command follows."""
     head = page.partition("\n## ")[0].rstrip()
-    return "\n\n".join([head, *map(command, _parsers(build_parser()))]) + "\n"
+    return "\n\n".join([head, *map(command, commands())]) + "\n"
 
 
 def scene_rows() -> list[Row]:
     """Shares of scenes that are off unless somebody asks for them."""
-    parser = next(one for one in _parsers(build_parser()) if one.prog.endswith("scenes"))
+    parser = next(one for one in commands() if one.prog.endswith("scenes"))
     flags = [f"--{name}-share" for name in MORE_SCENES]
     return [action_row(parser._option_string_actions[flag]) for flag in flags]
 

@@ -15,6 +15,12 @@ def test_pages_are_as_the_options_say():
     assert all(f"\n## toonout {verb}" in pages[helps.DOCS / "commands.md"] for verb in VERBS)
 
 
+def test_everything_of_the_shell_is_explained():
+    for parser in helps.commands():
+        assert parser.description, parser.prog
+        assert all(action.help for action in parser._actions), parser.prog
+
+
 def test_a_command_is_a_table_of_each_group():
     parser = Parser(prog="toonout blur", description="Blur a picture.")
     parser.add_argument("path", metavar="PATH", help="a picture, or a pattern ('*.png')")

@@ -145,7 +145,7 @@ def _reader(option: Option) -> Callable[[str], Any]:
 
 def _help(option: Option, required: bool) -> str:
     notes = [option.limits] if option.limits else []
-    if option.default and not required:
+    if option.default_said and option.default is not False and not required:
         notes.append(f"default: {option.default_said}")
     text = option.help + (f" ({', '.join(notes)})" if notes else "")
     return text.replace("%", "%%")

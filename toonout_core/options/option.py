@@ -78,13 +78,7 @@ class Option:
     @property
     def default_said(self) -> str:
         """The default as a help says it; empty where nothing is chosen."""
-        if isinstance(self.default, bool):
-            return "on" if self.default else "off"
-        if isinstance(self.default, tuple):
-            return " ".join(map(str, self.default))
-        if isinstance(self.default, float):
-            return f"{self.default:.12g}"
-        return "" if self.default is None else f"{self.default}"
+        return said(self.default)
 
     def check(self, value: Any, called: str = "") -> Any:
         """The value in its right type and within its limits. Raises BadInput, by the name `called`.
@@ -119,6 +113,17 @@ class Option:
         if number != int(number):
             raise BadInput(f"{name} must be a whole number", plain(value))
         return int(number)
+
+
+def said(value: Any) -> str:
+    """A default as a help says it: `on`, `0.5`, `item building`; empty for None."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, tuple):
+        return " ".join(map(said, value))
+    if isinstance(value, float):
+        return f"{value:.12g}"
+    return "" if value is None else f"{value}"
 
 
 def in_shell(name: str) -> str:

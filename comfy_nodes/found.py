@@ -106,7 +106,7 @@ def _everything(none: Instances) -> Instances:
 
 
 def report(frames: Frames, notes: Sequence[str] = ()) -> str:
-    """Lines for people."""
+    """Lines for readers."""
     lines = list(notes)
     for number, instances in enumerate(frames):
         if len(frames) > 1:

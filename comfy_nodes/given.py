@@ -1,6 +1,6 @@
 """What nodes are given by other nodes: every input that is no widget, with its tooltip.
 
-What a person chooses stands in `toonout_core.options` in the same way, and what nodes make in
+What a user chooses stands in `toonout_core.options` in the same way, and what nodes make in
 `made.py`.
 """
 
@@ -26,7 +26,7 @@ AnyPicture = io.Custom("IMAGE,MASK")
 
 MODEL = Socket(
     MattingModel, "model",
-    "From Load Matting Model (ToonOut). Empty: the built-in model.",
+    "From Load Matting Model (ToonOut), or from ComfyUI's own loader. Empty: the built-in model.",
     optional=True,
 )  # fmt: skip
 # hosts without VIDEO have no node that takes it
@@ -36,7 +36,9 @@ TEXT_ENCODER = Socket(ClipLink, "clip", "The text encoder of the model that samp
 
 # ---------------------------------------------------------------- pictures that are given
 
-IMAGE = Socket(io.Image, "image", "One picture or a batch, RGB or RGBA.")
+IMAGE = Socket(
+    io.Image, "image", "One picture or a batch (a video's frames), RGB or RGBA, of any size."
+)
 WITH_BACKGROUND = IMAGE.but(help="The picture with its background.")
 PROMPTED_IMAGE = IMAGE.but(help="One picture or a batch: the prompts go to each.")
 ONE_IMAGE = IMAGE.but(help="One picture.")
@@ -49,7 +51,9 @@ FOR_SEGMENTS = FOR_PREVIEW.but(help="The picture: for the preview, and for segme
 FOR_CROPS = FOR_PREVIEW.but(
     help="Connect it to put cropped pictures into the SEGS; most need none."
 )
-UNDER_ERRORS = FOR_PREVIEW.but(help="The picture, to be seen under the errors.")
+UNDER_ERRORS = FOR_PREVIEW.but(
+    help="The picture, to be seen under the errors. Without it: the true matte."
+)
 SAVED_IMAGE = IMAGE.but(help="cutout (RGBA), or foreground (RGB) together with the mask.")
 SAVED_FRAMES = IMAGE.but(help="Frames: cutout (RGBA), or foreground (RGB) together with the mask.")
 TOP = Socket(
@@ -58,7 +62,7 @@ TOP = Socket(
 )  # fmt: skip
 BACKDROP = Socket(
     io.Image, "background",
-    "Picture behind the character, of any size. Without it: the colour.",
+    "Picture or clip behind the character, of any size. Without it: the colour.",
     optional=True,
 )  # fmt: skip
 PLATE = BACKDROP.but(
@@ -77,13 +81,13 @@ LAYER_COLOURS = TOP.but(
 CARDS = Socket(
     io.Image, "cards",
     "RGBA pictures that are layers already, the lowest first: a list or a batch, such as the parts "
-    "that See-through gives. They lie above the rest.",
+    "that See-through gives. They lie above the rest. No image and no instances are needed then.",
     optional=True,
 )  # fmt: skip
 WORKED_CROPS = Socket(
     io.Image, "crops",
     "The worked-over crops, in their order: what VAE Decode gives. Several versions of each (a "
-    "batch) give several pictures.",
+    "batch) give several pictures. They may have become larger or smaller, not bent.",
 )  # fmt: skip
 DEPTH = Socket(
     AnyPicture, "depth",
@@ -109,8 +113,13 @@ SAVED_MASK = MASK.but(
     "mask is the opposite: switch mask_is_transparency on for it.",
     optional=True,
 )
+SAVED_FRAMES_MASK = SAVED_MASK.but(
+    help="White = character. Takes the place of alpha that the frames already have. Load Image's "
+    "mask is the opposite: put Invert Mask between."
+)
 WHOLE_MATTE = MASK.but(
-    help="The matte of the whole picture, from Cut Out Character. White = character."
+    help="The matte of the whole picture, from Cut Out Character or any matting node. White = "
+    "character."
 )
 MOVED_MATTE = MASK.but(
     help="The matte of the whole picture. With instances it is shared out among them, alone it is "
@@ -132,7 +141,8 @@ MATTES = (
 )
 MASKS = Socket(io.Mask, "masks", "A batch or a list of masks of one picture. White = character.")
 ROUGH_MASKS = MASKS.but(
-    help="Rough masks, one for each character: painted, or from SAM. White = character.",
+    help="Rough masks, one for each character: painted, or from SAM. White = character. They are "
+    "refined; the detector is not asked.",
     optional=True,
 )
 CROP_MASKS = MASKS.but(
@@ -142,7 +152,7 @@ CROP_MASKS = MASKS.but(
 )
 SEGMENTS = Socket(
     io.Mask, "segments",
-    "A batch of segments of the same picture, of whatever: from ComfyUI's SAM 3 or any SAM pack. "
+    "A batch of segments of the same picture, from ComfyUI's SAM 3 or any SAM pack. "
     "White = character or any other thing.",
     optional=True,
 )  # fmt: skip
@@ -170,12 +180,15 @@ LAYERED_INSTANCES = INSTANCES.but(
     optional=True,
 )
 BOXES_TO_SEGMENT = Socket(
-    Boxes, "boxes", "Boxes of any detector that gives ComfyUI's BOUNDING_BOX.", optional=True
-)
+    Boxes, "boxes",
+    "Boxes of any detector (BOUNDING_BOX): one box, a list for all pictures, or a list for each.",
+    optional=True,
+)  # fmt: skip
 BOXES_TO_CHOOSE = BOXES_TO_SEGMENT.but(help="For each box the character that overlaps it most.")
 REGIONS = Socket(CropLink, "regions", "From Crop Characters.")
 COUNTED_REGIONS = REGIONS.but(
-    help="From Crop Characters: how many prompts there must be.", optional=True
+    help="From Crop Characters: how many prompts there must be, and which is the background.",
+    optional=True,
 )
 POSE = Socket(
     PoseKeypoint, "pose",

@@ -49,12 +49,19 @@ MATTE = (
         "is needed anywhere in this pack.",
     ),
 )  # fmt: skip
+ESTIMATED = (
+    MATTE[0].but(help="RGBA, straight alpha. Not for Save Video and VAE Encode, which want RGB."),
+    MATTE[1].but(help="RGB, the character's colours. What is wholly inside stays as it is."),
+    MATTE[2].but(help="The mask as it came in. White = character."),
+)
 CUT_VIDEO = Socket(
     getattr(io, "Video", None), "video",
     "The same clip. Save Video would write it as mp4, without alpha.",
 )  # fmt: skip
 EXAMPLE = Socket(io.Image, "image", "RGB, one picture.")
-LOADED_IMAGES = Socket(io.Image, "image", "One picture after another.", is_list=True)
+LOADED_IMAGES = Socket(
+    io.Image, "image", "In natural order: frame_2 before frame_10.", is_list=True
+)
 LOADED_NAMES = Socket(
     io.String, "name", "File names without ending, for names of Save Cutout.", is_list=True
 )
@@ -65,7 +72,11 @@ SHEET = (
 )
 MEASURED = (
     Socket(io.String, "text", "The figures as a table, means over the batch."),
-    Socket(io.String, "numbers", "The same as JSON: the mean, and a row for each picture."),
+    Socket(
+        io.String,
+        "numbers",
+        "The same as JSON: the mean, and a row for each picture. null: not defined.",
+    ),
     Socket(io.Float, "MAE", "Mean absolute error, 0 to 1. Lower is better."),
     Socket(io.Float, "soft BIoU", "Agreement along the outline, 0 to 1. Higher is better."),
     Socket(io.Float, "PA", "Pixel accuracy, clipped, 0 to 1. Higher is better."),
@@ -93,9 +104,12 @@ FOUND = (
     ),
     Socket(
         Boxes, "boxes",
-        "For each picture a list of boxes with scores, as ComfyUI's own nodes give it.",
+        "For each picture a list of boxes with scores, as ComfyUI's own detectors give it.",
     ),
-    Socket(io.Image, "preview", "Every character in a colour, with its number."),
+    Socket(
+        io.Image, "preview",
+        "Every character in a colour, with its number. Numbers begin with 0.",
+    ),
     Socket(io.Int, "count", "How many, in all pictures together."),
     Socket(io.String, "report", "Where they come from, scores, boxes and areas, as text."),
 )  # fmt: skip
@@ -109,13 +123,15 @@ CROPS = (
     ),
     Socket(
         CropLink, "regions",
-        "Where each crop belongs: for Paste Characters and Join Prompts.",
+        "Where each crop belongs: for Paste Characters and Join Prompts per Character.",
         is_list=True,
     ),
     Socket(io.Int, "count", "How many crops."),
 )  # fmt: skip
 PASTED = (
-    Socket(io.Image, "image", "The whole picture again.", is_list=True),
+    Socket(
+        io.Image, "image", "The whole picture again, one for each that was cropped.", is_list=True
+    ),
     Socket(
         io.Mask, "changed",
         "What was replaced. White = character or background that is new.",

@@ -133,7 +133,7 @@ class EstimateForeground(Node):
                 *window_widgets(),
                 method_widget(),
             ],
-            outputs=outputs(*made.MATTE),
+            outputs=outputs(*made.ESTIMATED),
         )
 
     @classmethod

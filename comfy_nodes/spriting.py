@@ -37,7 +37,7 @@ class SpriteSheet(Node):
             search_aliases=["spritesheet", "aseprite", "game", "apng", "animated webp", "gif"],
             is_output_node=True,
             inputs=[
-                *inputs(given.SAVED_FRAMES, given.SAVED_MASK),
+                *inputs(given.SAVED_FRAMES, given.SAVED_FRAMES_MASK),
                 *widgets(*options.SHEET),
                 *widgets(options.FPS, options.SPRITES_PREFIX, options.ANIMATION),
             ],

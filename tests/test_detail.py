@@ -88,7 +88,7 @@ def soft_square():
 
 @pytest.mark.parametrize("answer", [0.0, 1.0])
 def test_tiles_that_see_something_else_change_nothing_much(answer):
-    """All is figure, or nothing is: a second subject, or a coat that a tile takes for paper."""
+    """All is character, or nothing is: a second subject, or a coat that a tile takes for paper."""
     coarse = soft_square()
     image = coarse.expand(-1, 3, -1, -1)
     found = refined(
@@ -99,14 +99,14 @@ def test_tiles_that_see_something_else_change_nothing_much(answer):
     assert float(changed.sum()) < 0.005 * float(coarse.sum())
 
 
-def test_a_closer_look_counts_wholly_where_it_sees_the_same_figure():
+def test_a_closer_look_counts_wholly_where_it_sees_the_same_character():
     coarse = soft_square()
     image = coarse.expand(-1, 3, -1, -1)
     sharp = (coarse > 0.5).float()
     given = dict(look=lambda tile: tile[:, :1], begin=lambda count: None)
     assert torch.equal(refined(image, coarse, 96, closer=sharp, **given), sharp)
     second = sharp.clone()
-    second[..., 150:190, 150:190] = 1  # another figure
+    second[..., 150:190, 150:190] = 1  # another character
     found = refined(image, coarse, 96, closer=second, **given)
     assert float(found[..., 160:, 160:].max()) < 0.05
 

@@ -136,7 +136,7 @@ def test_own_alpha_is_ignored_if_one_says_so(matting):
 
 
 def test_an_adjustment_that_reaches_into_transparency_takes_no_hidden_colour(matting):
-    """Under own alpha 0 the colours mean nothing: what is grown there gets the figure's."""
+    """Under own alpha 0 the colours mean nothing: what is grown there gets the character's."""
     drawing = flow_case.picture(own_of_dark=0)
     matte = matting(drawing, adjust=AdjustOptions(grow_px=4))
     x, y = flow_case.MIDDLES[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 import torch
@@ -12,6 +13,19 @@ from toonout_core.words import NetworkInput
 
 CORE = Path(words.__file__).parent
 WORDS = {name for name in vars(words) if name[0].isupper()} - {"TYPE_CHECKING", "Any", "Literal"}
+
+
+ROOT = CORE.parent
+OLD = re.compile(
+    r"\b(people|persons?)\b", re.IGNORECASE
+)  # a user, a reader or a character is meant
+PHOTOGRAPHED = ("synthesis", "training")  # COCO's category, and its pictures
+# that category again, keys of other programs, and words that users search for
+KEPT = {
+    "comfy_nodes/segmenting.py", "comfy_nodes/sharing.py", "toonout_core/weights.py",
+    "toonout_core/motion/puppet/pose_files.py", "toonout_core/motion/puppet/rig.py",
+    "toonout_core/options/data_sets.py",
+}  # fmt: skip
 
 
 def redefined_in(source: str) -> list[str]:
@@ -34,6 +48,16 @@ def test_words_stand_once():
 
 def test_a_second_definition_is_seen():
     assert redefined_in("Array = npt.NDArray[Any]\nFit: TypeAlias = str") == ["Array", "Fit"]
+
+
+def test_code_speaks_of_users_and_characters():
+    paths = [
+        path.relative_to(ROOT)
+        for top in ("toonout_core", "comfy_nodes", "toonout_webui")
+        for path in (ROOT / top).rglob("*.py")
+        if OLD.search(path.read_text("utf-8"))
+    ]
+    assert {path.as_posix() for path in paths if path.parts[1] not in PHOTOGRAPHED} == KEPT
 
 
 def test_a_network_is_fed_values_around_its_mean():

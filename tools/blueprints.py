@@ -228,7 +228,7 @@ class _Inside:
             yield {"id": str(uuid.uuid5(_SPACE, f"{self.plan.name} {one['key']}")), **kept, **place}
 
     def _outside(self, key: str) -> Graph:
-        """The one node that a person sees."""
+        """The one node that a user sees."""
         shown = {name for _, name in self.shown}
         inputs: list[Graph] = []
         for one in self.inputs:

@@ -1,4 +1,4 @@
-"""From what a person chose, by the names of the options, to the records that the core works with.
+"""From what a user chose, by the names of the options, to the records that the core works with.
 
 Every host calls these with what its widgets, routes or command line gave. Options that are absent
 have the record's default.

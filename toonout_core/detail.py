@@ -25,11 +25,11 @@ Look = Callable[[Tensor], Tensor]  # 1×3×H×W in [0, 1], no side above the net
 CELL = 8  # pixels over which a tile must agree, and how far from an edge it may change anything
 # mean differences of alpha over a cell: up to the first one a tile counts wholly, from the second
 # on not at all. Where the matte is sure, a tile that says something else has not understood: it
-# sees a white coat between two lines as background, and the lines alone as figure
+# sees a white coat between two lines as background, and the lines alone as the character
 _AGREES, _SURE_AGREES = (0.4, 0.8), (0.02, 0.1)
 _NEAR = 7  # cells
 # of large drawings: up to 0.02 where both looks were right, from 0.05 on where the closer one erred
-_SAME_FIGURE = 0.03
+_SAME_CHARACTER = 0.03
 _TRANSPARENT, _OPAQUE = 0.05, 0.95
 _LEAST_STEP = 1.25  # a level must be so much larger than the one before
 
@@ -120,7 +120,7 @@ def refined(
 
     `begin` is told how many tiles a level has. `closer`: alpha from a second look at the whole that
     saw more of it; it takes the place of the first level's tiles, wholly where both looks see
-    the same figure.
+    the same character.
     """
     alpha, own_hw = coarse, (int(image.shape[-2]), int(image.shape[-1]))
     for number, size_hw in enumerate(level_sizes(own_hw, side)):
@@ -135,10 +135,10 @@ def refined(
 
 
 def _agree(coarse: Tensor, closer: Tensor) -> bool:
-    """Whether two looks at the whole see the same figure, but for its edges."""
+    """Whether two looks at the whole see the same character, but for its edges."""
     sure = (coarse < _TRANSPARENT) | (coarse > _OPAQUE)
     other = ((closer - coarse).abs() * sure).sum()
-    return float(other) <= _SAME_FIGURE * float(coarse.sum())
+    return float(other) <= _SAME_CHARACTER * float(coarse.sum())
 
 
 def _level(

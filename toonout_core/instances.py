@@ -26,7 +26,7 @@ class Instances:
     """The N characters of one picture.
 
     `masks` N×H×W, bool or float in [0, 1]; `boxes_xyxy` N×4 int64 in pixels within the picture, x1
-    and y1 exclusive; `scores` N in [0, 1]; `tags` N texts, or None. `origin` tells people where the
+    and y1 exclusive; `scores` N in [0, 1]; `tags` N texts, or None. `origin` tells users where the
     characters come from: "detector", "connected regions of the matte", "box", "mask", "point".
     """
 

@@ -24,9 +24,9 @@ _LONGEST_PX = 640  # that the flow sees
 _STILL_PX = 0.1  # less than that is no motion: moving a matte by it would only blur it
 _ASTRAY_PX, _ASTRAY_SHARE = 0.6, 0.05  # how far there and back again may miss
 _OTHER_COLOUR = 0.06  # mean of the channels
-_INSIDE = 0.7  # alpha of what surely is figure
+_INSIDE = 0.7  # alpha of what surely is the character
 _WINDOW = 9  # pixels, twice: whose motion an edge has
-_NEAR_FIGURE = 0.02  # share of figure in that window
+_NEAR_CHARACTER = 0.02  # share of the character in that window
 _BENT_PX = 0.5  # standard deviation of the motion in that window: half as much trust
 _CUT_SHARE = 0.4  # of the picture must be found again, else it is another scene
 
@@ -60,7 +60,7 @@ class Steady:
             seen = _moved(before.image, _places(back, size_hw).to(small))
             trust = trust.to(small) * ((seen - small).abs().mean(1, keepdim=True) < _OTHER_COLOUR)
             if float(trust.mean()) >= _CUT_SHARE:
-                back, trust = _of_figure(back, trust, resize(alpha, size_hw))
+                back, trust = _of_character(back, trust, resize(alpha, size_hw))
                 moved = _moved(before.alpha, _places(back, (height, width)).to(alpha))
                 share = resize(trust, (height, width)).to(alpha) * self.amount
                 steady = torch.lerp(alpha, moved, share).clamp(0, 1)
@@ -87,9 +87,9 @@ def _motion(grey: Any, before: Any) -> tuple[Any, Tensor]:
     return back, torch.from_numpy(trusted.astype(np.float32))[None, None]
 
 
-def _of_figure(back: Any, trust: Tensor, alpha: Tensor) -> tuple[Any, Tensor]:
-    """The same, but at an edge, where the flow mixes both sides, as the figure inside of it moves:
-    the mean of what is trusted there."""
+def _of_character(back: Any, trust: Tensor, alpha: Tensor) -> tuple[Any, Tensor]:
+    """The same, but at an edge, where the flow mixes both sides, as the character inside of it
+    moves: the mean of what is trusted there."""
     flow = channels_first(torch.from_numpy(back)[None]).to(alpha)
     inside = (alpha > _INSIDE).to(alpha)
     seen = inside * trust
@@ -97,12 +97,12 @@ def _of_figure(back: Any, trust: Tensor, alpha: Tensor) -> tuple[Any, Tensor]:
     sums = torch.cat((flow * seen, square * seen, seen, inside), 1)
     for _ in range(2):
         sums = functional.avg_pool2d(sums, _WINDOW, 1, _WINDOW // 2)
-    motion, square, trusted, figure = sums.split([2, 1, 1, 1], 1)
-    near = (figure > _NEAR_FIGURE).to(alpha)
+    motion, square, trusted, inside = sums.split([2, 1, 1, 1], 1)
+    near = (inside > _NEAR_CHARACTER).to(alpha)
     moved = torch.where(near * trusted > 0, motion / trusted.clamp(min=1e-6), flow)
-    share = ((trusted / figure.clamp(min=1e-6) - 0.5) * 4).clamp(0, 1)
-    # where the figure turns or bends, or its motion was found badly, an edge does not move as the
-    # mean does: variance is E|v|² - |E v|²
+    share = ((trusted / inside.clamp(min=1e-6) - 0.5) * 4).clamp(0, 1)
+    # where the character turns or bends, or its motion was found badly, an edge does not move as
+    # the mean does: variance is E|v|² - |E v|²
     spread = square / trusted.clamp(min=1e-6) - moved.square().sum(1, keepdim=True)
     share = share / (1 + spread.clamp(min=0) / _BENT_PX**2)
     trust = torch.where(near > 0, share, trust)

@@ -36,7 +36,7 @@ class Weights:
     name: str
     task: Task
     architecture: str  # id in models.ARCHITECTURES
-    purpose: str  # for people who choose
+    purpose: str  # for users who choose
     repo: str  # on the Hugging Face hub; empty: the file is part of this package
     file: str  # in the repository; in assets/ if `repo` is empty
     revision: str  # commit, or "main" where none is pinned

@@ -136,7 +136,7 @@ def offer(result: Cut) -> list[str]:
 
 
 def spoken(result: Cut) -> str:
-    """What was done, for people; infotexts have `Cut.sentence`."""
+    """What was done, for readers; infotexts have `Cut.sentence`."""
     where = {"cpu": "the CPU", "cuda": "the graphics card", "mps": "the graphics card"}
     kind = result.device.partition(":")[0]
     said = f"Cut out with {result.options.model} on {where.get(kind, kind)}."

@@ -1,4 +1,4 @@
-"""Which instances people mean, as they write it, point at it or describe it."""
+"""Which instances users mean, as they write it, point at it or describe it."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def lefts(instances):
         ("0--1", [0, 1, 2, 3, 4]),
     ],
 )
-def test_numbers_as_people_write_them(text, numbers):
+def test_numbers_as_users_write_them(text, numbers):
     assert parse_numbers(text, 5) == numbers
 
 
@@ -98,14 +98,14 @@ def test_numbers_come_back_in_their_order(numbers):
         '[{"x": 50, "y": 20}, {"x": 10, "y": 30}]',
     ],
 )
-def test_points_as_people_and_editors_write_them(text):
+def test_points_as_users_and_editors_write_them(text):
     assert parse_points(text, SIZE_HW).tolist() == [[50, 20], [10, 30]]
 
 
 @pytest.mark.parametrize(
     "text", ["10, 20, 30, 40", "10% 50% 30% 100%", '{"x": 10, "y": 20, "width": 20, "height": 20}']
 )
-def test_boxes_as_people_and_editors_write_them(text):
+def test_boxes_as_users_and_editors_write_them(text):
     assert parse_boxes(text, SIZE_HW).tolist() == [[10, 20, 30, 40]]
 
 

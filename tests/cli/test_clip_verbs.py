@@ -1,4 +1,4 @@
-"""`toonout kenburns` and `toonout puppet`, called as a person would."""
+"""`toonout kenburns` and `toonout puppet`, called as a user would."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SIZE = (96, 64)
 
 @pytest.fixture
 def girl(tmp_path):
-    """A light figure: head, body, arms that hang, before a dark pattern."""
+    """A light character: head, body, arms that hang, before a dark pattern."""
     rows, columns = np.mgrid[: SIZE[1], : SIZE[0]]
     light = (rows - 16) ** 2 + (columns - 48) ** 2 < 9**2
     light |= (abs(columns - 48) < 7) & (rows > 20) & (rows < 60)

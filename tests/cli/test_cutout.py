@@ -1,4 +1,4 @@
-"""`toonout cutout`, called as a person would."""
+"""`toonout cutout`, called as a user would."""
 
 from __future__ import annotations
 

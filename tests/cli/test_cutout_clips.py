@@ -1,4 +1,4 @@
-"""`toonout cutout` of clips, called as a person would."""
+"""`toonout cutout` of clips, called as a user would."""
 
 from __future__ import annotations
 

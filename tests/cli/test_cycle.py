@@ -80,10 +80,10 @@ def nobody_is_in_two_splits(path):
     with path.open() as file:
         rows = list(csv.DictReader(file))
     splits = {row["split"] for row in rows}
-    people = {(row["character"], row["split"]) for row in rows}
+    pairs = {(row["character"], row["split"]) for row in rows}
     assert splits == {"train", "validation", "test"}
     assert all(row["character"].startswith("figure") for row in rows)
-    return len(people) == len({character for character, _ in people})
+    return len(pairs) == len({character for character, _ in pairs})
 
 
 def check_figures(method, mattes, truths):

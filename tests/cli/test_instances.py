@@ -1,4 +1,4 @@
-"""`toonout instances`, called as a person would."""
+"""`toonout instances`, called as a user would."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`toonout layers`, called as a person would."""
+"""`toonout layers`, called as a user would."""
 
 from __future__ import annotations
 

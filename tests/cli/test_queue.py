@@ -157,7 +157,7 @@ def test_several_files_and_nodes_have_names_of_their_own(queue, pictures, tmp_pa
 
 
 def test_what_is_not_ours_stays(queue, pictures, tmp_path):
-    """By a manifest that lies, and by a person who has worked on a result."""
+    """By a manifest that lies, and by a user who has worked on a result."""
     out = tmp_path / "out"
     out.mkdir()
     (tmp_path / "thesis.txt").write_text("words")

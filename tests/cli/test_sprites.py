@@ -1,4 +1,4 @@
-"""`toonout sprites`, called as a person would."""
+"""`toonout sprites`, called as a user would."""
 
 from __future__ import annotations
 

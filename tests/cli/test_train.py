@@ -127,12 +127,12 @@ def test_art_to_scenes_to_both_instance_networks_to_characters(toonout, tmp_path
     assert shell.code == 0, shell.stderr
     assert "resumed after epoch 2" in shell.stderr
     shell = toonout(
-        "instances", data / "images" / "val" / "000000.jpg", "-o", tmp_path / "people",
+        "instances", data / "images" / "val" / "000000.jpg", "-o", tmp_path / "characters",
         "--detector", detector / "best.safetensors", "--refiner", refiner / "best.safetensors",
         "--save", "coco", "--device", "cpu", "--min-score", 0.009, "--limit", 1,
     )  # fmt: skip
     assert shell.code == 0, shell.stderr
-    assert (tmp_path / "people" / "instances.json").is_file()
+    assert (tmp_path / "characters" / "instances.json").is_file()
 
 
 def test_a_data_set_that_is_missing_is_code_2(toonout, tmp_path):

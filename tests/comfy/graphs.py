@@ -1,4 +1,4 @@
-"""The example workflows: from what a person sees (UI format) to what a server runs (API format).
+"""The example workflows: from what a user sees (UI format) to what a server runs (API format).
 
 IMPACT: sockets of the Impact Pack's nodes that 04b uses, recorded from its release 7.10.6, for
 tests without that pack.
@@ -46,16 +46,20 @@ def our_nodes(nodes: dict[str, Any]) -> dict[str, Any]:
     return known
 
 
-def known_nodes() -> dict[str, Any]:
-    """Ours, core's as recorded from its newest release, the Impact Pack's; for tools."""
+def node_classes() -> dict[str, Any]:
+    """Our nodes by their ids, with the fake host in the place of the real one; for tools."""
     from tests.comfy.fake_comfy import FakeComfy, load_pack
 
     sys.modules.update(FakeComfy(Path(tempfile.mkdtemp())).modules())
     extension = asyncio.run(load_pack().comfy_entrypoint())
     classes = asyncio.run(extension.get_node_list())
-    nodes = {cls.define_schema().node_id: cls for cls in classes}
+    return {cls.define_schema().node_id: cls for cls in classes}
+
+
+def known_nodes() -> dict[str, Any]:
+    """Ours, core's as recorded from its newest release, the Impact Pack's; for tools."""
     newest = max(CORE, key=lambda release: tuple(map(int, release.split("."))))
-    return CORE[newest] | IMPACT | our_nodes(nodes)
+    return CORE[newest] | IMPACT | our_nodes(node_classes())
 
 
 def widget_types(info: dict[str, Any]) -> dict[str, str]:

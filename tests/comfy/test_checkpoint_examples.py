@@ -17,7 +17,7 @@ from tests.comfy.graphs import IMPACT, example, ids_of, to_api
 pytestmark = pytest.mark.comfy
 pytest.importorskip("aiohttp")
 
-from tests.comfy.figures import figures  # noqa: E402
+from tests.comfy.crowds import crowd  # noqa: E402
 from tests.comfy.server import write_random_checkpoints  # noqa: E402
 from tests.comfy.test_server import LUMA, node, pixels, report  # noqa: E402
 
@@ -39,7 +39,7 @@ def studio(comfy):
     (models / "controlnet").mkdir(exist_ok=True)
     lines = "random-tiny-control.safetensors"
     (checkpoints / lines).rename(models / "controlnet" / lines)
-    picture = figures(COUNT, WIDTH, HEIGHT)
+    picture = crowd(COUNT, WIDTH, HEIGHT)
     picture.save(comfy.base / "input" / "girls.png")
     picture.resize(SMALL).save(comfy.base / "input" / "small.png")
     return comfy

@@ -287,7 +287,7 @@ def xs(out):
     return [box["x"] for box in out["boxes"][0]]
 
 
-def test_characters_are_chosen_by_what_people_say(run):
+def test_characters_are_chosen_by_what_users_say(run):
     instances = instances_of(run, LEFT, MIDDLE, RIGHT)
     chosen = run("SelectInstances", instances=instances, numbers="2, 0")
     assert xs(chosen) == [110, 10]

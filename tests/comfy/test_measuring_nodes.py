@@ -17,14 +17,14 @@ def run(nodes):
     return Runner(nodes)
 
 
-def figure():
+def character():
     mask = torch.zeros(1, *SIZE_HW)
     mask[:, 12:36, 16:48] = 1
     return mask
 
 
 def test_a_perfect_matte(run):
-    found = run("MeasureMatte", mask=figure(), truth=figure())
+    found = run("MeasureMatte", mask=character(), truth=character())
     assert (found["MAE"], found["soft BIoU"], found["PA"]) == (0, 1, 1)
     assert found["text"].startswith("1 picture\n") and "SAD: 0.0000 k px" in found["text"]
     assert json.loads(found["numbers"])["mean"]["PSNR"] == 60
@@ -33,11 +33,11 @@ def test_a_perfect_matte(run):
 
 
 def test_errors_are_seen_over_the_picture_and_the_worse_matte_scores_worse(run, host):
-    mattes = figure().repeat(2, 1, 1)
+    mattes = character().repeat(2, 1, 1)
     mattes[0, :, :4] = 1
     mattes[1, 12:36, 16:32] = 0
     image = torch.rand(1, *SIZE_HW, 3)
-    found = run("MeasureMatte", mask=mattes, truth=figure(), image=image, figures="all")
+    found = run("MeasureMatte", mask=mattes, truth=character(), image=image, figures="all")
     rows = json.loads(found["numbers"])["pictures"]
     assert len(rows) == 2 and rows[0]["IoU"] < 1 and rows[1]["IoU"] == 0.5
     assert {"HCE", "WF", "S", "Conn"} <= rows[0].keys()
@@ -57,13 +57,13 @@ def test_published_figures_and_what_is_not_defined(run):
 
 def test_a_matte_of_another_size_gets_a_sentence(run):
     with pytest.raises(error_class(), match="64×64"):
-        run("MeasureMatte", mask=figure(), truth=torch.zeros(1, 64, 64))
+        run("MeasureMatte", mask=character(), truth=torch.zeros(1, 64, 64))
     with pytest.raises(error_class(), match="batches must have equal length"):
-        run("MeasureMatte", mask=figure().repeat(2, 1, 1), truth=figure().repeat(3, 1, 1))
+        run("MeasureMatte", mask=character().repeat(2, 1, 1), truth=character().repeat(3, 1, 1))
 
 
 def compared(run, **options):
-    given = {"image": torch.full((1, *SIZE_HW, 3), 0.5), "matte_1": figure(), "cell_px": 64}
+    given = {"image": torch.full((1, *SIZE_HW, 3), 0.5), "matte_1": character(), "cell_px": 64}
     return run("CompareMattes", **(given | options))["sheet"]
 
 
@@ -91,7 +91,7 @@ def test_names_may_be_fewer_than_mattes_and_belong_to_their_sockets(run):
 
 def test_a_batch_makes_sheets_of_one_size(run):
     images = torch.rand(2, *SIZE_HW, 3)
-    second = torch.cat((figure(), torch.ones(1, *SIZE_HW)))  # the first agrees
+    second = torch.cat((character(), torch.ones(1, *SIZE_HW)))  # the first agrees
     assert compared(run, image=images, matte_2=second).shape[0] == 2
 
 

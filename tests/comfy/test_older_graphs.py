@@ -105,7 +105,7 @@ def prepared(graph, known):
 @pytest.fixture(scope="module")
 def studio(comfy):
     """The server with small random models, and a picture of three dolls."""
-    from tests.comfy.figures import figures
+    from tests.comfy.crowds import crowd
     from tests.comfy.server import write_random_checkpoints
 
     models = comfy.base / "models"
@@ -113,7 +113,7 @@ def studio(comfy):
     write_random_checkpoints(checkpoints, "tiny", "tiny-inpaint", "tiny-control")
     (models / "controlnet").mkdir(exist_ok=True)
     (checkpoints / control).rename(models / "controlnet" / control)
-    figures(3, 772, 259).resize((309, 104)).save(comfy.base / "input" / "small.png")
+    crowd(3, 772, 259).resize((309, 104)).save(comfy.base / "input" / "small.png")
     return comfy
 
 

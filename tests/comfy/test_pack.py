@@ -18,10 +18,10 @@ STORED = Path(__file__).parent / "schema.json"
 
 LISTED = ROOT / "node_list.json"
 LANGUAGES = sorted(path.parent.name for path in (ROOT / "locales").glob("*/nodeDefs.json"))
-# Graphs on other people's disks name these. An id is never changed or taken away.
+# Graphs on users' disks name these. An id is never changed or taken away.
 NODE_IDS = list(json.loads(STORED.read_text("utf-8")))
 
-# a text that only another node can give: a socket, no choice of a person
+# a text that only another node can give: a socket, no choice of a user
 SOCKETS = {
     "What a tagger says of each crop: a list, or one text with lines or [SEP]. "
     "Cleaned: blanks for underscores, no doubles, escaped parentheses."

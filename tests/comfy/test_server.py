@@ -1,4 +1,4 @@
-"""The pack inside a real ComfyUI, over HTTP: what people do, and what goes wrong for them.
+"""The pack inside a real ComfyUI, over HTTP: what users do, and what goes wrong for them.
 
 COMFYUI_PATH=<checkout> COMFYUI_PYTHON=<its python> pytest tests/comfy
 """

@@ -1,4 +1,4 @@
-"""The example workflows: complete, laid out for people, and still fitting our nodes and core's."""
+"""The example workflows: complete, laid out for readers, and still fitting our nodes and core's."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from tests.docs.pages import ROOT
 from toonout_core.cli import main
 
 Command = list[str]
-# options that only say how much: the pages show what a person would want, tests want little
+# options that only say how much: the pages show what a user would want, tests want little
 LITTLE = {"--count": 3, "--scenes": 2, "--frames": 2}
 
 

@@ -53,7 +53,7 @@ def test_glass_and_haze_are_counted_far_from_the_edge_alone():
     assert score.haze == pytest.approx(2 / (30 * 100))
 
 
-def test_a_picture_without_a_figure_is_all_outside():
+def test_a_picture_without_a_character_is_all_outside():
     score = score_alpha(torch.full((30, 30), 0.1), torch.zeros(30, 30))
     assert (score.glass, score.haze) == (0.0, 1.0)
 

@@ -1,4 +1,4 @@
-"""The bench on drawn figures: perfect, hopeless and imperfect segmenters."""
+"""The bench on drawn characters: perfect, hopeless and imperfect segmenters."""
 
 from __future__ import annotations
 

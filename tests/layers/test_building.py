@@ -9,7 +9,7 @@ from toonout_core.ops.compositing import over
 SIZE = 40
 
 
-def two_people() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+def two_characters() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     """Picture, plate, colours of both, and the two parts of their matte with a soft seam."""
     draw = torch.Generator().manual_seed(2)
     plate = torch.rand(1, 3, 1, 1, generator=draw).expand(1, 3, SIZE, SIZE).clone()
@@ -25,7 +25,7 @@ def two_people() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor
 
 
 def test_layers_show_the_picture_again():
-    picture, plate, colours, parts = two_people()
+    picture, plate, colours, parts = two_characters()
     layered = character_layers(picture, Instances.from_masks(parts), colours, plate)
     assert [layer.name for layer in layered.layers] == [
         "picture", "background", "character 0", "character 1",
@@ -37,13 +37,13 @@ def test_layers_show_the_picture_again():
 
 
 def test_without_a_plate_the_background_is_painted_over():
-    picture, plate, colours, parts = two_people()
+    picture, plate, colours, parts = two_characters()
     layered = character_layers(picture, Instances.from_masks(parts), colours)
     assert (layered.layers[1].image - plate.mul(255).round()).abs().max() <= 4
 
 
 def test_tags_become_names_and_nobody_gives_two_layers():
-    picture, plate, colours, parts = two_people()
+    picture, plate, colours, parts = two_characters()
     named = Instances.from_masks(parts, tags=["Eileen", ""])
     layered = character_layers(picture, named, colours, plate)
     assert [layer.name for layer in layered.layers[2:]] == ["Eileen", "character 1"]

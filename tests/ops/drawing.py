@@ -32,7 +32,7 @@ def hairy_alpha(rng, size_px):
     return planes(cv2.GaussianBlur(small.astype(np.float32) / 255, (0, 0), 1.5))
 
 
-def warm_figure_on_blue(seed, size_px=256):
+def warm_character_on_blue(seed, size_px=256):
     """F, B and α."""
     rng = np.random.default_rng(seed)
     foreground = clouds(rng, size_px, 3, (0.75, 0.45, 0.3), (1.0, 0.85, 0.7))

@@ -190,11 +190,11 @@ def disc(radius, size_px=41, outside=0.0, inside=1.0):
 
 
 def test_a_soft_hole_is_filled_to_the_brim():
-    figure = 1 - disc(6)
-    figure[..., :3] = 0
-    filled = fill_holes(figure, 250)
+    character = 1 - disc(6)
+    character[..., :3] = 0
+    filled = fill_holes(character, 250)
     assert (filled[..., 3:] == 1).all() and (filled[..., :3] == 0).all()
-    assert float(fill_holes(figure, 20)[0, 0, 20, 20]) == 0, "too large to be a hole of 20 px"
+    assert float(fill_holes(character, 20)[0, 0, 20, 20]) == 0, "too large to be a hole of 20 px"
 
 
 def test_a_soft_speck_vanishes_with_its_rim():
@@ -203,7 +203,7 @@ def test_a_soft_speck_vanishes_with_its_rim():
     assert torch.equal(drop_specks(alpha, 50), alpha), "even its opaque core has 66 px"
 
 
-def test_a_large_figure_stays_when_its_specks_go():
+def test_a_large_character_stays_when_its_specks_go():
     alpha = disc(14, 61)
     dirty = alpha.clone()
     dirty[..., 2:4, 2:4] = 0.6
@@ -212,14 +212,14 @@ def test_a_large_figure_stays_when_its_specks_go():
 
 
 def test_what_opens_to_the_border_is_no_hole():
-    figure = torch.zeros(1, 1, 20, 20)
-    figure[..., 5:15, 5:15] = 1
-    figure[..., 8:12, 8:12] = 0
-    opened = figure.clone()
+    character = torch.zeros(1, 1, 20, 20)
+    character[..., 5:15, 5:15] = 1
+    character[..., 8:12, 8:12] = 0
+    opened = character.clone()
     opened[..., 9, 12:15] = 0
-    assert float(fill_holes(figure, math.inf)[0, 0, 9, 9]) == 1
+    assert float(fill_holes(character, math.inf)[0, 0, 9, 9]) == 1
     assert torch.equal(fill_holes(opened, math.inf), opened)
-    assert torch.equal(fill_holes(figure, 15), figure), "a hole of 16 px"
+    assert torch.equal(fill_holes(character, 15), character), "a hole of 16 px"
 
 
 def test_a_hole_in_haze_is_raised_to_the_haze_only():

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.art import draw_background, draw_figure
-from tests.ops.drawing import fusion_formula, planes, warm_figure_on_blue
+from tests.ops.drawing import fusion_formula, planes, warm_character_on_blue
 from toonout_core.errors import BadInput
 from toonout_core.imaging import from_pil, to_array
 from toonout_core.ops import blur_fusion, foreground
@@ -133,7 +133,7 @@ def test_opaque_pixels_are_those_of_the_picture(estimate):
 
 @pytest.mark.parametrize("haze", [0.0, 1e-4, 1.5e-3])
 def test_transparent_pixels_never_show_the_old_background(haze, estimate):
-    """Red figure before pure green; haze is what a sigmoid leaves where there is nothing."""
+    """Red character before pure green; haze is what a sigmoid leaves where there is nothing."""
     alpha = torch.full((1, 1, 300, 260), haze)
     alpha[:, :, 40:80, 50:90] = 1
     alpha[:, :, 39, 50:90] = alpha[:, :, 80, 50:90] = 0.5
@@ -209,7 +209,7 @@ def edge_error(result, scene):
 
 def test_edges_are_clean_over_magenta(estimate):
     """As is about 0.067; the limits of one and two passes are asserted below."""
-    scenes = [warm_figure_on_blue(seed) for seed in range(4)]
+    scenes = [warm_character_on_blue(seed) for seed in range(4)]
     errors = {"as is": 0.0, "one pass": 0.0, "two passes": 0.0}
     for scene in scenes:
         true, background, alpha = scene
@@ -225,7 +225,7 @@ def test_edges_are_clean_over_magenta(estimate):
 
 @pytest.mark.parametrize("seed", range(4))
 def test_half_the_colour_error_of_alpha_alone(seed):
-    true, background, alpha = warm_figure_on_blue(seed)
+    true, background, alpha = warm_character_on_blue(seed)
     image = over(true, alpha, background)
     soft = ((alpha > 0.02) & (alpha < 0.98)).expand_as(true)
     as_is = (image - true).abs()[soft].mean()
@@ -234,17 +234,17 @@ def test_half_the_colour_error_of_alpha_alone(seed):
 
 @pytest.mark.parametrize("colour", ["magenta", "green", "white", "black"])
 def test_a_drawing_is_clean_over_any_colour(colour):
-    """A drawn figure of flat colours before a busy background, laid over something new."""
+    """A drawn character of flat colours before a busy background, laid over something new."""
     errors = []
     for seed in range(3):
-        figure = from_pil(draw_figure(seed, (180, 270)))
+        character = from_pil(draw_figure(seed, (180, 270)))
         background = from_pil(draw_background(seed, (180, 270))).image
-        image = over(figure.image, figure.alpha, background)
-        soft = ((figure.alpha > 0.02) & (figure.alpha < 0.98)).expand_as(image)
+        image = over(character.image, character.alpha, background)
+        soft = ((character.alpha > 0.02) & (character.alpha < 0.98)).expand_as(image)
         new = parse_colour(colour)
-        true = over(figure.image, figure.alpha, new)
-        ours = over(estimate_foreground(image, figure.alpha), figure.alpha, new)
-        as_is = over(image, figure.alpha, new)
+        true = over(character.image, character.alpha, new)
+        ours = over(estimate_foreground(image, character.alpha), character.alpha, new)
+        as_is = over(image, character.alpha, new)
         errors.append([float((x - true).abs()[soft].mean()) for x in (as_is, ours)])
     as_is, ours = np.mean(errors, axis=0)
     assert ours < 0.02 and ours < 0.5 * as_is, (as_is, ours)

@@ -79,7 +79,7 @@ def test_room_outside_of_the_picture_is_empty():
     ("text", "expected"),
     [("3:4", (3, 4)), (" 16 / 9 ", (16, 9)), ("1.5", (1.5, 1)), ("", None), ("2x3", (2, 3))],
 )
-def test_aspects_as_people_write_them(text, expected):
+def test_aspects_as_users_write_them(text, expected):
     assert parse_aspect(text) == expected
 
 

@@ -1,4 +1,4 @@
-"""Cheapest ways: what a person can count, and against a search of all ways."""
+"""Cheapest ways: what one can count by hand, and against a search of all ways."""
 
 from __future__ import annotations
 

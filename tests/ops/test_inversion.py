@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.ops.drawing import clouds, hairy_alpha, planes, warm_figure_on_blue
+from tests.ops.drawing import clouds, hairy_alpha, planes, warm_character_on_blue
 from toonout_core.errors import BadInput
 from toonout_core.ops import blur, blur_fusion, foreground, inversion, spreading
 from toonout_core.ops.adjust import AdjustOptions, adjust
@@ -38,7 +38,7 @@ def through_torch(monkeypatch):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_less_than_half_of_blur_fusions_error_with_the_true_alpha(seed):
-    true, background, alpha = warm_figure_on_blue(seed)
+    true, background, alpha = warm_character_on_blue(seed)
     inverted, fused = both(over(true, alpha, background), alpha, true, alpha)
     assert inverted < 0.45 * fused
 
@@ -58,7 +58,7 @@ def test_what_a_spoilt_alpha_costs_beside_blur_fusion(kind):
     torch.manual_seed(0)
     errors = []
     for seed in range(3):
-        true, background, alpha = warm_figure_on_blue(seed)
+        true, background, alpha = warm_character_on_blue(seed)
         errors.append(both(over(true, alpha, background), spoil(alpha), true, alpha))
     inverted, fused = np.mean(errors, axis=0)
     assert inverted < limit * fused
@@ -68,7 +68,7 @@ def test_what_a_spoilt_alpha_costs_beside_blur_fusion(kind):
 
 
 def striped(size_px, period_px):
-    """Black and yellow stripes behind a figure: a background that is no one colour anywhere."""
+    """Black and yellow stripes behind a character: a background that is no one colour anywhere."""
     wave = (np.arange(size_px) // period_px % 2).astype(np.float32)
     rows = np.broadcast_to(wave[:, None, None], (size_px, size_px, 3))
     return planes(rows * np.array((0.9, 0.8, 0.1), np.float32))
@@ -105,10 +105,10 @@ def test_backgrounds_behind_hair(kind):
 
 @pytest.mark.parametrize("part", ["#d09060", "#3030a0", "#ffffff"])
 def test_a_part_that_the_matte_missed_is_no_worse_than_in_blur_fusion(part):
-    """Below the middle the figure is of another colour, and absent from the matte."""
+    """Below the middle the character is of another colour, and absent from the matte."""
     errors = []
     for seed in range(3):
-        true, background, alpha = warm_figure_on_blue(seed)
+        true, background, alpha = warm_character_on_blue(seed)
         true = true.clone()
         true[:, :, 140:] = parse_colour(part)
         given = alpha.clone()
@@ -168,7 +168,7 @@ def test_both_paths_agree(size_hw, monkeypatch):
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a graphics card")
 def test_a_graphics_card_agrees():
-    true, background, alpha = warm_figure_on_blue(0)
+    true, background, alpha = warm_character_on_blue(0)
     image = over(true, alpha, background)
     there = estimate_foreground(image.cuda(), alpha.cuda()).cpu()
     assert (there - estimate_foreground(image, alpha)).abs().max() < 1e-5

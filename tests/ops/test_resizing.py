@@ -33,7 +33,7 @@ def test_noise_is_resized_as_pillow_does(source, target, seed):
 @pytest.mark.parametrize("size_hw", [(256, 256), (512, 512), (97, 131), (1024, 1024), (300, 700)])
 def test_drawings_are_resized_as_pillow_does(size_hw):
     picture = draw_background(3, (700, 500))
-    picture.paste(figure := draw_figure(2, (300, 450)), (100, 20), figure)
+    picture.paste(character := draw_figure(2, (300, 450)), (100, 20), character)
     check_against_pillow(picture, size_hw)
 
 

@@ -1,4 +1,4 @@
-"""Shares of two figures in the pixels along their edge."""
+"""Shares of two characters in the pixels along their edge."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_alike_colours_say_nothing():
     assert np.allclose(part, 0.7, atol=0.02)
 
 
-def test_nothing_happens_without_an_edge_or_a_second_figure():
+def test_nothing_happens_without_an_edge_or_a_second_character():
     colours, first, second = edge_of(0.3)
     part = np.full((6, 20), 0.7, np.float32)
     alpha = np.ones((6, 20), np.float32)
@@ -47,7 +47,7 @@ def test_nothing_happens_without_an_edge_or_a_second_figure():
     assert (part == np.float32(0.7)).all()
 
 
-def test_a_figure_of_which_nothing_is_sure_keeps_its_share():
+def test_a_character_of_which_nothing_is_sure_keeps_its_share():
     colours, first, second = edge_of(0.3)
     first[:], second[:] = 0, 1
     first[2:4, 10], second[2:4, 10] = 1, 0

@@ -227,7 +227,7 @@ def test_resume_never_replaces_what_is_not_ours(tmp_path: Path) -> None:
 
 
 def retouch(path: Path) -> bytes:
-    """A person's work on a result, which is still a picture."""
+    """A user's work on a result, which is still a picture."""
     with Image.open(path) as picture:
         picture.convert("RGBA").rotate(180).save(path)
     return path.read_bytes()

@@ -20,7 +20,7 @@ from toonout_core.results import Matte
 
 
 def run(root: Path, out: Path, cut=cut) -> tuple[list[Result], BaseException | None]:
-    """What a person has when the run is over, and why it ended early."""
+    """What a user has when the run is over, and why it ended early."""
     destination = Destination(out, find_sources([root]).sources, settings={})
     results: list[Result] = []
     try:

@@ -23,7 +23,7 @@ SOFT = SegmentOptions(soft=True)
 
 @pytest.fixture
 def picture():
-    """Red is opaque; two figures that touch at column 50."""
+    """Red is opaque; two characters that touch at column 50."""
     image = torch.zeros(1, 3, *SIZE)
     image[0, 0, 10:50, 20:80] = 0.98
     image[0, 1, 10:50, 50:80] = 1

@@ -227,8 +227,8 @@ def test_the_order_of_segments_does_not_matter(detections, segments, order):
 
 
 def scene(seed: int, size: tuple[int, int] = (240, 320)) -> tuple[Tensor, Tensor]:
-    """Three drawn figures that hide parts of each other: who is seen where; and good segments:
-    cells of every figure and of the background, with seams between them."""
+    """Three drawn characters that hide parts of each other: who is seen where; and good segments:
+    cells of every character and of the background, with seams between them."""
     rng = np.random.default_rng(seed)
     owner = np.full(size, -1)
     for index in range(3):
@@ -244,7 +244,7 @@ def scene(seed: int, size: tuple[int, int] = (240, 320)) -> tuple[Tensor, Tensor
 
 
 def detect(truth: Tensor, seed: int) -> Tensor:
-    """As coarse, ragged and shifted as what a detector draws of small figures."""
+    """As coarse, ragged and shifted as what a detector draws of small characters."""
     rng = np.random.default_rng(seed)
     coarse = resize(truth[:, None], (truth.shape[1] // 12, truth.shape[2] // 12))
     coarse += torch.from_numpy(rng.normal(0, 0.2, coarse.shape)).float()

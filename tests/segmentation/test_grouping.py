@@ -15,14 +15,14 @@ SIZE = 40  # cells; a cell is a pixel of the matte here
 SURE = Certainty(1.0, 0.0, 0.0, 0.45)
 
 
-def maps(*figures, heat=()):
-    """`figures`: rows, columns of cells that belong to one; `heat`: of their centres, 0.9 else."""
+def maps(*characters, heat=()):
+    """`characters`: rows, columns of cells of one; `heat`: of their centres, 0.9 else."""
     logits = torch.full((1, 1, SIZE, SIZE), -9.0)
     ways = torch.zeros(1, 2, SIZE, SIZE)
     sizes = torch.full((1, 1, SIZE, SIZE), 12.0)
     y, x = torch.meshgrid(torch.arange(SIZE), torch.arange(SIZE), indexing="ij")
     solid = np.zeros((SIZE, SIZE), bool)
-    for number, (rows, columns) in enumerate(figures):
+    for number, (rows, columns) in enumerate(characters):
         middle_y, middle_x = (rows.start + rows.stop) // 2, (columns.start + columns.stop) // 2
         seen = heat[number] if number < len(heat) else 0.9
         if seen:
@@ -53,7 +53,7 @@ def test_two_that_touch_are_two():
 
 
 def test_weak_centres_go_before_the_matte_is_given_out():
-    # a tail whose ways lead to a weak centre of its own: it falls to its figure
+    # a tail whose ways lead to a weak centre of its own: it falls to its character
     tail = (slice(14, 20), slice(18, 30))
     centres, solid = maps(LEFT, tail, heat=(0.9, 0.15))
     groups = grouped(centres, solid)
@@ -62,7 +62,7 @@ def test_weak_centres_go_before_the_matte_is_given_out():
     assert len(grouped(centres, solid, min_score=0.1).scores) == 2
 
 
-def test_a_small_part_of_a_large_figure_is_less_sure():
+def test_a_small_part_of_a_large_character_is_less_sure():
     tail = (slice(14, 20), slice(18, 30))
     careful = Certainty(1.0, 0.0, 1.0, 0.45)
     large, small = maps(LEFT, RIGHT), maps(LEFT, tail)
@@ -80,7 +80,7 @@ def test_a_region_without_a_centre_is_one_more():
     centres.ways[0, :, apart[0], apart[1]] = 0
     centres.logits[0, 0, 20, 11] = 3
     groups = grouped(centres, solid)
-    # the only centre takes all, but another figure of that size is none of its parts
+    # the only centre takes all, but another character of that size is none of its parts
     assert len(groups.scores) == 2 and math.isnan(groups.raw[1])
     assert (groups.owners[apart] == 1).all() and (groups.owners[LEFT] == 0).all()
     none = grouped(Centres(torch.full_like(centres.logits, -9), centres.ways, centres.sizes), solid)
@@ -89,7 +89,7 @@ def test_a_region_without_a_centre_is_one_more():
     assert set(np.unique(none.owners[solid])) == {0, 1}
 
 
-def test_a_small_region_beside_a_figure_is_a_part_of_it():
+def test_a_small_region_beside_a_character_is_a_part_of_it():
     hat = (slice(2, 7), slice(8, 14))
     centres, solid = maps(LEFT, hat, heat=(0.9, 0))
     groups = grouped(centres, solid)

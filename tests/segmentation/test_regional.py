@@ -66,7 +66,7 @@ def segmenter(network, host):
 
 @pytest.fixture
 def picture():
-    """A large figure with a hole and a soft strand, a small figure, and a speck."""
+    """A large character with a hole and a soft strand, a small character, and a speck."""
     red = torch.zeros(SIZE)
     red[10:50, 40:90] = 0.98
     red[20:30, 50:60] = 0
@@ -233,7 +233,7 @@ def test_loading_by_the_name_of_a_matting_model():
 
 
 @pytest.mark.parametrize("detector", ["toonout-mini", "toonout-mini-regions"])
-def test_the_embedded_model_finds_two_figures(detector):
+def test_the_embedded_model_finds_two_characters(detector):
     """The same girl twice, side by side and apart."""
     girl = seen(ASSETS / "example.webp")
     width = int(girl.shape[-1])

@@ -1,4 +1,4 @@
-"""One matte shared out among characters: laws, cases that a person understands, and a measure."""
+"""One matte shared out among characters: laws, cases that a reader understands, and a measure."""
 
 from __future__ import annotations
 
@@ -195,7 +195,7 @@ def test_every_character_is_a_step_and_the_host_may_stop():
 
 
 def test_closer_to_the_truth_than_masks_and_than_the_nearest_mask(tmp_path):
-    """Sum of absolute differences over scenes of drawn figures and damaged masks."""
+    """Sum of absolute differences over scenes of drawn characters and damaged masks."""
     library = read_library(write_library(tmp_path), "val")
     sums = torch.zeros(3)
     for seed in range(4):

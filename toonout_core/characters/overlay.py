@@ -1,4 +1,4 @@
-"""Draw a picture for people: every character in a colour of its own, outlined, boxed
+"""Draw a picture to look at: every character in a colour of its own, outlined, boxed
 and numbered.
 """
 

@@ -1,4 +1,4 @@
-"""Cut out the characters that a person shows by boxes, points and rough masks."""
+"""Cut out the characters that a user shows by boxes, points and rough masks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .written import boxes_of_frame, parse_boxes, parse_points
 
 @dataclass(frozen=True)
 class Prompts:
-    """What a person shows, the same for every frame except the boxes.
+    """What a user shows, the same for every frame except the boxes.
 
     Texts are as `parse_boxes` and `parse_points` read them, boxes as `boxes_of_frame` reads them,
     and masks are N×1×H×W.

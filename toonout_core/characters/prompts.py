@@ -42,7 +42,7 @@ def join_prompts(
 ) -> list[str]:
     """Write one prompt for each instance: the style, its own line, its cleaned tags.
 
-    `tags`: what a tagger says; `lines`: what a person says, left as written. Either may be empty.
+    `tags`: what a tagger says; `lines`: what a user says, left as written. Either may be empty.
     `backgrounds`: for each instance whether it is the background; None means that all are
     characters. Raises BadInput where the counts differ.
     """

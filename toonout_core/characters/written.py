@@ -1,4 +1,4 @@
-"""Read the numbers, points and boxes by which people and other nodes say who is meant."""
+"""Read the numbers, points and boxes by which users and other nodes say who is meant."""
 
 from __future__ import annotations
 

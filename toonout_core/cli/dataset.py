@@ -43,17 +43,29 @@ def add_parser(verbs: Verbs) -> None:
         epilog=EXAMPLES,
     )
     tasks = parser.add_verbs("task")
-    split = tasks.add_parser("split", help="copy into train, validation and test")
+    split = tasks.add_parser(
+        "split",
+        help="copy into train, validation and test",
+        description="Copy pictures into train, validation and test, a character into one only.",
+    )
     _add_folders(split)
     add(split, data_sets.CHARACTER)
     add(split, data_sets.SPLIT_SHARES, count=3)
     add(split, running.SEED, data_sets.LOOKS)
-    mattes = tasks.add_parser("mattes", help="cutouts to folders im, gt and an")
+    mattes = tasks.add_parser(
+        "mattes",
+        help="cutouts to folders im, gt and an",
+        description="Turn cutouts into folders of pictures (im), mattes (gt) and cutouts (an).",
+    )
     _add_folders(mattes)
     add(mattes, data_sets.THRESHOLD, count=2)
     add(mattes, data_sets.UNDER_CUTOUTS, running.SEED)
-    check = tasks.add_parser("check", help="sizes, alpha, duplicates, leaks between splits")
-    check.add_argument("folder", metavar="DIR")
+    check = tasks.add_parser(
+        "check",
+        help="sizes, alpha, duplicates, leaks between splits",
+        description="Look for faults: sizes, alpha, duplicates, leaks between splits.",
+    )
+    check.add_argument("folder", metavar="DIR", help="searched with its subfolders")
     add(check, data_sets.CHARACTER, data_sets.FINDINGS)
 
 

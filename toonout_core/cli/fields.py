@@ -7,7 +7,7 @@ from dataclasses import MISSING, Field, fields
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from ..options.option import in_shell
+from ..options.option import in_shell, said
 from .parsing import Parser
 
 
@@ -40,9 +40,7 @@ def given_fields(arguments: argparse.Namespace, record: type[Any]) -> dict[str, 
 
 def _help(item: Field[Any]) -> str:
     explained = str(item.metadata.get("help", ""))
-    default = item.default
-    shown = " ".join(map(str, default)) if isinstance(default, tuple) else str(default)
-    note = f"(default: {shown})" if shown and default is not None else ""
+    note = f"(default: {said(item.default)})" if said(item.default) else ""
     return " ".join(part for part in (explained, note) if part).replace("%", "%%")
 
 

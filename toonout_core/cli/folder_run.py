@@ -144,7 +144,7 @@ def _where(report: Report, out: Path | None) -> str:
 
 
 def note(arguments: argparse.Namespace, text: str) -> None:
-    """Say it unless the person wants quiet."""
+    """Say it unless the user wants quiet."""
     if not arguments.quiet:
         say(text)
 

@@ -29,11 +29,11 @@ DESCRIPTION = "characters found by toonout"
 
 EXAMPLES = """\
 examples:
-  toonout instances drawings -o people                              nothing is downloaded
-  toonout instances drawings -o people --detector anime-instances   the detector of the paper
-  toonout instances drawings -o people --recursive --resume         after an interruption
-  toonout instances group.png -o people --save masks,coco --soft
-  toonout instances group.png -o people --save cutouts --crop 16 --matte toonout
+  toonout instances drawings -o characters                              nothing is downloaded
+  toonout instances drawings -o characters --detector anime-instances   the detector of the paper
+  toonout instances drawings -o characters --recursive --resume         after an interruption
+  toonout instances group.png -o characters --save masks,coco --soft
+  toonout instances group.png -o characters --save cutouts --crop 16 --matte toonout
 
 detectors:
   toonout-mini (the default) is part of this package, and tells characters apart that touch. Its

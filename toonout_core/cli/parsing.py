@@ -27,7 +27,7 @@ class Parser(argparse.ArgumentParser):
         options.setdefault("allow_abbrev", False)
         super().__init__(**options)
         self.older: dict[str, str] = {}  # spellings of earlier releases
-        self.mistaken: dict[str, str] = {}  # options that people try, and what they mean
+        self.mistaken: dict[str, str] = {}  # options that users try, and what they mean
         self.translate: Callable[[list[str]], list[str]] = lambda words: words  # of other programs
         self._verb = ""
         self._titled: dict[str, Any] = {"": self}
@@ -144,14 +144,8 @@ def _reader(option: Option) -> Callable[[str], Any]:
 
 
 def _help(option: Option, required: bool) -> str:
-    notes: list[str] = []
-    if option.kind in ("whole", "number"):
-        notes.append(f"{option.least:.12g} … {option.most:.12g}")
-    if option.default not in (None, "", False) and not required:
-        notes.append(f"default: {'on' if option.default is True else _shown(option.default)}")
+    notes = [option.limits] if option.limits else []
+    if option.default_said and option.default is not False and not required:
+        notes.append(f"default: {option.default_said}")
     text = option.help + (f" ({', '.join(notes)})" if notes else "")
     return text.replace("%", "%%")
-
-
-def _shown(value: Any) -> str:
-    return " ".join(map(str, value)) if isinstance(value, tuple) else f"{value}"

@@ -30,7 +30,7 @@ examples:
 joints:
   --pose takes OpenPose's JSON, as DWPose and other estimators write it: one frame says where the
   joints of the picture are; a list of frames drives the characters. Without it, and with --bvh,
-  joints are guessed from each character's shape, which suits people who stand upright.
+  joints are guessed from each character's shape, which suits characters who stand upright.
 
 results:
   mp4 (H.264 with the package av) is opaque; webm, webp and a folder of png keep transparency.

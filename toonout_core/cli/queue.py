@@ -37,7 +37,7 @@ fetched (those of Preview nodes if there is no Save node) and called like the pi
 girl.png, with several files girl_0001.png, girl_0002.png, with several nodes girl_9.png, ...
 With several servers, whichever is free takes the next picture, and takes over what still waits at
 another one. The pictures of a server that stops answering go to the others.
-Ctrl-C takes what is left out of the queue; other people's prompts stay.
+Ctrl-C takes what is left out of the queue; prompts of others stay.
 
 exit codes: 0 all done, 1 some pictures failed, 2 nothing could be done, 130 interrupted,
   143 ended by SIGTERM

@@ -58,7 +58,7 @@ examples:
   toonout train rtmdet --data set --init anime-instances --out runs/mine --batch 4 --epochs 20
   toonout train rtmdet --data set --out runs/small --width 0.5 --depth 0.33     from scratch
   torchrun --nproc-per-node 4 -m toonout_core train rtmdet --data set --out runs/four
-  toonout instances drawings -o people --detector runs/mine/best.safetensors
+  toonout instances drawings -o characters --detector runs/mine/best.safetensors
 """
     + _SCENES
 )
@@ -69,7 +69,7 @@ examples:
   toonout train refiner --data set --init anime-refiner --out runs/fine --lr 1e-4 --epochs 10
   toonout train refiner --data set --out runs/new                               from scratch
   torchrun --nproc-per-node 2 -m toonout_core train refiner --data set --out runs/two
-  toonout instances drawings -o people --refiner runs/fine/best.safetensors
+  toonout instances drawings -o characters --refiner runs/fine/best.safetensors
 """
     + _SCENES
 )
@@ -81,7 +81,7 @@ examples:
 --empty-share 0.03 --close-share 0.3 --attach-share 0.3 --flat-share 0.2 --least-visible 0.15
   toonout train characters --data set --init toonout-mini --out runs/who --epochs 4
   toonout weights convert runs/who/best.safetensors -o mini.safetensors --dtype fp16
-  toonout instances drawings -o people --detector mini.safetensors
+  toonout instances drawings -o characters --detector mini.safetensors
 
 The network's alpha stays as it is, bit by bit: only the head learns, on frozen features.
 """

@@ -48,19 +48,37 @@ def add_parser(verbs: Verbs) -> None:
         epilog=EXAMPLES,
     )
     actions = parser.add_verbs("action")
-    listing = actions.add_parser("list", help="show all published weights and which are here")
+    listing = actions.add_parser(
+        "list",
+        help="show all published weights and which are here",
+        description="Show all published weights, and which are here.",
+    )
     add(listing, running.JSON)
-    download = actions.add_parser("download", help="fetch published weights, verified")
+    download = actions.add_parser(
+        "download",
+        help="fetch published weights, verified",
+        description="Fetch published weights, and check them.",
+    )
     download.add_argument("names", nargs="+", metavar="NAME", help="see 'toonout weights list'")
     verify = actions.add_parser(
-        "verify", help="check weight files, and say which network they are for"
+        "verify",
+        help="check weight files, and say which network they are for",
+        description="Check weight files, and say which network they are for.",
     )
     verify.add_argument("files", nargs="+", metavar="FILE", help="a file, or a name of the list")
-    convert = actions.add_parser("convert", help="write a weight file as safetensors")
+    convert = actions.add_parser(
+        "convert",
+        help="write a weight file as safetensors",
+        description="Write a weight file as safetensors.",
+    )
     convert.add_argument("file", metavar="FILE", help="a file, or a name of the list")
     convert.titled(_STATED, _WHAT_IS_STATED)
     add(convert, *running.FEEDING, title=_STATED)
-    average = actions.add_parser("average", help="write the mean of several states of one network")
+    average = actions.add_parser(
+        "average",
+        help="write the mean of several states of one network",
+        description="Write the mean of several states of one network.",
+    )
     average.add_argument("files", nargs="+", metavar="FILE", help="two or more")
     add(average, running.SHARES, count="+")
     for action in (convert, average):

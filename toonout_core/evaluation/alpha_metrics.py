@@ -31,8 +31,9 @@ _MEASURED_PX = 512
 class AlphaScores:
     """`psnr` in dB, `pa`, `iou` and `mae` in [0, 1].
 
-    `glass`: share of pixels deep inside of the figure (true alpha 1 within `SOLID_FROM_PX`) whose
-    alpha is below `SOLID`. `haze`: share of pixels as far outside whose alpha is above `NOTHING`.
+    `glass`: share of pixels deep inside of the character (true alpha 1 within `SOLID_FROM_PX`)
+    whose alpha is below `SOLID`. `haze`: share of pixels as far outside whose alpha is above
+    `NOTHING`.
     Both are 0 where there is no such pixel.
     """
 
@@ -62,12 +63,12 @@ def score_alpha(prediction: Tensor, truth: Tensor) -> AlphaScores:
 
 
 def own_haze(alpha: Tensor) -> tuple[float, float]:
-    """`glass` and `haze` of a matte without a truth: what is above 0.5 counts as the figure.
+    """`glass` and `haze` of a matte without a truth: what is above 0.5 counts as the character.
 
     1×1×H×W. Where a matte is right, both are 0: soft edges are nearer than `SOLID_FROM_PX`.
     """
-    figure = alpha >= 0.5
-    return _share(alpha < SOLID, _deep(figure)), _share(alpha > NOTHING, _deep(~figure))
+    inside = alpha >= 0.5
+    return _share(alpha < SOLID, _deep(inside)), _share(alpha > NOTHING, _deep(~inside))
 
 
 def is_hazy(alpha: Tensor) -> bool:

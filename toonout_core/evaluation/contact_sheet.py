@@ -1,4 +1,4 @@
-"""Show pictures in rows and columns with their names, for people who compare."""
+"""Show pictures in rows and columns with their names, to compare them."""
 
 from __future__ import annotations
 

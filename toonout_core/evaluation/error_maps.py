@@ -1,4 +1,4 @@
-"""Show where a matte is wrong, as a picture for people."""
+"""Show where a matte is wrong, as a picture to look at."""
 
 from __future__ import annotations
 

@@ -213,7 +213,7 @@ class _Seconds:
         return {name: median(values) for name, values in self._all.items()}
 
 
-# ---------------------------------------------------------------- for people
+# ---------------------------------------------------------------- for readers
 
 
 def markdown(report: BenchReport) -> str:

@@ -62,9 +62,9 @@ def _filters() -> tuple[Array, Array]:
 
 def connectivity_error(pair: MattePair) -> float:
     """Return Σ |φ − φ*| in thousands: how far parts of each matte hang loose from the common
-    figure.
+    region.
 
-    The common figure is, for each tenth of opacity, the largest region that both mattes share. A
+    The common region is, for each tenth of opacity, the largest region that both mattes share. A
     pixel is connected up to the last tenth at which it belongs to it, and φ = 1 − (α − that tenth),
     unless that difference is below 0.15.
     """

@@ -11,16 +11,16 @@ _FORGIVEN = 5  # px: what vanishes under one erosion by this window is not count
 
 
 def pixel_accuracy(pair: MattePair) -> float:
-    """Return (1 − wrong / figure)², where wrong pixels are off by more than 10 levels in areas of
+    """Return (1 − wrong / size)², where wrong pixels are off by more than 10 levels in areas of
     5×5.
 
-    It is not clipped: where the wrong area is larger than the figure, the square makes the value
-    grow again, past 1. Infinite, or NaN, for a truth without figure.
+    It is not clipped: where the wrong area is larger than the character, the square makes the value
+    grow again, past 1. Infinite, or NaN, for a truth without a character.
     """
-    wrong, figure = _wrong_and_figure(pair)
-    if figure == 0:
+    wrong, size = _wrong_and_size(pair)
+    if size == 0:
         return float("inf") if wrong else float("nan")
-    return (1 - wrong / figure) ** 2
+    return (1 - wrong / size) ** 2
 
 
 def clipped_pixel_accuracy(pair: MattePair) -> float:
@@ -28,11 +28,11 @@ def clipped_pixel_accuracy(pair: MattePair) -> float:
 
     An empty truth has 1 if nothing is wrong, else 0.
     """
-    wrong, figure = _wrong_and_figure(pair)
-    return max(1 - wrong / figure, 0.0) ** 2 if figure else float(wrong == 0)
+    wrong, size = _wrong_and_size(pair)
+    return max(1 - wrong / size, 0.0) ** 2 if size else float(wrong == 0)
 
 
-def _wrong_and_figure(pair: MattePair) -> tuple[int, int]:
+def _wrong_and_size(pair: MattePair) -> tuple[int, int]:
     from ..opencv import cv2
 
     off = np.abs(pair.levels.astype(np.int16) - pair.true_levels) > _TOLERANCE

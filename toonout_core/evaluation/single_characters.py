@@ -63,7 +63,7 @@ def find_singles(
 
 
 def describe(singles: list[Single]) -> str:
-    """Spell a line for people."""
+    """Spell a line for readers."""
     ones = sum(single.found == 1 for single in singles)
     mean = sum(single.best_iou for single in singles) / len(singles)
     return (

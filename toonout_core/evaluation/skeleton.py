@@ -28,9 +28,9 @@ def skeleton(mask: Array) -> Array:
     framed = np.pad(mask, 1)
     flat, row = framed.ravel(), framed.shape[1]
     around = np.array([-row, 1 - row, 1, 1 + row, row, row - 1, -1, -row - 1])  # clockwise from N
-    figure = np.flatnonzero(flat)
+    inside = np.flatnonzero(flat)
     # only what has an empty neighbour can go; whoever loses one becomes a candidate
-    candidates = figure[~flat[figure[:, None] + around].all(1)]
+    candidates = inside[~flat[inside[:, None] + around].all(1)]
     waiting = [candidates, candidates]
     turn, idle = 0, 0
     while idle < 2:

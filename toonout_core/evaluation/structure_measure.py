@@ -1,4 +1,4 @@
-"""S-measure: how alike the figure is as an object, and in its four quarters (Fan 2017)."""
+"""S-measure: how alike the character is as an object, and in its four quarters (Fan 2017)."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ _TINY = float(np.spacing(1))  # the published ε
 def s_measure(pair: MattePair) -> float:
     """Return half the object score and half the region score, at least 0.
 
-    A truth without figure, or without background, is compared by the mean alone.
+    A truth without a character, or without background, is compared by the mean alone.
     """
     shares, mask = pair.shares, pair.true_mask
-    figure = float(mask.mean())
-    if figure == 0:
+    inside = float(mask.mean())
+    if inside == 0:
         return 1 - float(shares.mean())
-    if figure == 1:
+    if inside == 1:
         return float(shares.mean())
-    objects = figure * _object_score(shares[mask])
-    objects += (1 - figure) * _object_score(1 - shares[~mask])
+    objects = inside * _object_score(shares[mask])
+    objects += (1 - inside) * _object_score(1 - shares[~mask])
     return max(0.0, 0.5 * objects + 0.5 * _region_score(shares, mask))
 
 

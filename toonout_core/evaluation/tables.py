@@ -93,12 +93,12 @@ def notes(methods: Sequence[Method]) -> list[str]:
         if ruined:
             found.append(
                 f"{method.name}: the published PA is above 100 % on {_pictures(ruined)}, where "
-                "more is wrong than the figure is large. Read PA clipped."
+                "more is wrong than the character is large. Read PA clipped."
             )
         if undefined:
             found.append(
                 f"{method.name}: some figures are not defined on {_pictures(undefined)} (a truth "
-                "without figure or outline) and are left out of their means."
+                "without a character or outline) and are left out of their means."
             )
         if resized:
             found.append(f"{method.name}: the mattes of {_pictures(resized)} were resized.")

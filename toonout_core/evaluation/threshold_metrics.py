@@ -39,20 +39,20 @@ def e_measure(pair: MattePair) -> tuple[Array, float]:
 
 
 def _e(pair: MattePair, hits: Array, misses: Array) -> Array:
-    pixels, figure = pair.true_mask.size, int(np.count_nonzero(pair.true_mask))
+    pixels, inside = pair.true_mask.size, int(np.count_nonzero(pair.true_mask))
     chosen = hits + misses
-    if figure == 0:
+    if inside == 0:
         total = (pixels - chosen).astype(float)
-    elif figure == pixels:
+    elif inside == pixels:
         total = chosen.astype(float)
     else:
-        share, true_share = chosen / pixels, figure / pixels
+        share, true_share = chosen / pixels, inside / pixels
         total = np.zeros(chosen.shape)
         for count, value, true_value in (
             (hits, 1 - share, 1 - true_share),
             (misses, 1 - share, -true_share),
-            (figure - hits, -share, 1 - true_share),
-            (pixels - figure - misses, -share, -true_share),
+            (inside - hits, -share, 1 - true_share),
+            (pixels - inside - misses, -share, -true_share),
         ):
             aligned = 2 * value * true_value / (value**2 + true_value**2 + _TINY)
             total = total + count * (aligned + 1) ** 2 / 4

@@ -15,22 +15,22 @@ _REACH = 3  # half of the 7×7 window, px
 
 
 def weighted_f(pair: MattePair) -> float:
-    """Return the weighted F-measure with β = 1; 0 where the truth has no figure."""
+    """Return the weighted F-measure with β = 1; 0 where the truth has no character."""
     mask = pair.true_mask
     if not mask.any():
         return 0.0
     error = np.abs(pair.shares - mask)
     inside = np.minimum(error[mask], _spread_error(error, mask)[mask])
     outside = float((error * _weight(mask))[~mask].sum())
-    figure = inside.size
-    found = figure - float(inside.sum())
+    size = inside.size
+    found = size - float(inside.sum())
     recall = 1 - float(inside.mean())
     precision = found / (found + outside + _TINY)
     return 2 * recall * precision / (recall + precision + _TINY)
 
 
 def _weight(mask: Array) -> Array:
-    """Weigh errors by 2 − ½^(d / 5 px): those far from the figure count up to twice."""
+    """Weigh errors by 2 − ½^(d / 5 px): those far from the character count up to twice."""
     from ..opencv import cv2
 
     background = np.logical_not(mask).view(np.uint8)
@@ -42,7 +42,7 @@ def _weight(mask: Array) -> Array:
 
 def _spread_error(error: Array, mask: Array) -> Array:
     """Return the Gaussian mean of the error; background pixels have that of the nearest
-    figure pixel.
+    pixel of the character.
     """
     from ..opencv import cv2
 
@@ -52,7 +52,7 @@ def _spread_error(error: Array, mask: Array) -> Array:
 
 
 def _continued(error: Array, mask: Array) -> Array:
-    """Continue the error of the figure into the background, from the nearest pixel within a window.
+    """Continue the error of the character into the background, from the nearest pixel in a window.
 
     Among equally near ones it is the leftmost, then the uppermost, as in SciPy's feature transform.
     """
@@ -72,7 +72,7 @@ def _continued(error: Array, mask: Array) -> Array:
 
 
 def _near(mask: Array, row_px: int) -> Array:
-    """Find the background pixels in a window of a figure pixel, in the framed layout."""
+    """Find the background pixels in a window of a pixel of the character, in the framed layout."""
     from ..opencv import cv2
 
     window = np.ones((2 * _REACH + 1, 2 * _REACH + 1), np.uint8)

@@ -52,7 +52,7 @@ class Facts:
     room: int = 64_000_000
 
     def note(self, text: str) -> None:
-        """Remember what a person should know."""
+        """Remember what a user should know."""
         self.notes.append(text)
 
     def leave_out(self, what: str, why: str) -> None:

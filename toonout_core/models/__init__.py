@@ -26,7 +26,7 @@ ARCHITECTURES: tuple[Architecture, ...] = (
     unet.ARCHITECTURE,
 )
 
-# what people drop into the wrong folder: beginning of a key, and what it betrays
+# what users drop into the wrong folder: beginning of a key, and what it betrays
 _FOREIGN = (
     ("model.diffusion_model.", "a Stable Diffusion checkpoint"),
     ("diffusion_model.", "a diffusion model"),

@@ -41,17 +41,18 @@ class KenBurnsOptions(_Checked):
 
     motion: KenBurnsMotion = told(choice(
         "motion", "ken burns", get_args(KenBurnsMotion),
-        "Ken burns: a slow zoom to the characters; horizontal, vertical, circle, orbit: the "
-        "camera goes there and comes back; dolly zoom: the background grows, the focus stays; "
-        "shake: a hand that holds the camera; points: the published zoom, in which every pixel is "
-        "a point by itself. It needs a depth picture, and is slow.",
+        "ken burns: a slow zoom to the characters. horizontal, vertical, circle, orbit: the "
+        "camera goes there and comes back. dolly zoom: the background grows, the focus stays. "
+        "zoom in, zoom out: as they say. shake: a hand that holds the camera. points: the "
+        "published zoom, in which every pixel is a point by itself; it needs a depth picture, and "
+        "takes seconds for each frame.",
     ))  # fmt: skip
     amount: float = told(_AMOUNT)
     frames: int = told(_FRAMES)
     fps: float = told(_FPS)
     loop: Loop = told(choice(
         "loop", "seamless", get_args(Loop),
-        "Seamless: the last frame leads to the first, without a jerk; ping-pong: there and back; "
+        "seamless: the last frame leads to the first, without a jerk. ping-pong: there and back. "
         "once: begins with the picture as it is.",
     ))  # fmt: skip
     easing: Easing = told(choice(
@@ -60,8 +61,8 @@ class KenBurnsOptions(_Checked):
     ))  # fmt: skip
     focus_on: Focus = told(choice(
         "focus_on", "automatic", get_args(Focus),
-        "What stays where it is: the depth that focus says, or a character; automatic: the "
-        "character in a dolly zoom, else the depth.",
+        "What stays where it is. value: the depth that focus says. character: that one. "
+        "automatic: the character in a dolly zoom, else the depth.",
     ))  # fmt: skip
     focus: float = told(number(
         "focus", 0.3, (0.0, 1.0, 0.05),
@@ -74,7 +75,8 @@ class KenBurnsOptions(_Checked):
     ))  # fmt: skip
     edges: Edges = told(choice(
         "edges", "crop", get_args(Edges),
-        "Crop: a little larger, so that no border comes into view; mirror; transparent.",
+        "crop: a little larger, so that no border comes into view. mirror: the picture goes on as "
+        "in a mirror. transparent: nothing is there.",
     ))  # fmt: skip
     blur: float = told(number(
         "blur", 0.0, (0.0, 1.0, 0.05),
@@ -88,12 +90,12 @@ class KenBurnsOptions(_Checked):
     ))  # fmt: skip
     levelling: Levelling = told(choice(
         "levelling", "feet", get_args(Levelling),
-        "Which part of it says how near all of it stands.",
+        "Which part of a character says how near all of it stands.",
         label="Depth of a character", advanced=True,
     ))  # fmt: skip
     order: Order = told(choice(
         "order", "feet", get_args(Order),
-        "Feet: whose feet stand lower is nearer; numbers: the last number is the nearest.",
+        "feet: whose feet stand lower is nearer. numbers: the last number is the nearest.",
         label="Order without depth", advanced=True,
     ))  # fmt: skip
     invert_depth: bool = told(switch(
@@ -122,8 +124,8 @@ class PuppetOptions(_Checked):
 
     motion: PuppetMotion = told(choice(
         "motion", "idle", get_args(PuppetMotion),
-        "Idle (breathes, sways, hair follows), breathe, sway, bounce, float and hair need no "
-        "joints; wave, nod, walk and dance move joints.",
+        "idle: breathes and sways, and hair follows. It, breathe, sway, bounce, float and hair "
+        "need no joints; wave, nod, walk and dance move joints.",
     ))  # fmt: skip
     amount: float = told(_AMOUNT.but(default=1.0, help="How far it moves."))
     speed: int = told(whole(

@@ -74,7 +74,7 @@ NUMBERS = text(
 POINTS = text(
     "points", "",
     "Characters at these points: x, y in pixels, or in percent with a % sign; more points after a "
-    "semicolon.",
+    "semicolon. Where masks overlap, the smallest is meant.",
 )  # fmt: skip
 CHOSEN_SCORE = MIN_SCORE.but(default=0.0, help="Leaves out characters whose score is lower.")
 CHOSEN_LEAST_AREA = MIN_AREA.but(
@@ -83,7 +83,11 @@ CHOSEN_LEAST_AREA = MIN_AREA.but(
 CHOSEN_MOST_AREA = MIN_AREA.but(
     name="max_area_percent", default=100.0, help="Leaves out characters that cover more of it."
 )
-CHOSEN_ORDER = SORT_BY.but(default=AS_THEY_ARE, choices=(AS_THEY_ARE, *ORDERS))
+CHOSEN_ORDER = SORT_BY.but(
+    default=AS_THEY_ARE,
+    choices=(AS_THEY_ARE, *ORDERS),
+    help="as they are: in the order of the masks, or of numbers. " + SORT_BY.help,
+)
 REVERSE = switch("reverse", False, "The opposite of sort_by.")
 CHOSEN_COUNT = MAX_COUNT.but(default=0, help="How many are kept, after sorting. 0: all.")
 EXCLUSIVE = switch(
@@ -93,7 +97,8 @@ EXCLUSIVE = switch(
 )  # fmt: skip
 SPLIT = choice(
     "split", "one each", ("one each", "connected regions"),
-    "one each: every mask is a character. connected regions: every separate part of a mask is one.",
+    "one each: every mask is a character. connected regions: every separate part of a mask is one; "
+    "a soft edge stays with its part.",
 )  # fmt: skip
 GIVEN_DUPLICATES = DROP_DUPLICATES.but(default=False)  # masks that somebody gave are meant
 GIVEN_LEAST_AREA = MIN_AREA.but(default=0.1)
@@ -142,8 +147,10 @@ SEGMENT_ANYTHING = choice(
 # ---------------------------------------------------------------- crops
 
 PADDING = whole(
-    "padding_px", 32, (0, 2048), "Surroundings that are shown on every side, in pixels."
-)
+    "padding_px", 32, (0, 2048),
+    "Surroundings that are shown on every side, in pixels. Models need some, to see where they "
+    "are.",
+)  # fmt: skip
 PADDING_PERCENT = whole(
     "padding_percent", 0, (0, 200),
     "More surroundings, in percent of the character's longer side.",
@@ -160,7 +167,7 @@ SCALE = choice(
 )  # fmt: skip
 CROP_RESOLUTION = whole(
     "resolution", 1024, (64, 8192, 8),
-    "What crops are scaled to, unless scale is keep. SD 1.5: 512 to 768.",
+    "What crops are scaled to, unless scale is keep. SD 1.5: 512 to 768; SDXL: 1024.",
 )  # fmt: skip
 CROP_GROW = GROW.but(
     default=8.0, least=0.0,

@@ -32,8 +32,8 @@ RAW = text(
 )  # fmt: skip
 SOURCE_ALPHA = choice(
     "source_alpha", "multiply", ("multiply", "ignore"),
-    "What happens to alpha that the picture already has: multiply keeps its transparent parts "
-    "transparent.",
+    "What happens to alpha that the picture already has. multiply: its transparent parts stay "
+    "transparent. ignore: only the colours are looked at.",
     label="Alpha that is there already",
 )  # fmt: skip
 CLEAN_COLOURS = switch(
@@ -45,7 +45,7 @@ CLEAN_COLOURS = switch(
 FOREGROUND_METHOD = choice(
     "foreground_method", "inversion", ("inversion", "blur-fusion"),
     "inversion: also looks at the old background beside the edge, which is cleaner. blur-fusion: "
-    "as published.",
+    "as published; it is softer, and more of the old background stays.",
     label="Method of the colours",
 )  # fmt: skip
 RADIUS = whole(

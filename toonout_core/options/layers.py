@@ -11,10 +11,10 @@ from .running import OUT
 
 LAYERS_FORMAT = choice(
     "format", "psd", ("psd", "ora"),
-    "psd: Photoshop, Krita, GIMP. ora (OpenRaster): Krita, GIMP, MyPaint.",
+    "psd: Photoshop, Krita, GIMP. ora: OpenRaster, for Krita, GIMP, MyPaint.",
 )  # fmt: skip
 LAYER_NAMES = text(
-    "names", "", "For the characters, or for the cards, a line each. Empty: numbers.",
+    "names", "", "Names of the characters, or of the cards, a line each. Empty: numbers.",
     lines=True, placeholder="names of the layers, one a line",
 )  # fmt: skip
 LAYERS_PREFIX = FILENAME_PREFIX.but(default="toonout/layers")
@@ -35,7 +35,7 @@ POWER_OF_TWO = switch(
 )  # fmt: skip
 PIVOT = choice(
     "pivot", "bottom", ("centre", "bottom", "top-left"),
-    "The point of a frame that engines place: a slice in the list.",
+    "The point of a frame that engines place: a slice in the list. bottom: stands on the ground.",
 )  # fmt: skip
 FPS = number(
     "fps", 12.0, (0.1, 240.0, 0.5), "Frames a second: fps of Get Video Components fits."
@@ -45,7 +45,8 @@ SPRITES_PREFIX = FILENAME_PREFIX.but(
 )
 ANIMATION = choice(
     "animation", "none", ("none", "webp", "png", "gif"),
-    "Also saves the frames one after the other. webp and png have soft edges, gif has hard ones.",
+    "Also saves the frames one after the other. webp and png (APNG) have soft edges, gif has hard "
+    "ones and 256 colours.",
 )  # fmt: skip
 SHEET = (COLUMNS, TRIM, SHEET_PADDING, POWER_OF_TWO, PIVOT)
 

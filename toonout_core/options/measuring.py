@@ -18,13 +18,14 @@ MATTE_NAMES = text(
 )  # fmt: skip
 COLOURS = text(
     "colours", "white, black, magenta",
-    "Behind the cutouts: names or #rrggbb, separated by commas.",
+    "Behind the cutouts: names or #rrggbb, separated by commas. A strong colour shows faults that "
+    "white hides.",
     metavar="A,B,…",
 )  # fmt: skip
 EDGES = choice(
     "edges", "both", ("as they are", "clean colours", "both"),
-    "as they are: the picture's own colours. clean colours: estimated, as for a cutout. both: a "
-    "row each.",
+    "as they are: the picture's own colours, with what is left of the old background. clean "
+    "colours: estimated, as for a cutout. both: a row each.",
 )  # fmt: skip
 CELL = whole("cell_px", 320, (32, 1024), "Longer side of each picture on the sheet.", metavar="PX")
 

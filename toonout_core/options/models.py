@@ -14,7 +14,7 @@ MODEL = choice(
 )  # fmt: skip
 PRECISION = choice(
     "precision", "auto", PRECISIONS,
-    "auto: fp16 where the device is good at it, fp32 elsewhere.",
+    "auto: fp16 where the device is good at it and the model is sound in it, else fp32.",
 )  # fmt: skip
 FAST = switch(
     "fast", False,
@@ -29,8 +29,8 @@ ALLOW_DOWNLOAD = switch(
 PATCH_ORDER = choice(
     "patch_order", "auto", ("auto", "new", "old"),
     "Only for BiRefNet files: the order in which the network was trained to see picture patches. "
-    "auto takes what the file states, then what is known of published files, else new. A wrong "
-    "order spoils mattes silently.",
+    "auto: what the file states, then what is known of published files, else new. A wrong order "
+    "spoils mattes silently.",
 )  # fmt: skip
 RESOLUTION = whole(
     "resolution", 0, (0, 4096, 32),

@@ -1,4 +1,4 @@
-"""One option, and how what a person gave for it is checked."""
+"""One option, and how what a user gave for it is checked."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Option:
 
     `default` None: nothing is chosen until somebody chooses; several values are a tuple. `choices`
     may be empty for a menu that the host fills. For the shell: `short`, `metavar`, `older` (flags
-    of earlier releases, which still work) and `mistaken` (flags that people try instead). For
+    of earlier releases, which still work) and `mistaken` (flags that users try instead). For
     pages: `label`. For texts of several lines: `lines` and `placeholder`. `advanced`: seldom
     needed, so that hosts may fold it away.
     """
@@ -68,6 +68,18 @@ class Option:
         unit = _UNIT.search(self.name)
         return f"{words} ({_UNITS[unit[1]]})" if unit else words
 
+    @property
+    def limits(self) -> str:
+        """`-200 … 200`; empty for what has none."""
+        if self.kind not in ("whole", "number"):
+            return ""
+        return f"{self.least:.12g} … {self.most:.12g}"
+
+    @property
+    def default_said(self) -> str:
+        """The default as a help says it; empty where nothing is chosen."""
+        return said(self.default)
+
     def check(self, value: Any, called: str = "") -> Any:
         """The value in its right type and within its limits. Raises BadInput, by the name `called`.
 
@@ -87,7 +99,7 @@ class Option:
         return value
 
     def _number(self, name: str, value: Any) -> float:
-        expected = f"{name} must be {self.least:.12g} … {self.most:.12g}"
+        expected = f"{name} must be {self.limits}"
         if isinstance(value, bool) or not isinstance(value, int | float | str):
             raise BadInput(expected, plain(repr(value)))
         try:
@@ -101,6 +113,17 @@ class Option:
         if number != int(number):
             raise BadInput(f"{name} must be a whole number", plain(value))
         return int(number)
+
+
+def said(value: Any) -> str:
+    """A default as a help says it: `on`, `0.5`, `item building`; empty for None."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, tuple):
+        return " ".join(map(said, value))
+    if isinstance(value, float):
+        return f"{value:.12g}"
+    return "" if value is None else f"{value}"
 
 
 def in_shell(name: str) -> str:

@@ -86,7 +86,7 @@ class Output:
         return partial(_write_animation, output=self)
 
     def notes(self, made: Matte) -> list[str]:
-        """Tell what a person should look at; see `observations`."""
+        """Tell what a user should look at; see `observations`."""
         return observations(made)
 
     def details(self, made: Matte) -> dict[str, Any]:
@@ -189,7 +189,7 @@ def _behind(output: Output, size_hw: tuple[int, int]) -> Tensor:
 
 
 def observations(matte: Matte) -> list[str]:
-    """Tell what a person should look at. Raises BadInput if alpha is no number somewhere."""
+    """Tell what a user should look at. Raises BadInput if alpha is no number somewhere."""
     require_numbers(matte.alpha, "the model")
     notes: list[str] = []
     if float(matte.alpha.max()) < 0.5:

@@ -46,7 +46,7 @@ class Report:
         return 130 if self.interrupted else int(self.count("failed") > 0)
 
     def sentence(self) -> str:
-        """Spell one line for people."""
+        """Spell one line for readers."""
         parts = [f"{self.count('done')} done"]
         parts += [f"{n} done before" for n in [self.count("resumed")] if n]
         parts += [f"{n} left out, as their results exist" for n in [self.count("skipped")] if n]

@@ -101,7 +101,7 @@ def encode(
         )  # fmt: skip
     elif format == "tiff":
         picture.save(
-            stream, "TIFF", compression="tiff_adobe_deflate", tiffinfo=_people(metadata), **shared
+            stream, "TIFF", compression="tiff_adobe_deflate", tiffinfo=_makers(metadata), **shared
         )
     elif format == "webp":
         picture.save(
@@ -173,7 +173,7 @@ def _png_text(metadata: Metadata) -> PngInfo:
 _COMFY_TAGS = {"prompt": 0x0110, "workflow": 0x010F}
 
 
-def _people(metadata: Metadata) -> dict[int, bytes]:
+def _makers(metadata: Metadata) -> dict[int, bytes]:
     """Return EXIF's and TIFF's tags of who made the picture and who owns it.
 
     They are UTF-8, as most programs take it, though older readers expect ASCII.
@@ -189,7 +189,7 @@ def _exif(metadata: Metadata, *, graphs: bool = False, bare: bool = False) -> by
     folder (0x8769). With `graphs` it has ComfyUI's own, as ComfyUI writes them.
     """
     exif = Exif()
-    for tag, text in _people(metadata).items():
+    for tag, text in _makers(metadata).items():
         exif[tag] = text
     if not bare and (parameters := metadata.text.get("parameters")):
         exif[0x8769] = {0x9286: b"UNICODE\0" + parameters.encode("utf-16-be", "replace")}

@@ -150,5 +150,5 @@ def prompted(masks: Tensor, options: SegmentOptions) -> Instances:
 
 
 def _spell(planes: Tensor) -> str:
-    """Spell width × height, as people say it."""
+    """Spell width × height, as one says it."""
     return f"{planes.shape[-1]}×{planes.shape[-2]}"

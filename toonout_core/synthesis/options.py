@@ -40,17 +40,26 @@ class SceneOptions:
     least_visible: float = field(
         default=0.25, metadata={"help": "a figure of which a smaller share can be seen is left out"}
     )
-    single_share: float = field(default=0.0, metadata={"help": "share of scenes of one character"})
+    single_share: float = field(
+        default=0.0,
+        metadata={"help": "share of scenes of one character, most of them large"},
+    )
     empty_share: float = field(
         default=0.0, metadata={"help": "share of scenes without any character"}
     )
     close_share: float = field(
         default=0.0,
-        metadata={"help": "share of scenes of a few large characters that touch and hug"},
+        metadata={
+            "help": "share of scenes of two to four large characters that touch; in half of the "
+            "pairs, blobs of the one behind are in front, like arms that hug"
+        },
     )
     attach_share: float = field(
         default=0.0,
-        metadata={"help": "share of figures that get a tail, wings, a staff or an item of the art"},
+        metadata={
+            "help": "share of figures that get a tail, wings, a staff or an item of the art, which "
+            "belongs to them"
+        },
     )
     flat_share: float = field(default=0.0, metadata={"help": "share of scenes on a plain colour"})
 

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import torch
 
-from tests.motion.puppet.test_puppet import POINTS, SIZE, figure, keypoints
+from tests.motion.puppet.test_puppet import POINTS, SIZE, character, keypoints
 from toonout_core.motion.options import PuppetOptions
 from toonout_core.motion.puppet.parts import BODY, freedom, split
 from toonout_core.motion.puppet.rig import PARTS, is_cut, rig_from_matte, rig_from_pose
@@ -30,7 +30,7 @@ def stacked(layers):
 
 
 def test_layers_show_the_character_at_rest():
-    shown = pixels(figure()[1])
+    shown = pixels(character()[1])
     laid = stacked(split(shown, RIG))
     solid = shown[..., 3] > 0.99
     assert np.abs(laid - shown)[solid].max() < 1e-3
@@ -39,7 +39,7 @@ def test_layers_show_the_character_at_rest():
 
 def test_an_arm_that_stands_apart_is_taken_whole():
     """With a wide sleeve that hangs on it alone."""
-    _, alpha = figure()
+    _, alpha = character()
     canvas = (alpha[0, 0].numpy() * 255).astype(np.uint8)
     cv2.rectangle(canvas, (16, 86), (34, 124), 255, -1)
     sleeve = split(pixels(torch.from_numpy(canvas)[None, None].float() / 255), RIG)
@@ -52,7 +52,7 @@ def test_the_body_goes_on_under_an_arm_that_crosses_it():
     rig = rig_from_pose(keypoints(points), SIZE)
     alpha = torch.zeros(1, 1, *SIZE)
     alpha[..., 60:120, 50:112] = 1
-    alpha = torch.maximum(alpha, figure()[1])
+    alpha = torch.maximum(alpha, character()[1])
     layers = split(pixels(alpha), rig)
     assert layers[NAMES.index("right arm")][86, 86, 3] > 0.99
     under = layers[BODY][86, 86]
@@ -61,7 +61,7 @@ def test_the_body_goes_on_under_an_arm_that_crosses_it():
 
 
 def test_guessed_arms_that_lie_on_the_body_rest():
-    free = freedom(pixels(figure()[1]), RIG)
+    free = freedom(pixels(character()[1]), RIG)
     assert min(free[name] for name in NAMES if name.endswith("arm")) > 0.6
     wide = torch.zeros(1, 1, *SIZE)
     wide[..., 20:190, 10:150] = 1
@@ -69,8 +69,8 @@ def test_guessed_arms_that_lie_on_the_body_rest():
 
 
 def drawn(draw):
-    """The matte of a figure, with something that `draw` puts on it in 0 … 255."""
-    canvas = (figure()[1][0, 0].numpy() * 255).astype(np.uint8)
+    """The matte of a character, with something that `draw` puts on it in 0 … 255."""
+    canvas = (character()[1][0, 0].numpy() * 255).astype(np.uint8)
     draw(canvas)
     return torch.from_numpy(canvas)[None, None].float() / 255
 
@@ -88,7 +88,7 @@ def test_hair_beside_the_head_is_no_arm():
     rig = rig_from_matte(alpha)
     assert rig.points["right wrist"][0] < 40, "the guess takes it for an arm"
     assert freedom(pixels(alpha), rig)["right arm"] == 0
-    assert freedom(pixels(figure()[1]), rig_from_matte(figure()[1]))["right arm"] > 0.6
+    assert freedom(pixels(character()[1]), rig_from_matte(character()[1]))["right arm"] > 0.6
 
 
 def test_an_arm_has_the_length_of_an_arm_and_what_it_holds_stays_straight():
@@ -101,7 +101,7 @@ def test_an_arm_has_the_length_of_an_arm_and_what_it_holds_stays_straight():
 
 def test_a_hand_that_crosses_the_body_leaves_no_hole_in_it():
     """The soft rim of a hand is no part of the body: it would lie over the body as nothing."""
-    alpha = torch.nn.functional.avg_pool2d(figure()[1], 5, 1, 2)
+    alpha = torch.nn.functional.avg_pool2d(character()[1], 5, 1, 2)
     layers = split(pixels(alpha), RIG)
     shown = (layers[BODY][..., 3] > 0).astype(np.uint8)
     count, labels = cv2.connectedComponents(shown)
@@ -119,15 +119,15 @@ def test_the_wave_is_that_of_the_arm_that_is_free():
 
 
 def test_legs_that_share_a_skirt_do_not_tear_it():
-    assert freedom(pixels(figure()[1]), RIG)["left leg"] > 0.9
-    skirted = figure()[1].clone()
+    assert freedom(pixels(character()[1]), RIG)["left leg"] > 0.9
+    skirted = character()[1].clone()
     skirted[..., int(POINTS["left hip"][1]) : 185, 50:110] = 1
     free = freedom(pixels(skirted), RIG)
     assert max(free["left leg"], free["right leg"]) < 0.1
 
 
 def test_a_skirt_stays_in_one_piece_when_its_legs_walk():
-    alpha = figure()[1].clone()
+    alpha = character()[1].clone()
     alpha[..., int(POINTS["left hip"][1]) : 185, 50:110] = 1
     image = torch.full((1, 3, *SIZE), 0.5)
     whole = float(alpha.sum())
@@ -139,15 +139,15 @@ def test_a_skirt_stays_in_one_piece_when_its_legs_walk():
         assert abs(float(frame.mask.sum()) / whole - 1) < 0.05
 
 
-def half_figure():
-    alpha = figure()[1].clone()
+def half_character():
+    alpha = character()[1].clone()
     return torch.nn.functional.interpolate(alpha[..., :100, :], SIZE, mode="bilinear")
 
 
-def test_half_a_figure_has_no_legs_and_stays_at_the_border():
-    alpha = half_figure()
+def test_half_a_character_has_no_legs_and_stays_at_the_border():
+    alpha = half_character()
     assert is_cut(alpha)
-    assert not is_cut(figure()[1])
+    assert not is_cut(character()[1])
     rig = rig_from_matte(alpha)
     assert "left knee" not in rig.points
     assert rig.points["hip"][1] > rig.points["neck"][1]
@@ -158,7 +158,7 @@ def test_half_a_figure_has_no_legs_and_stays_at_the_border():
             assert (last - before).abs().mean() < 0.05, motion
 
 
-def test_the_neck_is_where_the_figure_is_narrow():
-    rig = rig_from_matte(figure()[1])
+def test_the_neck_is_where_the_character_is_narrow():
+    rig = rig_from_matte(character()[1])
     assert abs(rig.points["neck"][1] - 52) < 8
     assert abs(rig.points["neck"][0] - 80) < 4

@@ -1,4 +1,4 @@
-"""A drawn figure with arms and legs, bent."""
+"""A drawn character with arms and legs, bent."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ LIMBS = [("right shoulder", "right wrist"), ("left shoulder", "left wrist"),
          ("right hip", "right ankle"), ("left hip", "left ankle"), ("neck", "nose")]  # fmt: skip
 
 
-def figure() -> tuple[Tensor, Tensor]:
+def character() -> tuple[Tensor, Tensor]:
     canvas = np.zeros(SIZE, np.uint8)
     for start, end in LIMBS:
         cv2.line(canvas, POINTS[start], POINTS[end], 255, 13, cv2.LINE_AA)
@@ -60,7 +60,7 @@ def rig() -> Rig:
 
 
 def test_identity_is_the_picture_bit_for_bit(rig):
-    image, alpha = figure()
+    image, alpha = character()
     puppet = Puppet(image, alpha, PuppetOptions("wave"), rig)
     frame = next(puppet_film([puppet], 10))
     assert torch.equal(frame.mask, alpha)
@@ -68,7 +68,7 @@ def test_identity_is_the_picture_bit_for_bit(rig):
 
 
 def test_every_visible_pixel_is_inside_of_the_mesh():
-    _, alpha = figure()
+    _, alpha = character()
     mesh = mesh_over(alpha)
     covered = np.zeros(SIZE, np.uint8)
     for triangle in mesh.points[mesh.triangles]:
@@ -78,7 +78,7 @@ def test_every_visible_pixel_is_inside_of_the_mesh():
 
 
 def test_rigid_pins_move_all_rigidly(rig):
-    puppet = Puppet(*figure(), PuppetOptions(), rig)
+    puppet = Puppet(*character(), PuppetOptions(), rig)
     rest = puppet.mesh.points
     angle, shift = 2.1, np.array((13.0, -7.0))
     turn = np.array(((math.cos(angle), -math.sin(angle)), (math.sin(angle), math.cos(angle))))
@@ -90,7 +90,7 @@ def test_rigid_pins_move_all_rigidly(rig):
 @pytest.mark.parametrize("degrees", [-120, -90, -45, 45, 90, 120])
 @pytest.mark.parametrize("joint", ["right wrist", "left wrist", "right ankle", "left ankle"])
 def test_no_triangle_turns_over_at_elbows_and_knees(rig, joint, degrees):
-    image, alpha = figure()
+    image, alpha = character()
     puppet = Puppet(image, alpha, PuppetOptions("wave"), rig)
     targets = turned(rig, {joint: math.radians(degrees)}, (0, 0))
     points = puppet._bent(targets)
@@ -100,9 +100,9 @@ def test_no_triangle_turns_over_at_elbows_and_knees(rig, joint, degrees):
 
 @pytest.mark.parametrize("motion", get_args(PuppetMotion))
 def test_loops_close_and_move(rig, motion):
-    puppet = Puppet(*figure(), PuppetOptions(motion, seed=3), rig)
+    puppet = Puppet(*character(), PuppetOptions(motion, seed=3), rig)
     shapes = list(puppet.shapes(12))
-    again = list(Puppet(*figure(), PuppetOptions(motion, seed=3), rig).shapes(12))
+    again = list(Puppet(*character(), PuppetOptions(motion, seed=3), rig).shapes(12))
     assert all(np.array_equal(a, b) for a, b in zip(shapes, again, strict=True))
     steps = [np.abs(a - b).max() for a, b in zip(shapes, [*shapes[1:], shapes[0]], strict=True)]
     assert max(steps) > 0.2
@@ -111,13 +111,13 @@ def test_loops_close_and_move(rig, motion):
 
 @pytest.mark.parametrize("motion", get_args(PuppetMotion))
 def test_nothing_of_the_character_gets_lost(rig, motion):
-    image, alpha = figure()
+    image, alpha = character()
     for frame in puppet_film([Puppet(image, alpha, PuppetOptions(motion), rig)], 6):
         assert 0.8 < float(frame.mask.sum() / alpha.sum()) < 1.2
 
 
 def test_a_thin_strand_keeps_its_alpha():
-    _, alpha = figure()
+    _, alpha = character()
     strand = np.zeros(SIZE, np.uint8)
     cv2.line(strand, (100, 20), (150, 60), 255, 4, cv2.LINE_AA)
     alone = torch.from_numpy(strand)[None, None].float() / 255
@@ -130,7 +130,7 @@ def test_a_thin_strand_keeps_its_alpha():
 
 
 def test_detached_parts_follow_the_nearest():
-    _, alpha = figure()
+    _, alpha = character()
     alpha[..., 5:14, 120:130] = 1  # an ornament in the air
     mesh = mesh_over(alpha)
     far = np.array([[125.0, 9.0]])
@@ -143,7 +143,7 @@ def test_detached_parts_follow_the_nearest():
 
 def test_an_arm_crosses_the_body_without_a_halo(rig):
     """A white arm over a black body: the old background, green, shows nowhere between them."""
-    _, alpha = figure()
+    _, alpha = character()
     image = torch.zeros(1, 3, *SIZE)
     image[:, 1] = 1.0
     image = image * (alpha == 0)
@@ -177,7 +177,7 @@ def test_poses_that_show_too_little_are_refused(frame):
 
 
 def test_joints_are_guessed_from_the_shape():
-    _, alpha = figure()
+    _, alpha = character()
     rig = rig_from_matte(alpha)
     assert rig.guessed
     for name, most in {"right wrist": 15, "left wrist": 15, "right ankle": 12, "left ankle": 12,
@@ -188,7 +188,7 @@ def test_joints_are_guessed_from_the_shape():
 
 
 def test_a_sequence_drives_directions_and_keeps_lengths(rig):
-    """Poses of a larger figure somewhere else, whose right forearm turns by 60 degrees."""
+    """Poses of a larger character somewhere else, whose right forearm turns by 60 degrees."""
     other = {name: (2 * x + 300, 2 * y + 50) for name, (x, y) in rig.points.items()}
     first = Rig(other)
     bent = turned(first, {"right wrist": math.radians(60)}, (0, 0))
@@ -239,7 +239,7 @@ def test_broken_bvh_is_a_sentence(tmp_path, text):
 
 
 def test_what_cannot_be_is_refused():
-    _, alpha = figure()
+    _, alpha = character()
     with pytest.raises(BadInput, match="motion"):
         PuppetOptions("fly")
     with pytest.raises(BadInput, match="amount"):

@@ -21,7 +21,7 @@ _HOLD = 0.35  # of the height: over it a motion grows from a border that holds
 
 
 class Body:
-    """Measures of a figure that motions are scaled by, px. `cut`: by the picture's lower border."""
+    """Measures of a character that scale motions, px. `cut`: by the picture's lower border."""
 
     def __init__(self, points: Array, rig: Rig | None, *, cut: bool = False) -> None:
         self.cut = cut

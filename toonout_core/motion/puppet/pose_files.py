@@ -14,7 +14,8 @@ _MOST_BYTES = 200_000_000
 def read_poses(path: Path | str) -> list[dict[str, Any]]:
     """Read frames of POSE_KEYPOINT: one, or a list of them. Raises BadInput for other files."""
     path = Path(path)
-    must = f"{path.name} must be OpenPose's JSON: a frame with people, or a list of frames"
+    frame = "a frame with a list named people"
+    must = f"{path.name} must be OpenPose's JSON: {frame}, or a list of frames"
     if path.stat().st_size > _MOST_BYTES:
         raise BadInput(f"{path.name} must be at most 200 MB", f"{path.stat().st_size} bytes")
     try:

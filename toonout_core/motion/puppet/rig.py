@@ -76,27 +76,27 @@ class Rig:
         return np.array([self.points[name] for name in self.names], np.float64)
 
 
-def people_of(frame: Mapping[str, Any]) -> int:
-    """Count the people that a frame of POSE_KEYPOINT shows. Raises BadInput for what is none."""
-    people = frame.get("people") if isinstance(frame, Mapping) else None
-    if not isinstance(people, Sequence):
-        raise BadInput("a pose must have a list of people", "another record")
-    return len(people)
+def skeletons_in(frame: Mapping[str, Any]) -> int:
+    """Count the skeletons that a frame of POSE_KEYPOINT shows. Raises BadInput for what is none."""
+    skeletons = frame.get("people") if isinstance(frame, Mapping) else None
+    if not isinstance(skeletons, Sequence):
+        raise BadInput("a pose must have a list named people", "another record")
+    return len(skeletons)
 
 
-def rig_from_pose(frame: Mapping[str, Any], size_hw: tuple[int, int], person: int = 0) -> Rig:
+def rig_from_pose(frame: Mapping[str, Any], size_hw: tuple[int, int], skeleton: int = 0) -> Rig:
     """One frame of POSE_KEYPOINT (OpenPose's JSON) → joints in px of a picture of `size_hw`.
 
-    Raises BadInput where there is no such person, or one without hips or neck.
+    Raises BadInput where there is no such skeleton, or one without hips or neck.
     """
-    return Rig(_with_root(_joints(frame, size_hw, person)))
+    return Rig(_with_root(_joints(frame, size_hw, skeleton)))
 
 
 def joints_inside(
-    frame: Mapping[str, Any], size_hw: tuple[int, int], person: int, alpha: Tensor
+    frame: Mapping[str, Any], size_hw: tuple[int, int], skeleton: int, alpha: Tensor
 ) -> float:
-    """Return the share of a person's joints that lie in a matte 1×1×H×W; 0 if it shows none."""
-    points = _joints(frame, size_hw, person)
+    """Return the share of a skeleton's joints that lie in a matte 1×1×H×W; 0 if it shows none."""
+    points = _joints(frame, size_hw, skeleton)
     solid = alpha[0, 0] > 0.5
     inside = [
         bool(solid[int(y), int(x)])
@@ -107,13 +107,13 @@ def joints_inside(
 
 
 def _joints(
-    frame: Mapping[str, Any], size_hw: tuple[int, int], person: int
+    frame: Mapping[str, Any], size_hw: tuple[int, int], skeleton: int
 ) -> dict[str, tuple[float, float]]:
-    count = people_of(frame)
-    if not 0 <= person < count:
-        raise BadInput(f"a pose must have a person {person}", f"{count} people")
+    count = skeletons_in(frame)
+    if not 0 <= skeleton < count:
+        raise BadInput(f"a pose must have a skeleton {skeleton}", f"{count} of them")
     scale_x, scale_y = _scale(frame, size_hw)
-    values = frame["people"][person].get("pose_keypoints_2d") or []
+    values = frame["people"][skeleton].get("pose_keypoints_2d") or []
     points: dict[str, tuple[float, float]] = {}
     for index, name in enumerate(JOINTS):
         triple = values[3 * index : 3 * index + 3]
@@ -142,30 +142,30 @@ def _with_root(points: dict[str, tuple[float, float]]) -> dict[str, tuple[float,
     return {"hip": (float(middle[0]), float(middle[1])), **points}
 
 
-_BORDER = 0.15  # of a figure's width that touches the lower border, from which on it is cut
+_BORDER = 0.15  # of a character's width that touches the lower border, from which on it is cut
 
 
 def is_cut(alpha: Tensor) -> bool:
-    """Whether the picture's lower border cuts the figure of 1×1×H×W."""
+    """Whether the picture's lower border cuts the character of 1×1×H×W."""
     solid = alpha[0, 0] > 0.5
     columns = int(solid.any(0).sum())
     return columns > 0 and int(solid[-1].sum()) > _BORDER * columns
 
 
-# shares of a standing figure's height, from the top
+# shares of a standing character's height, from the top
 _NECK, _SHOULDER, _HIP = 0.24, 0.04, 0.395  # shoulders and hips from the neck down
-_CUT_NECK = 0.42  # of half a figure
+_CUT_NECK = 0.42  # of half a character
 _CUT_TORSO = 1.5  # hips below the neck, in heights of the head, where the legs are not seen
-_LOWEST_HIP = 0.94  # of half a figure
+_LOWEST_HIP = 0.94  # of half a character
 _ARM = 1.1  # shoulder to wrist at most, in lengths of neck to hip: farther out is what a hand holds
 
 
 def rig_from_matte(alpha: Tensor) -> Rig:
-    """1×1×H×W → joints of a figure that stands upright, a guess from its widths.
+    """1×1×H×W → joints of a character that stands upright, a guess from its widths.
 
-    The neck is where the figure is narrow below the head; hands are the outermost points between
-    shoulders and hips, feet the lowest ones on either side. Half a figure, which the lower border
-    cuts, has no legs.
+    The neck is where the character is narrow below the head; hands are the outermost points between
+    shoulders and hips, feet the lowest ones on either side. Half a character, which the lower
+    border cuts, has no legs.
     """
     solid = (alpha[0, 0] > 0.5).cpu().numpy()
     rows = np.flatnonzero(solid.any(1))
@@ -186,7 +186,7 @@ def rig_from_matte(alpha: Tensor) -> Rig:
     }
     band = solid[int(shoulder_y) : int(hip_y + 0.25 * torso)]
     reach = np.flatnonzero(band.any(0))
-    # a figure's right is on the picture's left
+    # a character's right is on the picture's left
     for side, sign, column in (("right", -1, reach[0]), ("left", 1, reach[-1])):
         hand_y = shoulder_y + float(np.flatnonzero(band[:, column]).mean())
         shoulder = (neck_x + sign * 0.3 * torso, shoulder_y)
@@ -207,14 +207,14 @@ def rig_from_matte(alpha: Tensor) -> Rig:
 
 
 def _middle(solid: Array, y: float) -> float:
-    """The centre of a figure at a height."""
+    """The centre of a character at a height."""
     columns = np.flatnonzero(solid[int(y)])
     return float((columns if len(columns) else np.flatnonzero(solid.any(0))).mean())
 
 
 def _neck(solid: Array, top: int, height: float) -> float:
-    """Where a figure is clearly narrower than the head above and the shoulders below it, as a share
-    of its height; 0: nowhere, as long hair hides the neck."""
+    """Where a character is clearly narrower than the head above and the shoulders below it, as a
+    share of its height; 0: nowhere, as long hair hides the neck."""
     widths = solid[top : top + int(0.65 * height)].sum(1).astype(np.float64)
     widths = np.convolve(widths, np.ones(5) / 5, "same")
     best, place = 0.85, 0

@@ -24,7 +24,7 @@ from .skin import Skin
 
 _APART = 0.5  # freedom of a limb from which on it is a part of its own
 _SKIRT = 0.2  # how far legs in a skirt move
-_HELD = 9  # points along a border that cuts a figure
+_HELD = 9  # points along a border that cuts a character
 
 
 class Puppet:
@@ -121,7 +121,7 @@ class Puppet:
         )
 
     def _held(self) -> Array:
-        """P×2: points at the picture's lower border that stay, if the border cuts the figure."""
+        """P×2: points at the picture's lower border that stay, if the border cuts the character."""
         if not self.body.cut:
             return np.zeros((0, 2))
         low = self.mesh.points[self.mesh.points[:, 1] > self.body.bottom - 1.5 * self.mesh.cell_px]

@@ -15,12 +15,12 @@ from ..cards import Frame
 from ..options import PuppetOptions
 from ..scene import Card, build_scene
 from .motions import ARMED, JOINTED
-from .rig import Rig, joints_inside, people_of, rig_from_pose
+from .rig import Rig, joints_inside, rig_from_pose, skeletons_in
 from .show import Puppet, puppet_film
 
 PoseFrames = Sequence[Mapping[str, Any]]  # POSE_KEYPOINT
 
-_INSIDE = 0.5  # of a person's joints that lie in the character whose pose it is
+_INSIDE = 0.5  # of a skeleton's joints that lie in the character whose pose it is
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,21 +48,21 @@ def puppet_show(
     """See `build_scene` for picture, mattes, colours and plate; `transparent`: nothing behind them.
 
     `poses`: one frame is the pose of this picture, more of them drive the characters, from the
-    first on. A person belongs to the character that most of its joints lie in; where none fits,
-    joints are guessed and the first person drives all. `sequence`: the same from a BVH file.
+    first on. A skeleton belongs to the character that most of its joints lie in; where none fits,
+    joints are guessed and the first skeleton drives all. `sequence`: the same from a BVH file.
     """
     if not len(mattes):
         raise BadInput("a puppet show must have a character", "none was found in the picture")
     size_hw = mattes.size_hw
     scene = build_scene(image, mattes, colours, plate=image if transparent else plate)
     moving = parse_numbers(options.characters, len(mattes))
-    people = _people(poses, scene.cards, size_hw) if poses else {}
-    driving = _driving(poses, people, size_hw, sequence)
+    skeletons = _skeletons(poses, scene.cards, size_hw) if poses else {}
+    driving = _driving(poses, skeletons, size_hw, sequence)
     puppets: list[Puppet] = []
     for card in scene.cards:
         rig = None
-        if card.number in people and poses:
-            rig = rig_from_pose(poses[0], size_hw, people[card.number])
+        if card.number in skeletons and poses:
+            rig = rig_from_pose(poses[0], size_hw, skeletons[card.number])
         still = card.number not in moving
         wish = replace(options, motion="float", amount=0.0) if still else options
         driven = bool(driving) and not still
@@ -105,23 +105,25 @@ def _listed(numbers: Sequence[int]) -> str:
     return ", ".join(map(str, numbers))
 
 
-def _people(poses: PoseFrames, cards: Sequence[Card], size_hw: tuple[int, int]) -> dict[int, int]:
-    """Return, by the number of a character, the index of the person whose joints lie in it."""
+def _skeletons(
+    poses: PoseFrames, cards: Sequence[Card], size_hw: tuple[int, int]
+) -> dict[int, int]:
+    """Return, by the number of a character, the index of the skeleton whose joints lie in it."""
     found: dict[int, int] = {}
-    for person in range(people_of(poses[0])):
+    for skeleton in range(skeletons_in(poses[0])):
         shares = {
-            card.number: joints_inside(poses[0], size_hw, person, card.alpha) for card in cards
+            card.number: joints_inside(poses[0], size_hw, skeleton, card.alpha) for card in cards
         }
         best = max(shares, key=lambda number: shares[number])
-        if shares[best] >= _INSIDE and best not in found and _is_whole(poses[0], size_hw, person):
-            found[best] = person
+        if shares[best] >= _INSIDE and best not in found and _is_whole(poses[0], size_hw, skeleton):
+            found[best] = skeleton
     return found
 
 
-def _is_whole(frame: Mapping[str, Any], size_hw: tuple[int, int], person: int) -> bool:
+def _is_whole(frame: Mapping[str, Any], size_hw: tuple[int, int], skeleton: int) -> bool:
     """Tell whether it has the joints that a rig needs: half-length portraits show no hips."""
     try:
-        rig_from_pose(frame, size_hw, person)
+        rig_from_pose(frame, size_hw, skeleton)
     except BadInput:
         return False
     return True
@@ -129,7 +131,7 @@ def _is_whole(frame: Mapping[str, Any], size_hw: tuple[int, int], person: int) -
 
 def _driving(
     poses: PoseFrames | None,
-    people: Mapping[int, int],
+    skeletons: Mapping[int, int],
     size_hw: tuple[int, int],
     sequence: Sequence[Rig] | None,
 ) -> dict[int, list[Rig]]:
@@ -138,17 +140,17 @@ def _driving(
         return {-1: list(sequence)}
     if poses is None or len(poses) < 2:
         return {}
-    if not people:
+    if not skeletons:
         return {-1: _followed(poses, size_hw, 0)}
-    return {number: _followed(poses, size_hw, person) for number, person in people.items()}
+    return {number: _followed(poses, size_hw, skeleton) for number, skeleton in skeletons.items()}
 
 
-def _followed(poses: PoseFrames, size_hw: tuple[int, int], person: int) -> list[Rig]:
-    """Follow one person through all frames; where a frame does not show it, it stays as it was."""
-    rigs = [rig_from_pose(poses[0], size_hw, person)]
+def _followed(poses: PoseFrames, size_hw: tuple[int, int], skeleton: int) -> list[Rig]:
+    """Follow one skeleton through all frames; where a frame lacks it, it stays as it was."""
+    rigs = [rig_from_pose(poses[0], size_hw, skeleton)]
     for frame in poses[1:]:
         try:
-            rigs.append(rig_from_pose(frame, size_hw, person))
+            rigs.append(rig_from_pose(frame, size_hw, skeleton))
         except BadInput:
             rigs.append(rigs[-1])
     return rigs

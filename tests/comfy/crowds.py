@@ -24,7 +24,7 @@ def _cutout() -> Image.Image:
     return cutout.crop((220, 230, 540, 1024))
 
 
-def figures(count: int, width: int, height: int) -> Image.Image:
+def crowd(count: int, width: int, height: int) -> Image.Image:
     """The girl of the example side by side, each in other colours, on a plain ground."""
     scene = Image.new("RGB", (width, height), BEHIND)
     girl = _cutout()

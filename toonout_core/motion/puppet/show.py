@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ...errors import BadInput
-from ...imaging import split_layer, to_comfy
+from ...imaging import from_rgba, split_layer, to_comfy
 from ...words import Array
 from ..cards import Frame
 from ..options import PuppetOptions
@@ -154,18 +154,8 @@ def puppet_film(
 
 
 def _frame(canvas: Array, *, opaque: bool) -> Frame:
-    shown = _planes(canvas).clamp_(0, 1)
-    colours, mask = shown[:, :3], shown[:, 3:]
+    colours, mask = (part.clamp_(0, 1) for part in from_rgba(canvas))
     if opaque:
         return Frame(colours, mask, torch.ones_like(mask))
     straight = torch.where(mask > 0, colours / mask.clamp_min(1e-4), colours).clamp(0, 1)
     return Frame(straight, mask, mask)
-
-
-def _planes(canvas: Array) -> Tensor:
-    """H×W×4 → 1×4×H×W; OpenCV does that several times faster than a transposed copy."""
-    from ...opencv import cv2
-
-    planes = np.empty((4, *canvas.shape[:2]), np.float32)
-    cv2.split(canvas, list(planes))
-    return torch.from_numpy(planes)[None]

@@ -8,6 +8,7 @@ import torch
 
 from tests.motion.puppet.test_puppet import POINTS, SIZE, character, keypoints
 from toonout_core.motion.options import PuppetOptions
+from toonout_core.motion.puppet.motions import wave
 from toonout_core.motion.puppet.parts import BODY, freedom, split
 from toonout_core.motion.puppet.rig import PARTS, is_cut, rig_from_matte, rig_from_pose
 from toonout_core.motion.puppet.show import Puppet, puppet_film
@@ -97,6 +98,47 @@ def test_an_arm_has_the_length_of_an_arm_and_what_it_holds_stays_straight():
     assert np.hypot(*np.subtract(rig.points["right shoulder"], rig.points["right wrist"])) <= (
         1.11 * np.hypot(*np.subtract(rig.points["neck"], rig.points["hip"]))
     )
+
+
+def test_only_what_looks_like_an_arm_is_one():
+    """A stick that stands beside the body, a stump, and a blob have none."""
+
+    def stick(canvas):
+        canvas[60:150, 10:58] = 0
+        cv2.line(canvas, (14, 20), (14, 180), 255, 3)
+
+    def stump(canvas):
+        canvas[60:150, 10:58] = 0
+        cv2.rectangle(canvas, (46, 62), (66, 76), 255, -1)
+
+    for draw in (stick, stump):
+        alpha = drawn(draw)
+        assert freedom(pixels(alpha), rig_from_matte(alpha)).get("right arm", 0.0) == 0
+    blob = torch.zeros(1, 1, *SIZE)
+    blob[0, 0] = torch.from_numpy(cv2.circle(np.zeros(SIZE, np.float32), (80, 100), 60, 1, -1))
+    image = torch.full((1, 3, *SIZE), 0.5)
+    assert Puppet(image, blob, PuppetOptions("wave"), None).still_arms
+
+
+def test_a_sword_stays_straight_while_its_arm_waves():
+    alpha = drawn(lambda canvas: cv2.line(canvas, (36, 112), (2, 140), 255, 3))
+    image = torch.full((1, 3, *SIZE), 0.5)
+    puppet = Puppet(image, alpha, PuppetOptions("wave"), None)
+    assert not puppet.still_arms
+    rest = puppet.mesh.points
+    held = (rest[:, 0] < 26) & (rest[:, 1] > 112)
+    for moved in puppet.shapes(6):
+        before, now = (points[held] - points[held].mean(0) for points in (rest, moved))
+        turn = np.linalg.svd(before.T @ now)
+        straight = before @ (turn[0] @ turn[2])
+        assert np.abs(straight - now).max() < 0.5 * puppet.mesh.cell_px
+
+
+def test_an_arm_that_is_up_rises_less():
+    up = dict(POINTS, **{"right elbow": (30, 50), "right wrist": (20, 20)})
+    hanging = wave(RIG, 1.0, 0)(np.pi)[0]["right elbow"]
+    raised = wave(rig_from_pose(keypoints(up), SIZE), 1.0, 0)(np.pi)[0]["right elbow"]
+    assert hanging > 0.5 > raised >= 0
 
 
 def test_a_hand_that_crosses_the_body_leaves_no_hole_in_it():

@@ -17,6 +17,7 @@ Field = Callable[[Array, float], Array]
 Angles = Callable[[float], tuple[dict[str, float], tuple[float, float]]]
 
 
+_ARM_UP, _HAND_UP = 1.75, 2.7  # where a waving arm goes, radians from hanging down
 _HOLD = 0.35  # of the height: over it a motion grows from a border that holds
 
 
@@ -144,19 +145,36 @@ def idle(body: Body, amount: float) -> Field:
 # picture's left, and lowers the left one.
 
 
-def wave(rig: Rig, amount: float, seed: int) -> Angles:
-    """Wave: the right arm goes up, the forearm waves three times, and it comes down again."""
+def wave(rig: Rig, amount: float, seed: int, side: str = "right") -> Angles:
+    """Wave: an arm goes up to the side, the forearm waves three times, and it comes down again.
+
+    An arm that is up already rises less.
+    """
+    upper = _raised(rig, f"{side} shoulder", f"{side} elbow")
+    lift = min(max(_ARM_UP - upper, 0.0), 1.6)
+    fore = _raised(rig, f"{side} elbow", f"{side} wrist") + lift
+    bend = min(max(_HAND_UP - fore, 0.0), 0.7)
+    sign = 1 if side == "right" else -1
 
     def angles(turn: float) -> tuple[dict[str, float], tuple[float, float]]:
         raised = amount * (1 - math.cos(turn)) / 2
-        shake = raised * math.sin(3 * turn)
         return {
-            "right elbow": 1.6 * raised,
-            "right wrist": 0.7 * raised + 0.5 * shake,
-            "nose": -0.08 * raised,
+            f"{side} elbow": sign * lift * raised,
+            f"{side} wrist": sign * raised * (bend + 0.5 * math.sin(3 * turn)),
+            "nose": -sign * 0.08 * raised,
         }, (0.0, 0.0)
 
     return angles
+
+
+def _raised(rig: Rig, start: str, end: str) -> float:
+    """Angle of a bone to one that hangs down, outwards: π/2 to the side, π up. 0 if it lacks."""
+    if start not in rig.points or end not in rig.points:
+        return 0.0
+    x, y = np.subtract(rig.points[end], rig.points[start])
+    outwards = -x if start.startswith("right") else x
+    angle = math.atan2(outwards, y)
+    return angle if angle > -math.pi / 2 else angle + 2 * math.pi
 
 
 def nod(rig: Rig, amount: float, seed: int) -> Angles:
@@ -200,14 +218,6 @@ def dance(rig: Rig, amount: float, seed: int) -> Angles:
         return moved, (reach * amount * math.sin(turn), -reach * amount * abs(math.sin(turn)))
 
     return angles
-
-
-def mirrored(angles: dict[str, float]) -> dict[str, float]:
-    """Return the same motion by the other side of the body."""
-    other = {"right": "left", "left": "right"}
-    names = (name.partition(" ") for name in angles)
-    swapped = [f"{other.get(side, side)}{gap}{joint}" for side, gap, joint in names]
-    return {name: -angle for name, angle in zip(swapped, angles.values(), strict=True)}
 
 
 def turned(rig: Rig, angles: dict[str, float], shift_xy: tuple[float, float]) -> Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from itertools import pairwise
 
 import numpy as np
 
@@ -18,6 +19,10 @@ _SOFT_PX = 1.0
 _NAMES = tuple(PARTS)
 _TOP, _TORN = 1.8, 3.0  # widths of a limb that border on the rest: at most, and of a skirt
 _RIM_PX = 2
+# of an arm: its length, of hip to neck; the share of its bones inside of the matte; how far from
+# the shoulder it may begin, of its length; its share of the character, with what it holds
+_SHORTEST, _FILLED, _AT_SHOULDER, _LARGEST = 0.5, 0.85, 0.45, 0.25
+_LIKE_HAIR = 0.3  # distance of median colours, of their brightness
 BODY = _NAMES.index("body")
 LEGS = tuple(name for name in _NAMES if name.endswith("leg"))
 
@@ -125,6 +130,7 @@ def freedom(pixels: Array, rig: Rig) -> dict[str, float]:
 
     A limb that moves borders on the rest at its top alone. An arm along the body, folded arms and
     two legs in one skirt do all along, and would be torn off. What hangs from the head is hair.
+    What is not as long as an arm, or has gaps between shoulder and hand, is none.
     """
     alpha = pixels[..., 3]
     owner, reach, _ = _owners(alpha, rig)
@@ -135,9 +141,50 @@ def freedom(pixels: Array, rig: Rig) -> dict[str, float]:
             continue
         joined = _around(mine, _RIM_PX) & ~mine & (alpha > _SEEN)
         widths = float(joined.sum()) / _RIM_PX / (2 * reach[name])
-        hair = name.endswith("arm") and _hangs_from_head(alpha, rig, name.split()[0])
-        result[name] = 0.0 if hair else 1 - min(max((widths - _TOP) / (_TORN - _TOP), 0.0), 1.0)
+        free = 1 - min(max((widths - _TOP) / (_TORN - _TOP), 0.0), 1.0)
+        if name.endswith("arm") and not _is_arm(pixels, rig, name.split()[0], mine, joined):
+            free = 0.0
+        result[name] = free
     return result
+
+
+def _is_arm(pixels: Array, rig: Rig, side: str, mine: Array, joined: Array) -> bool:
+    """Whether what was guessed to be an arm looks like one.
+
+    `mine`: its pixels; `joined`: the pixels of the rest that it borders on.
+    """
+    alpha = pixels[..., 3]
+    torso = float(np.hypot(*np.subtract(rig.points["neck"], rig.points["hip"])))
+    at = [np.array(rig.points[f"{side} {joint}"]) for joint in ("shoulder", "elbow", "wrist")]
+    along = np.concatenate([np.linspace(a, b, 20) for a, b in pairwise(at)])
+    length = float(np.linalg.norm(at[2] - at[0]))
+    if length < _SHORTEST * torso or not joined.any():
+        return False
+    columns, rows = np.round(along).astype(int).T
+    rows, columns = rows.clip(0, alpha.shape[0] - 1), columns.clip(0, alpha.shape[1] - 1)
+    if (alpha[rows, columns] > 0.5).mean() < _FILLED:
+        return False
+    border = np.argwhere(joined)[:, ::-1].mean(0)
+    if np.linalg.norm(border - at[0]) > _AT_SHOULDER * length:
+        return False
+    if mine.sum() > _LARGEST * (alpha > _SEEN).sum():
+        return False
+    return not (_hangs_from_head(alpha, rig, side) and _has_hair_colour(pixels, rig, mine))
+
+
+def _has_hair_colour(pixels: Array, rig: Rig, mine: Array) -> bool:
+    """Whether pixels have the colour of the upper half of the head, about that of its hair."""
+    solid = pixels[..., 3] > _OPAQUE
+    top = int(np.flatnonzero(solid.any(1))[0]) if solid.any() else 0
+    (x, y), neck_y = rig.points["nose"], rig.points["neck"][1]
+    half = max(neck_y - y, 1.0)
+    rows, columns = np.ogrid[: solid.shape[0], : solid.shape[1]]
+    head = solid & (rows >= top) & (rows <= y) & (np.abs(columns - x) <= half)
+    if not head.any() or not (solid & mine).any():
+        return True
+    one, two = (np.median(pixels[place][:, :3], 0) for place in (head, solid & mine))
+    bright = max(float(np.linalg.norm(one) + np.linalg.norm(two)) / 2, 0.02)
+    return bool(np.linalg.norm(one - two) < _LIKE_HAIR * bright)
 
 
 def _hangs_from_head(alpha: Array, rig: Rig, side: str) -> bool:

@@ -17,14 +17,13 @@ from ..options import PuppetOptions
 from .arap import Deformer
 from .drawing import Painter
 from .mesh import Mesh, mesh_over
-from .motions import FREE, JOINTED, Body, mirrored, turned
+from .motions import FREE, JOINTED, Body, turned, wave
 from .parts import BODY, LEGS, freedom, split
 from .rig import PARTS, SOCKETS, Rig, driven, is_cut, rig_from_matte
 from .skin import Skin
 
 _APART = 0.5  # freedom of a limb from which on it is a part of its own
 _SKIRT = 0.2  # how far legs in a skirt move
-_HELD = 9  # points along a border that cuts a character
 
 
 class Puppet:
@@ -78,9 +77,9 @@ class Puppet:
                 yield self.body.held(self.mesh.points, field(self.mesh.points, turn))
             else:
                 motion = JOINTED[options.motion](self.rig, options.amount, options.seed)
-                angles, shift = motion(turn)
                 if options.motion == "wave" and self._left_is_freer:
-                    angles = mirrored(angles)
+                    motion = wave(self.rig, options.amount, options.seed, "left")
+                angles, shift = motion(turn)
                 mild = {name: angle * self.mildness(name) for name, angle in angles.items()}
                 yield self._bent(turned(self.rig, mild, shift))
 
@@ -124,8 +123,7 @@ class Puppet:
         """P×2: points at the picture's lower border that stay, if the border cuts the character."""
         if not self.body.cut:
             return np.zeros((0, 2))
-        low = self.mesh.points[self.mesh.points[:, 1] > self.body.bottom - 1.5 * self.mesh.cell_px]
-        return low[np.linspace(0, len(low) - 1, min(_HELD, len(low))).astype(int)]
+        return self.mesh.points[self.mesh.points[:, 1] > self.body.bottom - 1.5 * self.mesh.cell_px]
 
 
 def puppet_film(

@@ -182,7 +182,8 @@ def _has_hair_colour(pixels: Array, rig: Rig, mine: Array) -> bool:
     head = solid & (rows >= top) & (rows <= y) & (np.abs(columns - x) <= half)
     if not head.any() or not (solid & mine).any():
         return True
-    one, two = (np.median(pixels[place][:, :3], 0) for place in (head, solid & mine))
+    colours = split_layer(pixels)[0]
+    one, two = (np.median(colours[place], 0) for place in (head, solid & mine))
     bright = max(float(np.linalg.norm(one) + np.linalg.norm(two)) / 2, 0.02)
     return bool(np.linalg.norm(one - two) < _LIKE_HAIR * bright)
 

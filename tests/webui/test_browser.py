@@ -277,6 +277,7 @@ def test_a_picture_generated_in_the_page(page):
 
 
 def test_the_other_pages(page):
+    tab(page, "txt2img")
     page.locator("#toonout_txt2img_enable").first.scroll_into_view_if_needed()
     time.sleep(1)
     shoot(page, "txt2img", top=False)

@@ -95,7 +95,8 @@ class KenBurnsOptions(_Checked):
     ))  # fmt: skip
     order: Order = told(choice(
         "order", "feet", get_args(Order),
-        "feet: whose feet stand lower is nearer. numbers: the last number is the nearest.",
+        "feet: the character whose feet are lower is nearer. numbers: the last number is the "
+        "nearest.",
         label="Order without depth", advanced=True,
     ))  # fmt: skip
     invert_depth: bool = told(switch(

@@ -42,7 +42,7 @@ MATTES = switch(
 )  # fmt: skip
 LEAVE_OUT = text(
     "leave_out", ("item", "building"),
-    "Categories of ATTRIBUTION.csv that are no characters.",
+    "Categories of ATTRIBUTION.csv that are not characters.",
     metavar="CATEGORY",
 )  # fmt: skip
 LAYOUTS = text(

@@ -33,8 +33,8 @@ CELL = whole("cell_px", 320, (32, 1024), "Longer side of each picture on the she
 
 FORMATS = text(
     "formats", None,
-    "Compare each model's weights stored as fp32, fp16, bf16. Without it: as they are. What they "
-    "are computed in, --precision says.",
+    "Compare each model's weights stored as fp32, fp16, bf16. Without it: as they are. The "
+    "precision of the computation is --precision.",
     metavar="A,B,…",
 )  # fmt: skip
 GRABCUT = switch("grabcut", False, "OpenCV's GrabCut beside it.")
@@ -59,7 +59,7 @@ GALLERY = whole("gallery", 12, (0, 1000), "How many of the worst pictures the re
 DATA = text("data", None, "Folder with fg/ and bg/.", metavar="DIR")
 CUTOUTS = text(
     "cutouts", None,
-    "A folder of cutouts. Those models for anime that are here are measured with them, and --model "
+    "A folder of cutouts. The anime models on this machine are measured with them, and --model "
     "adds more.",
     metavar="DIR",
 )  # fmt: skip

@@ -8,7 +8,7 @@ MODEL = text(
     "model", "",
     "A model of ours, or one of rembg's that ours stand for. Without it: the server's.",
 )  # fmt: skip
-ALPHA_MATTING = switch("a", False, "Alpha matting. Needless here: every matte is soft.")
+ALPHA_MATTING = switch("a", False, "Alpha matting. Not needed here: every matte is soft.")
 FOREGROUND_THRESHOLD = whole("af", 240, (0, 255), "Of alpha matting. It changes nothing here.")
 BACKGROUND_THRESHOLD = whole("ab", 10, (0, 255), "Of alpha matting. It changes nothing here.")
 ERODE_SIZE = whole("ae", 10, (0, 255), "Of alpha matting. It changes nothing here.")

@@ -34,12 +34,12 @@ ON_EXISTS = choice(
 OVERWRITE = switch("overwrite", False, "Short for --on-exists overwrite.")
 RESUME = switch(
     "resume", False,
-    "Leave out what OUT/.toonout.jsonl holds as done with the same settings, and replace results "
-    "of other settings, unless somebody has changed them.",
+    "Skips what OUT/.toonout.jsonl lists as done with the same settings. Replaces results of other "
+    "settings, unless somebody changed them.",
 )  # fmt: skip
 JSON = switch("json", False, "As JSON on stdout.")
 
-SEED = whole("seed", 0, (0, 2**31 - 1), "The same one gives the same pictures.")
+SEED = whole("seed", 0, (0, 2**31 - 1), "The same number gives the same pictures.")
 
 # ---------------------------------------------------------------- engine
 
@@ -70,9 +70,11 @@ CONVERTED = OUT.but(help="….safetensors.", older=("--output",), mistaken=())
 DTYPE = choice("dtype", None, ("fp32", "fp16", "bf16"), "Without it: as stored.")
 REPLACE = switch("replace", False, "Replace OUT if it exists.", flag="--overwrite",
                  older=("--force",))  # fmt: skip
-SHARES = number("shares", None, (0.0, 1e6, 0.1), "One for each file; without it they are equal.")
-MEAN = text("mean", None, "Is subtracted from a picture with values from 0 to 1.", metavar="R,G,B")
-STD = text("std", None, "The rest is divided by it.", metavar="R,G,B")
+SHARES = number("shares", None, (0.0, 1e6, 0.1), "One share per file. Without it, all are equal.")
+MEAN = text(
+    "mean", None, "Mean that is subtracted from the picture's values (0 to 1).", metavar="R,G,B"
+)
+STD = text("std", None, "Standard deviation by which the result is divided.", metavar="R,G,B")
 STATED_FIT = text(
     "fit", None, "Stretch to the size (squash), or keep the aspect (pad).", metavar="squash|pad"
 )

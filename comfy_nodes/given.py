@@ -66,12 +66,12 @@ BACKDROP = Socket(
     optional=True,
 )  # fmt: skip
 PLATE = BACKDROP.but(
-    help="The picture without its characters, from an inpainting graph: what comes into view "
-    "behind them. Without it that is painted over smoothly."
+    help="The picture without its characters, from an inpainting graph: it shows what comes into "
+    "view behind them. Without it, the background there is painted smoothly."
 )
 LAYER_PLATE = BACKDROP.but(
-    help="The same picture without its characters, inpainted for one. Without it they are painted "
-    "over smoothly."
+    help="The same picture without its characters, for example inpainted. Without it they are "
+    "painted over smoothly."
 )
 LAYER_COLOURS = TOP.but(
     help="foreground of Cut Out Character: colours free of the old background. Without it they are "

@@ -43,7 +43,7 @@ MIN_AREA = number(
 IF_NONE = choice(
     "if_none", "empty mask", ("empty mask", "whole picture", "error"),
     "When there is no character at all. empty mask: the graph runs on with a black mask, and the "
-    "picture stays as it is. whole picture: it is the one character. error: stop with a sentence.",
+    "picture stays as it is. whole picture: it is the one character. error: stop with a message.",
 )  # fmt: skip
 MIN_OVERLAP = number(
     "min_overlap", 0.5, (0.0, 1.0, 0.05),
@@ -81,7 +81,9 @@ CHOSEN_LEAST_AREA = MIN_AREA.but(
     default=0.0, help="Leaves out characters that cover less of the picture than this."
 )
 CHOSEN_MOST_AREA = MIN_AREA.but(
-    name="max_area_percent", default=100.0, help="Leaves out characters that cover more of it."
+    name="max_area_percent",
+    default=100.0,
+    help="Leaves out characters that cover more of the picture than this.",
 )
 CHOSEN_ORDER = SORT_BY.but(
     default=AS_THEY_ARE,

@@ -38,7 +38,7 @@ NODE_FORMAT = choice(
     "format", "png", ("png", "png 16 bit", "webp"),
     "png 16 bit: keeps fine steps in soft edges, for compositing programs.",
 )  # fmt: skip
-QUALITY = whole("quality", 100, (1, 100), "Of webp; 100: without loss.")
+QUALITY = whole("quality", 100, (1, 100), "Quality of webp. 100: without loss.")
 NAMES = text("names", None, "File names without ending, as Load Folder gives them.")
 
 # ---------------------------------------------------------------- what the shell writes

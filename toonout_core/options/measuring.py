@@ -7,9 +7,9 @@ from .running import OUT, REPORT
 
 FIGURES = choice(
     "figures", "for soft mattes", ("for soft mattes", "as published", "all"),
-    "for soft mattes: what ranks soft edges rightly. as published: the figures of the ToonOut and "
-    "BiRefNet papers, which make a mask of the truth first. all: both, and the slow correction "
-    "effort (HCE).",
+    "for soft mattes: figures that rank soft edges correctly. as published: the figures of the "
+    "ToonOut and BiRefNet papers, which first turn the true matte into a mask. all: both, and "
+    "the slow correction effort (HCE).",
 )  # fmt: skip
 MATTE_NAMES = text(
     "names", "",
@@ -65,7 +65,7 @@ CUTOUTS = text(
 )  # fmt: skip
 SPLIT = text("split", "val", "Subfolder of fg/. val and validation are the same.", metavar="NAME")
 SIZES = whole("size", (256, 512), (32, 4096), "Sides of the composites.")
-PER_FIGURE = whole("per_figure", 2, (1, 1000), "Composites of each figure.")
+PER_FIGURE = whole("per_figure", 2, (1, 1000), "Composites of each picture in fg/.")
 BY_STYLE = switch("by_style", False, "A row for each style as well.")
 MASKED = text("masked", None, "Pictures beside masks NAME_mask.png.", metavar="DIR")
 AT_SIZE = switch("at_size", False, "Let the network see the composite's own size, not the model's.")

@@ -109,7 +109,7 @@ def check_frames(name: str, frames: Tensor, *, takes_empty: bool) -> None:
         raise BadInput(
             f"{name} must hold numbers",
             "NaN or infinity in it",
-            "The node before this one computed nonsense: fp32 often helps there.",
+            "The previous node gave invalid numbers (NaN): fp32 often helps there.",
         )
 
 

@@ -32,8 +32,8 @@ class FuseSegments(Node):
             category=f"{CATEGORY}/instances",
             description=(
                 "Takes the exact outlines of segments (SAM and the like) for characters that a "
-                "detector found roughly: every segment goes to the character that claims enough "
-                "of it."
+                "detector found roughly: each segment goes to the character whose mask covers "
+                "enough of it."
             ),
             search_aliases=["sam", "segment anything", "vote", "combine masks", "yolo sam"],
             inputs=[

@@ -66,12 +66,12 @@ BACKDROP = Socket(
     optional=True,
 )  # fmt: skip
 PLATE = BACKDROP.but(
-    help="The picture without its characters, from an inpainting graph: what comes into view "
-    "behind them. Without it that is painted over smoothly."
+    help="The picture without its characters, from an inpainting graph: it shows what comes into "
+    "view behind them. Without it, the background there is painted smoothly."
 )
 LAYER_PLATE = BACKDROP.but(
-    help="The same picture without its characters, inpainted for one. Without it they are painted "
-    "over smoothly."
+    help="The same picture without its characters, for example inpainted. Without it they are "
+    "painted over smoothly."
 )
 LAYER_COLOURS = TOP.but(
     help="foreground of Cut Out Character: colours free of the old background. Without it they are "
@@ -86,8 +86,8 @@ CARDS = Socket(
 )  # fmt: skip
 WORKED_CROPS = Socket(
     io.Image, "crops",
-    "The worked-over crops, in their order: what VAE Decode gives. Several versions of each (a "
-    "batch) give several pictures. They may have become larger or smaller, not bent.",
+    "The changed crops, in the same order: what VAE Decode gives. Several versions of each (a "
+    "batch) give several pictures. They may be larger or smaller, but must keep their aspect.",
 )  # fmt: skip
 DEPTH = Socket(
     AnyPicture, "depth",
@@ -158,7 +158,7 @@ SEGMENTS = Socket(
 )  # fmt: skip
 INSIDE = Socket(
     io.Mask, "inside",
-    "Only characters of which half lies in it. White = character wanted.",
+    "Keeps characters of which at least half is inside. White = character wanted.",
     optional=True,
 )  # fmt: skip
 
@@ -169,14 +169,15 @@ SHARED_INSTANCES = INSTANCES.but(help="Of the same picture, from Segment Charact
 ROUGH_INSTANCES = INSTANCES.but(help="What a detector found: rough masks, but the right ones.")
 PROMPTED = INSTANCES.but(help="The characters of one picture, in their order.")
 COUNTED_INSTANCES = INSTANCES.but(
-    help="Without regions: how many prompts there must be.", optional=True
+    help="Gives the number of prompts if regions is not connected.", optional=True
 )
 MOVED_INSTANCES = INSTANCES.but(
-    help="Its characters, best from Mattes of Characters, whose edges are soft.", optional=True
+    help="The characters of the picture. Mattes of Characters is best, because its edges are soft.",
+    optional=True,
 )
 LAYERED_INSTANCES = INSTANCES.but(
     help="From Mattes of Characters, for soft hair; masks of Segment Characters give hard edges. "
-    "Whose feet stand lower is in front.",
+    "Characters whose feet are lower are in front.",
     optional=True,
 )
 BOXES_TO_SEGMENT = Socket(
@@ -187,7 +188,7 @@ BOXES_TO_SEGMENT = Socket(
 BOXES_TO_CHOOSE = BOXES_TO_SEGMENT.but(help="For each box the character that overlaps it most.")
 REGIONS = Socket(CropLink, "regions", "From Crop Characters.")
 COUNTED_REGIONS = REGIONS.but(
-    help="From Crop Characters: how many prompts there must be, and which is the background.",
+    help="From Crop Characters. Gives the number of prompts, and says which is the background's.",
     optional=True,
 )
 POSE = Socket(
@@ -198,8 +199,8 @@ POSE = Socket(
 )  # fmt: skip
 TAGS = Socket(
     io.String, "tags",
-    "What a tagger says of each crop: a list, or one text with lines or [SEP]. Cleaned: blanks for "
-    "underscores, no doubles, escaped parentheses.",
+    "The tags of each crop, from a tagger: a list, or one text with lines or [SEP]. Cleaned: "
+    "blanks for underscores, no doubles, escaped parentheses.",
     optional=True,
 )  # fmt: skip
 LAYERS = Socket(LayersLink, "layers", "From Layers of Characters, or from ComfyUI's Add Layer.")

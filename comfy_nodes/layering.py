@@ -41,9 +41,10 @@ class Layers(Node):
             display_name="Layers of Characters (ToonOut)",
             category=f"{CATEGORY}/instances",
             description=(
-                "Takes a picture apart: itself (hidden), the background without its characters, "
-                "and a layer for each of them. For Save Layers, and for ComfyUI's own Create "
-                "Layered Image and Add Layer. A list of RGBA pictures becomes layers too."
+                "Takes a picture apart into layers: the picture itself (hidden), the background "
+                "without its characters, and a layer for each of them. For Save Layers, and for "
+                "ComfyUI's own Create Layered Image and Add Layer. A list of RGBA pictures becomes "
+                "layers too."
             ),
             search_aliases=["psd", "ora", "photoshop", "krita", "layered image", "see-through"],
             is_input_list=True,

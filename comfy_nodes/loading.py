@@ -84,9 +84,9 @@ class LoadSegmenter(Node):
             display_name="Load Character Segmenter (ToonOut)",
             category=f"{CATEGORY}/instances",
             description=(
-                "Loads what finds every character in a picture. toonout-mini comes with this pack. "
-                "anime-instances is larger and made for anime: it is downloaded on first use, or "
-                "read from models/anime_instance."
+                "Loads the model that finds every character in a picture. toonout-mini comes with "
+                "this pack. anime-instances is larger and made for anime: it is downloaded on "
+                "first use, or read from models/anime_instance."
             ),
             search_aliases=["instance segmentation", "rtmdet", "cartoon", "yolo", "detector"],
             inputs=[

@@ -56,7 +56,7 @@ ESTIMATED = (
 )
 CUT_VIDEO = Socket(
     getattr(io, "Video", None), "video",
-    "The same clip. Save Video would write it as mp4, without alpha.",
+    "The clip. Save Video would write it as mp4, without alpha.",
 )  # fmt: skip
 EXAMPLE = Socket(io.Image, "image", "RGB, one picture.")
 LOADED_IMAGES = Socket(
@@ -94,7 +94,7 @@ FOUND = (
     ),
     Socket(
         io.Mask, "mask list",
-        "The same as a list: what follows runs once for each character. White = character.",
+        "The same as a list: nodes after it run once for each character. White = character.",
         is_list=True,
     ),
     Socket(io.Mask, "all", "One mask for each picture. White = character, any of them."),
@@ -110,7 +110,7 @@ FOUND = (
         io.Image, "preview",
         "Every character in a colour, with its number. Numbers begin with 0.",
     ),
-    Socket(io.Int, "count", "How many, in all pictures together."),
+    Socket(io.Int, "count", "Number of characters in all pictures."),
     Socket(io.String, "report", "Where they come from, scores, boxes and areas, as text."),
 )  # fmt: skip
 REST = Socket(InstancesLink, "rest", "The other characters, in their old order.")
@@ -171,7 +171,7 @@ PUPPET_CLIP = (
     Socket(io.Mask, "masks", "The alpha of all characters in each frame. White = character."),
     Socket(
         io.String, "report",
-        "Joints of each character in pixels, as JSON, and what to know.",
+        "Joints of each character in pixels, as JSON, with notes.",
     ),
 )  # fmt: skip
-VIDEO = "The clip, for Save Video. It knows no transparency: that is black there."
+VIDEO = "The clip, for Save Video. It has no transparency: those parts are black."

@@ -52,8 +52,8 @@ class MatteImage(Node):
             display_name="Cut Out Character (ToonOut)",
             category=CATEGORY,
             description=(
-                "Removes the background with soft edges, and takes its colour out of them. "
-                "Pictures and videos. Without a model it uses the built-in one; any model of a "
+                "Removes the background of pictures and videos. Edges stay soft and lose the "
+                "background's colour. Without a model it uses the built-in one; any model of a "
                 "matting loader fits, ComfyUI's own too."
             ),
             search_aliases=["remove background", "rembg", "matting", "alpha", "transparent"],
@@ -124,8 +124,8 @@ class EstimateForeground(Node):
             display_name="Estimate Foreground (ToonOut)",
             category=CATEGORY,
             description=(
-                "Takes the old background's colour out of soft edges, for a matte from anywhere: "
-                "an adjusted one, another pack's, or one painted by hand."
+                "Soft edges lose the old background's colour. Works with every matte: an adjusted "
+                "one, another pack's, or one painted by hand."
             ),
             search_aliases=["decontaminate", "defringe", "despill", "halo", "blur fusion"],
             inputs=[

@@ -26,7 +26,7 @@ class PasteInstances(Node):
             display_name="Paste Characters (ToonOut)",
             category=f"{CATEGORY}/instances",
             description=(
-                "Puts worked-over crops back into their picture, by their masks and with faded "
+                "Puts changed crops back into their picture, by their masks and with faded "
                 "edges. What no mask covers stays as it was, bit for bit."
             ),
             search_aliases=["stitch", "uncrop", "inpaint stitch", "segs paste", "composite"],

@@ -68,7 +68,7 @@ def folder_of(name: str) -> Path:
         "folder must be one in ComfyUI's input or output folder",
         repr(plain(name, 200)),
         f"Choose one of the list (press R after adding one). Other folders of this machine belong "
-        f"into extra_model_paths.yaml, under the key {KEY}.",
+        f"in extra_model_paths.yaml, under the key {KEY}.",
     )
 
 
@@ -103,7 +103,7 @@ def require_no_way_out(folder: Path) -> None:
                 raise BadInput(
                     "links in a folder must stay in ComfyUI's input and output folders",
                     f"{plain(path)}, which leads to {plain(path.resolve())}",
-                    f"Take the link away, or name its target in extra_model_paths.yaml, under the "
+                    f"Remove the link, or name its target in extra_model_paths.yaml, under the "
                     f"key {KEY}.",
                 )
             if path.resolve() not in seen:

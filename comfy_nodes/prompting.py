@@ -26,8 +26,8 @@ class JoinPrompts(Node):
             category=f"{CATEGORY}/instances",
             description=(
                 "One prompt for each character: a style that all share, your own line for each, "
-                "and tags of a tagger, cleaned. Counts are checked, for ComfyUI would repeat the "
-                "last one silently."
+                "and tags of a tagger, cleaned. The counts are checked, because ComfyUI would "
+                "repeat the last one without a word."
             ),
             search_aliases=["prompt list", "wildcard", "[SEP]", "tags", "wd14", "per character"],
             is_input_list=True,

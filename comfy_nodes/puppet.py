@@ -43,7 +43,7 @@ class Puppet(Node):
             category=f"{CATEGORY}/motion",
             description=(
                 "Lets the characters of a picture breathe, wave, walk or dance, or follow the "
-                "poses of a clip. Each one bends as rigidly as it can. Needs no OpenGL and no GPU."
+                "poses of a clip. Each bends as little as possible. Needs no OpenGL and no GPU."
             ),
             search_aliases=["animate", "rig", "bones", "live2d", "animated drawings", "arap"],
             inputs=[

@@ -93,8 +93,8 @@ class LoadFolder(Node):
             display_name="Load Folder (ToonOut)",
             category=CATEGORY,
             description=(
-                "All pictures of a folder, one by one: every node behind it runs once per "
-                "picture, whose sizes may differ. Connect names to Save Cutout to keep the names."
+                "All pictures of a folder, one by one: every node after it runs once per picture. "
+                "Their sizes may differ. Connect names to Save Cutout to keep the names."
             ),
             search_aliases=["batch", "directory", "image list", "load images"],
             inputs=[

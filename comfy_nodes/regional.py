@@ -26,8 +26,8 @@ class PromptCharacters(Node):
             display_name="Prompts per Character (ToonOut)",
             category=f"{CATEGORY}/instances",
             description=(
-                "Says something else of each character, for one sampler: each prompt acts inside "
-                "of its character's mask, the background's prompt outside. Works with every model "
+                "Gives each character its own prompt, for one sampler: each prompt acts inside of "
+                "its character's mask, the background's prompt outside. Works with every model "
                 "that ComfyUI samples."
             ),
             search_aliases=["regional prompt", "couple", "attention couple", "area", "mask prompt"],

@@ -31,7 +31,7 @@ class SegmentInstances(Node):
             category=f"{CATEGORY}/instances",
             description=(
                 "Finds every character and gives each a mask of its own, in a stable order: as a "
-                "batch, as a list (what follows runs once for each), and all in one."
+                "batch, as a list (nodes after it run once for each), and all in one."
             ),
             search_aliases=["instance segmentation", "detect", "person mask", "yolo", "sam"],
             inputs=[

@@ -26,8 +26,8 @@ class SelectInstances(Node):
             display_name="Select Characters (ToonOut)",
             category=f"{CATEGORY}/instances",
             description=(
-                "Picks characters by number, point, box, mask, score or size, and sorts them. All "
-                "conditions must hold; what is not set does not count."
+                "Picks characters by number, point, box, mask, score or size, and sorts them. A "
+                "character must meet all conditions that are set."
             ),
             search_aliases=["filter", "pick", "sort", "index", "segs filter"],
             inputs=[

@@ -140,7 +140,7 @@ def _animations() -> Iterator[tuple[str, bytes]]:
 
 
 def _by_hand() -> Iterator[tuple[str, bytes]]:
-    planes = np.asarray(drawing()).transpose(2, 0, 1).tobytes()  # noqa: PD (not an image of ours)
+    planes = np.asarray(drawing()).transpose(2, 0, 1).tobytes()  # not an image of ours
     yield (
         "flat.psd",
         b"8BPS\0\1" + bytes(6) + struct.pack(">HIIHH", 3, 28, 40, 8, 3) + bytes(14) + planes,

@@ -114,7 +114,7 @@ def require_possible(
         )
     if kind == "mp4" and options.output != "mask" and options.background == "transparent":
         raise BadInput(
-            "mp4 must have a background, as it knows no transparency", "transparent",
+            "mp4 must have a background, as it has no transparency", "transparent",
             "Choose a colour or a picture.",
         )  # fmt: skip
     if options.background == "picture" and background is None:

@@ -23,7 +23,7 @@ NODE_IDS = list(json.loads(STORED.read_text("utf-8")))
 
 # a text that only another node can give: a socket, no choice of a user
 SOCKETS = {
-    "What a tagger says of each crop: a list, or one text with lines or [SEP]. "
+    "The tags of each crop, from a tagger: a list, or one text with lines or [SEP]. "
     "Cleaned: blanks for underscores, no doubles, escaped parentheses."
 }
 

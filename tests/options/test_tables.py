@@ -32,6 +32,7 @@ TABLES = every()
 def test_a_row_is_sound(option):
     assert not option.help[0].islower() or option.help.split(":")[0] in option.choices
     assert option.help.endswith((".", "…")), "a help is made of sentences"
+    assert not option.help.startswith("Of "), "a help says what the option is, not only of what"
     assert option.name.isidentifier()
     if option.default is not None:
         assert option.check(option.default) == option.default

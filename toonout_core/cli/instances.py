@@ -36,7 +36,7 @@ examples:
   toonout instances group.png -o characters --save cutouts --crop 16 --matte toonout
 
 detectors:
-  toonout-mini (the default) is part of this package, and tells characters apart that touch. Its
+  toonout-mini (the default) is part of this package, and separates characters that touch. Its
   scores are probabilities. toonout-mini-regions takes every connected region of the same matte for
   a character, as any other matting model does: those who touch count as one then.
   anime-instances is larger. Its weights, and those of the refiner that sharpens its masks, are
@@ -47,7 +47,7 @@ results:
     girl.instance00.mask.png     where it is: 1 bit, with --soft 8 bit
     girl.instance00.matte.png    its part of the matte: soft hair (see --trust)
     girl.instance00.cutout.png   its colours and that part of the matte
-  and girl.background.png, a mask of what belongs to none of them, and girl.overlay.png, which shows
+  and girl.background.png, a mask of the background, and girl.overlay.png, which shows
   all numbers. OUT/instances.json holds masks, boxes and scores of all pictures in COCO's format,
   its category is "character". Folders under a folder appear again under OUT. Nothing is overwritten
   unless you say so: girl_2.instance00.mask.png is next.

@@ -21,7 +21,7 @@ PuppetMotion = Literal[
 _AMOUNT = number("amount", 0.5, (0.0, 2.0, 0.05), "How far the camera goes.")
 _FRAMES = whole("frames", 90, (1, 10000), "Length of the clip.")
 _FPS = number("fps", 30.0, (1.0, 120.0, 1.0), "Speed of the clip.", label="Frames per second")
-_SEED = whole("seed", 0, (0, 2**31 - 1), "Of the dance.")
+_SEED = whole("seed", 0, (0, 2**31 - 1), "The same number gives the same dance.")
 
 
 class _Checked:
@@ -43,9 +43,9 @@ class KenBurnsOptions(_Checked):
         "motion", "ken burns", get_args(KenBurnsMotion),
         "ken burns: a slow zoom to the characters. horizontal, vertical, circle, orbit: the "
         "camera goes there and comes back. dolly zoom: the background grows, the focus stays. "
-        "zoom in, zoom out: as they say. shake: a hand that holds the camera. points: the "
-        "published zoom, in which every pixel is a point by itself; it needs a depth picture, and "
-        "takes seconds for each frame.",
+        "zoom in, zoom out: the camera comes nearer, or goes away. shake: like a camera in a hand. "
+        "points: the published zoom, in which every pixel is a point by itself; it needs a depth "
+        "picture, and takes seconds for each frame.",
     ))  # fmt: skip
     amount: float = told(_AMOUNT)
     frames: int = told(_FRAMES)
@@ -61,8 +61,8 @@ class KenBurnsOptions(_Checked):
     ))  # fmt: skip
     focus_on: Focus = told(choice(
         "focus_on", "automatic", get_args(Focus),
-        "What stays where it is. value: the depth that focus says. character: that one. "
-        "automatic: the character in a dolly zoom, else the depth.",
+        "What stays where it is. value: the depth that focus gives. character: the character "
+        "that is chosen. automatic: character in a dolly zoom, else value.",
     ))  # fmt: skip
     focus: float = told(number(
         "focus", 0.3, (0.0, 1.0, 0.05),
@@ -70,8 +70,8 @@ class KenBurnsOptions(_Checked):
     ))  # fmt: skip
     character: int = told(whole(
         "character", -1, (-1, 99),
-        "Number of the one that focus and ken burns mean; -1: the nearest one, and for ken burns "
-        "the middle of the two largest.",
+        "The number of the character in focus, to which ken burns goes. -1: the nearest is in "
+        "focus, and ken burns goes between the two largest.",
     ))  # fmt: skip
     edges: Edges = told(choice(
         "edges", "crop", get_args(Edges),
@@ -90,12 +90,13 @@ class KenBurnsOptions(_Checked):
     ))  # fmt: skip
     levelling: Levelling = told(choice(
         "levelling", "feet", get_args(Levelling),
-        "Which part of a character says how near all of it stands.",
+        "The part of a character whose depth is used for all of it.",
         label="Depth of a character", advanced=True,
     ))  # fmt: skip
     order: Order = told(choice(
         "order", "feet", get_args(Order),
-        "feet: whose feet stand lower is nearer. numbers: the last number is the nearest.",
+        "feet: the character whose feet are lower is nearer. numbers: the last number is the "
+        "nearest.",
         label="Order without depth", advanced=True,
     ))  # fmt: skip
     invert_depth: bool = told(switch(
@@ -113,7 +114,7 @@ class KenBurnsOptions(_Checked):
         "Where in the motion a loop begins, 0 to 1.",
         advanced=True,
     ))  # fmt: skip
-    seed: int = told(_SEED.but(help="Of the shake.", advanced=True))
+    seed: int = told(_SEED.but(help="The same number gives the same shake.", advanced=True))
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,7 @@ class PuppetOptions(_Checked):
 
     motion: PuppetMotion = told(choice(
         "motion", "idle", get_args(PuppetMotion),
-        "idle: breathes and sways, and hair follows. It, breathe, sway, bounce, float and hair "
+        "idle: breathes and sways, and hair follows. idle, breathe, sway, bounce, float and hair "
         "need no joints; wave, nod, walk and dance move joints.",
     ))  # fmt: skip
     amount: float = told(_AMOUNT.but(default=1.0, help="How far it moves."))
@@ -139,10 +140,10 @@ class PuppetOptions(_Checked):
     seed: int = told(_SEED)
     characters: str = told(text(
         "characters", "",
-        "Numbers of those that move, such as 0, 2-4; empty: all.",
+        "Numbers of the characters that move, such as 0, 2-4. Empty: all.",
     ))  # fmt: skip
     cells: int = told(whole(
         "cells", 36, (4, 96),
-        "Of the mesh, along the longer side.",
+        "The number of the mesh's cells along the longer side.",
         advanced=True,
     ))  # fmt: skip

@@ -18,7 +18,7 @@ MIN_SCORE = number(
 )  # fmt: skip
 MAX_COUNT = whole(
     "max_count", 100, (0, 1000),
-    "At most so many in a picture, those of the best scores. 0: all.",
+    "The most characters per picture; the best scores are kept. 0: all.",
     flag="--limit",
 )  # fmt: skip
 SORT_BY = choice(
@@ -38,17 +38,17 @@ DROP_DUPLICATES = switch(
 )
 MIN_AREA = number(
     "min_area_percent", 0.2, (0.0, 100.0, 0.05),
-    "Leaves out crumbs: masks that cover less of the picture than this.",
+    "Leaves out tiny masks, which cover less of the picture than this.",
 )  # fmt: skip
 IF_NONE = choice(
     "if_none", "empty mask", ("empty mask", "whole picture", "error"),
     "When there is no character at all. empty mask: the graph runs on with a black mask, and the "
-    "picture stays as it is. whole picture: it is the one character. error: stop with a sentence.",
+    "picture stays as it is. whole picture: it is the one character. error: stop with a message.",
 )  # fmt: skip
 MIN_OVERLAP = number(
     "min_overlap", 0.5, (0.0, 1.0, 0.05),
-    "How well a box must agree with one that the detector sees (IoU), for its mask to be taken. "
-    "Below it your box itself goes to the refiner. 1: always.",
+    "The least IoU of your box with a detected box. Below it, the refiner gets your box itself. 1: "
+    "always your box.",
 )  # fmt: skip
 BOX_LINES = text(
     "box_lines", "",
@@ -81,7 +81,9 @@ CHOSEN_LEAST_AREA = MIN_AREA.but(
     default=0.0, help="Leaves out characters that cover less of the picture than this."
 )
 CHOSEN_MOST_AREA = MIN_AREA.but(
-    name="max_area_percent", default=100.0, help="Leaves out characters that cover more of it."
+    name="max_area_percent",
+    default=100.0,
+    help="Leaves out characters that cover more of the picture than this.",
 )
 CHOSEN_ORDER = SORT_BY.but(
     default=AS_THEY_ARE,
@@ -92,8 +94,7 @@ REVERSE = switch("reverse", False, "The opposite of sort_by.")
 CHOSEN_COUNT = MAX_COUNT.but(default=0, help="How many are kept, after sorting. 0: all.")
 EXCLUSIVE = switch(
     "exclusive", False,
-    "Each pixel belongs to one: where masks overlap, the first of the order is in front and the "
-    "others lose it.",
+    "Each pixel belongs to one character. Where masks overlap, the first in the order keeps it.",
 )  # fmt: skip
 SPLIT = choice(
     "split", "one each", ("one each", "connected regions"),
@@ -107,8 +108,8 @@ GIVEN_LEAST_AREA = MIN_AREA.but(default=0.1)
 
 TRUST_MASKS = switch(
     "trust_masks", False,
-    "On: what the characters' masks hold is opaque, even if the matte misses it. Use it if the "
-    "matte has lost parts of a character.",
+    "On: well inside the characters' masks everything is opaque, even if the matte misses it. Use "
+    "it if the matte has lost parts of a character.",
 )  # fmt: skip
 UNCERTAIN = number(
     "uncertain_px", 0.0, (0.0, 500.0, 0.5),
@@ -116,17 +117,16 @@ UNCERTAIN = number(
 )  # fmt: skip
 REACH = whole(
     "reach_px", 0, (0, 10_000),
-    "Parts of the matte farther from every mask than this belong to nobody. 0: everything belongs "
-    "to somebody.",
+    "Leaves out parts of the matte farther than this from every mask. 0: leaves out nothing.",
 )  # fmt: skip
 VOTE = choice(
     "vote", "coverage", ("coverage", "iou"),
     "Says to which character a segment belongs. coverage: by the part of the segment that lies in "
-    "the mask. iou: by how well both agree.",
+    "the mask. iou: by the IoU of segment and mask.",
 )  # fmt: skip
 VOTE_THRESHOLD = number(
     "threshold", 0.3, (0.0, 1.0, 0.01),
-    "How much is enough, from 0 to 1. With a lower number, more segments are taken.",
+    "The least coverage or IoU, from 0 to 1. With a lower number, more segments are taken.",
 )  # fmt: skip
 VOTE_RADIUS = whole(
     "radius_px", 2, (0, 100),
@@ -134,22 +134,22 @@ VOTE_RADIUS = whole(
 )  # fmt: skip
 EROSIONS = whole(
     "erosions", 3, (0, 50),
-    "How often the masks are eroded. What is thin or near the edge then does not vote.",
+    "How often the masks are eroded. Thin parts and edges are then ignored.",
 )  # fmt: skip
 DILATIONS = whole("dilations", 2, (0, 50), "How often the masks are dilated after that.")
 PER_CHARACTER = switch("per_character", True, "Off: all characters become one mask.")
 SEGMENT_ANYTHING = choice(
     "segment_anything", "none", (),
-    "Instead of segments that are given: a checkpoint of Segment Anything. Needs the Python "
-    "package segment-anything.",
+    "A checkpoint of Segment Anything, used if no segments are connected. Needs the Python package "
+    "segment-anything.",
 )  # fmt: skip
 
 # ---------------------------------------------------------------- crops
 
 PADDING = whole(
     "padding_px", 32, (0, 2048),
-    "Surroundings that are shown on every side, in pixels. Models need some, to see where they "
-    "are.",
+    "Surroundings that are shown on every side, in pixels. Models need some, to see "
+    "what is around the character.",
 )  # fmt: skip
 PADDING_PERCENT = whole(
     "padding_percent", 0, (0, 200),
@@ -157,13 +157,13 @@ PADDING_PERCENT = whole(
 )  # fmt: skip
 MULTIPLE_OF = whole(
     "multiple_of", 64, (8, 256, 8),
-    "Both sides of a crop are multiples of it. 8 is the least that VAE Encode takes without "
-    "cutting; 64 suits every model.",
+    "Both sides of a crop are multiples of this number. VAE Encode needs at least 8; 64 suits "
+    "every model.",
 )  # fmt: skip
 SCALE = choice(
     "scale", "keep", ("keep", "longer side", "area"),
     "keep: as large as in the picture. longer side: scaled until that side is resolution. area: "
-    "scaled until the area is resolution x resolution, what SDXL likes.",
+    "scaled to an area of resolution × resolution, as SDXL needs.",
 )  # fmt: skip
 CROP_RESOLUTION = whole(
     "resolution", 1024, (64, 8192, 8),
@@ -176,13 +176,12 @@ CROP_GROW = GROW.but(
 )  # fmt: skip
 CROP_BACKGROUND = switch(
     "background", False,
-    "One more item after the characters: the whole picture, with a mask of what belongs to none of "
-    "them.",
+    "One more item after the characters: the whole picture, with a mask of the background.",
 )  # fmt: skip
 PASTE_FEATHER = FEATHER.but(
     default=8.0,
-    help="Over how many pixels, from a mask's edge inwards, the new picture fades in. As much as "
-    "the crops' masks were grown is a good value; 0 for exact mattes.",
+    help="Over how many pixels, from a mask's edge inwards, the new picture fades in. A good "
+    "value is the number of pixels by which the masks were grown; 0 for exact mattes.",
 )
 ON_TOP = choice(
     "on_top", "last", ("last", "first"),
@@ -191,20 +190,21 @@ ON_TOP = choice(
 )  # fmt: skip
 CROP_FACTOR = number(
     "crop_factor", 1.5, (1.0, 10.0, 0.1),
-    "Nodes look at a region around the character that is larger than it by this factor.",
+    "The region around the character is larger than its box by this factor.",
 )  # fmt: skip
 LABEL = text("label", "character", "The label of every item, for nodes that filter by it.")
 
 # ---------------------------------------------------------------- prompts
 
 STYLE = text(
-    "style", "", "Said of every character and of the background. Left as written.",
-    lines=True, placeholder="style: said of every character",
+    "style", "",
+    "Added to the prompt of every character and of the background, unchanged.",
+    lines=True, placeholder="style: for every character",
 )  # fmt: skip
 LINES = text(
     "lines", "",
-    "What you say of each character, in their order: a line each, or with [SEP] between. Left as "
-    "written. Empty: nothing.",
+    "Your prompt for each character, in their order: a line each, or with [SEP] between. It stays "
+    "unchanged. Empty: nothing.",
     lines=True, placeholder="one line for each character, or [SEP] between",
 )  # fmt: skip
 BACKGROUND_PROMPT = text(
@@ -215,7 +215,7 @@ BACKGROUND_PROMPT = text(
 )  # fmt: skip
 STYLE_POSITION = choice(
     "style_position", "first", ("first", "last"),
-    "Whether the style stands before or behind the rest.",
+    "Whether the style comes before or after the rest.",
 )  # fmt: skip
 DROP_TAGS = text(
     "drop_tags", "simple background, white background",
@@ -227,15 +227,15 @@ CHARACTER_TAGS = switch(
 
 # one conditioning of several prompts
 SHARED_STYLE = STYLE.but(
-    help="Said of every character and of the background, before the rest.",
-    placeholder="style: said of everything",
+    help="Added to the prompt of every character and of the background, before the rest.",
+    placeholder="style: for everything",
 )
 SHARED_LINES = LINES.but(
-    help="What you say of each character, in their order: a line each, or with [SEP] between. One "
-    "line alone is said of all. A list works too.",
+    help="Your prompt for each character, in their order: a line each, or with [SEP] between. A "
+    "single line is used for all. A list works too.",
 )
 REST_PROMPT = BACKGROUND_PROMPT.but(
-    help="Said where no character is.", placeholder="what is said of the rest of the picture"
+    help="The prompt where no character is.", placeholder="prompt for the rest of the picture"
 )
 PROMPT_STRENGTH = number(
     "strength", 1.0, (0.0, 1.0, 0.05),
@@ -260,8 +260,9 @@ FILE_SOFT = SOFT.but(  # a file of a mask has 1 bit unless somebody wants more
 )
 TRUST = choice(
     "trust", "auto", ("auto", "masks", "matte"),
-    "masks: what they hold is opaque, and matte far from all of them is left out. matte: all parts "
-    "sum to the matte. auto: masks if a detector made them and toonout-mini the matte, else matte.",
+    "masks: well inside a mask everything is opaque; matte far from all masks is left out. matte: "
+    "all parts sum to the matte. auto: masks if a detector made them and toonout-mini the matte, "
+    "else matte.",
 )  # fmt: skip
 SAVE = text(
     "save", "masks,mattes,cutouts,background,overlay,coco",
@@ -271,7 +272,7 @@ SAVE = text(
 )  # fmt: skip
 CROP_MARGIN = whole(
     "crop", None, (0, 4096),
-    "Cutouts end at their character, with so many pixels around it. Without it they are as large "
+    "Cuts each cutout to its character, with this margin in pixels. Without it they are as large "
     "as the picture.",
     metavar="PIXELS",
 )  # fmt: skip

@@ -14,14 +14,14 @@ CLIP = OUT.but(
 REPLACE_CLIP = OVERWRITE.but(help="Replace a clip of that name.")
 PLATE = text(
     "plate", None,
-    "The picture without its characters, of the same size. It is better than what is painted over "
-    "by itself.",
+    "The picture without its characters, of the same size. Without it, the background behind them "
+    "is painted automatically, which looks worse.",
     metavar="FILE",
 )  # fmt: skip
 DEPTH = text("depth", None, "A depth picture; near is white.", metavar="FILE")
 POSE = text("pose", None, "Joints, or a sequence of them (see below).", metavar="JSON")
 BVH_FILE = text("bvh", None, "Motion capture that drives the characters.", metavar="FILE")
-PLANE = choice("plane", "front", ("front", "side"), "From where --bvh is looked at.")
+PLANE = choice("plane", "front", ("front", "side"), "The side from which --bvh is seen.")
 TRANSPARENT = switch("transparent", False, "The characters alone, without a background.")
 
 # ---------------------------------------------------------------- nodes
@@ -42,13 +42,12 @@ CUT_FORMAT = choice(
     "everywhere.",
 )  # fmt: skip
 CUT_COLOUR = COLOUR.but(
-    help="Behind the character in mp4, which knows no transparency: #rrggbb or a name such as "
-    "white.",
+    help="Behind the character in mp4, which has no transparency: #rrggbb or a name such as white.",
 )
 CUT_PREFIX = FILENAME_PREFIX.but(
     default="toonout/clip",
     help="Folder and beginning of the file name, in the output folder. Empty: the clip is only "
-    "handed on, and lies in the temporary folder.",
+    "passed on; its file is in the temporary folder.",
 )
 BVH = choice(
     "bvh", "none", (),

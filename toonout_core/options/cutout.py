@@ -15,13 +15,13 @@ FIT = choice(
 )  # fmt: skip
 DETAIL = switch(
     "detail", False,
-    "For pictures that are larger than what the model sees: it also looks at each edge from near. "
+    "For pictures that are larger than what the model sees: it also looks at each edge close up. "
     "Edges and hairs become finer. It takes several times as long.",
 )  # fmt: skip
 STEADY = switch(
     "steady", False,
-    "For clips whose edges flicker: the matte of the frame before moves along with the picture and "
-    "counts too, where both frames show the same. Never across cuts.",
+    "For clips whose edges flicker: the previous matte is moved along with the picture and mixed "
+    "in, where both frames show the same. Never across cuts.",
 )  # fmt: skip
 SOUND = switch("sound", True, "Keeps the sound of a clip.")
 RAW = text(
@@ -60,12 +60,12 @@ REFINE_RADIUS = whole(
 # ---------------------------------------------------------------- the matte
 
 BLACK_POINT = number(
-    "black_point", 0.0, (0.0, 0.99, 0.01), "What is darker becomes wholly transparent.",
+    "black_point", 0.0, (0.0, 0.99, 0.01), "Alpha up to this value becomes fully transparent.",
     flag="--black",
 )  # fmt: skip
 WHITE_POINT = number(
     "white_point", 1.0, (0.01, 1.0, 0.01),
-    "What is lighter becomes wholly opaque. Must be above the black point.",
+    "Alpha from this value on becomes fully opaque. Must be above the black point.",
     flag="--white",
 )  # fmt: skip
 GAMMA = number(
@@ -88,7 +88,7 @@ DROP_SPECKS = whole(
     label="Drop specks (px²)", metavar="AREA",
 )  # fmt: skip
 INVERT = switch(
-    "invert", False, "Keeps the background and takes the character away: cutout and mask."
+    "invert", False, "Removes the character and keeps the background, in cutout and mask."
 )
 MATTE = (BLACK_POINT, WHITE_POINT, GAMMA, GROW, FEATHER, FILL_HOLES, DROP_SPECKS)
 
@@ -100,14 +100,14 @@ COLOUR = text(
 )  # fmt: skip
 BACKGROUND_FIT = choice(
     "background_fit", "cover", ("cover", "contain", "stretch"),
-    "How the background gets the character's size. cover: cut what sticks out. contain: all of it, "
-    "with bars of the colour. stretch: bend it.",
+    "How the background is fitted to the picture. cover: cuts what sticks out. contain: shows all "
+    "of it, with bars of the colour. stretch: distorts it.",
     label="Fit of the background",
 )  # fmt: skip
 COMPOSE_FIT = BACKGROUND_FIT.but(name="fit")
 NODE_BACKGROUND = choice(
     "background", "transparent", ("transparent", "colour"),
-    "What the cutout stands on. colour: the one below; then the cutout is RGB, as Save Video and "
+    "The cutout's background. colour: the colour below; then the cutout is RGB, as Save Video and "
     "VAE Encode want it.",
 )  # fmt: skip
 NODE_COLOUR = COLOUR.but(
@@ -131,11 +131,11 @@ RESULT = choice(
 )  # fmt: skip
 BEHIND = choice(
     "background", "transparent", ("transparent", "colour", "picture"),
-    "What the character stands on.",
+    "The background of the cutout.",
 )  # fmt: skip
 CROP = switch("crop", False, "Cuts off what is empty.", label="Crop to the subject")
 MARGIN = whole(
-    "margin_px", 0, (0, 4096), "What is left around the subject, if there is room."
+    "margin_px", 0, (0, 4096), "Margin around the character, if the picture has room for it."
 )  # fmt: skip
 CROP_ASPECT = text(
     "aspect", "",

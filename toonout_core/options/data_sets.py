@@ -10,9 +10,13 @@ CHARACTER = text(
     "character", "name", "Who is in a picture: name, published, folder, file or a pattern.",
     metavar="RULE",
 )  # fmt: skip
-SPLIT_SHARES = number("shares", (0.8, 0.1, 0.1), (0.0, 1.0, 0.01), "Of train, validation and test.")
+SPLIT_SHARES = number(
+    "shares", (0.8, 0.1, 0.1), (0.0, 1.0, 0.01), "Shares of train, validation and test."
+)
 LOOKS = switch(
-    "looks", True, "Keeps together what looks alike. Off: faster, and near copies may leak."
+    "looks",
+    True,
+    "Keeps pictures that look alike in one part. Off: faster, but near copies may be in two.",
 )
 THRESHOLD = whole(
     "threshold", None, (0, 255),
@@ -34,7 +38,7 @@ SET_OUT = OUT.but(help="Folder for the data set.")
 SET_SPLIT = SPLIT.but(default="train", help="Subfolder of fg/, and of the result.")
 COUNT = whole("count", 1000, (0, 10_000_000), "Pictures in all.")
 WORKERS = whole("workers", 0, (0, 1024), "Processes; 0: one a core.")
-SET_FORMAT = choice("format", "jpg", ("jpg", "png"), "Of the pictures.")
+SET_FORMAT = choice("format", "jpg", ("jpg", "png"), "Format of the pictures.")
 MATTES = switch(
     "mattes", False,
     "Also OUT/mattes/SPLIT/im and gt, soft: what `toonout train birefnet --data OUT/mattes` and "
@@ -42,7 +46,7 @@ MATTES = switch(
 )  # fmt: skip
 LEAVE_OUT = text(
     "leave_out", ("item", "building"),
-    "Categories of ATTRIBUTION.csv that are no characters.",
+    "Categories of ATTRIBUTION.csv that are not characters.",
     metavar="CATEGORY",
 )  # fmt: skip
 LAYOUTS = text(
@@ -55,5 +59,5 @@ LAYOUTS = text(
 # ---------------------------------------------------------------- training
 
 PICTURES = DATA.but(help="The pictures.")
-RUN = OUT.but(help="The run.", metavar="DIR")
+RUN = OUT.but(help="Folder of the run.", metavar="DIR")
 CONFIG = text("config", None, "Start from the fields of a config.json.", metavar="FILE")

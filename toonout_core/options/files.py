@@ -9,7 +9,7 @@ _MOST = 1_000_000
 # ---------------------------------------------------------------- what is read
 
 FOLDER = choice("folder", ".", (), "A folder that may be read. A dot is the input folder itself.")
-EXAMPLE = choice("picture", "girl on a broom", (), "Which of the drawings that come along.")
+EXAMPLE = choice("picture", "girl on a broom", (), "One of the drawings of this pack.")
 PATTERN = text(
     "pattern", "*", "Which pictures: *.png, frame_*, … Upper and lower case are the same."
 )
@@ -38,7 +38,7 @@ NODE_FORMAT = choice(
     "format", "png", ("png", "png 16 bit", "webp"),
     "png 16 bit: keeps fine steps in soft edges, for compositing programs.",
 )  # fmt: skip
-QUALITY = whole("quality", 100, (1, 100), "Of webp; 100: without loss.")
+QUALITY = whole("quality", 100, (1, 100), "Quality of webp. 100: without loss.")
 NAMES = text("names", None, "File names without ending, as Load Folder gives them.")
 
 # ---------------------------------------------------------------- what the shell writes
@@ -47,7 +47,7 @@ FORMAT = choice(
     "format",
     None,
     ("png", "webp", "jpg", "tiff", "gif"),
-    "Without it: png, or as OUT is called. gif has hard edges.",
+    "Without it: the ending of OUT, or png. gif has hard edges.",
 )
 FRAMES = switch("frames", False, "Write the frames of an animation as files.")
 MASK_ONLY = switch("mask_only", False, "Write alpha as a grey picture.")
@@ -57,7 +57,7 @@ BITS = choice(
 )  # fmt: skip
 FILE_QUALITY = QUALITY.but(
     default=None,
-    help="Quality of jpg; without it 95. With it webp is lossy, else it is without loss.",
+    help="Quality of jpg (default 95). webp is lossless unless this is given.",
 )
 METADATA = switch("metadata", True, "Keep text, colour profile and dpi.")
 SHRINK_TO = number(

@@ -38,7 +38,7 @@ PIVOT = choice(
     "The point of a frame that engines place: a slice in the list. bottom: stands on the ground.",
 )  # fmt: skip
 FPS = number(
-    "fps", 12.0, (0.1, 240.0, 0.5), "Frames a second: fps of Get Video Components fits."
+    "fps", 12.0, (0.1, 240.0, 0.5), "Frames per second. Connect fps of Get Video Components."
 )  # fmt: skip
 SPRITES_PREFIX = FILENAME_PREFIX.but(
     default="toonout/sprites", help="Folder and beginning of the file names, in the output folder."
@@ -54,12 +54,12 @@ SHEET = (COLUMNS, TRIM, SHEET_PADDING, POWER_OF_TWO, PIVOT)
 
 LAYERS_OUT = OUT.but(help="Folder, or file for a single picture.")
 LAYERS_KIND = LAYERS_FORMAT.but(
-    default=None, help=LAYERS_FORMAT.help + " Without it: psd, or as OUT is called."
+    default=None, help=LAYERS_FORMAT.help + " Without it: the ending of OUT, or psd."
 )
 LAYER_PLATE = PLATE.but(help="The same picture without its characters, for the layer below them.")
 SHEET_OUT = OUT.but(help="The sheet, a .png.")
-OWN_FPS = FPS.but(default=None, help="Frames a second. Without it: as the clip says, else 10.")
-EVERY = whole("every", 1, (1, 1_000_000), "Take one frame of that many.")
+OWN_FPS = FPS.but(default=None, help="Frames per second. Without it: those of the clip, or 10.")
+EVERY = whole("every", 1, (1, 1_000_000), "Use every Nth frame.")
 ANIMATION_FILE = text(
     "animation", None, "Also write the frames as a .webp, .png or .gif.", metavar="FILE"
 )

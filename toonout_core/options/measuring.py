@@ -7,9 +7,9 @@ from .running import OUT, REPORT
 
 FIGURES = choice(
     "figures", "for soft mattes", ("for soft mattes", "as published", "all"),
-    "for soft mattes: what ranks soft edges rightly. as published: the figures of the ToonOut and "
-    "BiRefNet papers, which make a mask of the truth first. all: both, and the slow correction "
-    "effort (HCE).",
+    "for soft mattes: figures that rank soft edges correctly. as published: the figures of the "
+    "ToonOut and BiRefNet papers, which first turn the true matte into a mask. all: both, and "
+    "the slow correction effort (HCE).",
 )  # fmt: skip
 MATTE_NAMES = text(
     "names", "",
@@ -33,8 +33,8 @@ CELL = whole("cell_px", 320, (32, 1024), "Longer side of each picture on the she
 
 FORMATS = text(
     "formats", None,
-    "Compare each model's weights stored as fp32, fp16, bf16. Without it: as they are. What they "
-    "are computed in, --precision says.",
+    "Compare each model's weights stored as fp32, fp16, bf16. Without it: as they are. The "
+    "precision of the computation is --precision.",
     metavar="A,B,…",
 )  # fmt: skip
 GRABCUT = switch("grabcut", False, "OpenCV's GrabCut beside it.")
@@ -59,13 +59,13 @@ GALLERY = whole("gallery", 12, (0, 1000), "How many of the worst pictures the re
 DATA = text("data", None, "Folder with fg/ and bg/.", metavar="DIR")
 CUTOUTS = text(
     "cutouts", None,
-    "A folder of cutouts. Those models for anime that are here are measured with them, and --model "
+    "A folder of cutouts. The anime models on this machine are measured with them, and --model "
     "adds more.",
     metavar="DIR",
 )  # fmt: skip
 SPLIT = text("split", "val", "Subfolder of fg/. val and validation are the same.", metavar="NAME")
 SIZES = whole("size", (256, 512), (32, 4096), "Sides of the composites.")
-PER_FIGURE = whole("per_figure", 2, (1, 1000), "Composites of each figure.")
+PER_FIGURE = whole("per_figure", 2, (1, 1000), "Composites of each picture in fg/.")
 BY_STYLE = switch("by_style", False, "A row for each style as well.")
 MASKED = text("masked", None, "Pictures beside masks NAME_mask.png.", metavar="DIR")
 AT_SIZE = switch("at_size", False, "Let the network see the composite's own size, not the model's.")

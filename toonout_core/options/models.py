@@ -14,7 +14,7 @@ MODEL = choice(
 )  # fmt: skip
 PRECISION = choice(
     "precision", "auto", PRECISIONS,
-    "auto: fp16 where the device is good at it and the model is sound in it, else fp32.",
+    "auto: fp16 where the device computes it fast and the model works well in it, else fp32.",
 )  # fmt: skip
 FAST = switch(
     "fast", False,
@@ -29,8 +29,8 @@ ALLOW_DOWNLOAD = switch(
 PATCH_ORDER = choice(
     "patch_order", "auto", ("auto", "new", "old"),
     "Only for BiRefNet files: the order in which the network was trained to see picture patches. "
-    "auto: what the file states, then what is known of published files, else new. A wrong order "
-    "spoils mattes silently.",
+    "auto: what the file states, then what is known of published files, else new. With a "
+    "wrong order, mattes are worse, and there is no error.",
 )  # fmt: skip
 RESOLUTION = whole(
     "resolution", 0, (0, 4096, 32),
@@ -39,8 +39,8 @@ RESOLUTION = whole(
     "1024. The result always has the picture's own size.",
 )  # fmt: skip
 LOADER_RESOLUTION = RESOLUTION.but(
-    help="For older graphs. Use resolution of Cut Out Character, or of ComfyUI's Remove "
-    "Background, in its place: what is chosen there counts."
+    help="For older graphs only. Set resolution in Cut Out Character, or in ComfyUI's Remove "
+    "Background, instead: it overrides this one."
 )
 DETECTOR_RESOLUTION = RESOLUTION.but(
     help="Side of the square that the detector sees. 0: what it was trained with. Larger finds "
@@ -48,7 +48,7 @@ DETECTOR_RESOLUTION = RESOLUTION.but(
 )
 DETECTOR = choice(
     "detector", "toonout-mini", (),
-    "Finds the characters. toonout-mini needs no download and tells characters apart that touch. "
+    "Finds the characters. toonout-mini needs no download and separates characters that touch. "
     "anime-instances (230 MB) is made for anime; files of RTMDet-Ins and YOLOv8-seg work too. With "
     "toonout-mini-regions or another matting model every connected region of the matte is a "
     "character.",

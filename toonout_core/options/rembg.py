@@ -6,16 +6,16 @@ from .option import switch, text, whole
 
 MODEL = text(
     "model", "",
-    "A model of ours, or one of rembg's that ours stand for. Without it: the server's.",
+    "A model of ToonOut, or a model name of rembg. Without it: the server's model.",
 )  # fmt: skip
-ALPHA_MATTING = switch("a", False, "Alpha matting. Needless here: every matte is soft.")
-FOREGROUND_THRESHOLD = whole("af", 240, (0, 255), "Of alpha matting. It changes nothing here.")
-BACKGROUND_THRESHOLD = whole("ab", 10, (0, 255), "Of alpha matting. It changes nothing here.")
-ERODE_SIZE = whole("ae", 10, (0, 255), "Of alpha matting. It changes nothing here.")
+ALPHA_MATTING = switch("a", False, "Alpha matting. Not needed here: every matte is soft.")
+FOREGROUND_THRESHOLD = whole("af", 240, (0, 255), "For alpha matting. It changes nothing here.")
+BACKGROUND_THRESHOLD = whole("ab", 10, (0, 255), "For alpha matting. It changes nothing here.")
+ERODE_SIZE = whole("ae", 10, (0, 255), "For alpha matting. It changes nothing here.")
 ONLY_MASK = switch("om", False, "The mask alone, white is the character.")
 POST_PROCESS = switch("ppm", False, "Removes small specks, as drop_specks_px does.")
 BACKGROUND = text("bgc", "", "A colour behind the character: red, green, blue and alpha, 0 … 255.")
-EXTRAS = text("extras", "", "More options of ours, as one JSON object.")
+EXTRAS = text("extras", "", "More options of ToonOut, as one JSON object.")
 
 REMBG = (
     *(MODEL, ALPHA_MATTING, FOREGROUND_THRESHOLD, BACKGROUND_THRESHOLD, ERODE_SIZE),

@@ -13,7 +13,7 @@ MODELS_DIR = text(
 )  # fmt: skip
 CPU_LINEAR = choice(
     "cpu_linear", "auto", ("auto", "torch", "onednn"),
-    "What multiplies float32 matrices on a CPU. auto: what a short measurement finds faster.",
+    "What multiplies float32 matrices on a CPU. auto: a short measurement finds the faster one.",
 )  # fmt: skip
 RUNNING = (PRECISION, FAST, DEVICE, CPU_LINEAR, ALLOW_DOWNLOAD)
 MODELS = MODEL.but(
@@ -26,7 +26,9 @@ OUT = text(
 OUT_OR_FILE = OUT.but(help="Folder, or file for a single picture, or - for stdout.")
 QUIET = switch("quiet", False, "Say nothing but errors.", short="-q")
 RECURSIVE = switch("recursive", False, "Read subfolders too.", short="-r")
-REPORT = text("report", None, "Write what became of each picture there, as JSON.", metavar="FILE")
+REPORT = text(
+    "report", None, "Write the result or the error of each picture there, as JSON.", metavar="FILE"
+)
 ON_EXISTS = choice(
     "on_exists", "number", ("number", "skip", "overwrite"),
     "What to do where a result's name is taken. number: take the next free one.",
@@ -34,12 +36,12 @@ ON_EXISTS = choice(
 OVERWRITE = switch("overwrite", False, "Short for --on-exists overwrite.")
 RESUME = switch(
     "resume", False,
-    "Leave out what OUT/.toonout.jsonl holds as done with the same settings, and replace results "
-    "of other settings, unless somebody has changed them.",
+    "Skips what OUT/.toonout.jsonl lists as done with the same settings. Replaces results of other "
+    "settings, unless somebody changed them.",
 )  # fmt: skip
 JSON = switch("json", False, "As JSON on stdout.")
 
-SEED = whole("seed", 0, (0, 2**31 - 1), "The same one gives the same pictures.")
+SEED = whole("seed", 0, (0, 2**31 - 1), "The same number gives the same pictures.")
 
 # ---------------------------------------------------------------- engine
 
@@ -66,13 +68,17 @@ PAUSE = number(
 
 # ---------------------------------------------------------------- weights
 
-CONVERTED = OUT.but(help="….safetensors.", older=("--output",), mistaken=())
-DTYPE = choice("dtype", None, ("fp32", "fp16", "bf16"), "Without it: as stored.")
+CONVERTED = OUT.but(help="The file to write, a .safetensors.", older=("--output",), mistaken=())
+DTYPE = choice(
+    "dtype", None, ("fp32", "fp16", "bf16"), "How numbers are stored. Without it: as in the file."
+)
 REPLACE = switch("replace", False, "Replace OUT if it exists.", flag="--overwrite",
                  older=("--force",))  # fmt: skip
-SHARES = number("shares", None, (0.0, 1e6, 0.1), "One for each file; without it they are equal.")
-MEAN = text("mean", None, "Is subtracted from a picture with values from 0 to 1.", metavar="R,G,B")
-STD = text("std", None, "The rest is divided by it.", metavar="R,G,B")
+SHARES = number("shares", None, (0.0, 1e6, 0.1), "One share per file. Without it, all are equal.")
+MEAN = text(
+    "mean", None, "Mean that is subtracted from the picture's values (0 to 1).", metavar="R,G,B"
+)
+STD = text("std", None, "Standard deviation by which the result is divided.", metavar="R,G,B")
 STATED_FIT = text(
     "fit", None, "Stretch to the size (squash), or keep the aspect (pad).", metavar="squash|pad"
 )

@@ -6,8 +6,8 @@ from .option import switch, text, whole
 
 ADDRESS = text(
     "address", "127.0.0.1",
-    "Where the server listens. With another address than this one, other machines can use it "
-    "too, without a password.",
+    "Where the server listens. With any other address, other machines can use it too, without a "
+    "password.",
     mistaken=("--host",),
 )  # fmt: skip
 PORT = whole("port", 7000, (1, 65535), "The number behind the address.")

@@ -54,7 +54,7 @@ class Output:
         opaque = self.mask_only or self.background is not None
         if not opaque and not FORMATS[self.format].transparent:
             raise BadInput(
-                f"a cutout must be saved as png, webp or tiff, as {self.format} knows no "
+                f"a cutout must be saved as png, webp or tiff, as {self.format} has no "
                 "transparency",
                 self.format,
                 "Or give a background colour.",

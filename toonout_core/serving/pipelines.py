@@ -90,7 +90,7 @@ class Pipelines:
         if name not in (known := self.model_names()):  # also: never a path
             raise UnknownModel(
                 f"The model must be one of {', '.join(known)}, but is {name!r}. Files of your own "
-                f"belong into {self.program.own_models()}."
+                f"belong in {self.program.own_models()}."
             )
         host = self.program.host(on_cpu=on_cpu)
         self.fetch(name, host, download)

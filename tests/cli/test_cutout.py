@@ -61,6 +61,30 @@ def test_results_among_the_sources_are_not_cut_again(cutout, girl):
     assert (folder / "girl_2.png").read_bytes() == mine
 
 
+def test_a_second_run_says_at_its_start_that_results_are_there(cutout, girl, tmp_path):
+    out = tmp_path / "out"
+    assert "there already" not in cutout(girl, "-o", out).stderr
+    said = "1 result is there already; new ones get new numbers. --resume leaves them out"
+    again = cutout(girl, "-o", out).stderr
+    assert again.index(said) < again.index("loaded in")
+    assert [name for name in names(out) if name[0] != "."] == ["girl.png", "girl_2.png"]
+    for options in (["--quiet"], ["--resume"], ["--overwrite"], ["--on-exists", "skip"]):
+        assert "there already" not in cutout(girl, "-o", out, *options).stderr
+    assert "there already" not in cutout(girl, "-o", out, "--format", "webp").stderr
+
+
+def test_results_of_other_programs_are_seen_at_the_start_too(cutout, girl, tmp_path):
+    (tmp_path / "out").mkdir()
+    for name in ("girl.png", "boy.png"):
+        drawing().save(tmp_path / "out" / name)
+    drawing().save(tmp_path / "boy.jpg")
+    shell = cutout(girl, tmp_path / "boy.jpg", "-o", tmp_path / "out")
+    assert "2 results are there already" in shell.stderr
+    assert "--on-exists skip leaves them out" in shell.stderr
+    beside = cutout(girl, "-o", tmp_path)  # an input is no result
+    assert "there already" not in beside.stderr
+
+
 def test_torture_folder_from_the_shell(cutout, tmp_path):
     root, out = plant_torture(tmp_path / "in"), tmp_path / "in" / "out"
     inputs = names(root)

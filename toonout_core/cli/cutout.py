@@ -160,7 +160,8 @@ def _to_cluster(arguments: argparse.Namespace) -> int:
         raise BadInput("--engine ray must cut pictures into a folder", f"the file name {out}")
     require_ray(arguments)
     output = output_of(arguments)
-    with open_folder(arguments, out, cutout_settings(arguments)) as (destination, found):
+    settings, suffixes = cutout_settings(arguments), output.suffixes()
+    with open_folder(arguments, out, settings, suffixes) as (destination, found):
         batch = RayBatch(arguments, destination, output)
         return finish(arguments, batch, found, label="cutout")
 
@@ -170,6 +171,7 @@ def _to_folder(arguments: argparse.Namespace, out: Path) -> int:
 
     output = output_of(arguments)
     pixels = shrink_to(arguments)
-    with open_folder(arguments, out, cutout_settings(arguments)) as (destination, found):
+    settings, suffixes = cutout_settings(arguments), output.suffixes()
+    with open_folder(arguments, out, settings, suffixes) as (destination, found):
         batch = Batch(destination, lambda: make_cut(arguments), output, shrink_to=pixels)
         return finish(arguments, batch, found, label="cutout")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, Protocol
@@ -30,13 +30,18 @@ class Work(Protocol):
 
 @contextmanager
 def open_folder(
-    arguments: argparse.Namespace, out: Path, settings: Mapping[str, Any]
+    arguments: argparse.Namespace,
+    out: Path,
+    settings: Mapping[str, Any],
+    suffixes: Sequence[str] = (),
 ) -> Iterator[tuple[Destination, Found]]:
     """OUT with what earlier runs left there, and the pictures that are named.
 
-    No other run writes to OUT meanwhile: it waits, or this one does.
+    `suffixes`: of results, see `output.batch.Form`. No other run writes to OUT meanwhile: it waits,
+    or this one does.
     """
     from ..output.destination import Destination
+    from ..output.earlier import results_there
     from ..output.manifest import claim
     from ..output.naming import find_sources
 
@@ -53,7 +58,25 @@ def open_folder(
             resume=arguments.resume,
             manifest=manifest,
         )
+        tell_what_is_there(arguments, *results_there(destination, suffixes))
         yield destination, found
+
+
+def tell_what_is_there(arguments: argparse.Namespace, recorded: int, others: int = 0) -> None:
+    """One line before any work, where new results would get numbers beside earlier ones.
+
+    `recorded`: those in the manifest; `others` have a result's name and are not.
+    """
+    count = recorded + others
+    if not count or arguments.resume or arguments.on_exists != "number":
+        return
+    there = "1 result is" if count == 1 else f"{count} results are"
+    way = "--on-exists skip" if others else "--resume"
+    note(
+        arguments,
+        f"{there} there already; new ones get new numbers. {way} leaves them out, --overwrite "
+        "replaces them.",
+    )
 
 
 def open_file(arguments: argparse.Namespace, out: Path) -> tuple[Destination, Found]:
@@ -100,7 +123,7 @@ def finish(
         with ProgressBar(len(batch), label, quiet=arguments.quiet) as bar:
             for result in batch.run():
                 report.results.append(result)
-                bar.advance()
+                bar.advance(text=result.source.name)
     except KeyboardInterrupt:
         report.interrupted = True
     finally:

@@ -85,6 +85,31 @@ def test_results_of_other_programs_are_seen_at_the_start_too(cutout, girl, tmp_p
     assert "there already" not in beside.stderr
 
 
+def test_a_picture_that_stays_broken(cutout, girl, tmp_path):
+    """It says what is wrong, and how the folder gets whole."""
+    (tmp_path / "broken.webp").write_bytes(b"RIFF\x20\0\0\0WEBPVP8 \x14\0\0\0" + bytes(20))
+    broken, out = tmp_path / "broken.webp", tmp_path / "out"
+    first = cutout(girl, broken, "-o", out)
+    assert first.code == 1
+    assert f"failed: {broken} is damaged or not a picture: it must be" in first.stderr
+    assert "--resume tries" not in first.stderr
+    again = cutout(girl, broken, "-o", out, "--resume")
+    assert again.code == 1
+    assert "move such a file away to end that." in again.stderr.splitlines()[-1]
+    assert cutout(girl, "-o", out, "--resume").code == 0
+
+
+def test_no_empty_folder_stays(toonout, girl, tmp_path):
+    shell = toonout("cutout", girl, "-o", tmp_path / "a" / "b", "--model", "isnet-anime",
+                    "--no-download", "--models-dir", tmp_path)  # fmt: skip
+    assert shell.code == 2
+    assert not (tmp_path / "a").exists()
+    (tmp_path / "mine").mkdir()
+    toonout("cutout", girl, "-o", tmp_path / "mine", "--model", "isnet-anime",
+            "--no-download", "--models-dir", tmp_path)  # fmt: skip
+    assert (tmp_path / "mine").is_dir()
+
+
 def test_torture_folder_from_the_shell(cutout, tmp_path):
     root, out = plant_torture(tmp_path / "in"), tmp_path / "in" / "out"
     inputs = names(root)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -46,7 +46,7 @@ def open_folder(
     from ..output.naming import find_sources
 
     require_folder(out)
-    with claim(out, wait=True) as manifest:
+    with _no_empty_folder(out), claim(out, wait=True) as manifest:
         found = find_sources(
             arguments.paths, recursive=arguments.recursive, out=out, results=manifest.outputs()
         )
@@ -60,6 +60,18 @@ def open_folder(
         )
         tell_what_is_there(arguments, *results_there(destination, suffixes))
         yield destination, found
+
+
+@contextmanager
+def _no_empty_folder(out: Path) -> Iterator[None]:
+    """Take away the folders that were made for results, where there are none."""
+    made = [folder for folder in (out, *out.parents) if not folder.exists()]
+    try:
+        yield
+    finally:
+        for folder in made:
+            with suppress(OSError):  # there is something in it
+                folder.rmdir()
 
 
 def tell_what_is_there(arguments: argparse.Namespace, recorded: int, others: int = 0) -> None:
@@ -150,13 +162,21 @@ def conclude(
         for remark in result.notes:
             note(arguments, f"{result.source}: {remark}")
     if found.sources:
-        note(arguments, report.sentence() + _where(report, out) + _left_out(found))
+        said = report.sentence() + _where(report, out) + _left_out(found)
+        note(arguments, said + (_STAYS_BROKEN if _failed_again(arguments, report) else ""))
     else:
         where = "" if found.problems else f" in {', '.join(arguments.paths)}"
         say(f"There is no picture{where}." + report.not_read_sentence() + _left_out(found))
     if arguments.report:
         text = json.dumps(report.as_json(), indent=2) + "\n"
         note(arguments, f"Report: {save_json(Path(arguments.report), text)}")
+
+
+_STAYS_BROKEN = " --resume tries what failed each time: move such a file away to end that."
+
+
+def _failed_again(arguments: argparse.Namespace, report: Report) -> bool:
+    return bool(getattr(arguments, "resume", False) and report.count("failed"))
 
 
 def _where(report: Report, out: Path | None) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .batch import result_name
 from .destination import Destination
 from .naming import Source
+from .publishing import result_name
 
 
 def results_there(destination: Destination, suffixes: Sequence[str]) -> tuple[int, int]:

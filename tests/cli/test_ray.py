@@ -157,7 +157,7 @@ def test_one_worker_a_slot_and_batches_of_files(faked, toonout, tmp_path, pictur
     assert (shell.code, f"{COUNT + 1} done, 1 failed." in shell.stderr) == (1, True)
     assert len(started) == 3
     assert ray.asked == [4, 4, 4, 4]
-    assert "broken.png must be a picture" in shell.stderr
+    assert "broken.png is damaged or not a picture" in shell.stderr
 
 
 def test_pictures_of_a_lost_worker_are_done_again_one_by_one(

@@ -10,9 +10,11 @@ import hashlib
 import importlib.util
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 from contextlib import suppress
 from pathlib import Path
 
@@ -33,6 +35,8 @@ WEBUI_NEEDS = {
     "safetensors": "safetensors",
     "huggingface_hub": "huggingface-hub",
 }
+
+FOR_CPUS = "https://download.pytorch.org/whl/cpu"
 
 # "Downloading torch-2.9.0-cp311-cp311-linux.whl (540.1 MB)": files of less than 1 MB are left out
 DOWNLOAD = re.compile(r"\s*Downloading ([^-\s]+-[^-\s]+)\S* \((\d[\d.]* [MG]B)\)")
@@ -63,6 +67,7 @@ def prepare(extra: str) -> None:
         make_venv()
     if is_ready(extra) or is_ready("dev"):  # dev has everything
         return
+    tell_of_the_smaller_pytorch()
     say("installing into .venv (the first time this takes minutes) ...")
     pip("pip>=21.3")
     pip("--editable", f"{ROOT}[{extra}]" if extra else str(ROOT))
@@ -76,6 +81,18 @@ def record(extra: str) -> Path:
 
 def is_ready(extra: str) -> bool:
     return record(extra).exists() and record(extra).read_text() == stamp(extra)
+
+
+def tell_of_the_smaller_pytorch() -> None:
+    """On Linux pip brings PyTorch with CUDA, which is of no use without such a card."""
+    there = any(VENV.glob("lib*/python*/site-packages/torch"))
+    if sys.platform != "linux" or there or shutil.which("nvidia-smi"):
+        return
+    say(
+        "no NVIDIA card was found. PyTorch for CPUs is smaller by some GB. For it, press Ctrl-C, "
+        f"run this line, then start again: {PYTHON} -m pip install torch torchvision "
+        f"--index-url {FOR_CPUS} (for AMD cards see docs/install.md)"
+    )
 
 
 def make_venv() -> None:
@@ -97,10 +114,13 @@ def pip(*arguments: str) -> None:
         [*command, "--progress-bar", "off", *arguments], stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None
+        told = Told()
+        threading.Thread(target=told.again_and_again, daemon=True).start()
         for line in process.stdout:
             news = pip_news(line)
             if news:
-                print("  " + news, flush=True)
+                told.now(news)
+        told.over.set()
     if process.returncode:
         raise Failed(
             "pip could not install everything; see above. Check the network and the free space, "
@@ -108,11 +128,29 @@ def pip(*arguments: str) -> None:
         )
 
 
+class Told:
+    """What was said last. Every minute of silence says so."""
+
+    def __init__(self) -> None:
+        self.over = threading.Event()
+        self.news = "looking for packages"
+        self.minutes = 0
+
+    def now(self, news: str) -> None:
+        self.news, self.minutes = news, 0
+        print("  " + news, flush=True)
+
+    def again_and_again(self) -> None:
+        while not self.over.wait(60):
+            self.minutes += 1
+            print(f"  still {self.news.removesuffix(' ...')}, {self.minutes} min", flush=True)
+
+
 def pip_news(line: str) -> str:
     """What a line of pip's says to somebody who waits; empty if nothing."""
     download = DOWNLOAD.match(line)
     if download:
-        return f"{download[1]} ({download[2]})"
+        return f"downloading {download[1]} ({download[2]})"
     return "unpacking ..." if line.startswith("Installing collected packages") else ""
 
 
@@ -215,6 +253,9 @@ def main(arguments: list[str]) -> int:
             return demo()
         if arguments and arguments[0] == "test":
             return test(arguments[1:])
+    except KeyboardInterrupt:
+        print("ToonOut: stopped. Start it again to go on.", file=sys.stderr)
+        return 130
     except Failed as failure:
         print(f"ToonOut: {failure}", file=sys.stderr)
         return 1

@@ -234,8 +234,14 @@ def test_a_failing_pip_gets_a_sentence(install, monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("line", "news"),
     [
-        ("  Downloading torch-2.9.0-cp311-linux.whl (539.1 MB)\n", "torch-2.9.0 (539.1 MB)"),
-        ("Downloading nvidia_nccl-2.30.7-py3-none.whl (1.2 GB)", "nvidia_nccl-2.30.7 (1.2 GB)"),
+        (
+            "  Downloading torch-2.9.0-cp311-linux.whl (539.1 MB)\n",
+            "downloading torch-2.9.0 (539.1 MB)",
+        ),
+        (
+            "Downloading nvidia_nccl-2.30.7-py3-none.whl (1.2 GB)",
+            "downloading nvidia_nccl-2.30.7 (1.2 GB)",
+        ),
         ("  Downloading pluggy-1.7.0-py3-none-any.whl (27 kB)", ""),
         ("Collecting torch (from toonout==0.1.0)", ""),
         ("Installing collected packages: torch, numpy", "unpacking ..."),
@@ -243,6 +249,51 @@ def test_a_failing_pip_gets_a_sentence(install, monkeypatch, capsys):
 )
 def test_pip_is_cut_short(install, line, news):
     assert install.pip_news(line) == news
+
+
+def test_long_silence_is_broken(install, capsys):
+    told = install.Told()
+    silence = iter([False, False, True])
+    told.over.wait = lambda seconds: next(silence)
+    told.now("unpacking ...")
+    told.again_and_again()
+    assert capsys.readouterr().out.splitlines() == [
+        "  unpacking ...", "  still unpacking, 1 min", "  still unpacking, 2 min",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("system", "card", "there", "is_said"),
+    [
+        ("linux", None, False, True),
+        ("linux", "/usr/bin/nvidia-smi", False, False),
+        ("linux", None, True, False),
+        ("darwin", None, False, False),
+        ("win32", None, False, False),
+    ],
+)
+def test_without_a_card_the_smaller_pytorch_is_named(
+    install, monkeypatch, capsys, system, card, there, is_said
+):
+    monkeypatch.setattr(install.sys, "platform", system)
+    monkeypatch.setattr(install.shutil, "which", lambda name: card)
+    if there:
+        (install.VENV / "lib" / "python3.12" / "site-packages" / "torch").mkdir(parents=True)
+    install.tell_of_the_smaller_pytorch()
+    said = capsys.readouterr().out
+    assert bool(said) == is_said
+    if is_said:
+        assert f"{install.PYTHON} -m pip install torch torchvision --index-url" in said
+        assert install.FOR_CPUS in (ROOT / "docs" / "install.md").read_text("utf-8")
+
+
+def test_ctrl_c_is_a_sentence(install, monkeypatch, capsys):
+    def stop(extra):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(install, "prepare", stop)
+    assert install.main(["demo"]) == 130
+    assert "Start it again" in capsys.readouterr().err
 
 
 def test_ci_runs_what_the_readme_says():

@@ -37,6 +37,19 @@ def test_composite_is_exact_at_both_ends(matte):
     assert torch.equal(shown[:, :, 0], magenta.expand(2, 3, 5))
 
 
+@pytest.mark.parametrize("colour", [(255, 0, 255), [255, 0, 255, 255], (np.uint8(255), 0, 255)])
+def test_a_colour_may_be_numbers(matte, colour):
+    assert torch.equal(matte.composite(colour), matte.composite("#ff00ff"))
+
+
+@pytest.mark.parametrize(
+    "colour", [(255, 255, 255, 0), (1.0, 1.0, 1.0), (256, 0, 0), (1, 2), (-1, 0, 0), None, 7]
+)
+def test_what_is_no_colour_is_said(matte, colour):
+    with pytest.raises(BadInput, match=r"a (colour|background) must be"):
+        matte.composite(colour)
+
+
 def test_shapes_are_checked_once():
     image = torch.rand(1, 3, 4, 4)
     with pytest.raises(BadInput, match="alpha must be 1×1×4×4"):

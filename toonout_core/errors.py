@@ -40,6 +40,16 @@ class MissingPackage(ToonOutError):
     """A package that is needed for this, and is not installed or does not load."""
 
 
+def needs(what: str, package: str, extra: str, advice: str = "") -> MissingPackage:
+    """Make the error for a package of one of our extras, with a line to copy."""
+    # word by word: ComfyUI's registry takes the line itself for code that installs something
+    line = " ".join(("python", "-m", "pip", "install", "-e", f'".[{extra}]"'))
+    return MissingPackage(
+        f"{what} needs the package {package}, which is not installed. Run this in ToonOut's "
+        f"folder: {line}" + (f" {advice}" if advice else "")
+    )
+
+
 class CannotWrite(ToonOutError):
     """A folder that takes no more files; no further picture can be written there either."""
 

@@ -178,7 +178,8 @@ class MattingFlow(ABC):
         keep_image: bool = True,
         detail: bool = False,
     ) -> Matte:
-        """A path, open file, PIL picture or Picture → Matte of that one picture.
+        """A path, open file, the bytes of one, PIL picture, array H×W×3 or H×W×4 of uint8, or
+        Picture → Matte of that one picture.
 
         `source_alpha` "ignore" treats the picture as if it had no alpha of its own.
         """

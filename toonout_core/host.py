@@ -141,14 +141,17 @@ def cache_dir() -> Path:
 
 
 class LocalHost:
-    """A host without a program around it: the shell, a notebook, a test."""
+    """A host without a program around it: a script, a notebook, a test.
+
+    It prints nothing. `quiet=False` shows bars on a terminal.
+    """
 
     def __init__(
         self,
         device: str = "auto",
         weight_dirs: Sequence[Path] | None = None,
         *,
-        quiet: bool = False,
+        quiet: bool = True,
     ) -> None:
         self.device = choose_device(device)
         self.quiet = quiet
@@ -184,7 +187,7 @@ class LocalHost:
         except ImportError:
             yield lambda count=1, *, preview=None: None
             return
-        with tqdm(total=total, desc=label, leave=False) as bar:
+        with tqdm(total=total, desc=label, leave=False, disable=None) as bar:
 
             def step(count: int = 1, *, preview: Tensor | None = None) -> None:
                 bar.update(count)

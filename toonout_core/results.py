@@ -10,7 +10,7 @@ from torch import Tensor
 
 from .errors import BadInput
 from .imaging import to_pil
-from .ops.compositing import over, parse_colour
+from .ops.compositing import colour_of, over, parse_colour
 from .ops.framing import Framing, cut_to, framed, visible_box
 
 
@@ -75,10 +75,18 @@ class Matte:
         """Return one frame as an RGBA picture of 8 bit, with straight alpha."""
         return to_pil(self.colours[index : index + 1], self.alpha[index : index + 1])
 
-    def composite(self, background: Tensor | str) -> Tensor:
-        """Lay the foreground over a picture (1 or B × 3×H×W) or a colour ("#rrggbb" or a name) →
-        B×3×H×W.
+    def composite(self, background: Tensor | str | Sequence[int]) -> Tensor:
+        """Lay the foreground over a picture (1 or B × 3×H×W) or a colour ("#rrggbb", a name, or
+        three numbers from 0 to 255) → B×3×H×W. Raises BadInput.
         """
         if isinstance(background, str):
             background = parse_colour(background)
+        elif isinstance(background, Sequence):
+            background = colour_of(background)
+        if not isinstance(background, Tensor):
+            raise BadInput(
+                "a background must be a colour or an image B×3×H×W",
+                type(background).__name__,
+                "Read a picture with `toonout_core.imaging.read(path).image`.",
+            )
         return over(self.colours, self.alpha, background.to(self.image))

@@ -151,7 +151,7 @@ def test_what_cannot_be_is_said(clip, tmp_path, monkeypatch, verb, arguments, wo
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, Cancelled])
 def test_stopped_in_the_middle_nothing_is_left(clip, tmp_path, monkeypatch, out, stop):
     class Bar(clip_run.ProgressBar):
-        def advance(self, count: float = 1) -> None:
+        def advance(self, count: float = 1, text: str = "") -> None:
             self.seen = getattr(self, "seen", 0) + 1
             if self.seen == 3:
                 raise stop("stopped")

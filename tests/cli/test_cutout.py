@@ -61,6 +61,55 @@ def test_results_among_the_sources_are_not_cut_again(cutout, girl):
     assert (folder / "girl_2.png").read_bytes() == mine
 
 
+def test_a_second_run_says_at_its_start_that_results_are_there(cutout, girl, tmp_path):
+    out = tmp_path / "out"
+    assert "there already" not in cutout(girl, "-o", out).stderr
+    said = "1 result is there already; new ones get new numbers. --resume leaves them out"
+    again = cutout(girl, "-o", out).stderr
+    assert again.index(said) < again.index("loaded in")
+    assert [name for name in names(out) if name[0] != "."] == ["girl.png", "girl_2.png"]
+    for options in (["--quiet"], ["--resume"], ["--overwrite"], ["--on-exists", "skip"]):
+        assert "there already" not in cutout(girl, "-o", out, *options).stderr
+    assert "there already" not in cutout(girl, "-o", out, "--format", "webp").stderr
+
+
+def test_results_of_other_programs_are_seen_at_the_start_too(cutout, girl, tmp_path):
+    (tmp_path / "out").mkdir()
+    for name in ("girl.png", "boy.png"):
+        drawing().save(tmp_path / "out" / name)
+    drawing().save(tmp_path / "boy.jpg")
+    shell = cutout(girl, tmp_path / "boy.jpg", "-o", tmp_path / "out")
+    assert "2 results are there already" in shell.stderr
+    assert "--on-exists skip leaves them out" in shell.stderr
+    beside = cutout(girl, "-o", tmp_path)  # an input is no result
+    assert "there already" not in beside.stderr
+
+
+def test_a_picture_that_stays_broken(cutout, girl, tmp_path):
+    """It says what is wrong, and how the folder gets whole."""
+    (tmp_path / "broken.webp").write_bytes(b"RIFF\x20\0\0\0WEBPVP8 \x14\0\0\0" + bytes(20))
+    broken, out = tmp_path / "broken.webp", tmp_path / "out"
+    first = cutout(girl, broken, "-o", out)
+    assert first.code == 1
+    assert f"failed: {broken} is damaged or not a picture: it must be" in first.stderr
+    assert "--resume tries" not in first.stderr
+    again = cutout(girl, broken, "-o", out, "--resume")
+    assert again.code == 1
+    assert "move such a file away to end that." in again.stderr.splitlines()[-1]
+    assert cutout(girl, "-o", out, "--resume").code == 0
+
+
+def test_no_empty_folder_stays(toonout, girl, tmp_path):
+    shell = toonout("cutout", girl, "-o", tmp_path / "a" / "b", "--model", "isnet-anime",
+                    "--no-download", "--models-dir", tmp_path)  # fmt: skip
+    assert shell.code == 2
+    assert not (tmp_path / "a").exists()
+    (tmp_path / "mine").mkdir()
+    toonout("cutout", girl, "-o", tmp_path / "mine", "--model", "isnet-anime",
+            "--no-download", "--models-dir", tmp_path)  # fmt: skip
+    assert (tmp_path / "mine").is_dir()
+
+
 def test_torture_folder_from_the_shell(cutout, tmp_path):
     root, out = plant_torture(tmp_path / "in"), tmp_path / "in" / "out"
     inputs = names(root)

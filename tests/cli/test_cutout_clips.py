@@ -76,10 +76,15 @@ def test_frames_and_going_on(cutout, tmp_path):
     with Image.open(out / frames[0]) as picture:
         assert (picture.mode, picture.size) == ("RGBA", SIZE_HW[::-1])
     before = {name: (out / name).stat().st_mtime_ns for name in frames}
+    other = cutout(clip(tmp_path / "run.mp4"), "-o", out)
+    assert "there already" not in other.stderr
+    for path in out.glob("run_*"):
+        path.unlink()
     whole = (out / frames[2]).read_bytes()
     (out / frames[2]).unlink()
     (out / frames[4]).write_bytes(b"somebody's")
     again = cutout(source, "-o", out, "--resume")
+    assert "there already" not in again.stderr
     assert again.code == 0
     assert "3 frames were done before" in again.stderr
     assert (out / frames[2]).read_bytes() == whole
@@ -87,6 +92,8 @@ def test_frames_and_going_on(cutout, tmp_path):
     assert "walk_00005_2.png" in names(out)
     for name in (frames[0], frames[1], frames[3]):
         assert (out / name).stat().st_mtime_ns == before[name]
+    twice = cutout(source, "-o", out)
+    assert "6 results are there already; new ones get new numbers." in twice.stderr
 
 
 def test_stop_leaves_no_file_or_whole_frames(cutout, tmp_path, monkeypatch):

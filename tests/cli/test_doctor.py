@@ -30,10 +30,23 @@ def test_report_as_json(toonout, embedded, tmp_path):
     assert report["toonout"]["python"] == ".".join(map(str, sys.version_info[:3]))
     assert report["packages"]["torch"][0].isdigit()
     assert report["machine"]["processors"] >= 1
-    assert report["models"]["toonout-mini"] in ("part of this package", "absent")
+    assert report["models"]["toonout-mini"] in (
+        "part of this package",
+        "missing: install ToonOut again",
+    )
     assert "foreign.safetensors" in report["models"]["other files"]
     assert report["test inference"]["works"] is True
     assert report["test inference"]["device"] == "cpu"
+
+
+def test_what_is_usual_does_not_look_like_a_failure(tmp_path, monkeypatch):
+    """A machine without a card and without downloads is a whole one."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    models = doctor._models([tmp_path])
+    assert models["toonout"] == models["isnet-anime"] == "not downloaded"
+    assert doctor._no_card("13.0", None).startswith("no NVIDIA card found; the CPU is used")
+    assert doctor._no_card(None, "6.4").startswith("no AMD card found; the CPU is used")
+    assert "the CPU is used" in doctor._no_card(None, None)
 
 
 def test_report_as_text_names_no_user(toonout, embedded):

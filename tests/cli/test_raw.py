@@ -114,6 +114,33 @@ def test_only_the_mask(read):
     assert said == "-om is --mask-only.\n"
 
 
+@pytest.mark.parametrize(
+    ("name", "ours"),
+    [("isnet-anime", "isnet-anime"), ("birefnet-general", "birefnet"), ("u2net", "u2net")],
+)
+def test_a_model(read, name, ours):
+    arguments, said = read("-m", name, "-o", "out")
+    assert (arguments.model, arguments.out) == (ours, "out")
+    assert said == f"-m is --model {ours}.\n"
+
+
+def test_a_model_without_a_name(toonout):
+    shell = toonout("cutout", "a.png", "-m")
+    assert shell.code == 2
+    assert "--model" in shell.stderr
+
+
+def test_two_paths_as_rembg_has_them(toonout, tmp_path):
+    girl = tmp_path / "my girl.png"
+    girl.write_bytes(b"")
+    for out in ("out5.png", "out folder"):
+        shell = toonout("cutout", girl, out)
+        assert shell.code == 2
+        quoted = out if " " not in out else f"'{out}'"
+        assert f"Did you mean: toonout cutout '{girl}' -o {quoted}?" in shell.stderr
+    assert "Did you mean" not in toonout("cutout", girl, girl).stderr  # two pictures
+
+
 def test_specks(read):
     arguments, said = read("-ppm")
     assert arguments.drop_specks_px == 64

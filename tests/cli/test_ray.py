@@ -60,7 +60,7 @@ def test_the_same_results_as_in_one_process_and_the_same_manifest(
     done = on_cluster(tmp_path, pictures, *options, lose_a_node_after=lose_a_node_after)
     assert done.returncode == 1, done.stderr
     assert f"{COUNT + 1} done, 1 failed." in done.stderr
-    assert "broken.png must be a picture" in done.stderr
+    assert "broken.png is damaged or not a picture" in done.stderr
     assert "Traceback" not in done.stderr
     alone = tmp_path / "alone"
     assert toonout("cutout", pictures, "-o", alone, *options).code == 1
@@ -157,7 +157,7 @@ def test_one_worker_a_slot_and_batches_of_files(faked, toonout, tmp_path, pictur
     assert (shell.code, f"{COUNT + 1} done, 1 failed." in shell.stderr) == (1, True)
     assert len(started) == 3
     assert ray.asked == [4, 4, 4, 4]
-    assert "broken.png must be a picture" in shell.stderr
+    assert "broken.png is damaged or not a picture" in shell.stderr
 
 
 def test_pictures_of_a_lost_worker_are_done_again_one_by_one(
@@ -202,3 +202,4 @@ def test_without_ray(toonout, monkeypatch):
     shell = toonout("cutout", "a.jpg", "-o", "out", "--engine", "ray")
     assert shell.code == 2
     assert "needs the package ray, which is not installed" in shell.stderr
+    assert 'python -m pip install -e ".[ray]"' in shell.stderr

@@ -47,4 +47,4 @@ def test_what_is_not_installed_is_said(toonout, monkeypatch, package):
     shell = toonout("serve")
     assert shell.code == 2
     assert f"needs the package {package}" in shell.stderr
-    assert ".[serve]" in shell.stderr
+    assert 'python -m pip install -e ".[serve]"' in shell.stderr

@@ -57,7 +57,7 @@ def test_boundaries_as_recorded(case):
 
 def test_a_missing_package_is_a_sentence(monkeypatch):
     monkeypatch.setitem(sys.modules, "faster_coco_eval", None)
-    with pytest.raises(ToonOutError, match=r"faster-coco-eval, .* by its name or as `\.\[eval\]`"):
+    with pytest.raises(ToonOutError, match=r'faster-coco-eval, .*install -e "\.\[eval\]"'):
         average_precision(dataset([]), [], "box")
 
 

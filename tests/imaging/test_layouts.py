@@ -202,6 +202,34 @@ def test_layers_there_and_back():
     assert np.array_equal(again[1:], rgba[1:]) and not again[0].any()
 
 
+@pytest.mark.parametrize("shape", [(9, 7), (9, 7, 3), (9, 7, 4)])
+def test_bytes_and_arrays_are_pictures(shape):
+    levels = np.random.default_rng(5).integers(0, 256, shape).astype(np.uint8)
+    stream = io.BytesIO()
+    Image.fromarray(levels).save(stream, "PNG")
+    of_file = imaging.read(io.BytesIO(stream.getvalue()))
+    flipped = np.ascontiguousarray(levels[:, ::-1])[:, ::-1]  # the same in another order of memory
+    for source in (stream.getvalue(), bytearray(stream.getvalue()), levels, flipped):
+        picture = imaging.read(source)
+        assert torch.equal(picture.image, of_file.image)
+        assert (picture.alpha is None) == (len(shape) < 3 or shape[2] == 3)
+        if picture.alpha is not None:
+            assert torch.equal(picture.alpha, of_file.alpha)
+
+
+@pytest.mark.parametrize(
+    "array", [np.zeros((9, 7, 3)), np.zeros((3, 9, 7), np.uint8), np.zeros((1, 9, 7, 3), np.uint8)]
+)
+def test_arrays_of_uncertain_range_or_order_are_refused(array):
+    with pytest.raises(BadInput, match="must be H×W, H×W×3 or H×W×4 of uint8"):
+        imaging.read(array)
+
+
+def test_broken_bytes_are_said():
+    with pytest.raises(BadInput, match="the data given is damaged or not a picture"):
+        imaging.read(b"\x89PNG and no more")
+
+
 @pytest.mark.parametrize("source", [3, None, torch.zeros(3, 4, 4)])
 def test_what_is_no_picture_at_all_is_refused(source):
     with pytest.raises(BadInput, match=r"a picture must be a path.*Tensors go to `predict`"):

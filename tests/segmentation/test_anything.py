@@ -204,7 +204,7 @@ def test_what_is_missing_is_named(host, image, folder, monkeypatch):
         segment_anything(image[0], "sam_vit_b", host)
     for name in [name for name in sys.modules if name.split(".")[0] == "segment_anything"]:
         monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(ToonOutError, match='package "segment-anything"'):
+    with pytest.raises(ToonOutError, match=r'segment-anything, .*install -e "\.\[sam\]"'):
         segment_anything(image, "sam_vit_b", host)
 
 

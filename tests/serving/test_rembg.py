@@ -113,6 +113,14 @@ def test_alpha_matting_is_accepted_and_told(server):
     assert "model: light.safetensors" in headers["X-ToonOut-Notes"]
 
 
+def test_the_log_says_that_another_model_is_used(server, caplog):
+    with caplog.at_level("INFO", "toonout"):
+        post(server, {"model": "u2net"})
+        post(server, {})
+    said = [text for text in caplog.messages if "none of our models" in text]
+    assert said == ["model=u2net is none of our models: light.safetensors is used"]
+
+
 def test_extras_are_options_of_ours(server):
     smaller = opened(post(server, {"extras": json.dumps({"crop": True})}))
     assert smaller.width <= 24

@@ -223,6 +223,10 @@ def test_missing_file_says_where_and_what_to_do(hub, worker, tmp_path):
     assert answer["error"] == "DownloadFailed"
     assert "https://huggingface.co/o/nowhere/resolve/" in answer["text"]
     assert str(tmp_path) in answer["text"]
+    assert "Nothing was downloaded." in answer["text"]
+    (tmp_path / ".toonout" / "nowhere.0123.partial").write_bytes(CONTENT[:1000])
+    answer = worker.download(row("o/nowhere"), tmp_path)
+    assert "Start again to continue where it stopped." in answer["text"]
 
 
 def test_server_without_checksum(hub, worker, tmp_path):

@@ -11,7 +11,7 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from ..errors import BadInput, ToonOutError
-from .folder_run import conclude, note
+from .folder_run import conclude, note, require_folder, tell_what_is_there
 from .terminal import ProgressBar
 
 if TYPE_CHECKING:
@@ -134,7 +134,6 @@ def _to_frames(
     from ..output.destination import Destination
     from ..output.manifest import claim
     from ..output.naming import Source
-    from .folder_run import require_folder
 
     require_folder(out)
     with claim(out, wait=True) as manifest:
@@ -142,6 +141,9 @@ def _to_frames(
             out, [Source(clip, PurePath(clip.stem)) for clip in clips], settings=settings,
             existing=arguments.on_exists, resume=arguments.resume, manifest=manifest,
         )  # fmt: skip
+        stems = tuple(f"{clip.stem}_" for clip in clips)
+        made = [path for path in manifest.outputs() if path.name.startswith(stems)]
+        tell_what_is_there(arguments, sum(path.is_file() for path in made))
         destination.prepare()
         for source in destination.sources:
             frames = _Frames(destination, source.path, output)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import io
+import shlex
 import sys
+from collections.abc import Sequence
 from itertools import chain, islice
 from pathlib import Path
 
@@ -80,7 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.out == "-" or (arguments.out is None and arguments.paths == ["-"]):
         return _to_stdout(arguments)
     if arguments.out is None:
-        raise BadInput("-o OUT must say where results go", "nothing", "Name a folder.")
+        raise BadInput("-o OUT must say where results go", "nothing", _meant(arguments.paths))
     out = Path(arguments.out)
     if is_clip_run(arguments.paths, out):
         from ..output.writing import format_of
@@ -92,6 +94,13 @@ def run(arguments: argparse.Namespace) -> int:
     if _is_file_name(out):
         return _to_file(arguments, out)
     return _to_folder(arguments, out)
+
+
+def _meant(paths: Sequence[str]) -> str:
+    """As rembg and cp have it, the last word is where results go."""
+    if len(paths) < 2 or Path(paths[-1]).is_file():
+        return "Name a folder."
+    return f"Did you mean: toonout cutout {shlex.join(paths[:-1])} -o {shlex.quote(paths[-1])}?"
 
 
 def _is_file_name(out: Path) -> bool:
@@ -160,7 +169,8 @@ def _to_cluster(arguments: argparse.Namespace) -> int:
         raise BadInput("--engine ray must cut pictures into a folder", f"the file name {out}")
     require_ray(arguments)
     output = output_of(arguments)
-    with open_folder(arguments, out, cutout_settings(arguments)) as (destination, found):
+    settings, suffixes = cutout_settings(arguments), output.suffixes()
+    with open_folder(arguments, out, settings, suffixes) as (destination, found):
         batch = RayBatch(arguments, destination, output)
         return finish(arguments, batch, found, label="cutout")
 
@@ -170,6 +180,7 @@ def _to_folder(arguments: argparse.Namespace, out: Path) -> int:
 
     output = output_of(arguments)
     pixels = shrink_to(arguments)
-    with open_folder(arguments, out, cutout_settings(arguments)) as (destination, found):
+    settings, suffixes = cutout_settings(arguments), output.suffixes()
+    with open_folder(arguments, out, settings, suffixes) as (destination, found):
         batch = Batch(destination, lambda: make_cut(arguments), output, shrink_to=pixels)
         return finish(arguments, batch, found, label="cutout")

@@ -143,11 +143,18 @@ def _devices(cpu_linear: str) -> Section:
         name = torch.cuda.get_device_name(index)
         section[f"cuda:{index}"] = f"{name}, {_gibibytes(free)} of {_gibibytes(total)} free"
     if not torch.cuda.is_available():
-        built = torch.version.cuda or torch.version.hip
-        section["cuda"] = f"built for {built}, but no device answers" if built else "not built in"
+        section["cuda"] = _no_card(torch.version.cuda, torch.version.hip)
     if torch.backends.mps.is_available():
         section["mps"] = "available"
     return section
+
+
+def _no_card(cuda: str | None, hip: str | None) -> str:
+    """Why no graphics card computes."""
+    if not cuda and not hip:
+        return "this PyTorch has no support for it; the CPU is used"
+    kind, built = ("NVIDIA", f"CUDA {cuda}") if cuda else ("AMD", f"ROCm {hip}")
+    return f"no {kind} card found; the CPU is used (PyTorch is built for {built})"
 
 
 def _models(folders: list[Path]) -> Section:
@@ -161,7 +168,11 @@ def _models(folders: list[Path]) -> Section:
     for row in WEIGHTS:
         path = find_file(row, host)
         there = path is not None and path.is_file()
-        section[row.name] = "part of this package" if row.embedded and there else "absent"
+        section[row.name] = "not downloaded"
+        if row.embedded:
+            section[row.name] = (
+                "part of this package" if there else "missing: install ToonOut again"
+            )
         if there and path is not None and not row.embedded:
             section[row.name] = _private(path)
             known.add(path)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -30,18 +30,23 @@ class Work(Protocol):
 
 @contextmanager
 def open_folder(
-    arguments: argparse.Namespace, out: Path, settings: Mapping[str, Any]
+    arguments: argparse.Namespace,
+    out: Path,
+    settings: Mapping[str, Any],
+    suffixes: Sequence[str] = (),
 ) -> Iterator[tuple[Destination, Found]]:
     """OUT with what earlier runs left there, and the pictures that are named.
 
-    No other run writes to OUT meanwhile: it waits, or this one does.
+    `suffixes`: of results, see `output.batch.Form`. No other run writes to OUT meanwhile: it waits,
+    or this one does.
     """
     from ..output.destination import Destination
+    from ..output.earlier import results_there
     from ..output.manifest import claim
     from ..output.naming import find_sources
 
     require_folder(out)
-    with claim(out, wait=True) as manifest:
+    with _no_empty_folder(out), claim(out, wait=True) as manifest:
         found = find_sources(
             arguments.paths, recursive=arguments.recursive, out=out, results=manifest.outputs()
         )
@@ -53,7 +58,37 @@ def open_folder(
             resume=arguments.resume,
             manifest=manifest,
         )
+        tell_what_is_there(arguments, *results_there(destination, suffixes))
         yield destination, found
+
+
+@contextmanager
+def _no_empty_folder(out: Path) -> Iterator[None]:
+    """Take away the folders that were made for results, where there are none."""
+    made = [folder for folder in (out, *out.parents) if not folder.exists()]
+    try:
+        yield
+    finally:
+        for folder in made:
+            with suppress(OSError):  # there is something in it
+                folder.rmdir()
+
+
+def tell_what_is_there(arguments: argparse.Namespace, recorded: int, others: int = 0) -> None:
+    """One line before any work, where new results would get numbers beside earlier ones.
+
+    `recorded`: those in the manifest; `others` have a result's name and are not.
+    """
+    count = recorded + others
+    if not count or arguments.resume or arguments.on_exists != "number":
+        return
+    there = "1 result is" if count == 1 else f"{count} results are"
+    way = "--on-exists skip" if others else "--resume"
+    note(
+        arguments,
+        f"{there} there already; new ones get new numbers. {way} leaves them out, --overwrite "
+        "replaces them.",
+    )
 
 
 def open_file(arguments: argparse.Namespace, out: Path) -> tuple[Destination, Found]:
@@ -100,7 +135,7 @@ def finish(
         with ProgressBar(len(batch), label, quiet=arguments.quiet) as bar:
             for result in batch.run():
                 report.results.append(result)
-                bar.advance()
+                bar.advance(text=result.source.name)
     except KeyboardInterrupt:
         report.interrupted = True
     finally:
@@ -127,13 +162,21 @@ def conclude(
         for remark in result.notes:
             note(arguments, f"{result.source}: {remark}")
     if found.sources:
-        note(arguments, report.sentence() + _where(report, out) + _left_out(found))
+        said = report.sentence() + _where(report, out) + _left_out(found)
+        note(arguments, said + (_STAYS_BROKEN if _failed_again(arguments, report) else ""))
     else:
         where = "" if found.problems else f" in {', '.join(arguments.paths)}"
         say(f"There is no picture{where}." + report.not_read_sentence() + _left_out(found))
     if arguments.report:
         text = json.dumps(report.as_json(), indent=2) + "\n"
         note(arguments, f"Report: {save_json(Path(arguments.report), text)}")
+
+
+_STAYS_BROKEN = " --resume tries what failed each time: move such a file away to end that."
+
+
+def _failed_again(arguments: argparse.Namespace, report: Report) -> bool:
+    return bool(getattr(arguments, "resume", False) and report.count("failed"))
 
 
 def _where(report: Report, out: Path | None) -> str:

@@ -95,7 +95,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     written = InstanceFiles(_kinds(arguments.save), arguments.crop, arguments.metadata)
     pixels = shrink_to(arguments)
-    with open_folder(arguments, Path(arguments.out), _settings(arguments)) as (destination, found):
+    out, settings, suffixes = Path(arguments.out), _settings(arguments), written.suffixes()
+    with open_folder(arguments, out, settings, suffixes) as (destination, found):
         batch: Batch[Characters] = Batch(
             destination, lambda: _make_find(arguments, written), written, shrink_to=pixels
         )

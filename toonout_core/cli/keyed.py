@@ -77,7 +77,7 @@ def run_keyed(arguments: argparse.Namespace) -> int:
                 for source in named:
                     before = destination.done_before(source, [])
                     results.append(before or _key_source(source, destination, options, clip))
-                    bar.advance()
+                    bar.advance(text=source.path.name)
         finally:
             _write_down(arguments, out, results)
     failed = sum(result.status == "failed" for result in results)

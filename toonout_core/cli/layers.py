@@ -64,7 +64,8 @@ def run(arguments: argparse.Namespace) -> int:
     written = _files(arguments, out if to_file else None)
     if to_file:
         return _run(arguments, written, *open_file(arguments, out))
-    with open_folder(arguments, out, _settings(arguments)) as (destination, found):
+    settings, suffixes = _settings(arguments), written.suffixes()
+    with open_folder(arguments, out, settings, suffixes) as (destination, found):
         return _run(arguments, written, destination, found)
 
 

@@ -85,13 +85,14 @@ def require_models(arguments: argparse.Namespace, names: Sequence[str]) -> None:
 
 def open_host(arguments: argparse.Namespace) -> LocalHost:
     """The host that the device options describe, one for all models of a command."""
-    from ..host import LocalHost, cache_dir
+    from ..host import cache_dir
     from ..ops.linear import prefer
+    from .shell_host import ShellHost
 
     if "host" not in arguments:
         prefer(arguments.cpu_linear)
         folders = [Path(folder).expanduser() for folder in arguments.models_dir]
-        host = LocalHost(arguments.device, [*folders, cache_dir()], quiet=arguments.quiet)
+        host = ShellHost(arguments.device, [*folders, cache_dir()], quiet=arguments.quiet)
         logging.getLogger("toonout").info("device: %s", host.device)
         arguments.host = host
     return arguments.host

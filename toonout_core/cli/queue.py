@@ -7,7 +7,7 @@ import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import ToonOutError
+from ..errors import needs
 from ..options import running
 from .comfy_server import ComfyServer
 from .folder_run import conclude, exit_code, open_folder
@@ -72,10 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         import aiohttp  # noqa: F401  # pyright: ignore[reportUnusedImport]
     except ImportError:
-        raise ToonOutError(
-            "toonout queue needs the package aiohttp, which is not installed. "
-            "Install it with pip, by its name or as `.[queue]` of this package."
-        ) from None
+        raise needs("toonout queue", "aiohttp", "queue") from None
     workflow = read_workflow(Path(arguments.workflow), arguments.input)
     settings = {"workflow": workflow.graph, "input": arguments.input, "out": arguments.output}
     with open_folder(arguments, Path(arguments.out), settings) as (destination, found):

@@ -144,7 +144,7 @@ class ServerRun:
                 continue
             self.done += result.status == "done"
             self.report.results.append(result)
-            self.bar.advance()
+            self.bar.advance(text=source.path.name)
             self.backlog.finish()
 
     def _is_elsewhere(self, source: Source) -> bool:

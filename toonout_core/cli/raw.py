@@ -11,6 +11,7 @@ from typing import IO
 from ..errors import BadInput
 from .cutting import make_cut, output_of
 from .folder_run import note
+from .options import open_host
 from .terminal import require_redirected_stdout
 
 _MOST_PIXELS = 100_000_000
@@ -34,6 +35,7 @@ def cut_raw(arguments: argparse.Namespace) -> int:
     form = opaque if output.mask_only or output.background is not None else "rgba"
     note(arguments, f"Frames on stdout: {form}, {width}x{height}")
     cut = make_cut(arguments)
+    open_host(arguments).quiet = True  # a bar for each frame tells nothing
     for frame in _frames(sys.stdin.buffer, 3 * width * height):
         pixels = np.frombuffer(frame, np.uint8).reshape(height, width, 3)
         image, alpha = layers(cut(Picture(from_array(pixels))), output)

@@ -16,7 +16,7 @@ from operator import methodcaller
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import BadInput, CannotWrite, ToonOutError
+from ..errors import BadInput, CannotWrite, ToonOutError, needs
 from .ray_worker import Answer, Asked, Cutter
 
 if TYPE_CHECKING:
@@ -41,10 +41,7 @@ def require_ray(arguments: argparse.Namespace) -> None:
     try:
         import ray  # noqa: F401  # pyright: ignore[reportMissingImports, reportUnusedImport]
     except ImportError:
-        raise ToonOutError(
-            "--engine ray needs the package ray, which is not installed. "
-            "Install it with pip, by its name or as `.[ray]` of this package."
-        ) from None
+        raise needs("--engine ray", "ray", "ray") from None
 
 
 class RayBatch:
@@ -60,7 +57,7 @@ class RayBatch:
 
     def run(self) -> Iterator[Result]:
         """Yield one result a picture. To stop, do not ask for the next one."""
-        from ..output.batch import result_name
+        from ..output.publishing import result_name
 
         self.destination.prepare()
         left: list[Source] = []

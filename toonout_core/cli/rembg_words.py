@@ -5,7 +5,8 @@ from __future__ import annotations
 from ..errors import BadInput
 from ..options.cutout import BACKGROUND, DROP_SPECKS
 from ..options.files import MASK_ONLY
-from ..options.rembg import SPECK_AREA
+from ..options.models import MODEL
+from ..options.rembg import MODELS, SPECK_AREA
 from .terminal import say
 
 _SAME = {
@@ -13,6 +14,7 @@ _SAME = {
     "-ppm": [DROP_SPECKS.in_shell, str(SPECK_AREA)],
 }
 _COLOUR = "-bgc"
+_MODEL = "-m"
 
 
 def in_our_words(words: list[str]) -> list[str]:
@@ -24,7 +26,10 @@ def in_our_words(words: list[str]) -> list[str]:
         ours = _SAME.get(word, [word])
         if word == _COLOUR:
             ours, left = _background(left[:4]), left[4:]
-        if word in _SAME or word == _COLOUR:
+        if word == _MODEL:
+            named, left = left[:1], left[1:]
+            ours = [MODEL.in_shell, *(MODELS.get(name) or name for name in named)]
+        if word in (*_SAME, _COLOUR, _MODEL):
             say(f"{word} is {' '.join(ours) or 'the default: nothing is behind the character'}.")
         said += ours
     return said

@@ -7,7 +7,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import ToonOutError
+from ..errors import needs
 from ..options import models, running
 from ..options.serving import SERVING
 from .options import add_device_options, open_host
@@ -72,10 +72,7 @@ def _require(package: str) -> None:
     try:
         import_module(package)
     except ImportError:
-        raise ToonOutError(
-            f"toonout serve needs the package {package}, which is not installed. "
-            "Install it with pip, as `.[serve]` of this package."
-        ) from None
+        raise needs("toonout serve", package, "serve") from None
 
 
 def _program(arguments: argparse.Namespace) -> LocalProgram:

@@ -120,7 +120,7 @@ def _frames(arguments: argparse.Namespace) -> list[Frame]:
             for picture, seconds in _pictures(path, arguments):
                 image, alpha = cut(picture)
                 frames.append(Frame(to_levels(image), to_levels(alpha), seconds))
-            bar.advance()
+            bar.advance(text=Path(path).name)
     if not frames:
         raise BadInput("there must be frames", f"none in {', '.join(arguments.paths)}")
     return frames

@@ -7,7 +7,8 @@ import re
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
@@ -22,13 +23,17 @@ INTERRUPTED = 130  # what a verb returns after Ctrl-C
 def say(text: str) -> None:
     """One line that does not break a progress bar; what a file's name holds cannot steer the
     terminal."""
-    text = _STEERING.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+    text = _printable(text)
     if "tqdm" in sys.modules:
         from tqdm import tqdm
 
         tqdm.write(text, file=sys.stderr)
     else:
         print(text, file=sys.stderr)
+
+
+def _printable(text: str) -> str:
+    return _STEERING.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def say_failure(source: object, message: str) -> None:
@@ -89,29 +94,59 @@ class Signals:
         raise KeyboardInterrupt
 
 
+_PLAIN_S = 15.0  # between two lines where there is no terminal
+_LONGEST = 40  # letters of a name in the bar
+_open_bars: list[ProgressBar] = []
+
+
+def open_bar() -> ProgressBar | None:
+    """The bar over files that runs; steps inside of a file get no bar of their own under it."""
+    return _open_bars[-1] if _open_bars else None
+
+
 class ProgressBar:
-    """A bar on a terminal, nothing elsewhere."""
+    """`3/9 girl.png`: one bar on a terminal, elsewhere a plain line now and then.
+
+    Nothing for a single file, which is there before a bar says anything.
+    """
 
     def __init__(self, total: int, label: str, *, quiet: bool = False) -> None:
-        self._update: Callable[[float], object] = lambda _: None
-        self._describe: Callable[[str], object] = lambda _: None
-        self._close: Callable[[], object] = lambda: None
-        if quiet or not sys.stderr.isatty():
-            return
-        try:
-            from tqdm import tqdm
-        except ImportError:
-            return
-        bar = tqdm(total=total, desc=label, unit="picture", leave=False, dynamic_ncols=True)
-        self._update, self._describe, self._close = bar.update, bar.set_postfix_str, bar.close
+        self.total, self.done, self.text = total, 0.0, label
+        self._shown = not quiet and total != 1
+        self._told_at = time.monotonic()
+        self._bar = _terminal_bar(total, label) if self._shown else None
 
-    def advance(self, count: float = 1) -> None:
-        self._update(count)
+    def advance(self, count: float = 1, text: str = "") -> None:
+        """So many files more are done; `text`: the last one's name."""
+        self.done += count
+        self._name(text)
+        if self._bar is not None:
+            self._bar.update(count)
+        self._tell()
 
     def describe(self, text: str) -> None:
-        self._describe(text)
+        """Say what is being done."""
+        self._name(text)
+        if self._bar is not None:
+            self._bar.refresh()
+        self._tell()
+
+    def _name(self, text: str) -> None:
+        if text:
+            self.text = text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+        if self._bar is not None:
+            self._bar.set_description_str(_printable(self.text), refresh=False)
+
+    def _tell(self) -> None:
+        """A log gets a line as long as there is no bar."""
+        now = time.monotonic()
+        if self._shown and self._bar is None and now - self._told_at >= _PLAIN_S:
+            self._told_at = now
+            say(f"{self.done:.6g}/{self.total or '?'} {self.text}")
 
     def __enter__(self) -> ProgressBar:
+        if self.total != 1:
+            _open_bars.append(self)
         return self
 
     def __exit__(
@@ -120,7 +155,22 @@ class ProgressBar:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._close()
+        if self in _open_bars:
+            _open_bars.remove(self)
+        if self._bar is not None:
+            self._bar.close()
+
+
+def _terminal_bar(total: int, label: str) -> Any:
+    """None where there is no terminal, or no tqdm."""
+    if not sys.stderr.isatty():
+        return None
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        return None
+    form = "{n:.6g}/{total_fmt} {desc} |{bar}| {elapsed}<{remaining}"
+    return tqdm(total=total or None, desc=label, leave=False, dynamic_ncols=True, bar_format=form)
 
 
 def require_redirected_stdout() -> None:

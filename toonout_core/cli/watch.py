@@ -13,7 +13,7 @@ from ..options import running
 from .cutting import add_cutting_options, cutout_settings, make_cut, output_of
 from .folder_run import conclude, note, require_folder, shrink_to
 from .parsing import Verbs, add
-from .terminal import say_failure
+from .terminal import ProgressBar, say_failure
 
 if TYPE_CHECKING:
     from ..output.manifest import Manifest
@@ -145,9 +145,11 @@ class Watch:
         batch: Batch[Any] = Batch(
             destination, self._make_cut, self._output, shrink_to=shrink_to(self.arguments)
         )
-        for result in batch.run():
-            self._tried[result.source] = self._seen[result.source]
-            self._keep(result)
+        with ProgressBar(len(batch), "watch", quiet=self.arguments.quiet) as bar:
+            for result in batch.run():
+                self._tried[result.source] = self._seen[result.source]
+                bar.advance(text=result.source.name)
+                self._keep(result)
 
     def _keep(self, result: Result) -> None:
         self.report.results.append(result)

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import ToonOutError
+from ..errors import needs
 from ..output.coco import decode_mask
 from ..words import Array
 
@@ -108,10 +108,7 @@ def average_precision(
     try:
         from faster_coco_eval import COCO, COCOeval_faster
     except ImportError as error:
-        raise ToonOutError(
-            "AP needs the package faster-coco-eval, which is not installed. "
-            "Install it with pip, by its name or as `.[eval]` of this package."
-        ) from error
+        raise needs("AP", "faster-coco-eval", "eval") from error
     if not found:
         nothing = 0.0 if truth["annotations"] else -1.0
         return AveragePrecision((nothing,) * 10, (nothing,) * 12)

@@ -31,11 +31,19 @@ def decoding(name: str, must_be: str = "a whole picture") -> Iterator[None]:
     except Image.DecompressionBombError:
         raise too_large(name, "more") from None
     except UnidentifiedImageError:
-        raise BadInput(f"{name} must be a picture that Pillow reads", "something else") from None
+        raise _damaged(name, "a picture that Pillow reads", "something else") from None
     except MemoryError as error:
         raise BadInput(f"{name} must fit into memory", "more than there is") from error
     except Exception as error:
-        raise BadInput(f"{name} must be {must_be}", _spell(error)) from error
+        raise _damaged(name, must_be, f"an error ({_spell(error)})") from error
+
+
+def _damaged(name: str, must_be: str, got: str) -> BadInput:
+    return BadInput(
+        f"{name} is damaged or not a picture: it must be {must_be}",
+        got,
+        "Get the file again, or take it away.",
+    )
 
 
 @contextmanager

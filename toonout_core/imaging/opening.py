@@ -8,9 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+import numpy as np
 from PIL import Image, ImageChops
 
 from ..errors import BadInput
+from ..words import Array
 from .facts import Exif, Facts, facts_of, metadata_of
 from .formats import ANIMATED, openable, prepare_for
 from .guard import attempting, decoding, pixel_limit, require_pixels
@@ -18,7 +20,7 @@ from .picture import Metadata
 from .pixels import is_deep, split_bytes
 from .png import SIGNATURE, filtered
 
-PixelSource = str | Path | IO[bytes] | Image.Image
+PixelSource = str | Path | IO[bytes] | Image.Image | bytes | Array
 
 _HEAD = 32  # bytes that tell a format
 _JPEG_END = b"\xff\xd9"
@@ -148,6 +150,10 @@ def opened(source: PixelSource, shrink_to: int | None) -> Iterator[Opened]:
     """Open a picture. Raises BadInput for what is none, has an absurd size, or cannot be read."""
     name = describe(source)
     limit = pixel_limit(shrinking=shrink_to is not None)
+    if isinstance(source, np.ndarray):
+        source = _of_array(source)
+    elif isinstance(source, bytes | bytearray | memoryview):
+        source = io.BytesIO(source)
     if isinstance(source, Image.Image):
         if source.format is not None and source.format not in openable():
             prepare_for(b"%!PS" if source.format == "EPS" else b"", name)
@@ -157,7 +163,7 @@ def opened(source: PixelSource, shrink_to: int | None) -> Iterator[Opened]:
     if not isinstance(source, str | Path):
         if not hasattr(source, "read"):
             raise BadInput(
-                "a picture must be a path, an open file or a picture of Pillow's",
+                "a picture must be a path, an open file, bytes, an array or a picture of Pillow's",
                 type(source).__name__,
                 "Tensors go to `predict`.",
             )
@@ -172,6 +178,18 @@ def opened(source: PixelSource, shrink_to: int | None) -> Iterator[Opened]:
         raise BadInput("a picture must be a file that can be read", str(error)) from error
     with stream:
         yield _open(stream, name, limit, shrink_to)
+
+
+def _of_array(array: Array) -> Image.Image:
+    """H×W, H×W×3 or H×W×4 of uint8. Raises BadInput for others: their range is not certain."""
+    channels = array.shape[2:]
+    if array.dtype != np.uint8 or array.ndim not in (2, 3) or channels not in ((), (3,), (4,)):
+        raise BadInput(
+            "an array must be H×W, H×W×3 or H×W×4 of uint8, red first",
+            f"{array.dtype} of shape {array.shape}",
+            "Tensors go to `predict`.",
+        )
+    return Image.fromarray(np.ascontiguousarray(array))
 
 
 def _open(stream: Any, name: str, limit: int, shrink_to: int | None) -> Opened:

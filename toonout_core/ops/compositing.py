@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from numbers import Integral
 from typing import cast
 
 import torch
@@ -96,6 +98,19 @@ def parse_colour(text: str) -> Tensor:
             "For a transparent result leave the background away.",
         ) from error
     return from_levels(torch.tensor([red, green, blue]).view(1, 3, 1, 1))
+
+
+def colour_of(levels: Sequence[int]) -> Tensor:
+    """Red, green and blue from 0 to 255, with an alpha of 255 or without → 1×3×1×1 in [0, 1]."""
+    numbers = list(levels)
+    whole = all(isinstance(level, Integral) and 0 <= level <= 255 for level in numbers)
+    if not whole or len(numbers) not in (3, 4) or numbers[3:] not in ([], [255]):
+        raise BadInput(
+            "a colour must be three whole numbers from 0 to 255, or a fourth that is 255",
+            plain(repr(levels), 60),
+            'Or write it as "#ffffff". `cutout()` gives a transparent picture.',
+        )
+    return from_levels(torch.tensor([int(level) for level in numbers[:3]]).view(1, 3, 1, 1))
 
 
 def _check_fits(image: Tensor, other: Tensor, name: str, colour: bool = False) -> None:

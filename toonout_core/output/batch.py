@@ -24,7 +24,7 @@ from ..errors import (
 from ..imaging import Picture, read_frames, verify
 from .destination import Destination, raise_if_disk_is_full, sentence_of
 from .naming import Source
-from .publishing import Join, Part, named
+from .publishing import Join, Part, result_name
 from .records import Record
 from .report import Result
 
@@ -270,12 +270,3 @@ class _Work:
             encoding.cancel()
         wait(self.encodings)
         self.stack.close()
-
-
-def result_name(target: Path, suffix: str, *, number: int = 1, frame: int = 0) -> Path:
-    """Name a file: `OUT/girl` → `OUT/girl.png`, `OUT/girl_2.png`, of a frame
-    `OUT/girl_2_0001.png`.
-    """
-    counted = f"_{number}" if number > 1 else ""
-    framed = f"_{frame:04d}" if frame else ""
-    return named(target, counted + framed + suffix)

@@ -144,7 +144,7 @@ class Destination:
         plain = names(1)
         own = self._own_results(source)
         chosen = tuple(self._own_names(own, names))
-        if not chosen and self.existing == "overwrite" and not self._holds_input(plain):
+        if not chosen and self.existing == "overwrite" and not self.holds_input(plain):
             chosen = tuple(plain)
         contents = tuple(map(content_of, partials))
         begun = replace(record, status="begun", contents=contents, replaces=bool(own & {*chosen}))
@@ -191,17 +191,18 @@ class Destination:
         of them too.
         """
         number = 1
-        while own and (self._resume or self._holds_input(names(1))):
+        while own and (self._resume or self.holds_input(names(1))):
             chosen = names(number)
             there = {path for path in chosen if os.path.lexists(path)}
-            if own & there and there <= own and not self._holds_input(chosen):
+            if own & there and there <= own and not self.holds_input(chosen):
                 return chosen
             if not there:
                 break
             number += 1
         return []
 
-    def _holds_input(self, paths: Sequence[Path]) -> bool:
+    def holds_input(self, paths: Sequence[Path]) -> bool:
+        """Whether one of the files is a source: those are never overwritten."""
         return any(_identity(path) in self._inputs for path in paths if path.exists())
 
 

@@ -124,6 +124,15 @@ def named(path: Path, ending: str) -> Path:
     return path.with_name(path.name + ending)
 
 
+def result_name(target: Path, suffix: str, *, number: int = 1, frame: int = 0) -> Path:
+    """Name a file: `OUT/girl` → `OUT/girl.png`, `OUT/girl_2.png`, of a frame
+    `OUT/girl_2_0001.png`.
+    """
+    counted = f"_{number}" if number > 1 else ""
+    framed = f"_{frame:04d}" if frame else ""
+    return named(target, counted + framed + suffix)
+
+
 def numbered(path: Path, number: int) -> Path:
     """Number a name: `girl.png` → `girl_2.png`; number 1 is the plain name."""
     counted = f"_{number}" if number > 1 else ""

@@ -17,7 +17,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
-from ..errors import BadInput, CorruptWeights, ToonOutError, UnknownModel
+from ..errors import BadInput, CorruptWeights, UnknownModel, needs
 from ..host import Host, Step
 from ..imaging import to_array
 from ..models.architecture import Architecture, StateDict, count_items
@@ -107,11 +107,8 @@ def _package() -> Any:
     try:
         import segment_anything as package
     except ImportError as error:
-        raise ToonOutError(
-            "Segment Anything must be installed to run here, but the package segment-anything is "
-            'missing. Add it to this Python with pip (package "segment-anything", or the extra '
-            '"sam" of this project), or connect segments from another node.'
-        ) from error
+        advice = "Or connect segments from another node."
+        raise needs("Segment Anything", "segment-anything", "sam", advice) from error
     return package
 
 

@@ -6,6 +6,7 @@ about one is in its header `X-ToonOut-Notes`.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
@@ -25,6 +26,8 @@ from .fetching import fetch
 from .options import CutoutOptions
 from .pipelines import Pipelines
 from .routes import guarded, refusal
+
+log = logging.getLogger("toonout")
 
 PATH = "/api/remove"
 _YES, _NO = {"1", "on", "yes", "y", "t"}, {"0", "off", "no", "n", "f"}
@@ -122,6 +125,7 @@ def asked(values: Mapping[str, Any], default_model: str) -> Wanted:
     model = table.MODELS.get(name, name)
     if name and not model:
         notes.append(f"{name} is none of our models")
+        log.info("model=%s is none of our models: %s is used", plain(name), default_model)
     if given["extras"]:
         options |= parsed(given["extras"].encode("utf-8", "replace"))
     options.setdefault("model", model)

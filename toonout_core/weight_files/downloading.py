@@ -229,8 +229,16 @@ def _failure(row: Weights, folder: Path, error: BaseException) -> str:
     reason = plain(error) or type(error).__name__
     return (
         f"{row.file} could not be downloaded from {row.repo} ({type(error).__name__}: {reason}). "
-        f"Start again to continue. {_by_hand(row, folder)}"
+        f"{_begun(row, folder)} {_by_hand(row, folder)}"
     )
+
+
+def _begun(row: Weights, folder: Path) -> str:
+    """What is here of the file already."""
+    parts = (folder / STATE_FOLDER).glob(f"{row.name}.*.partial")
+    if any(map(_size, parts)):
+        return "Start again to continue where it stopped."
+    return "Nothing was downloaded. Try again when there is a network."
 
 
 def _by_hand(row: Weights, folder: Path) -> str:

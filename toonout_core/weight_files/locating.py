@@ -14,12 +14,13 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterator
+from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 
 from ..errors import CorruptWeights, UnknownModel
 from ..host import Host
-from ..weights import WEIGHTS, Weights
+from ..weights import ANIME, WEIGHTS, Weights
 from .fingerprints import Fingerprints
 from .hub import cached
 from .reading import SUFFIXES, read_header
@@ -82,9 +83,17 @@ def find_path(name: str, host: Host) -> Path:
         return by_name
     what = "a folder" if path.is_dir() else "none of them"
     raise UnknownModel(
-        f"The model must be one of {', '.join(row.name for row in WEIGHTS)}, or a weight file, "
-        f"but {name} is {what}. Folders searched: {', '.join(map(str, folders))}."
+        f"The model must be one of {', '.join(_meant(name))}, … (`toonout weights list` and "
+        f"docs/weights.md have all), or a weight file, but {name} is {what}. "
+        f"Folders searched: {', '.join(map(str, folders))}."
     )
+
+
+def _meant(name: str) -> list[str]:
+    """List the three names that are nearest, or the best ones, in the order of the table."""
+    names = [row.name for row in WEIGHTS]
+    chosen = list(dict.fromkeys([*get_close_matches(name, names), *ANIME]))[:3]
+    return sorted(chosen, key=names.index)
 
 
 def claimed_name(path: Path) -> str:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ...characters.overlay import draw_instances
-from ...errors import ToonOutError
+from ...errors import needs
 from ...evaluation.contact_sheet import contact_sheet
 from ...evaluation.instance_metrics import average_precision
 from ...host import Host
@@ -31,10 +31,7 @@ _SHOWN_SCORE = 0.3  # of what people are shown
 def require_metrics(validate_every: int) -> None:
     """Raises ToonOutError, before anything is trained, where AP cannot be computed."""
     if validate_every and find_spec("faster_coco_eval") is None:
-        raise ToonOutError(
-            "Validation needs the package faster-coco-eval, which is not installed. Install it "
-            "with pip, by its name or as `.[eval]` of this package, or give --validate-every 0."
-        )
+        raise needs("Validation", "faster-coco-eval", "eval", "Or give --validate-every 0.")
 
 
 def validate(

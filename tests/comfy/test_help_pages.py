@@ -48,8 +48,8 @@ def test_a_changed_help_changes_the_table(nodes, monkeypatch):
 
 
 def test_equal_names_and_texts_have_their_own_default(nodes):
-    """`min_area_percent` is 0.2 where characters are found, 0.1 where masks are given."""
-    for name, default in (("SegmentInstances", "0.2"), ("InstancesFromMasks", "0.1")):
+    """`min_area_percent` is 1 where characters are found, 0.1 where masks are given."""
+    for name, default in (("SegmentInstances", "1"), ("InstancesFromMasks", "0.1")):
         schema = nodes[f"ToonOut_{name}"].define_schema()
         rows = dict(helps.input_rows(schema, ()))
         assert rows["**min_area_percent**"].endswith(f"*(0 … 100, default: {default})*")

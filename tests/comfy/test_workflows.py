@@ -41,6 +41,21 @@ def test_every_socket_and_widget_fits(nodes, name, release):
     assert not ids_of(prompt, "InvertMask"), "white is the character everywhere"
 
 
+def test_examples_find_characters_as_the_node_does_by_itself(nodes):
+    """The shell and the WebUI find as many in the same picture."""
+    schema = nodes["ToonOut_SegmentInstances"].define_schema()
+    (usual,) = (item.default for item in schema.inputs if item.id == "min_area_percent")
+    known = CORE[NEWEST] | IMPACT | our_nodes(nodes)
+    prompts = [to_api(example(name), known) for name in NAMES]
+    chosen = [
+        prompt[key]["inputs"]["min_area_percent"]
+        for prompt in prompts
+        for key in ids_of(prompt, "ToonOut_SegmentInstances")
+    ]
+    assert len(chosen) >= 10
+    assert set(chosen) == {usual}
+
+
 @pytest.mark.parametrize(
     ("place", "value"), [(0, "0.3"), (0, 1.5), (1, 2.5), (2, "sideways"), (3, "True"), (3, 1)]
 )

@@ -21,7 +21,7 @@ from toonout_core.ops.foreground import Method
 from toonout_core.ops.placing import BackgroundFit
 from toonout_core.options import characters, cutout, layers, models
 from toonout_core.output import animations
-from toonout_core.segmentation.asking import Area
+from toonout_core.segmentation.asking import Area, SegmentOptions
 from toonout_core.segmentation.fusion import Vote
 from toonout_core.words import Dtype, Fit
 
@@ -120,6 +120,8 @@ def test_what_is_chosen_reaches_the_record():
     found = chosen.segment_options({"max_count": 0, "resolution": 0, "min_area_percent": 5.0})
     assert (found.limit, found.side_px, found.min_area) == (1000, None, 0.05)
     assert chosen.segment_options({"max_count": 3}).limit == 100
+    usual = {characters.MIN_AREA.name: characters.MIN_AREA.default}
+    assert chosen.segment_options(usual).min_area == SegmentOptions().min_area
     tidying = chosen.tidy_options({"sort_by": "as they are", "max_count": 3})
     assert (tidying.order, tidying.limit) == (None, 3)
     assert chosen.crop_options({"multiple_of": "32"}).multiple_of == 32

@@ -12,11 +12,13 @@ from tests.models.test_characters import with_head
 from tests.models.test_lite_unet import small
 from toonout_core import CentreSegmenter, Matting, RegionSegmenter, SegmentOptions, load_segmenter
 from toonout_core.errors import UnknownModel
+from toonout_core.imaging import read
 from toonout_core.loading import LoadedNetwork
 from toonout_core.models.lite_unet import ARCHITECTURE
 from toonout_core.models.lite_unet.characters import Centres
 from toonout_core.training.checkpoints import save_weights
 
+EXAMPLES = Path(__file__).parents[2] / "examples"
 SIZE = (60, 100)
 SOFT = SegmentOptions(soft=True)
 
@@ -133,3 +135,15 @@ def test_names_choose_between_centres_and_regions(tmp_path):
         load_segmenter("no-such-model-regions", host=host)
     with pytest.raises(UnknownModel, match="bare name"):
         load_segmenter("anime-instances-regions", host=host, download=False)
+
+
+def test_the_shipped_example_has_exactly_its_two_characters():
+    """What a new user sees first: the built-in model at its defaults, also mirrored."""
+    image = read(EXAMPLES / "group.webp").image
+    segmenter = load_segmenter("toonout-mini")
+    for picture in (image, image.flip(-1)):
+        (found,) = segmenter.segment(picture, SegmentOptions())
+        assert len(found) == 2
+        assert (found.scores > 0.5).all()
+        left, right = found.sorted_by("left-right").boxes_xyxy
+        assert left[2] < right[0], "they stand side by side"

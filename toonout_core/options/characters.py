@@ -37,7 +37,7 @@ DROP_DUPLICATES = switch(
     "drop_duplicates", True, "Leaves a mask out if four fifths of it lie in larger ones."
 )
 MIN_AREA = number(
-    "min_area_percent", 0.2, (0.0, 100.0, 0.05),
+    "min_area_percent", 1.0, (0.0, 100.0, 0.05),
     "Leaves out tiny masks, which cover less of the picture than this.",
 )  # fmt: skip
 IF_NONE = choice(

@@ -235,12 +235,13 @@ def clean_colours(model: str) -> Pictures:
     """Tips of hair that lay over a meadow, enlarged, over magenta; all with the same alpha."""
     matte = matte_of(GIRL, model)
     size = (matte.alpha.shape[-2], matte.alpha.shape[-1])
-    image = over(matte.foreground, matte.alpha, resize(read(MEADOW).image, size))
+    true = estimate_foreground(read(GIRL).image, matte.alpha)
+    image = over(true, matte.alpha, resize(read(MEADOW).image, size))
     colours = {
         "not cleaned": image,
         "blur fusion": estimate_foreground(image, matte.alpha, method="blur-fusion"),
         "inversion (default)": estimate_foreground(image, matte.alpha),
-        "true colours": matte.foreground,
+        "true colours": true,
     }
     place = (slice(None), slice(None), *HAIR)
     magenta = parse_colour(COLOUR)

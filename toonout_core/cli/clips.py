@@ -85,7 +85,7 @@ def _require_possible(
     kind = require_format(out)
     if not opaque and not CLIP_FORMATS[kind].transparent:
         raise BadInput(
-            f"{kind} must have a background, as it knows no transparency", "none",
+            f"{kind} must have a background, as it has no transparency", "none",
             "Give --background, or save as webm, mov or webp.",
         )  # fmt: skip
 

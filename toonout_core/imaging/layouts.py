@@ -136,7 +136,8 @@ def from_rgba(layer: Array) -> tuple[Tensor, Tensor]:
     from ..opencv import cv2
 
     planes = np.empty((4, *layer.shape[:2]), np.float32)
-    cv2.split(layer, list(planes))  # several times faster than numpy's copies of single channels
+    # several times faster than numpy's copies of single channels
+    cv2.split(layer, [planes[channel] for channel in range(4)])
     both = torch.from_numpy(planes)[None]
     return both[:, :3], both[:, 3:]
 

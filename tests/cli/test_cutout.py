@@ -104,6 +104,9 @@ def test_no_empty_folder_stays(toonout, girl, tmp_path):
                     "--no-download", "--models-dir", tmp_path)  # fmt: skip
     assert shell.code == 2
     assert not (tmp_path / "a").exists()
+    toonout("cutout", girl, "-o", tmp_path / "a" / "b.png", "--model", "isnet-anime",
+            "--no-download", "--models-dir", tmp_path)  # fmt: skip
+    assert not (tmp_path / "a").exists()
     (tmp_path / "mine").mkdir()
     toonout("cutout", girl, "-o", tmp_path / "mine", "--model", "isnet-anime",
             "--no-download", "--models-dir", tmp_path)  # fmt: skip

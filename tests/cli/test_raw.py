@@ -124,6 +124,15 @@ def test_a_model(read, name, ours):
     assert said == f"-m is --model {ours}.\n"
 
 
+def test_watch_knows_the_same_words(capsys):
+    from toonout_core.cli import build_parser
+
+    words = ["watch", "in", "-o", "out", "-m", "isnet-anime", "-om"]
+    arguments = build_parser("watch").parse_args(words)
+    assert (arguments.model, arguments.mask_only) == ("isnet-anime", True)
+    assert capsys.readouterr().err == "-m is --model isnet-anime.\n-om is --mask-only.\n"
+
+
 def test_a_model_without_a_name(toonout):
     shell = toonout("cutout", "a.png", "-m")
     assert shell.code == 2

@@ -132,7 +132,10 @@ def finish(
         not_read=found.not_pictures,
     )
     try:
-        with ProgressBar(len(batch), label, quiet=arguments.quiet) as bar:
+        with (
+            _no_empty_folder(batch.destination.out),
+            ProgressBar(len(batch), label, quiet=arguments.quiet) as bar,
+        ):
             for result in batch.run():
                 report.results.append(result)
                 bar.advance(text=result.source.name)
@@ -162,8 +165,9 @@ def conclude(
         for remark in result.notes:
             note(arguments, f"{result.source}: {remark}")
     if found.sources:
-        said = report.sentence() + _where(report, out) + _left_out(found)
-        note(arguments, said + (_STAYS_BROKEN if _failed_again(arguments, report) else ""))
+        note(arguments, report.sentence() + _where(report, out) + _left_out(found))
+        if getattr(arguments, "resume", False) and report.count("failed"):
+            note(arguments, _STAYS_BROKEN)
     else:
         where = "" if found.problems else f" in {', '.join(arguments.paths)}"
         say(f"There is no picture{where}." + report.not_read_sentence() + _left_out(found))
@@ -172,11 +176,7 @@ def conclude(
         note(arguments, f"Report: {save_json(Path(arguments.report), text)}")
 
 
-_STAYS_BROKEN = " --resume tries what failed each time: move such a file away to end that."
-
-
-def _failed_again(arguments: argparse.Namespace, report: Report) -> bool:
-    return bool(getattr(arguments, "resume", False) and report.count("failed"))
+_STAYS_BROKEN = "--resume tries what failed each time: move such a file away to end that."
 
 
 def _where(report: Report, out: Path | None) -> str:

@@ -13,6 +13,7 @@ from ..options import running
 from .cutting import add_cutting_options, cutout_settings, make_cut, output_of
 from .folder_run import conclude, note, require_folder, shrink_to
 from .parsing import Verbs, add
+from .rembg_words import in_our_words
 from .terminal import ProgressBar, say_failure
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ def add_parser(verbs: Verbs) -> None:
     add(parser, running.RECURSIVE, running.ON_EXISTS, title="files")
     add(parser, running.REPORT, running.QUIET, title="files")
     parser.set_defaults(steady=False)
+    parser.translate = in_our_words
 
 
 def run(arguments: argparse.Namespace) -> int:

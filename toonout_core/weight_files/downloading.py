@@ -238,7 +238,7 @@ def _begun(row: Weights, folder: Path) -> str:
     parts = (folder / STATE_FOLDER).glob(f"{row.name}.*.partial")
     if any(map(_size, parts)):
         return "Start again to continue where it stopped."
-    return "Nothing was downloaded. Try again when there is a network."
+    return "Nothing was downloaded. Check the network, then start again."
 
 
 def _by_hand(row: Weights, folder: Path) -> str:

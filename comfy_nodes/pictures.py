@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from comfy_api.latest import io
+from comfy_api.latest import io, ui
 
 from ..toonout_core.errors import BadInput
 from ..toonout_core.imaging import read, to_comfy
@@ -12,11 +12,13 @@ from ..toonout_core.options import files
 from . import made
 from .types import CATEGORY, Node, outputs, schema, widget
 
-_EXAMPLES = Path(__file__).parents[1] / "examples"
+_ROOT = Path(__file__).parents[1]
+_EXAMPLES = _ROOT / "examples"
 PICTURES = {
     "girl on a broom": _EXAMPLES / "drawings" / "broom.webp",
     "boy with milk": _EXAMPLES / "drawings" / "milk.webp",
     "two characters": _EXAMPLES / "group.webp",
+    "girl before a painting": _ROOT / "toonout_core" / "assets" / "example.webp",
     "meadow without characters": _EXAMPLES / "meadow.webp",
 }
 
@@ -48,4 +50,5 @@ class ExamplePicture(Node):
                 repr(picture),
                 "Choose another one, or install the pack again.",
             )
-        return io.NodeOutput(to_comfy(read(path).image))
+        image = to_comfy(read(path).image)
+        return io.NodeOutput(image, ui=ui.PreviewImage(image))

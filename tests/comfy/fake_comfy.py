@@ -205,7 +205,8 @@ class Schema:
 
 
 def _type(io_type: str, *widget: str) -> type:
-    """A socket type whose Input takes what 0.3.64 takes: `widget` names its own options."""
+    """A socket type whose Input takes what 0.3.64 takes, and `advanced` of newer releases with
+    widgets: `widget` names its own options."""
 
     class Output:
         def __init__(self, id=None, display_name=None, tooltip=None, is_output_list=False):
@@ -213,7 +214,13 @@ def _type(io_type: str, *widget: str) -> type:
             self.is_output_list, self.io_type = is_output_list, io_type
 
     # only those without a widget take an extra_dict there
-    names = ("display_name", "optional", "tooltip", "lazy", *(widget or ("extra_dict",)))
+    names = (
+        "display_name",
+        "optional",
+        "tooltip",
+        "lazy",
+        *((*widget, "advanced") if widget else ("extra_dict",)),
+    )
     lines = [f"def __init__(self, id, {', '.join(f'{name}=None' for name in names)}):"]
     lines += ["    self.id = id", f"    self.io_type = {io_type!r}"]
     lines += [f"    self.{name} = {name}" for name in names]

@@ -29,7 +29,8 @@ def example(name: str) -> dict[str, Any]:
 
 
 def our_nodes(nodes: dict[str, Any]) -> dict[str, Any]:
-    """As /object_info would tell it; `texts`: how many widgets have several lines."""
+    """As /object_info would tell it; `texts`, `advanced`: how many widgets have several lines, and
+    how many Nodes 2.0 hides behind a button."""
     known: dict[str, Any] = {}
     for name, node in nodes.items():
         schema = node.define_schema()
@@ -42,6 +43,7 @@ def our_nodes(nodes: dict[str, Any]) -> dict[str, Any]:
             "output": [item.io_type for item in schema.outputs],
             "output_name": [item.display_name for item in schema.outputs],
             "texts": sum(bool(getattr(item, "multiline", False)) for item in schema.inputs),
+            "advanced": sum(bool(getattr(item, "advanced", False)) for item in schema.inputs),
         }
     return known
 
@@ -110,6 +112,13 @@ def to_api(graph: dict[str, Any], object_info: dict[str, Any]) -> dict[str, Any]
         there = list(zip(info["output_name"], info["output"], strict=True))
         assert stored == there[: len(stored)], f"{node['type']}: {stored}"
         prompt[str(node["id"])] = {"class_type": node["type"], "inputs": inputs}
+    return prompt
+
+
+def own_picture(prompt: dict[str, Any], *names: str) -> dict[str, Any]:
+    """The prompt with Load Image in the place of each Example Picture, as its note says."""
+    for key, name in zip(ids_of(prompt, "ToonOut_ExamplePicture"), names, strict=True):
+        prompt[key] = {"class_type": "LoadImage", "inputs": {"image": name}}
     return prompt
 
 

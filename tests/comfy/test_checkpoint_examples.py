@@ -12,7 +12,7 @@ import os
 
 import pytest
 
-from tests.comfy.graphs import IMPACT, example, ids_of, to_api
+from tests.comfy.graphs import IMPACT, example, ids_of, own_picture, to_api
 
 pytestmark = pytest.mark.comfy
 pytest.importorskip("aiohttp")
@@ -47,7 +47,7 @@ def studio(comfy):
 
 def prepared(comfy, name):
     """An example with models and a picture that are here, small, and watched."""
-    prompt = to_api(example(name), IMPACT | comfy.get("/object_info"))
+    prompt = own_picture(to_api(example(name), IMPACT | comfy.get("/object_info")), "girls.png")
     (loader,) = ids_of(prompt, "CheckpointLoaderSimple")
     kind = "tiny-inpaint" if "INPAINT" in prompt[loader]["inputs"]["ckpt_name"] else "tiny"
     for item in prompt.values():
@@ -58,7 +58,6 @@ def prepared(comfy, name):
     changes = {
         "CheckpointLoaderSimple": {"ckpt_name": f"random-{kind}.safetensors"},
         "ControlNetLoader": {"control_net_name": "random-tiny-control.safetensors"},
-        "LoadImage": {"image": "girls.png"},
         "ToonOut_LoadSegmenter": {"detector": REGIONS, "allow_download": False},
         "ToonOut_CropInstances": {"resolution": 64, "padding_px": 16},
     }
@@ -238,7 +237,7 @@ def test_one_sampler_takes_a_prompt_for_each_character(studio):
 def test_layers_become_a_psd(studio):
     psd_tools = pytest.importorskip("psd_tools")
     prompt = to_api(example("09 Layers to PSD"), studio.get("/object_info"))
-    prompt[one(prompt, "LoadImage")]["inputs"]["image"] = "girls.png"
+    own_picture(prompt, "girls.png")
     for kind in ("ToonOut_LoadMatting", "ToonOut_LoadSegmenter"):
         prompt[one(prompt, kind)]["inputs"]["allow_download"] = False
     prompt[one(prompt, "ToonOut_LoadSegmenter")]["inputs"]["detector"] = REGIONS

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tests.comfy.graphs import example, ids_of, to_api
+from tests.comfy.graphs import example, ids_of, own_picture, to_api
 from tests.comfy.test_server import LUMA, node
 from toonout_core.output.clip_sound import write_wave
 from toonout_core.output.clip_writers import new_clip
@@ -21,9 +21,7 @@ def prepared(comfy, name):
         prompt[key]["inputs"] |= {"model": LUMA, "allow_download": False}
     for key in ids_of(prompt, "ToonOut_LoadSegmenter"):
         prompt[key]["inputs"] |= {"detector": LUMA, "allow_download": False}
-    for key in ids_of(prompt, "LoadImage"):
-        prompt[key]["inputs"]["image"] = "girl.png"
-    return prompt
+    return own_picture(prompt, *["girl.png"] * len(ids_of(prompt, "ToonOut_ExamplePicture")))
 
 
 def clip_of(comfy, prompt):

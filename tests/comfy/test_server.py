@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.comfy.graphs import DECORATION, IMPACT, NAMES, example, ids_of, to_api
+from tests.comfy.graphs import DECORATION, IMPACT, NAMES, example, ids_of, own_picture, to_api
 from tests.comfy.test_pack import NODE_IDS
 
 pytestmark = pytest.mark.comfy
@@ -119,9 +119,8 @@ def prepared(comfy, name):
     ):  # one without a loader gets one: its answer is known
         prompt[key]["inputs"].setdefault("model", ["luma", 0])
     prompt["luma"] = load(resolution=0)
-    pictures = [*ids_of(prompt, "LoadImage"), *ids_of(prompt, "ToonOut_ExamplePicture")]
-    for key, picture in zip(pictures, ("girl.png", "background.png"), strict=False):
-        prompt[key] = node("LoadImage", image=picture)
+    pictures = ("girl.png", "background.png")
+    own_picture(prompt, *pictures[: len(ids_of(prompt, "ToonOut_ExamplePicture"))])
     for key in ids_of(prompt, "ToonOut_LoadFolder"):
         prompt[key]["inputs"]["folder"] = "characters"
     return prompt
@@ -149,9 +148,7 @@ def test_the_next_run_does_what_is_left(comfy):
 
 def test_three_nodes_make_a_cutout_without_a_loader(comfy):
     prompt = to_api(example("01 Cut out a picture"), comfy.get("/object_info"))
-    (key,) = ids_of(prompt, "LoadImage")
-    prompt[key]["inputs"]["image"] = "girl.png"
-    run = comfy.run(prompt)
+    run = comfy.run(own_picture(prompt, "girl.png"))
     (key,) = ids_of(prompt, "ToonOut_SaveCutout")
     (picture,) = comfy.pictures(run, key)
     assert (picture.mode, picture.size) == ("RGBA", (128, 96))

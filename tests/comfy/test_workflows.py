@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import json
 import math
@@ -22,7 +23,7 @@ from tests.comfy.graphs import (
     our_nodes,
     to_api,
 )
-from tools.layout import GAP_PX, bounds, heights_of
+from tools.layout import GAP_PX, bounds, heights_of, lay_out
 
 NEWEST = max(CORE, key=lambda release: tuple(map(int, release.split("."))))
 # seeds and the like: what the frontend may change after each run
@@ -120,22 +121,52 @@ def test_boxes_that_touch_are_seen():
     assert not apart((0, 0, 10, 10), (5, 59, 15, 70), 20, 50)
 
 
-def test_groups_frame_their_nodes_and_do_not_overlap(nodes):
+def test_groups_fit_their_nodes_and_do_not_overlap(nodes):
+    """As large as the nodes usually are. After a change: python tools/layout.py FILES"""
     known = CORE[NEWEST] | IMPACT | our_nodes(nodes)
     for name in NAMES:
         graph = example(name)
-        heights = heights_of(graph, known)
+        fresh = copy.deepcopy(graph)
+        lay_out(fresh, known)
+        assert fresh == graph, f"{name} is not laid out"
+        heights = heights_of(graph, known, usual=True)
         frames = [
             (x, y, x + width, y + height)
             for x, y, width, height in (group["bounding"] for group in graph["groups"])
         ]
         assert all(apart(a, b, 0, 0) for a, b in itertools.combinations(frames, 2)), name
+        lowest = dict.fromkeys(frames, -math.inf)
         for node in graph["nodes"]:
             left, top, right, bottom = bounds([node], heights)
             around = [f for f in frames if f[0] <= left and right <= f[2]]
             around = [f for f in around if f[1] <= top and bottom <= f[3]]
             outside = node["type"] in DECORATION or node["pos"][0] == graph["nodes"][0]["pos"][0]
             assert len(around) == 1 or outside, f"{name}: {node['type']} stands across a frame"
+            for frame in around:
+                lowest[frame] = max(lowest[frame], bottom)
+        assert all(20 <= frame[3] - bottom <= 60 for frame, bottom in lowest.items()), name
+
+
+# they draw a picture, or take a folder or clip of the user's own
+OWN = {"01c Text to image and cut out", "02 A whole folder", "05b Cut out a video"}
+OWN |= {"10 Clip with transparency"}
+
+
+@pytest.mark.parametrize("name", sorted({*NAMES} - OWN))
+def test_pictures_come_along_and_the_note_says_how_to_take_ones_own(name):
+    graph = example(name)
+    kinds = [node["type"] for node in graph["nodes"]]
+    assert "LoadImage" not in kinds, "its picture may be missing on a fresh ComfyUI"
+    assert "ToonOut_ExamplePicture" in kinds
+    (note,) = (node for node in graph["nodes"] if node["type"] in DECORATION)
+    assert "### Your own picture\n" in note["widgets_values"][0]
+    assert "Hold **Shift**" in note["widgets_values"][0]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_note_is_called_read_me(name):
+    notes = [node for node in example(name)["nodes"] if node["type"] in DECORATION]
+    assert [note["title"] for note in notes] == ["Read me"]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -59,7 +59,8 @@ class MatteImage(Node):
             search_aliases=["remove background", "rembg", "matting", "alpha", "transparent"],
             inputs=[
                 *inputs(given.MODEL, given.IMAGE),
-                *widgets(models.RESOLUTION, cutout.FIT, cutout.CLEAN_COLOURS),
+                *widgets(models.RESOLUTION, cutout.FIT, advanced=True),
+                widget(cutout.CLEAN_COLOURS),
                 *window_widgets(),
                 *widgets(models.FRAMES_PER_STEP, cutout.SOURCE_ALPHA, advanced=True),
                 method_widget(),
@@ -184,8 +185,9 @@ class Results:
         """cutout, foreground, mask. `colour`: what the cutout stands on, RGB then; `shown_with`:
         the picture before, which the page compares with the cutout."""
         views = views_of_layers(self.cutout)
-        seen = None if not len(self.cutout) else compared(shown_with, self.cutout[:1])
-        return io.NodeOutput(self.cutout if colour is None else self._on(colour), *views, ui=seen)
+        result = self.cutout if colour is None else self._on(colour)
+        seen = None if not len(result) else compared(shown_with, result[:1])
+        return io.NodeOutput(result, *views, ui=seen)
 
     def _on(self, colour: str) -> Tensor:
         colours, alpha = from_comfy(self.cutout)

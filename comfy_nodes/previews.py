@@ -35,12 +35,13 @@ def compare_widgets() -> list[Any]:
 
 
 def compared(before: Tensor | None, cutout: Tensor) -> Any:
-    """What is shown of the first frame: IMAGE 1×H×W×4 over the pattern of transparency, and where
-    the page can compare, the picture `before` with it."""
+    """What is shown of the first frame: IMAGE 1×H×W×4 over the pattern of transparency, 1×H×W×3 as
+    it is; and where the page can compare, the picture `before` with it."""
     colours, alpha = from_comfy(cutout)
-    assert alpha is not None
-    size_hw = (int(alpha.shape[-2]), int(alpha.shape[-1]))
-    after = ui.PreviewImage(to_comfy(over(colours, alpha, checkerboard(size_hw, _CELL_PX))))
+    if alpha is not None:
+        size_hw = (int(alpha.shape[-2]), int(alpha.shape[-1]))
+        colours = over(colours, alpha, checkerboard(size_hw, _CELL_PX))
+    after = ui.PreviewImage(to_comfy(colours))
     if before is None or not _page_compares():
         return after
     first = ui.PreviewImage(before[:1, ..., :3])

@@ -17,7 +17,7 @@ from ..toonout_core.options.models import DETECTOR_RESOLUTION
 from . import given, made
 from .found import found_result, when_none
 from .models import as_segmenter
-from .types import CATEGORY, Node, inputs, outputs, schema, widget, widgets
+from .types import CATEGORY, Node, inputs, outputs, schema, widgets
 
 
 class SegmentInstances(Node):
@@ -37,9 +37,9 @@ class SegmentInstances(Node):
             inputs=[
                 *inputs(given.SEGMENTER, given.IMAGE),
                 *widgets(options.MIN_SCORE, options.MAX_COUNT, options.SORT_BY, options.SOFT),
-                *widgets(options.REFINE_AREA, options.DROP_DUPLICATES, options.MIN_AREA),
-                *widgets(*options.EDGES, options.IF_NONE),
-                widget(DETECTOR_RESOLUTION, advanced=True),
+                *widgets(options.REFINE_AREA, options.DROP_DUPLICATES, advanced=True),
+                *widgets(options.MIN_AREA, *options.EDGES),
+                *widgets(options.IF_NONE, DETECTOR_RESOLUTION, advanced=True),
                 *widgets(cutout.FILL_HOLES, cutout.DROP_SPECKS, advanced=True),
             ],
             outputs=outputs(*made.FOUND),

@@ -44,7 +44,7 @@ MEADOW = ROOT / "examples" / "meadow.webp"
 
 @cache
 def picture_of(path: Path) -> Tensor:
-    """1×3×SIDE×SIDE, the middle of the picture."""
+    """1×3×SIDE×SIDE, the middle of the picture; the top of a tall one, where heads are."""
     return square(read(path).image)
 
 
@@ -59,6 +59,7 @@ def found_in(path: Path) -> Characters:
 
 
 def square(image: Tensor) -> Tensor:
+    image = image[..., : image.shape[-1], :]
     return fit_background(image, (SIDE_PX, SIDE_PX), "cover", image[..., :1, :1])
 
 

@@ -100,6 +100,33 @@ def test_on_a_colour_the_cutout_is_rgb(run):
     assert run("Matte", image=image, model=Threshold())["cutout"].shape[-1] == 4
 
 
+def test_on_a_colour_the_node_shows_the_colour(run, monkeypatch):
+    """And not the pattern of transparency."""
+    matting, shown = pack("comfy_nodes.matting"), []
+    look = matting.compared
+    monkeypatch.setattr(matting, "compared", lambda *given: shown.append(look(*given)))
+    on = run("Matte", image=drawn(LEFT), model=Threshold(), background="colour", colour="#ff0000")
+    assert torch.equal(shown[0].image, on["cutout"])
+
+
+def test_what_is_seldom_changed_is_hidden_at_first(nodes):
+    """Nodes 2.0 puts it behind a button. The order is that of older graphs and cannot change."""
+    shown = {
+        name: [
+            item.id
+            for item in nodes[f"ToonOut_{name}"].define_schema().inputs
+            if hasattr(item, "default") and not item.advanced
+        ]
+        for name in ("Matte", "SegmentInstances")
+    }
+    assert shown == {
+        "Matte": ["clean_colours", "detail", "steady"],
+        "SegmentInstances": [
+            "min_score", "max_count", "sort_by", "soft", "min_area_percent", "grow_px", "feather_px"
+        ],
+    }  # fmt: skip
+
+
 def test_a_wrong_colour_is_said_before_the_work(run):
     model = Threshold()
     with pytest.raises(error_class(), match="colour"):

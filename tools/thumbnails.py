@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 ROOT = Path(__file__).resolve().parents[1]
 if str(ROOT) not in sys.path:
@@ -44,8 +45,16 @@ MEADOW = ROOT / "examples" / "meadow.webp"
 
 @cache
 def picture_of(path: Path) -> Tensor:
-    """1×3×SIDE×SIDE, the middle of the picture; the top of a tall one, where heads are."""
-    return square(read(path).image)
+    """1×3×SIDE×SIDE, the middle of the picture; the top of a tall one, where heads are.
+
+    The group is whole, with its background continued at the sides: cut off at its waist, the model
+    takes a part of the background for a character's.
+    """
+    image = read(path).image
+    if path == GROUP:
+        missing = image.shape[-2] - image.shape[-1]
+        image = pad(image, (missing // 2, missing - missing // 2, 0, 0), mode="replicate")
+    return square(image)
 
 
 @cache

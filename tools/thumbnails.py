@@ -21,7 +21,7 @@ if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
 from tools.motion_pictures import characters, frames_of  # noqa: E402
-from toonout_core import Instances, Matte, load_matting  # noqa: E402
+from toonout_core import Matte, load_matting  # noqa: E402
 from toonout_core.characters.overlay import draw_instances, instance_colours  # noqa: E402
 from toonout_core.evaluation.contact_sheet import softest_box  # noqa: E402
 from toonout_core.imaging import Picture, from_array, read, to_array, to_pil  # noqa: E402
@@ -59,23 +59,12 @@ def picture_of(path: Path) -> Tensor:
 
 @cache
 def matte_of(path: Path) -> Matte:
-    """Of the whole picture, as its graph makes it; then as square as `picture_of`."""
-    matte = load_matting(MODEL)(read(path))
-    return Matte(picture_of(path), square(matte.alpha), square(matte.colours))
+    return load_matting(MODEL)(Picture(picture_of(path)))
 
 
 @cache
 def found_in(path: Path) -> Characters:
-    """In the whole picture; then as square as `picture_of`."""
-    found = characters(read(path), MODEL)
-    assert found.mattes is not None and found.colours is not None
-    return Characters(cut(found.instances), cut(found.mattes), square(found.colours))
-
-
-def cut(instances: Instances) -> Instances:
-    """Masks N×H×W → N×SIDE×SIDE."""
-    masks = square(instances.masks[:, None].float())[:, 0]
-    return instances.with_masks(masks > 0.5 if instances.masks.dtype == torch.bool else masks)
+    return characters(Picture(picture_of(path)), MODEL)
 
 
 def square(image: Tensor) -> Tensor:

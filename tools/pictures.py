@@ -160,6 +160,12 @@ def each_alone(model: str) -> list[Tensor]:
     return [clear(found.colours, own[None, None]) for own in found.mattes.masks[:2]]
 
 
+def chosen(model: str) -> Pictures:
+    """The second character as it is, all else dark."""
+    mask = found_in(GROUP, model).instances.masks[1:2, None].to(torch.float32)
+    return [small(read(GROUP).image * (0.25 + 0.75 * mask))]
+
+
 def layers(model: str) -> list[Tensor]:
     """The picture, its background and two characters."""
     image = read(GROUP).image
@@ -263,6 +269,7 @@ PICTURES: dict[str, Callable[[str], Pictures]] = {
     "before-matte-cutout.jpg": card,
     "task-cutout.jpg": one_cutout,
     "task-characters.jpg": lambda model: [small(numbered(model))],
+    "task-redraw.jpg": chosen,
     "task-clip.webp": film,
     "task-layers.jpg": fanned,
     "task-motion.webp": dance,

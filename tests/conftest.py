@@ -49,6 +49,16 @@ def pytest_collection_modifyitems(config, items):
             item.add_marker(pytest.mark.skip(reason="needs TOONOUT_WEBUI_DIR, see docs/testing.md"))
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Several processes hand reports on as UTF-8, which cannot hold every name of a file."""
+    report = yield
+    report.sections = [
+        (name, text.encode("utf-8", "backslashreplace").decode()) for name, text in report.sections
+    ]
+    return report
+
+
 def pytest_terminal_summary(terminalreporter):
     if failed := os.environ.get("TOONOUT_FAILED_CHECKS"):
         terminalreporter.section("checks before pytest")

@@ -36,8 +36,6 @@ WEBUI_NEEDS = {
     "huggingface_hub": "huggingface-hub",
 }
 
-FOR_CPUS = "https://download.pytorch.org/whl/cpu"
-
 # "Downloading torch-2.9.0-cp311-cp311-linux.whl (540.1 MB)": files of less than 1 MB are left out
 DOWNLOAD = re.compile(r"\s*Downloading ([^-\s]+-[^-\s]+)\S* \((\d[\d.]* [MG]B)\)")
 
@@ -90,8 +88,7 @@ def tell_of_the_smaller_pytorch() -> None:
         return
     say(
         "no NVIDIA card was found. PyTorch for CPUs is smaller by some GB. For it, press Ctrl-C, "
-        f"run this line, then start again: {PYTHON} -m pip install torch torchvision "
-        f"--index-url {FOR_CPUS} (for AMD cards see docs/install.md)"
+        "and see docs/install.md; then start again."
     )
 
 
@@ -182,7 +179,7 @@ def test(arguments: list[str]) -> int:
         say(name)
         if subprocess.call(command, cwd=ROOT):
             failed.append(name)
-    # without arguments everything runs, files shared out to the cores; a test takes some 100 MB
+    # without arguments everything runs, files shared out to the cores; a process takes up to 3 GB
     shared_out = [] if arguments else ["-n", "auto", "--maxprocesses", "4", "--dist", "loadfile"]
     say("pytest")
     environment = {**os.environ, "TOONOUT_FAILED_CHECKS": ", ".join(failed)}

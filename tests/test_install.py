@@ -283,8 +283,8 @@ def test_without_a_card_the_smaller_pytorch_is_named(
     said = capsys.readouterr().out
     assert bool(said) == is_said
     if is_said:
-        assert f"{install.PYTHON} -m pip install torch torchvision --index-url" in said
-        assert install.FOR_CPUS in (ROOT / "docs" / "install.md").read_text("utf-8")
+        assert "docs/install.md" in said
+        assert "--index-url" in (ROOT / "docs" / "install.md").read_text("utf-8")
 
 
 def test_ctrl_c_is_a_sentence(install, monkeypatch, capsys):

@@ -11,6 +11,7 @@ from toonout_core.synthesis.decorations import BEHIND, bubble
 from toonout_core.synthesis.lettering import letters
 from toonout_core.synthesis.line_art import draw_lines
 from toonout_core.synthesis.paper import paper
+from toonout_core.synthesis.translucent import glow, veil
 
 SIZE = 64
 
@@ -91,3 +92,39 @@ def test_one_character_is_at_most_a_tenth_of_its_style():
     assert figure_weights(styles, characters, {"anime": 0.5})[:100].sum() == pytest.approx(1 / 3)
     # where there are too few for that, all count the same
     assert figure_weights(["a"] * 4, ["x", "x", "x", "y"]) == pytest.approx([1 / 6] * 3 + [1 / 2])
+
+
+def disc():
+    """A layer with an opaque red disc in the middle."""
+    y, x = np.mgrid[:SIZE, :SIZE] - SIZE / 2
+    inside = ((x**2 + y**2) < (SIZE / 4) ** 2)[..., None]
+    return np.where(inside, np.float32([200, 0, 0, 255]), np.float32(0)).astype(np.float32)
+
+
+@pytest.mark.parametrize("add", [veil, glow])
+def test_what_is_seen_through_belongs_to_the_figure_and_hides_none_of_it(add):
+    solid = disc()[..., 3] > 0
+    shares = []
+    for seed in range(12):
+        joined = add(np.random.default_rng(seed), disc())
+        alpha = joined[..., 3]
+        assert (joined[..., :3] <= alpha[..., None] + 1e-3).all()  # still premultiplied
+        assert alpha[solid].min() > 254.9
+        shares.append(((alpha > 20) & (alpha < 245)).mean())
+    assert np.mean(shares) > 0.01
+
+
+def test_light_fades_away_from_the_figure():
+    y, x = np.mgrid[:SIZE, :SIZE] - SIZE / 2
+    away = np.hypot(x, y)
+    alpha = glow(np.random.default_rng(4), disc())[..., 3]
+    rings = [alpha[(away >= r) & (away < r + 1)].mean() for r in range(SIZE // 4 + 1, SIZE // 2)]
+    assert rings[0] > 20 and np.diff(rings).max() < 0.5
+
+
+def test_samples_of_veils_keep_their_soft_alpha(library):
+    soft = [
+        hard_samples.translucent(np.random.default_rng(s), library, SIZE, library.weights())[1]
+        for s in range(8)
+    ]
+    assert np.mean([((a > 0.1) & (a < 0.9)).mean() for a in soft]) > 0.01

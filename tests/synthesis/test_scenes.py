@@ -201,6 +201,29 @@ def test_plain_colours_are_behind_a_share_of_scenes(art):
     assert float(image.flatten(2).std(2).max()) == 0
 
 
+def test_loose_things_lie_on_the_background_and_are_nobody(art):
+    plain = SceneOptions(size_px=96, empty_share=1.0, flat_share=1.0)
+    strewn = SceneOptions(size_px=96, empty_share=1.0, flat_share=1.0, loose_share=1.0)
+    for index in range(6):
+        bare, scene = (make_scene(art, 8, index, options) for options in (plain, strewn))
+        assert len(scene.alphas) == 0
+        colours = scene.image.flatten(2)[0].unique(dim=1)
+        assert bare.image.flatten(2)[0].unique(dim=1).shape[1] < colours.shape[1]
+
+
+def test_portraits_are_larger_than_the_picture_and_show_the_head(art):
+    options = SceneOptions(size_px=96, single_share=1.0, portrait_share=1.0, turn_share=0.0)
+    cut, whole = 0, 0
+    for index in range(24):
+        scene = make_scene(art, 5, index, options)
+        if not len(scene.alphas):
+            continue
+        rows = scene.alphas[0].amax(1) > 0.5
+        cut += bool(rows[-1])
+        whole += not bool(rows[0]) and bool(rows[-1])
+    assert cut >= 8 and whole >= 4  # seven of ten are large; most begin within the picture
+
+
 def test_who_hugs_is_partly_in_front():
     back, front = square((255, 0, 0), 1, (4, 4)), square((0, 255, 0), 1, (12, 12))
     seen = []

@@ -131,6 +131,11 @@ def split_layer(layer: Array) -> tuple[Array, Array]:
     return layer[..., :3], layer[..., 3:] / np.float32(255)
 
 
+def join_layers(front: Array, back: Array) -> Array:
+    """Lay one layer over another, both H×W×4 as `to_layer` makes them."""
+    return front + (1 - split_layer(front)[1]) * back
+
+
 def from_rgba(layer: Array) -> tuple[Tensor, Tensor]:
     """RGBA H×W×4 float32 → colours 1×3×H×W and alpha 1×1×H×W, which share their memory."""
     from ..opencv import cv2

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..imaging import from_layer, split_layer, to_layer
+from ..imaging import from_layer, join_layers, to_layer
 from ..words import Array
 
 Generator = np.random.Generator
@@ -37,8 +37,8 @@ def attach(rng: Generator, rgba: Array, props: Sequence[Array] = ()) -> Array:
         shapes = {"tail": _tail, "wings": _wings, "staff": _staff}[kind](rng, edge, size)
         thing = _drawn(rng, canvas, shapes, size)
     behind = kind in ("tail", "wings")
-    return _close(from_layer(_over(to_layer(canvas), thing) if behind else
-                             _over(thing, to_layer(canvas))))  # fmt: skip
+    return _close(from_layer(join_layers(to_layer(canvas), thing) if behind else
+                             join_layers(thing, to_layer(canvas))))  # fmt: skip
 
 
 def _outline(rgba: Array) -> Array:
@@ -149,11 +149,6 @@ def _somewhere(rng: Generator, edge: Array, heights: tuple[float, float]) -> Arr
     fitting = edge[(heights[0] <= share) & (share <= heights[1])]
     chosen = fitting if len(fitting) else edge
     return chosen[int(rng.integers(len(chosen)))]
-
-
-def _over(front: Array, back: Array) -> Array:
-    """Lay one premultiplied layer over another."""
-    return front + (1 - split_layer(front)[1]) * back
 
 
 def _close(rgba: Array) -> Array:

@@ -1,7 +1,7 @@
 """Make samples of what a small network gets wrong.
 
 These are drawings on paper, letters and shapes behind figures, backgrounds of the figure's own
-colours, groups, darkness, printed pages, things, and nobody at all.
+colours, groups, darkness, printed pages, things, veils and light, and nobody at all.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from .decorations import bubble, decorate, halftone
 from .line_art import draw_lines, outline
 from .paper import paper, smooth_noise
 from .things import thing
+from .translucent import glow, veil
 
 Generator = np.random.Generator
 Sample = tuple[Array, Array]  # colours size×size×3 in [0, 255], alpha size×size×1 in [0, 1]
@@ -162,6 +163,15 @@ def made_up(rng: Generator, library: Library, size_px: int, weights: Array) -> S
     )
 
 
+def translucent(rng: Generator, library: Library, size_px: int, weights: Array) -> Sample:
+    """A figure with a veil or light around it, through which one sees the ground."""
+    layer = place_any(rng, library, size_px, weights)
+    for _ in range(int(rng.integers(1, 3))):
+        layer = (veil if rng.random() < 0.6 else glow)(rng, layer)
+    ground = draw_background(rng, library, size_px, 0.4)
+    return stand(rng, ground, np.zeros((size_px, size_px, 1), np.float32), layer)
+
+
 MAKERS: tuple[tuple[Maker, float], ...] = (
     (line_drawing, 0.24),
     (graphic, 0.18),
@@ -172,6 +182,7 @@ MAKERS: tuple[tuple[Maker, float], ...] = (
     (printed_page, 0.05),
     (nobody, 0.09),
     (made_up, 0.12),
+    (translucent, 0.06),
 )
 
 

@@ -21,7 +21,7 @@ from ..errors import BadInput
 from ..words import Array
 
 Generator = np.random.Generator
-Kind = Literal["people", "row", "tiles", "close"]
+Kind = Literal["people", "row", "tiles", "close", "portrait"]
 
 # deciles, from the least to the most
 _TALLEST = (0.029, 0.164, 0.281, 0.381, 0.47, 0.567, 0.649, 0.737, 0.836, 0.95, 1.0)
@@ -159,6 +159,17 @@ def close_boxes(rng: Generator, aspects: Sequence[float]) -> Array:
     boxes[:, 0] += 0.5 + rng.normal(0, 0.05) - sum(extent) / 2
     boxes[:, 1] += rng.normal(0, 0.04)
     return boxes
+
+
+def portrait_box(rng: Generator, aspect: float) -> Array:
+    """Make one box, 1×4, higher than the canvas, with its upper end in it: the rest is cut off.
+
+    `aspect`: width over height of the figure.
+    """
+    height = rng.uniform(1.1, 2.0) / max(aspect, 1)
+    width = height * aspect
+    middle = 0.5 + rng.normal(0, 0.1)
+    return np.array([[middle - width / 2, rng.uniform(-0.05, 0.2), width, height]])
 
 
 def match_boxes(boxes: Array, aspects: Sequence[float]) -> Array:

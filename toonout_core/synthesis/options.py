@@ -62,6 +62,16 @@ class SceneOptions:
         },
     )
     flat_share: float = field(default=0.0, metadata={"help": "share of scenes on a plain colour"})
+    loose_share: float = field(
+        default=0.0,
+        metadata={"help": "share of scenes with items, letters or drawn things behind and beside "
+                  "characters"},
+    )  # fmt: skip
+    portrait_share: float = field(
+        default=0.0,
+        metadata={"help": "share of large single characters that are larger than the picture, so "
+                  "that only the upper part is seen"},
+    )  # fmt: skip
 
     def __post_init__(self) -> None:
         if self.size_px < 32 or self.most < 1 or self.mean_count <= 0:

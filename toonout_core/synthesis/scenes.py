@@ -23,8 +23,17 @@ from .composite import Placement, place, plain_background
 from .cutouts import Art, Cutout
 from .distorting import distort
 from .instance_scenes import InstanceScene, lay_over, visible_parts
-from .layouts import Kind, close_boxes, match_boxes, person_boxes, row_boxes, tile_boxes
+from .layouts import (
+    Kind,
+    close_boxes,
+    match_boxes,
+    person_boxes,
+    portrait_box,
+    row_boxes,
+    tile_boxes,
+)
 from .options import SceneOptions
+from .strewing import strew
 
 Generator = np.random.Generator
 
@@ -51,6 +60,9 @@ def make_scene(
     background = random_crop(rng, draw_background(rng, art, options.size_px), options.size_px)
     if options.flat_share and rng.random() < options.flat_share:
         background = plain_background(rng, options.size_px).astype(np.uint8)
+    if options.loose_share and rng.random() < options.loose_share:
+        background = strew(rng, art, background.astype(np.float32)).round().clip(0, 255)
+        background = background.astype(np.uint8)
     colour_step = rng.random()
     if cutouts and colour_step < options.histogram_share:
         coloured, background = share_histogram([cutout.rgba for cutout in cutouts], background)
@@ -59,6 +71,9 @@ def make_scene(
     if kind is None:
         shares = np.array(options.kinds) / sum(options.kinds)
         kind = _KINDS[int(rng.choice(len(_KINDS), p=shares))]
+    portrait = kind == "close" and len(cutouts) == 1 and options.portrait_share
+    if portrait and not cutouts[0].cut_sides and rng.random() < options.portrait_share:
+        kind = "portrait"
     boxes = _boxes(rng, kind, cutouts, layouts)
     order = list(rng.permutation(len(boxes))) if kind == "close" else _back_to_front(boxes)
     layers = [
@@ -224,6 +239,8 @@ def _boxes(
         return row_boxes(rng, aspects)
     if kind == "close":
         return close_boxes(rng, aspects)
+    if kind == "portrait":
+        return portrait_box(rng, aspects[0])
     if kind == "people":
         return match_boxes(person_boxes(rng, len(cutouts), layouts), aspects)
     return match_boxes(tile_boxes(rng, len(cutouts)), aspects)

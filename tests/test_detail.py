@@ -8,6 +8,7 @@ import torch
 from tests.fake_host import FakeHost, StopFromHost
 from tests.test_matting import matting
 from toonout_core.detail import CELL, held, level_sizes, open_cells, predict_detail, refined, tiles
+from toonout_core.edges import EdgeDrawer
 
 SIDE = 64  # of the network in `matting`
 
@@ -41,18 +42,41 @@ def test_levels_double_and_end_with_the_picture(size_hw, sizes):
     assert level_sizes(size_hw, SIDE) == sizes
 
 
-def test_edges_and_hairs_become_finer_and_the_rest_stays():
-    flow, image = matting(), girl()
-    truth = image[:, :1]
+def large_girl():
+    """1×3×700×900: a red body with a hair of five pixels, on teal."""
+    image = torch.tensor([0.0, 0.35, 0.45]).view(1, 3, 1, 1).repeat(1, 1, 700, 900)
+    image[:, 0, 220:600, 250:650] = 1
+    image[:, 0, 60:220, 450:455] = 1
+    return image
+
+
+def test_hairs_become_finer_and_the_rest_stays():
+    flow, image = matting(resolution=256), large_girl()
     coarse, fine = flow.predict(image), predict_detail(flow, image)
-    assert float((fine - truth).abs().sum()) < 0.3 * float((coarse - truth).abs().sum())
-    assert (
-        float(fine[0, 0, 60:80, 200:202].mean()) > 0.8 > float(coarse[0, 0, 60:80, 200:202].mean())
-    )
-    flat = (slice(None), slice(None), slice(130, 210), slice(150, 250))
+    hair = (0, 0, slice(80, 200), slice(450, 455))
+    assert float(fine[hair].mean()) > 0.8 > float(coarse[hair].mean())
+    flat = (slice(None), slice(None), slice(280, 540), slice(310, 590))
     assert torch.equal(fine[flat], coarse[flat])
-    assert float(fine[..., 280:, 380:].max()) == 0
-    assert {size[-2:] for size in flow.loaded.network.sizes} == {(SIDE, SIDE)}
+    assert float(fine[..., 660:, 720:].max()) == 0
+    assert [size[-2:] for size in flow.loaded.network.sizes] == [(256, 256)]  # the whole only
+
+
+def test_blurred_edges_are_drawn_where_the_picture_has_them():
+    image = large_girl()
+    truth = image[:, :1]
+    coarse = plain(torch.nn.functional.avg_pool2d(truth, 4), (700, 900))
+    drawer = EdgeDrawer(FakeHost())
+    fine = refined(image, coarse, 300, drawer.draw, lambda count: None)
+    errors = [float((alpha - truth).abs().sum()) for alpha in (coarse, fine)]
+    assert errors[1] < 0.6 * errors[0]
+
+
+def test_parts_of_any_size_are_drawn():
+    drawer = EdgeDrawer(FakeHost())
+    for height, width in ((1, 1), (31, 512), (33, 70)):
+        drawn = drawer.draw(torch.rand(1, 3, height, width), torch.rand(1, 1, height, width))
+        assert drawn.shape == (1, 1, height, width)
+        assert 0 <= float(drawn.min()) <= float(drawn.max()) <= 1
 
 
 def test_matte_takes_it_as_an_option():
@@ -87,13 +111,15 @@ def soft_square():
 
 
 @pytest.mark.parametrize("answer", [0.0, 1.0])
-def test_tiles_that_see_something_else_change_nothing_much(answer):
-    """All is character, or nothing is: a second subject, or a coat that a tile takes for paper."""
+def test_what_is_drawn_far_from_the_matte_changes_nothing_much(answer):
+    """All is character, or nothing is: a second subject, or a coat that is taken for paper."""
     coarse = soft_square()
     image = coarse.expand(-1, 3, -1, -1)
-    found = refined(
-        image, coarse, 96, lambda tile: torch.full_like(tile[:, :1], answer), lambda count: None
-    )
+
+    def draw(part, known):
+        return torch.full_like(known, answer)
+
+    found = refined(image, coarse, 96, draw, lambda count: None)
     changed = (found - coarse).abs()
     assert float(changed.max()) < 0.2  # at corners
     assert float(changed.sum()) < 0.005 * float(coarse.sum())
@@ -103,7 +129,7 @@ def test_a_closer_look_counts_wholly_where_it_sees_the_same_character():
     coarse = soft_square()
     image = coarse.expand(-1, 3, -1, -1)
     sharp = (coarse > 0.5).float()
-    given = dict(look=lambda tile: tile[:, :1], begin=lambda count: None)
+    given = dict(draw=lambda part, known: known, begin=lambda count: None)
     assert torch.equal(refined(image, coarse, 96, closer=sharp, **given), sharp)
     second = sharp.clone()
     second[..., 150:190, 150:190] = 1  # another character
@@ -140,13 +166,14 @@ def test_every_open_cell_lies_in_a_tile_that_counts_there():
     assert len({(rows.start, columns.start) for rows, columns in places}) == len(places)
 
 
-def test_no_seam_where_tiles_that_differ_meet():
+def test_no_seam_where_tiles_that_differ_meet(monkeypatch):
     """Each tile is off by something of its own: from pixel to pixel little of it is left."""
+    monkeypatch.setattr("toonout_core.detail.SIDE_PX", 100)
     coarse = torch.full((1, 1, 200, 200), 0.5)
     offsets = iter([0.1, -0.1] * 500)
     found = refined(
         coarse.expand(-1, 3, -1, -1), coarse, 100,
-        lambda tile: tile[:, :1] + next(offsets), lambda count: None,
+        lambda part, known: known + next(offsets), lambda count: None,
     )  # fmt: skip
     inner = found[..., 10:-10, 10:-10]
     assert float(inner.amax() - inner.amin()) > 0.05
@@ -160,12 +187,9 @@ def test_no_seam_where_tiles_that_differ_meet():
 def test_stop_in_the_middle_passes_unchanged():
     host = FakeHost()
     flow = matting(host)
-    whole = matting(FakeHost())
-    predict_detail(whole, girl())
-    host.cancel_at = 5
+    host.cancel_at = 3
     with pytest.raises(StopFromHost):
         predict_detail(flow, girl())
-    assert len(flow.loaded.network.sizes) < len(whole.loaded.network.sizes)
     assert not host.active
 
 

@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[1]
 CORE = ROOT / "toonout_core"
 
 PIPELINE = {"errors", "host", "imaging", "results", "weights", "loading", "ops"}
-PIPELINE |= {"portions", "inference", "detail", "flow"}
+PIPELINE |= {"portions", "inference", "edges", "detail", "flow"}
 APPLICATION = PIPELINE | {"matting", "instances", "output"}
 
 # on the ground floor: every part of the core may import these
@@ -41,7 +41,8 @@ MAY_IMPORT = {
     "portions": {"errors", "host"},
     "inference": {"errors", "host", "loading", "portions"},
     # pipelines
-    "detail": {"errors", "host", "ops"},
+    "edges": {"errors", "host", "loading", "inference"},
+    "detail": {"errors", "host", "ops", "edges"},
     "flow": {"errors", "host", "imaging", "results", "ops", "portions", "detail", "remembering"},
     "matting": PIPELINE | {"remembering"},
     "steadying": {"errors", "host", "imaging", "flow", "ops"},

@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from toonout_core.detail import predict_detail  # noqa: E402
+from toonout_core.evaluation.alpha_metrics import near_edges  # noqa: E402
 from toonout_core.evaluation.peak_memory import peak_memory  # noqa: E402
 from toonout_core.host import LocalHost  # noqa: E402
 from toonout_core.imaging import picture_suffixes, read  # noqa: E402
@@ -29,7 +30,6 @@ from toonout_core.matting import load_matting  # noqa: E402
 from toonout_core.ops.compositing import over  # noqa: E402
 from toonout_core.ops.resizing import resize  # noqa: E402
 
-_EDGE_PX = 16  # how far from an edge counts as edge
 _SHARE = 0.88  # of the picture that a figure takes at most
 
 
@@ -62,15 +62,6 @@ def _mirrored(image: Tensor, size_hw: tuple[int, int]) -> Tensor:
     return image[..., : size_hw[0], : size_hw[1]]
 
 
-def edges(alpha: Tensor) -> Tensor:
-    """Where an edge is near, 1×1×H×W bool."""
-    most, least = functional.max_pool2d(alpha, 3, 1, 1), -functional.max_pool2d(-alpha, 3, 1, 1)
-    found = ((most > 0.02) & (least < 0.98)).float()
-    size = 2 * _EDGE_PX + 1
-    found = functional.max_pool2d(found, (size, 1), 1, (_EDGE_PX, 0))
-    return functional.max_pool2d(found, (1, size), 1, (0, _EDGE_PX)) > 0
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--figures", type=Path, required=True)
@@ -87,7 +78,7 @@ def main() -> None:
     totals = {name: [0.0, 0.0] for name in (*map(str, arguments.plain), "detail")}
     for number, figure in enumerate(files(arguments.figures)):
         image, truth = scene(figure, behind[number % len(behind)], (height, width))
-        near = edges(truth)
+        near = near_edges(truth)
         line = [figure.name]
         for name, total in totals.items():
             begun = time.monotonic()

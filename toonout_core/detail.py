@@ -1,9 +1,9 @@
-"""Large pictures: what a network sees of the whole, and then its own size of pixels at each edge.
+"""Large pictures: what a network sees of the whole, and then the edges at full size.
 
-From one level to the next the picture is twice as large, up to its own size. A level's tiles lie
-where the matte so far is neither wholly opaque nor wholly transparent. What they say counts as far
-as they agree with that matte over some pixels: they move and sharpen edges, and add hairs, but
-cannot add a second subject that only looks like one where little else is seen.
+From one level to the next the picture is twice as large, up to its own size. Wherever the matte so
+far is neither wholly opaque nor wholly transparent, the head for detail draws it anew. What it says
+counts as far as it agrees with that matte over some pixels: it moves and sharpens edges, and adds
+hairs, but it cannot add a second subject.
 """
 
 from __future__ import annotations
@@ -16,16 +16,18 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from .edges import SIDE_PX, EdgeDrawer
 from .host import Host, Step, reporting
 from .ops.checking import unit_planes
 from .ops.resizing import resize
 
-Look = Callable[[Tensor], Tensor]  # 1×3×H×W in [0, 1], no side above the network's → 1×1×H×W
+# 1×3×H×W in [0, 1] and its coarse alpha 1×1×H×W, no side above SIDE_PX → better alpha
+Draw = Callable[[Tensor, Tensor], Tensor]
 
-CELL = 8  # pixels over which a tile must agree, and how far from an edge it may change anything
-# mean differences of alpha over a cell: up to the first one a tile counts wholly, from the second
-# on not at all. Where the matte is sure, a tile that says something else has not understood: it
-# sees a white coat between two lines as background, and the lines alone as the character
+CELL = 8  # pixels over which alphas must agree, and how far from an edge it may be drawn anew
+# mean differences of alpha over a cell: up to the first one what is new counts wholly, from the
+# second on not at all. Where the matte is sure, a closer look that says something else has taken a
+# white coat between two lines for background, and the lines alone for the character
 _AGREES, _SURE_AGREES = (0.4, 0.8), (0.02, 0.1)
 _NEAR = 7  # cells
 # of large drawings: up to 0.02 where both looks were right, from 0.05 on where the closer one erred
@@ -83,16 +85,18 @@ def _of_frame(flow: Flow, frame: Tensor, resolution: int | None, options: dict[s
             bars.close()
             report = bars.enter_context(flow.host.progress(count, "detail"))
 
-        def look(tile: Tensor) -> Tensor:
-            fit = "pad" if min(tile.shape[-2:]) < side else "auto"
-            return flow.predict(tile.contiguous(), resolution=side, fit=fit, report=report)
+        def draw(image: Tensor, coarse: Tensor) -> Tensor:
+            drawn = drawer.draw(image.contiguous(), coarse.contiguous())
+            report(1)
+            return drawn
 
         whole = flow.predict(frame, resolution=resolution, report=report, **options)
         closer = None
         if flow.sees_more(frame, resolution):
             closer = whole
             whole = flow.predict(frame, resolution=side, report=report, **options)
-        return refined(frame.to(torch.float32), whole, side, look, begin, closer)
+        drawer = EdgeDrawer(flow.host)
+        return refined(frame.to(torch.float32), whole, side, draw, begin, closer)
 
 
 def level_sizes(size_hw: tuple[int, int], side: int) -> list[tuple[int, int]]:
@@ -112,15 +116,15 @@ def refined(
     image: Tensor,
     coarse: Tensor,
     side: int,
-    look: Look,
+    draw: Draw,
     begin: Callable[[int], object],
     closer: Tensor | None = None,
 ) -> Tensor:
-    """1×3×H×W and its alpha 1×1×H×W from a look at the whole → alpha, by tiles of `side`.
+    """1×3×H×W and its alpha 1×1×H×W from a look at the whole, `side` long → alpha, by `draw`.
 
-    `begin` is told how many tiles a level has. `closer`: alpha from a second look at the whole that
-    saw more of it; it takes the place of the first level's tiles, wholly where both looks see
-    the same character.
+    `begin` is told how many parts a level has. `closer`: alpha from a second look at the whole that
+    saw more of it; it takes the place of the first level, wholly where both looks see the same
+    character.
     """
     alpha, own_hw = coarse, (int(image.shape[-2]), int(image.shape[-1]))
     for number, size_hw in enumerate(level_sizes(own_hw, side)):
@@ -130,7 +134,7 @@ def refined(
         elif number == 0 and closer is not None:
             alpha = held(alpha, resize(closer, size_hw) - alpha, open_cells(alpha))
         else:
-            alpha = _level(resize(image, size_hw), alpha, side, look, begin)
+            alpha = _level(resize(image, size_hw), alpha, draw, begin)
     return resize(alpha, own_hw)
 
 
@@ -141,18 +145,16 @@ def _agree(coarse: Tensor, closer: Tensor) -> bool:
     return float(other) <= _SAME_CHARACTER * float(coarse.sum())
 
 
-def _level(
-    image: Tensor, coarse: Tensor, side: int, look: Look, begin: Callable[[int], object]
-) -> Tensor:
+def _level(image: Tensor, coarse: Tensor, draw: Draw, begin: Callable[[int], object]) -> Tensor:
     cells = open_cells(coarse)
-    places = list(tiles(cells, (int(image.shape[-2]), int(image.shape[-1])), side))
+    places = list(tiles(cells, (int(image.shape[-2]), int(image.shape[-1])), SIDE_PX))
     begin(len(places))
     # what is not looked at stays as it is
     change, weight = torch.zeros_like(coarse), torch.full_like(coarse, 1e-6)
     for rows, columns in places:
-        seen = image[..., rows, columns]
+        seen, known = image[..., rows, columns], coarse[..., rows, columns]
         share = _window(seen)
-        change[..., rows, columns] += (look(seen) - coarse[..., rows, columns]) * share
+        change[..., rows, columns] += (draw(seen, known) - known) * share
         weight[..., rows, columns] += share
     return held(coarse, change.div_(weight), cells)
 

@@ -15,10 +15,10 @@ STAGES = [
 WIDTHS = (4, 5, 6, 7, 8)
 
 
-def small():
+def small(**heads):
     """With norms that do something."""
     torch.manual_seed(3)
-    network = LiteUNet(8, STAGES, WIDTHS)
+    network = LiteUNet(8, STAGES, WIDTHS, **heads)
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             assert module.running_mean is not None and module.running_var is not None
@@ -37,6 +37,25 @@ def test_shapes_tell_every_size():
     alpha = loaded(image)
     assert alpha.shape == (2, 1, 64, 96)
     torch.testing.assert_close(alpha, network(image), rtol=0, atol=0)
+
+
+def test_a_head_for_detail_is_known_by_its_keys_and_changes_no_alpha():
+    network = small(detail=(3, 4, 5, 6))
+    nn.init.normal_(network.detail.out.weight)
+    loaded = ARCHITECTURE.load(network.state_dict())
+    image, coarse = torch.rand(2, 3, 64, 96), torch.rand(2, 1, 64, 96)
+    state = {key: v for key, v in network.state_dict().items() if not key.startswith("detail.")}
+    assert torch.equal(loaded(image), ARCHITECTURE.load(state)(image))
+    drawn = loaded(image, coarse=coarse)
+    assert drawn.shape == (2, 1, 64, 96)
+    assert torch.equal(drawn, network(image, coarse=coarse))
+    assert not torch.equal(drawn, loaded(image, coarse=coarse.flip(3)))
+
+
+def test_a_new_head_for_detail_gives_the_coarse_alpha_back():
+    coarse = torch.rand(1, 1, 64, 64) * 0.7 + 0.15  # where logits are not made steeper
+    drawn = small(detail=(3, 4, 5, 6))(torch.rand(1, 3, 64, 64), coarse=coarse).sigmoid()
+    torch.testing.assert_close(drawn, coarse)
 
 
 def test_features_lie_at_five_strides():

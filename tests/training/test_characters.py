@@ -21,9 +21,9 @@ from toonout_core.models.lite_unet.characters import STRIDE, Centres, Certainty
 from toonout_core.training.characters.batches import CharacterScenes, Owned, cut, owners_of
 from toonout_core.training.characters.loop import learning_rate, train_characters
 from toonout_core.training.characters.losses import PARTS, centre_losses, centre_truth
-from toonout_core.training.characters.network import start_network
 from toonout_core.training.characters.validating import calibrate, fit_certainty
 from toonout_core.training.checkpoints import save_weights
+from toonout_core.training.heads import start_network
 from toonout_core.training.instance_config import CharactersConfig
 from toonout_core.training.labelled_scenes import read_scenes
 from toonout_core.weight_files.reading import CONFIG_KEY, read_state
@@ -161,18 +161,18 @@ def test_a_run_is_validated_through_the_segmenter(scenes, matting, tmp_path):
 def test_a_head_goes_on_from_its_file_or_begins_anew(scenes, matting, tmp_path):
     best = train_characters(config(scenes, matting, tmp_path / "run"))
     again = config(scenes, best, tmp_path / "again")
-    network = start_network(again, HOST)
+    network = start_network("characters", again, HOST)
     assert {parameter.dtype for parameter in network.parameters()} == {torch.float32}
     kept = network.characters.state_dict()
     saved, _ = read_state(best)
     assert torch.equal(kept["out.weight"], saved["characters.out.weight"])
-    anew = start_network(replace(again, head="new"), HOST).characters.state_dict()
+    anew = start_network("characters", replace(again, head="new"), HOST).characters.state_dict()
     assert not torch.equal(kept["out.weight"], anew["out.weight"])
     moved = replace(again, init=str(matting), head=str(best))
-    assert torch.equal(start_network(moved, HOST).characters.state_dict()["out.weight"],
-                       kept["out.weight"])  # fmt: skip
+    same = start_network("characters", moved, HOST).characters.state_dict()
+    assert torch.equal(same["out.weight"], kept["out.weight"])
     with pytest.raises(BadInput, match="--head must be"):
-        start_network(replace(again, head=str(matting)), HOST)
+        start_network("characters", replace(again, head=str(matting)), HOST)
 
 
 @pytest.mark.parametrize(

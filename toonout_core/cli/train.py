@@ -10,7 +10,7 @@ from typing import Any
 
 from ..errors import BadInput
 from ..options import data_sets
-from ..training.config import BiRefNetConfig, UNetConfig
+from ..training.config import BiRefNetConfig, DetailConfig, UNetConfig
 from ..training.instance_config import CharactersConfig, RefinerConfig, RTMDetConfig
 from .fields import add_fields, given_fields
 from .parsing import Verbs, add
@@ -88,12 +88,25 @@ The network's alpha stays as it is, bit by bit: only the head learns, on frozen 
     + _SCENES
 )
 
+DETAIL_EXAMPLES = """\
+examples:
+  toonout train detail --data art --init toonout-mini --out runs/edges
+  toonout weights convert runs/edges/best.safetensors -o mini.safetensors --dtype fp16
+
+The head learns from large pictures and from mattes of the same pictures made smaller. The network's
+alpha stays as it is, bit by bit: only the head learns, on frozen features. DATA is as for `toonout
+train unet`; only cutouts longer than --sizes-px show it sharp edges. OUT gets config.json,
+curve.csv and curve.png, last.safetensors and best.safetensors, and state.safetensors (to go on
+from).
+"""
+
 RECORDS: dict[str, type[Any]] = {
     "unet": UNetConfig,
     "birefnet": BiRefNetConfig,
     "rtmdet": RTMDetConfig,
     "refiner": RefinerConfig,
     "characters": CharactersConfig,
+    "detail": DetailConfig,
 }
 
 
@@ -141,6 +154,14 @@ def add_parser(verbs: Verbs) -> None:
         "toonout-mini. A run that is there already goes on after its last whole epoch.",
         CHARACTERS_EXAMPLES,
     )
+    _add_network(
+        networks,
+        "detail",
+        "the head of toonout-mini that draws the edges of large pictures",
+        "Train the head that draws the edges of coarse mattes anew, on the features of a matting "
+        "network such as toonout-mini. A run that is there already goes on.",
+        DETAIL_EXAMPLES,
+    )
 
 
 def _add_network(networks: Verbs, name: str, what: str, description: str, examples: str) -> None:
@@ -181,6 +202,7 @@ def _train(network: str, config: Any) -> Path:
     from ..host import LocalHost
     from ..training.birefnet.loop import train_birefnet
     from ..training.characters.loop import train_characters
+    from ..training.detail.loop import train_detail
     from ..training.refiner.loop import train_refiner
     from ..training.rtmdet.loop import train_rtmdet
     from ..training.unet.loop import train_unet
@@ -191,5 +213,6 @@ def _train(network: str, config: Any) -> Path:
         "rtmdet": train_rtmdet,
         "refiner": train_refiner,
         "characters": train_characters,
+        "detail": train_detail,
     }
     return loops[network](config, LocalHost(config.device, quiet=not sys.stderr.isatty()))

@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from ..ops.resizing import resize
 
@@ -20,6 +21,7 @@ PSNR_LIMIT_DB = 60.0
 # solid inside, nothing outside: so far from the true edge, alpha is wrong from there on
 SOLID_FROM_PX = 20
 SOLID, NOTHING = 0.98, 0.02
+EDGE_PX = 16  # how far from an edge counts as being at it
 # 72 composites of 24 figures at 512 px, mattes of toonout-mini, validation split: above this share
 # the mean IoU is 0.856, below 0.960. It finds 4 of 8 with an IoU below 0.9, and 1 of the 56 above
 # 0.95.
@@ -77,6 +79,16 @@ def is_hazy(alpha: Tensor) -> bool:
     scale = min(1.0, _MEASURED_PX / max(height, width))
     size_hw = (max(1, round(height * scale)), max(1, round(width * scale)))
     return max(own_haze(resize(alpha.float(), size_hw))) > HAZY
+
+
+def near_edges(truth: Tensor) -> Tensor:
+    """Find what is within `EDGE_PX` of soft pixels and of steps: B×1×H×W in [0, 1] → bool."""
+    most = functional.max_pool2d(truth, 3, 1, 1)
+    least = -functional.max_pool2d(-truth, 3, 1, 1)
+    found = ((most > 1 - SOLID) & (least < SOLID)).float()
+    size = 2 * EDGE_PX + 1
+    found = functional.max_pool2d(found, (size, 1), 1, (EDGE_PX, 0))
+    return functional.max_pool2d(found, (1, size), 1, (0, EDGE_PX)) > 0
 
 
 def _deep(region: Tensor) -> Tensor:

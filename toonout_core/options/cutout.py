@@ -15,8 +15,8 @@ FIT = choice(
 )  # fmt: skip
 DETAIL = switch(
     "detail", False,
-    "For pictures that are larger than what the model sees: it also looks at each edge close up. "
-    "Edges and hairs become finer. It takes several times as long.",
+    "For pictures that are larger than what the model sees: edges are drawn anew at full size, so "
+    "that edges and hairs become finer. On a processor it takes about a second for each megapixel.",
 )  # fmt: skip
 STEADY = switch(
     "steady", False,

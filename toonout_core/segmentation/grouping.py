@@ -157,15 +157,10 @@ def _raw_scores(peaks: _Peaks, owners: Array, sure: Array, solid: Array) -> list
 
 
 def _shares(owners: Array, solid: Array, count: int) -> list[float]:
-    """Return the logarithm of each owner's area over the largest one in the same region of
-    the matte.
-    """
-    table = _areas(owners, label_regions(solid, 8)[0], count)
-    if not table.size:
-        return []
-    home = table.argmax(1)
-    largest, own = table.max(0)[home], table.max(1)
-    return [float(share) for share in np.log(np.maximum(own, 1) / np.maximum(largest, 1))]
+    """Return the logarithm of each owner's area over the largest one."""
+    areas = np.bincount(owners[solid].astype(np.int64) + 1, minlength=count + 1)[1:]
+    largest = max(int(areas.max(initial=0)), 1)
+    return [math.log(max(int(area), 1) / largest) for area in areas]
 
 
 def _areas(owners: Array, labels: Array, count: int) -> Array:

@@ -54,24 +54,9 @@ class TrainingConfig:
 
 
 @dataclass(frozen=True)
-class UNetConfig(TrainingConfig):
-    """A small network that predicts alpha: the alpha-reconstruction U-Net, or the built-in one.
+class CompositeTraining(TrainingConfig):
+    """What trainings on composites that are made on the spot have; such a run counts its steps."""
 
-    The paper's recipe is Adam(β = 0.5, 0.999), lr 2e-4 constant, MSE alone, 256², batch 16, flat
-    backgrounds. Every default that differs from it is a field of this record.
-    """
-
-    # network
-    arch: Literal["unet", "lite-unet"] = explained("unet", "the paper's, or the built-in model's")
-    widths: tuple[int, ...] = explained((24, 40, 72, 112, 160, 192), "unet: finest level first")
-    patch: int = explained(2, "unet: side of the blocks of pixels that enter together")
-    separable: bool = explained(False, "unet: depthwise and pointwise convolutions")
-    encoder: str = explained("lite0", "lite-unet: size of EfficientNet, lite0, lite1 or lite2")
-    encoder_weights: str = explained("", "lite-unet: file to start the encoder from")
-    decoder_widths: tuple[int, ...] = explained((32, 48, 64, 96, 128), "lite-unet: finest first")
-    init: str = explained(
-        "", "weights to start from; options of the network's shape then do not count"
-    )
     # data
     more_data: tuple[str, ...] = explained(
         (), "further folders like DATA; each has validation numbers of its own"
@@ -91,10 +76,36 @@ class UNetConfig(TrainingConfig):
     steps: int = explained(4500, "steps to train in all")
     warmup_steps: int = explained(200, "steps until the highest learning rate is reached")
     schedule: Literal["constant", "cosine"] = explained("cosine", "of the learning rate")
+    ema_decay: float = explained(0.998, "decay of the averaged weights; these are the result")
+    # running
+    validate_px: int = explained(0, "side of validation pictures; 0: the largest of the sizes")
+    validate_every: int = explained(500, "steps between validations")
+    checkpoint_every: int = explained(250, "steps between checkpoints")
+
+
+@dataclass(frozen=True)
+class UNetConfig(CompositeTraining):
+    """A small network that predicts alpha: the alpha-reconstruction U-Net, or the built-in one.
+
+    The paper's recipe is Adam(β = 0.5, 0.999), lr 2e-4 constant, MSE alone, 256², batch 16, flat
+    backgrounds. Every default that differs from it is a field of this record.
+    """
+
+    # network
+    arch: Literal["unet", "lite-unet"] = explained("unet", "the paper's, or the built-in model's")
+    widths: tuple[int, ...] = explained((24, 40, 72, 112, 160, 192), "unet: finest level first")
+    patch: int = explained(2, "unet: side of the blocks of pixels that enter together")
+    separable: bool = explained(False, "unet: depthwise and pointwise convolutions")
+    encoder: str = explained("lite0", "lite-unet: size of EfficientNet, lite0, lite1 or lite2")
+    encoder_weights: str = explained("", "lite-unet: file to start the encoder from")
+    decoder_widths: tuple[int, ...] = explained((32, 48, 64, 96, 128), "lite-unet: finest first")
+    init: str = explained(
+        "", "weights to start from; options of the network's shape then do not count"
+    )
+    # optimisation
     betas: tuple[float, float] = explained((0.5, 0.999), "of Adam")
     weight_decay: float = explained(0.0, "of matrices, as AdamW has it")
     encoder_rate: float = explained(0.3, "lite-unet: learning rate of the encoder, as a factor")
-    ema_decay: float = explained(0.998, "decay of the averaged weights; these are the result")
     mse: float = explained(1.0, "weight of the squared error")
     edge_l1: float = explained(1.0, "weight of the absolute error, edges counted five times")
     bce: float = explained(0.5, "weight of the cross-entropy")
@@ -102,10 +113,32 @@ class UNetConfig(TrainingConfig):
     solid: float = explained(
         0.0, "weight of a loss that makes the inside opaque and the outside empty"
     )
-    # running
-    validate_px: int = explained(0, "side of validation pictures; 0: the largest of the sizes")
-    validate_every: int = explained(500, "steps between validations")
-    checkpoint_every: int = explained(250, "steps between checkpoints")
+
+
+@dataclass(frozen=True)
+class DetailConfig(CompositeTraining):
+    """The head that draws edges of coarse mattes anew, on the built-in model's frozen features."""
+
+    # data
+    sizes_px: tuple[int, ...] = explained((768,), "sides in pixels; one is drawn for each batch")
+    batch: int = explained(2, "pictures per process and step")
+    crops: int = explained(2, "parts of each picture that are learned from, at its edges")
+    crop_px: int = explained(384, "side of such a part, a multiple of 32")
+    reduced: tuple[float, float] = explained(
+        (1.4, 2.6), "least and largest factor between picture and what the whole was seen at"
+    )
+    # optimisation
+    steps: int = explained(2000, "steps to train in all")
+    warmup_steps: int = explained(50, "steps until the highest learning rate is reached")
+    lr: float = explained(2e-3, "highest learning rate")
+    clip: float = explained(2.0, "largest norm of all gradients together")
+    ema_decay: float = explained(0.995, "decay of the averaged weights; these are the result")
+    head: str = explained(
+        "", "file whose head is trained on, instead of that of --init; new: begin a new head"
+    )
+    edge_l1: float = explained(1.0, "weight of the absolute error, edges counted five times")
+    slope: float = explained(0.5, "weight of the error of alpha's differences between neighbours")
+    bce: float = explained(0.1, "weight of the cross-entropy")
 
 
 @dataclass(frozen=True)

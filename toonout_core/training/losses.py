@@ -60,6 +60,13 @@ def soft_iou(logits: Tensor, alpha: Tensor) -> Tensor:
     return (1 - both / either.clamp_min(1e-6)).mean()
 
 
+def slope(logits: Tensor, alpha: Tensor) -> Tensor:
+    """Mean error of the differences between neighbours, both ways: edges as narrow as they are."""
+    found = logits.sigmoid()
+    errors = [(found.diff(dim=axis) - alpha.diff(dim=axis)).abs().mean() for axis in (2, 3)]
+    return torch.stack(errors).sum()
+
+
 def structure(logits: Tensor, alpha: Tensor) -> Tensor:
     """(1 − SSIM) / 2, SSIM (Wang et al. 2004) as the mean over a map of the alphas' own size.
 
@@ -93,6 +100,7 @@ def weighted_parts(logits: Tensor, alpha: Tensor, weights: dict[str, float]) -> 
         "mse": mse,
         "mae": mae,
         "edge_l1": edge_l1,
+        "slope": slope,
         "bce": bce,
         "iou": soft_iou,
         "solid": solidity,

@@ -13,7 +13,11 @@ from .pretrained import LITE_SIZES, read_encoder
 
 __all__ = ["ARCHITECTURE", "LITE_SIZES", "LiteUNet", "build", "read_encoder"]
 
-_HEAD = "characters"  # a part that a file may have or not: alpha does not need it
+# parts that a file may have or not, as alpha does not need them, and where their widths are read
+_HEADS = {
+    "characters": ("join4", "join8", "join16"),
+    "detail": ("join2", "join4", "join8", "join16"),
+}
 
 
 def build(state: StateDict) -> LiteUNet:
@@ -24,17 +28,15 @@ def build(state: StateDict) -> LiteUNet:
         int(state["encoder.stem.conv.weight"].shape[0]),
         stages,
         (*widths, int(state["centre.weight"].shape[0])),
-        characters=_head_widths(state),
+        **{head: _head_widths(state, head) for head in _HEADS},
     )
 
 
-def _head_widths(state: StateDict) -> tuple[int, ...] | None:
-    """Return the channels of the head for characters, finest first."""
-    if f"{_HEAD}.out.weight" not in state:
+def _head_widths(state: StateDict, head: str) -> tuple[int, ...] | None:
+    """Return the channels of a head, finest first; None where there is none."""
+    if f"{head}.out.weight" not in state:
         return None
-    return tuple(
-        int(state[f"{_HEAD}.{name}.conv.weight"].shape[0]) for name in ("join4", "join8", "join16")
-    )
+    return tuple(int(state[f"{head}.{name}.conv.weight"].shape[0]) for name in _HEADS[head])
 
 
 def _stage(state: StateDict, prefix: str) -> Stage:

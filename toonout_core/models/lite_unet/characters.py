@@ -35,9 +35,9 @@ class Certainty:
     """Turns raw scores into probabilities: σ(`slope`·logit + `small`·share + `offset`) (Platt
     1999).
 
-    `share` is the logarithm of a character's area over that of the largest one in the same region
-    of the matte: a small part that hangs on a large one is seldom a character. `alone` is the
-    probability of a region that no centre explains.
+    `share` is the logarithm of a character's area over that of the largest one in the picture: a
+    leaf, a toy or a part of a large character is small beside it. `alone` is the probability of a
+    region that no centre explains.
     """
 
     slope: float = 1.0

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .characters import Centres, CharacterHead
+from .detail import DetailHead
 from .encoder import ConvNorm, Encoder, Stage
 
 LEVELS = 4
@@ -32,7 +33,7 @@ class LiteUNet(nn.Module):
 
     `widths`: channels of the decoder at strides 2, 4, 8, 16, 32. Its last level sees the pixels
     too, and predicts logits as 2×2 blocks. `characters`: channels of a head that tells characters
-    apart; None: no such head.
+    apart, `detail` of one that draws edges of other mattes anew; None: no such head.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class LiteUNet(nn.Module):
         widths: Sequence[int],
         *,
         characters: Sequence[int] | None = None,
+        detail: Sequence[int] | None = None,
     ) -> None:
         super().__init__()
         self.widths = tuple(widths)
@@ -58,13 +60,17 @@ class LiteUNet(nn.Module):
         self.characters = (
             CharacterHead(channels[1:], widths[1:LEVELS], characters) if characters else None
         )
+        self.detail = DetailHead(channels[:4], widths[:LEVELS], detail) if detail else None
 
     def forward(
-        self, image: Tensor, *, characters: bool = False
+        self, image: Tensor, *, characters: bool = False, coarse: Tensor | None = None
     ) -> Tensor | tuple[Tensor, Centres]:
-        """Return logits; with `characters` also what the head for characters says, which must be
-        there.
+        """Return logits; with `characters` also what the head for characters says, and with
+        `coarse` (alpha B×1×H×W) what the head for detail makes of that. These must be there.
         """
+        if coarse is not None:
+            assert self.detail is not None
+            return _decided(self.detail(image, coarse, *self.fine_features(image)))
         skips, made = self._features(image)
         logits = F.pixel_shuffle(_decided(self.head(made[0])), 2)
         if not characters:
@@ -82,6 +88,13 @@ class LiteUNet(nn.Module):
         """
         skips, made = self._features(image, finest=1)
         return skips[1:], made[: LEVELS - 1]
+
+    def fine_features(self, image: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        """Return what the head for detail is fed: features of encoder and decoder at strides 2, 4,
+        8 and 16.
+        """
+        skips, made = self._features(image)
+        return skips[:LEVELS], made[:LEVELS]
 
     def _features(self, image: Tensor, finest: int = 0) -> tuple[list[Tensor], list[Tensor]]:
         """Return the features of encoder and decoder, finest first; the decoder's begin with level

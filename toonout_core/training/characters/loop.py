@@ -16,6 +16,7 @@ from ...models.lite_unet.characters import CharacterHead
 from ...weight_files.reading import CONFIG_KEY
 from ..checks import require_counts, require_sides
 from ..data import normalise
+from ..heads import start_network, with_head
 from ..instance_config import CharactersConfig
 from ..labelled_scenes import read_scenes
 from ..processes import Processes
@@ -26,7 +27,6 @@ from ..run_folder import is_due, unvalidated, validated_first
 from ..training import Training, Validated
 from .batches import Batch, CharacterScenes
 from .losses import PARTS, centre_losses, centre_truth
-from .network import start_network, with_head
 from .validating import validate
 
 _LAST_RATE = 0.02  # of the highest, after the last step
@@ -54,7 +54,7 @@ class CharactersTraining(Training[CharactersConfig, Batch]):
         training = read_scenes(root, "train")
         self.validation = read_scenes(root, "val") if config.validate_every else []
         self.take(training, config.epochs, CharacterScenes)
-        self.network = start_network(config, host).to(here.device)
+        self.network = start_network("characters", config, host).to(here.device)
         head = self.placed(cast("CharacterHead", self.network.characters))
         self.kept = {"head": head}
         self.groups = parameter_groups(head, config.weight_decay)
@@ -77,7 +77,7 @@ class CharactersTraining(Training[CharactersConfig, Batch]):
         return centre_losses(found, centre_truth(owners), self.weights)
 
     def result(self, learnt: nn.Module) -> LiteUNet:
-        return with_head(self.network, cast("CharacterHead", learnt))
+        return with_head("characters", self.network, learnt)
 
     def validate(self, network: nn.Module, unit: int) -> Validated:
         config, network = self.config, cast("LiteUNet", network)

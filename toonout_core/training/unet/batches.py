@@ -13,7 +13,7 @@ from ...imaging import from_array
 from ...synthesis.composite import training_sample
 from ...synthesis.cutouts import Library
 from ...synthesis.hard_samples import hard_sample
-from ..config import UNetConfig
+from ..config import CompositeTraining
 
 
 class CompositeBatches(Dataset[tuple[Tensor, Tensor]]):
@@ -22,7 +22,7 @@ class CompositeBatches(Dataset[tuple[Tensor, Tensor]]):
     def __init__(
         self,
         library: Library,
-        config: UNetConfig,
+        config: CompositeTraining,
         *,
         first: int,
         last: int,

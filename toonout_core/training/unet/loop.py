@@ -17,7 +17,7 @@ from ...evaluation.composites import KINDS, Composite, composites
 from ...host import Host
 from ...synthesis.cutouts import Library, read_library
 from ..checks import require_counts
-from ..config import UNetConfig
+from ..config import CompositeTraining, UNetConfig
 from ..data import normalise
 from ..losses import weighted_parts
 from ..processes import Processes
@@ -96,7 +96,7 @@ class UNetTraining(Training[UNetConfig, tuple[Tensor, Tensor]]):
         return read_old_run(Path(self.config.out), kept, optimizer)
 
 
-def read_art(config: UNetConfig) -> tuple[Library, dict[str, Library]]:
+def read_art(config: CompositeTraining) -> tuple[Library, dict[str, Library]]:
     """What is learned from, and what is validated with, by the start of its columns' names."""
     further = [Path(folder) for folder in config.more_data]
     longest_px = max(640, *config.sizes_px)
@@ -109,7 +109,7 @@ def read_art(config: UNetConfig) -> tuple[Library, dict[str, Library]]:
     return training, validation
 
 
-def learning_rate(config: UNetConfig, step: int) -> float:
+def learning_rate(config: CompositeTraining, step: int) -> float:
     """Linear warm-up, then constant, or half a cosine down to 1 % of `lr`."""
     warm = min(1.0, (step + 1) / max(config.warmup_steps, 1))
     if config.schedule == "constant":

@@ -1,0 +1,1 @@
+"""Training of the head that draws the edges of coarse mattes anew."""

@@ -464,6 +464,7 @@ def test_a_report_takes_the_place_of_reports_only(cutout, tmp_path, girl):
 def test_where_results_are_is_said(cutout, tmp_path, girl):
     drawing().save(tmp_path / "boy.png")
     out = tmp_path / "out"
-    assert f"1 done. Result: {out / 'girl.png'}" in cutout(girl, "-o", out).stderr
+    assert cutout(girl, "-o", out).stderr.endswith(f". Result: {out / 'girl.png'}\n")
     said = cutout(girl, tmp_path / "boy.png", "-o", out).stderr
-    assert f"2 done, 1 saved under a new number, as the name existed. Results: {out}" in said
+    assert "2 done, 1 saved under a new number, as the name existed." in said
+    assert said.endswith(f". Results: {out}\n")

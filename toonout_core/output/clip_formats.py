@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..errors import BadInput
+from ..errors import BadInput, needs
 
 
 @dataclass(frozen=True)
@@ -102,9 +102,7 @@ def require_format(path: Path) -> str:
         endings = ", ".join(kind.suffixes[0] for kind in CLIP_FORMATS.values())
         raise BadInput(f"a clip's name must end in {endings}", repr(path.name))
     if _lacks_av(name, CLIP_FORMATS[name]):
-        raise BadInput(
-            f"{name} needs the package av", "none", "Install it, or save webp, apng or mp4."
-        )
+        raise needs(name, "av", "video", "Or save webp, apng or mp4.")
     return name
 
 

@@ -468,3 +468,10 @@ def test_where_results_are_is_said(cutout, tmp_path, girl):
     said = cutout(girl, tmp_path / "boy.png", "-o", out).stderr
     assert "2 done, 1 saved under a new number, as the name existed." in said
     assert said.endswith(f". Results: {out}\n")
+
+
+def test_a_clip_in_a_folder_is_left_out_with_a_hint(cutout, girl):
+    (girl.parent / "walk.mp4").write_bytes(b"a clip")
+    shell = cutout(girl.parent, "-o", girl.parent / "out")
+    assert "Not read, as they are no pictures: 1 (walk.mp4)." in shell.stderr
+    assert "Clips are cut out by name: toonout cutout walk.mp4 -o walk.webp." in shell.stderr

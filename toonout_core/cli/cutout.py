@@ -102,7 +102,7 @@ def _meant(paths: Sequence[str]) -> str:
     """As rembg and cp have it, the last word is where results go."""
     if len(paths) < 2 or Path(paths[-1]).is_file():
         return "Name a folder, or a file for a single picture: -o cutout.png."
-    quoted = list2cmdline if os.name == "nt" else shlex.join
+    quoted = {"nt": list2cmdline}.get(os.name, shlex.join)
     return f"Did you mean: toonout cutout {quoted(paths[:-1])} -o {quoted(paths[-1:])}?"
 
 

@@ -225,8 +225,18 @@ def file_state(name: str | None) -> Any:
     return [str(Path(name).resolve()), state.st_size, state.st_mtime_ns]
 
 
+def _first_clip(found: Found) -> Path | None:
+    if not found.not_pictures:
+        return None
+    from ..output.clips import is_video
+
+    return next((path for path in found.not_pictures if is_video(path)), None)
+
+
 def _left_out(found: Found) -> str:
     text = ""
+    if clip := _first_clip(found):
+        text += f" Clips are cut out by name: toonout cutout {clip.name} -o {clip.stem}.webp."
     if found.folders_left_out:
         text += f" Subfolders not read: {found.folders_left_out} (--recursive reads them)."
     if found.results_left_out:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import socket
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
+from socket import create_connection
 from typing import TYPE_CHECKING
 
 from ..errors import BadInput, needs
@@ -89,7 +89,7 @@ def _require_free(address: str, port: int) -> None:
 
 def _listens(address: str, port: int) -> bool:
     reached = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address)
-    with suppress(OSError), socket.create_connection((reached, port), timeout=1):
+    with suppress(OSError), create_connection((reached, port), timeout=1):
         return True
     return False
 

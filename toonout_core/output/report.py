@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 Status = Literal["done", "failed", "skipped", "resumed"]
 NO_CHARACTER = "no character was found"  # how a note about that begins
+VISIBLE = 0.5  # alpha that a picture with a character has somewhere
 
 NameTaken = Literal["", "numbered", "replaced"]  # what was done about it
 

@@ -94,8 +94,8 @@ def writable_formats() -> list[str]:
 
 
 def require_format(path: Path) -> str:
-    """Return the kind of clip that `path` is called. Raises BadInput if none, or if it
-    needs PyAV.
+    """Return the kind of clip that `path` is called. Raises BadInput if none, and MissingPackage
+    if it needs PyAV.
     """
     name = clip_format_of(path)
     if name is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,6 +22,7 @@ from ..toonout_core.ops.foreground import Method
 from ..toonout_core.ops.framing import Framing
 from ..toonout_core.ops.placing import behind
 from ..toonout_core.options import cutout, models
+from ..toonout_core.output.report import NO_CHARACTER, VISIBLE
 from ..toonout_core.steadying import SteadyMatting
 from . import given, made
 from .batches import matched, needed_mask
@@ -28,6 +30,8 @@ from .host import ComfyHost
 from .models import as_model
 from .previews import colour_widget, compare_widgets, compared
 from .types import CATEGORY, Node, inputs, outputs, schema, widget, widgets
+
+log = logging.getLogger("toonout")
 
 
 def window_widgets() -> list[Any]:
@@ -88,6 +92,7 @@ class MatteImage(Node):
         stages = 1 if foreground_options(chosen) is None else 2
         with remover.host.progress(len(image) * stages, "matting") as report:
             results = _cut_out(remover, image, chosen, report)
+        results.tell_of_nobody(inverted=chosen.get("invert", False))
         results.cut_to(framing)
         return results.node_output(colour, shown_with=image)
 
@@ -169,6 +174,13 @@ class Results:
     def put(self, start: int, colours: Tensor, alpha: Tensor) -> None:
         """B×3×H×W and B×1×H×W, from frame `start` on."""
         self.cutout[start : start + len(alpha)] = to_comfy(torch.cat((colours, alpha), 1))
+
+    def tell_of_nobody(self, *, inverted: bool) -> None:
+        """One line in the log, where there are pictures without a character."""
+        highest = self.cutout[..., 3].flatten(1).amax(1)
+        if not inverted and (empty := int((highest < VISIBLE).sum())):
+            which = f"{empty} of {len(highest)} pictures" if len(highest) > 1 else "the picture"
+            log.warning("%s in %s: alpha stays below %s", NO_CHARACTER, which, VISIBLE)
 
     def cut_to(self, framing: Framing | None) -> None:
         """One crop for all frames, around what any of them shows."""

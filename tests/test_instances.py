@@ -281,3 +281,9 @@ def test_soft_masks_stay_soft_when_resized(recorded):
     soft = recorded.with_masks(recorded.masks.float()).resize((90, 100)).masks
     assert int(((soft > 0) & (soft < 1)).sum()) > 0
     assert torch.allclose(soft.mean((1, 2)), recorded.masks.float().mean((1, 2)), atol=1e-3)
+
+
+def test_they_are_shown_in_one_line(three):
+    shown = "Instances(3 of 30×24, scores [0.50, 0.70, 0.90], from mask)"
+    assert repr(three) == shown
+    assert repr(Instances.none(SIZE)) == "Instances(0 of 30×24, scores [], from mask)"

@@ -58,3 +58,7 @@ def test_shapes_are_checked_once():
         Matte(image, torch.rand(1, 1, 4, 4), torch.rand(1, 3, 2, 2))
     with pytest.raises(BadInput, match="image must be"):
         Matte(torch.rand(1, 4, 4, 4), torch.rand(1, 1, 4, 4))
+
+
+def test_it_is_shown_in_one_line(matte):
+    assert repr(matte) == "Matte(2 of 5×6)"

@@ -83,6 +83,12 @@ class Instances:
         """Make a record of no character in a picture of that size."""
         return cls.from_masks(torch.zeros((0, *size_hw), dtype=torch.bool), origin=origin)
 
+    def __repr__(self) -> str:
+        """Name sizes, scores and origin: all values would fill a screen."""
+        height, width = self.size_hw
+        scores = ", ".join(f"{score:.2f}" for score in self.scores.tolist())
+        return f"Instances({len(self)} of {width}×{height}, scores [{scores}], from {self.origin})"
+
     def __len__(self) -> int:
         return len(self.masks)
 

@@ -41,6 +41,11 @@ class Matte:
                 f"shape {tuple(self.foreground.shape)}",
             )
 
+    def __repr__(self) -> str:
+        """Name the sizes: all values would fill a screen."""
+        count, _, height, width = self.alpha.shape
+        return f"Matte({count} of {width}×{height})"
+
     def __len__(self) -> int:
         return int(self.image.shape[0])
 

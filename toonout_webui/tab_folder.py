@@ -19,6 +19,7 @@ from ..toonout_core.ops.compositing import parse_colour
 from ..toonout_core.output.batch import Batch
 from ..toonout_core.output.cutouts import Output
 from ..toonout_core.output.destination import Destination, sentence_of
+from ..toonout_core.output.earlier import results_there, said_of
 from ..toonout_core.output.manifest import Manifest, claim
 from ..toonout_core.output.naming import Found, Source, find_sources
 from ..toonout_core.output.publishing import Part
@@ -29,6 +30,9 @@ from . import hosts, previews, widgets
 from .cutting import cut_to_matte, wish
 
 FORMATS = ("png", "webp", "tiff", "jpg")
+
+# what was not made by this page is not left out by "Go on"
+_KEEP_APART = '"Go on" leaves out what was made here with the same options.'
 
 _stop = threading.Event()
 
@@ -109,19 +113,24 @@ def work(
                 resume=resume, manifest=manifest,
             )  # fmt: skip
             batch = Batch(destination, lambda: lambda picture: matte_of(picture, options), output)
-            yield from progress(batch, sources)
+            there = 0 if resume else sum(results_there(destination, output.suffixes()))
+            yield from progress(batch, sources, said_of(there, _KEEP_APART))
     except (ToonOutError, OSError) as error:
         yield previews.sentence(sentence_of(error), "bad")
 
 
-def progress(batch: Batch[Matte], found: Found) -> Iterator[str]:
-    """One picture at a time in the host's queue, so that others get their turn between two."""
+def progress(batch: Batch[Matte], found: Found, first: str = "") -> Iterator[str]:
+    """One picture at a time in the host's queue, so that others get their turn between two.
+
+    `first`: a sentence that stays above all status lines.
+    """
+    first = previews.sentence(first) if first else ""
     report = Report(
         [Result(Path(name), "failed", message=text) for name, text in found.problems],
         not_read=found.not_pictures,
     )
     results = batch.run()
-    yield previews.sentence(f"0/{len(batch)}")
+    yield first + previews.sentence(f"0/{len(batch)}")
     try:
         while not _stop.is_set():
             with hosts.job("ToonOut"):
@@ -129,13 +138,14 @@ def progress(batch: Batch[Matte], found: Found) -> Iterator[str]:
             if result is None:
                 break
             report.results.append(result)
-            yield previews.sentence(f"{len(report.results)}/{len(batch)}: {result.source.name}")
+            done = f"{len(report.results)}/{len(batch)}: {result.source.name}"
+            yield first + previews.sentence(done)
         report.interrupted = _stop.is_set()
     except Cancelled:
         report.interrupted = True
     finally:
         results.close()  # pyright: ignore (a generator)
-    yield conclusion(report, batch.destination.out)
+    yield first + conclusion(report, batch.destination.out)
 
 
 def conclusion(report: Report, out: Path) -> str:

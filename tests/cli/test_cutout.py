@@ -464,6 +464,14 @@ def test_a_report_takes_the_place_of_reports_only(cutout, tmp_path, girl):
 def test_where_results_are_is_said(cutout, tmp_path, girl):
     drawing().save(tmp_path / "boy.png")
     out = tmp_path / "out"
-    assert f"1 done. Result: {out / 'girl.png'}" in cutout(girl, "-o", out).stderr
+    assert cutout(girl, "-o", out).stderr.endswith(f". Result: {out / 'girl.png'}\n")
     said = cutout(girl, tmp_path / "boy.png", "-o", out).stderr
-    assert f"2 done, 1 saved under a new number, as the name existed. Results: {out}" in said
+    assert "2 done, 1 saved under a new number, as the name existed." in said
+    assert said.endswith(f". Results: {out}\n")
+
+
+def test_a_clip_in_a_folder_is_left_out_with_a_hint(cutout, girl):
+    (girl.parent / "walk.mp4").write_bytes(b"a clip")
+    shell = cutout(girl.parent, "-o", girl.parent / "out")
+    assert "Not read, as they are no pictures: 1 (walk.mp4)." in shell.stderr
+    assert "Clips are cut out by name: toonout cutout walk.mp4 -o walk.webp." in shell.stderr

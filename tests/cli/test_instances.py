@@ -366,3 +366,23 @@ def test_one_model_for_both_is_loaded_once_and_run_once(
     assert instances(pair, "-o", tmp_path / "out", *named).code == 0
     assert (work.loads, work.inferences) == (1, 1)
     assert "pair.instance01.cutout.png" in names(tmp_path / "out")
+
+
+def test_small_characters_on_request(instances, tmp_path):
+    crowd, out = tmp_path / "crowd.png", tmp_path / "out"
+    picture = Image.new("RGB", (200, 200))
+    picture.paste("white", (20, 20, 100, 180))
+    picture.paste("white", (150, 90, 166, 106))  # 0.64 %
+    picture.save(crowd)
+    assert instances(crowd, "-o", out, "--save", "coco").code == 0
+    assert len(document(out)["annotations"]) == 1
+    again = instances(crowd, "-o", out, "--save", "coco", "--resume", "--min-area", 0.5)
+    assert "done before" not in again.stderr
+    assert len(document(out)["annotations"]) == 2
+    assert instances(crowd, "-o", out, "--save", "coco", "--resume", "--min-area", 101).code == 2
+
+
+def test_its_folder_is_not_called_as_a_picture(instances, pair, tmp_path):
+    shell = instances(pair, "-o", tmp_path / "girl.png")
+    assert shell.code == 2
+    assert "OUT must be a folder, but got the file name" in shell.stderr

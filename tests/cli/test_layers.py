@@ -106,3 +106,22 @@ def test_what_does_not_fit_is_said(layers, pair, tmp_path):
 
 def test_the_kinds_are_those_of_the_core():
     assert tuple(FORMATS) == SUFFIXES
+
+
+def test_a_picture_without_anybody_is_a_background(layers, tmp_path):
+    night = tmp_path / "night.png"
+    Image.new("RGB", (48, 40)).save(night)
+    shell = layers(night, "-o", tmp_path / "night.psd")
+    assert shell.code == 0, shell.stderr
+    assert "1 done. Without a character: 1. Result:" in shell.stderr
+    psd = PSDImage.open(tmp_path / "night.psd")
+    assert [layer.name for layer in psd] == ["picture", "background"]
+
+
+@pytest.mark.parametrize("name", ["pair.png", "pair.JPG", "pair.mp4"])
+def test_a_folder_is_not_called_as_a_picture(layers, pair, tmp_path, name):
+    shell = layers(pair, "-o", tmp_path / name)
+    assert shell.code == 2
+    assert f"OUT must be a folder, but got the file name {tmp_path / name}." in shell.stderr
+    (tmp_path / name).mkdir()  # somebody wants it so
+    assert layers(pair, "-o", tmp_path / name).code == 0

@@ -139,6 +139,12 @@ def test_a_model_without_a_name(toonout):
     assert "--model" in shell.stderr
 
 
+def test_alpha_matting_is_not_needed(read):
+    arguments, said = read("-a", "-ae", "15", "-af", "240", "-ab", "10", "-dc", "-o", "out")
+    assert (arguments.paths, arguments.out) == (["a.png"], "out")
+    assert said.count("is not needed: every matte is soft") == 5
+
+
 def test_two_paths_as_rembg_has_them(toonout, tmp_path):
     girl = tmp_path / "my girl.png"
     girl.write_bytes(b"")

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 
 import pytest
 
+from toonout_core.cli import serve
+
 uvicorn = pytest.importorskip("uvicorn")
+LISTENS = serve._listens
 
 
 @pytest.fixture
 def served(monkeypatch):
     """What the server was started with."""
     found = {}
+    monkeypatch.setattr(serve, "_listens", lambda *_: False)
     monkeypatch.setattr(uvicorn, "run", lambda app, **how: found.update(how, app=app))
     return found
 
@@ -48,3 +53,14 @@ def test_what_is_not_installed_is_said(toonout, monkeypatch, package):
     assert shell.code == 2
     assert f"needs the package {package}" in shell.stderr
     assert 'python -m pip install -e ".[serve]"' in shell.stderr
+
+
+def test_a_port_that_is_taken_is_said_first(toonout, served, light, monkeypatch):
+    monkeypatch.setattr(serve, "_listens", LISTENS)
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        shell = toonout("serve", "--model", light, "--port", port)
+    assert shell.code == 2
+    assert f"--port must be free at 127.0.0.1, but got {port}, which another" in shell.stderr
+    assert "serves at" not in shell.stderr
+    assert not served

@@ -253,3 +253,14 @@ def test_help_is_found_below_odd_folder_names(nodes, monkeypatch, tmp_path, fold
     monkeypatch.setattr(host, "__file__", str(tmp_path / folder / "comfy_nodes" / "host.py"))
     host.register_help()
     assert served == ({} if asked is None else {asked: str(tmp_path / folder / "web")})
+
+
+def test_pictures_without_a_character_are_in_the_log(run, loaded, caplog):
+    night, day = torch.zeros(1, 64, 64, 3), torch.ones(1, 64, 64, 3)
+    run("Matte", image=day, model=loaded["model"])
+    run("Matte", image=night, model=loaded["model"], invert=True)
+    assert "no character" not in caplog.text
+    run("Matte", image=night, model=loaded["model"])
+    assert "no character was found in the picture: alpha stays below 0.5" in caplog.text
+    run("Matte", image=torch.cat((night, day)), model=loaded["model"])
+    assert "no character was found in 1 of 2 pictures" in caplog.text

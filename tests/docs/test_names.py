@@ -11,7 +11,7 @@ import pytest
 from tests.docs.pages import PAGES, blocks, inline_code
 
 # no names of Python
-FOREIGN = {"ToonOut", "BiRefNet"}
+FOREIGN = {"ToonOut", "BiRefNet", "ExecutionPolicy", "RemoteSigned"}
 
 
 def imported(page, *, of_clones=True):

@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from toonout_core.errors import BadInput
+from toonout_core.errors import BadInput, MissingPackage
 from toonout_core.output.clip_encoders import ByOpenCV, has_side_data
 from toonout_core.output.clip_formats import CLIP_FORMATS, writable_formats
 from toonout_core.output.clip_writers import clip_writer, new_clip
@@ -278,7 +278,8 @@ def without_pyav(monkeypatch):
 @pytest.mark.usefixtures("without_pyav")
 def test_without_pyav(tmp_path):
     assert writable_formats() == ["mp4", "webp", "apng"]
-    with pytest.raises(BadInput, match="package av"), clip_writer(tmp_path / "a.webm"):
+    extra = r'package av.* pip install -e "\.\[video\]"'
+    with pytest.raises(MissingPackage, match=extra), clip_writer(tmp_path / "a.webm"):
         pass
     path = mp4(tmp_path / "walk.mp4")
     assert timing(path) == (pytest.approx(12.5), len(PLACES))

@@ -151,6 +151,10 @@ def test_what_is_no_picture_is_422(server):
     assert (status, "picture" in json.loads(content)["detail"]) == (422, True)
     status, content, _ = call(f"{server}{PATH}", *form({"om": "true"}))
     assert (status, "file must be" in json.loads(content)["detail"]) == (422, True)
+    kind = {"Content-Type": "application/x-www-form-urlencoded"}  # curl --data-binary @girl.png
+    status, content, _ = call(f"{server}{PATH}", png(lit()), kind)
+    told = json.loads(content)["detail"]
+    assert (status, f"but got {kind['Content-Type']}. With curl: -F file=" in told) == (422, True)
 
 
 def test_what_is_too_large_is_413(weights):

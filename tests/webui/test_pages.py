@@ -242,6 +242,16 @@ def test_a_folder_loses_nothing(page, folder, tmp_path):
     assert "7 done before" in again[-1]
 
 
+def test_results_that_are_there_are_said_first(page, folder, tmp_path):
+    out = tmp_path / "out"
+    assert "there already" not in run_folder(page, folder / "sub", out)[0]
+    assert "there already" not in run_folder(page, folder / "sub", out)[0]  # "Go on" is on
+    again = run_folder(page, folder / "sub", out, toonout_folder_resume=False)
+    assert "1 result is there already; new ones get new numbers." in again[0]
+    assert all("there already" in line for line in again)
+    assert "1 saved under a new number" in again[-1]
+
+
 def test_each_picture_takes_its_turn_in_the_queue(host, page, folder, tmp_path):
     press_results = run_folder(page, folder / "sub", tmp_path / "out")
     assert len(press_results) >= 3

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import io
+import os
 import shlex
 import sys
 from collections.abc import Sequence
 from itertools import chain, islice
 from pathlib import Path
+from subprocess import list2cmdline
 
 from ..errors import BadInput
 from ..options import cutout, running
@@ -26,7 +28,7 @@ examples:
   toonout cutout girl.png -o girl_cutout.png
   toonout cutout drawings -o cutouts --recursive
   toonout cutout drawings -o cutouts --recursive --resume          after an interruption
-  toonout cutout '*.jpg' -o white --background white --format jpg
+  toonout cutout "*.jpg" -o white --background white --format jpg
   toonout cutout drawings -o cutouts --model toonout                the full-quality model
   toonout cutout drawings -o icons --crop 5% --aspect 1:1
   toonout cutout drawings -o cutouts --engine ray --ray-address auto
@@ -58,7 +60,7 @@ def add_parser(verbs: Verbs) -> None:
         epilog=EXAMPLES,
     )
     parser.add_argument(
-        "paths", nargs="+", metavar="PATH", help="picture, folder, pattern ('*.png'), or - (stdin)"
+        "paths", nargs="+", metavar="PATH", help='picture, folder, pattern ("*.png"), or - (stdin)'
     )
     add(parser, running.OUT_OR_FILE)
     add_cutting_options(parser)
@@ -99,8 +101,9 @@ def run(arguments: argparse.Namespace) -> int:
 def _meant(paths: Sequence[str]) -> str:
     """As rembg and cp have it, the last word is where results go."""
     if len(paths) < 2 or Path(paths[-1]).is_file():
-        return "Name a folder."
-    return f"Did you mean: toonout cutout {shlex.join(paths[:-1])} -o {shlex.quote(paths[-1])}?"
+        return "Name a folder, or a file for a single picture: -o cutout.png."
+    quoted = {"nt": list2cmdline}.get(os.name, shlex.join)
+    return f"Did you mean: toonout cutout {quoted(paths[:-1])} -o {quoted(paths[-1:])}?"
 
 
 def _is_file_name(out: Path) -> bool:

@@ -30,8 +30,8 @@ def add_finding_options(parser: Parser) -> None:
     add(parser, models.DETECTOR, models.REFINER, title="models")
     add(parser, characters.SHARED_MATTE, characters.TRUST, title="models")
     add_device_options(parser, "models")
-    who = (characters.MIN_SCORE, characters.MAX_COUNT, characters.SORT_BY)
-    add(parser, *who, title="characters")
+    who = (characters.MIN_SCORE, characters.FOUND_LEAST_AREA, characters.MAX_COUNT)
+    add(parser, *who, characters.SORT_BY, title="characters")
 
 
 def require_files(arguments: argparse.Namespace) -> None:
@@ -43,6 +43,9 @@ def require_files(arguments: argparse.Namespace) -> None:
 def finding_settings(arguments: argparse.Namespace) -> dict[str, Any]:
     """What a result depends on of these options."""
     names = ("trust", "precision", "fast", "min_score", "max_count", "sort_by")
+    least = characters.FOUND_LEAST_AREA
+    if getattr(arguments, least.name) != least.default:  # older manifests do not know it
+        names += (least.name,)
     files = ("detector", "refiner", "matte")
     return settings_of(arguments, *names) | {
         name: file_state(getattr(arguments, name)) for name in files

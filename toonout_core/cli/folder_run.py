@@ -79,16 +79,14 @@ def tell_what_is_there(arguments: argparse.Namespace, recorded: int, others: int
 
     `recorded`: those in the manifest; `others` have a result's name and are not.
     """
-    count = recorded + others
-    if not count or arguments.resume or arguments.on_exists != "number":
+    from ..output.earlier import said_of
+
+    if arguments.resume or arguments.on_exists != "number":
         return
-    there = "1 result is" if count == 1 else f"{count} results are"
     way = "--on-exists skip" if others else "--resume"
-    note(
-        arguments,
-        f"{there} there already; new ones get new numbers. {way} leaves them out, --overwrite "
-        "replaces them.",
-    )
+    told = said_of(recorded + others, f"{way} leaves them out, --overwrite replaces them.")
+    if told:
+        note(arguments, told)
 
 
 def open_file(arguments: argparse.Namespace, out: Path) -> tuple[Destination, Found]:
@@ -107,10 +105,19 @@ def open_file(arguments: argparse.Namespace, out: Path) -> tuple[Destination, Fo
 
 
 def require_folder(out: Path) -> None:
-    """Raises BadInput where OUT, or a folder above it, is a file."""
+    """Raises BadInput where OUT is called as a file, or where it, or a folder above it, is one."""
     there = next((path for path in (out, *out.parents) if path.exists()), Path())
+    if not out.exists() and out.suffix.lower() in _file_endings():
+        raise BadInput("OUT must be a folder", f"the file name {out}", "Name a folder.")
     if not there.is_dir():
         raise BadInput(f"{out} must be a folder", f"the file {there}", "Name another folder.")
+
+
+def _file_endings() -> frozenset[str]:
+    from ..imaging import picture_suffixes
+    from ..output.clips import VIDEO_SUFFIXES
+
+    return frozenset(picture_suffixes()) | VIDEO_SUFFIXES
 
 
 def finish(
@@ -146,6 +153,8 @@ def finish(
             summarise(report)
         if report.results or report.interrupted or not found.sources:
             conclude(arguments, report, found, batch.destination.out)
+        if report.interrupted and len(found.sources) > 1:
+            note(arguments, "To go on from there, run it again with --resume.")
     return exit_code(report, found)
 
 
@@ -165,7 +174,7 @@ def conclude(
         for remark in result.notes:
             note(arguments, f"{result.source}: {remark}")
     if found.sources:
-        note(arguments, report.sentence() + _where(report, out) + _left_out(found))
+        note(arguments, report.sentence() + _left_out(found) + _where(report, out))
         if getattr(arguments, "resume", False) and report.count("failed"):
             note(arguments, _STAYS_BROKEN)
     else:
@@ -216,8 +225,18 @@ def file_state(name: str | None) -> Any:
     return [str(Path(name).resolve()), state.st_size, state.st_mtime_ns]
 
 
+def _first_clip(found: Found) -> Path | None:
+    if not found.not_pictures:
+        return None
+    from ..output.clips import is_video
+
+    return next((path for path in found.not_pictures if is_video(path)), None)
+
+
 def _left_out(found: Found) -> str:
     text = ""
+    if clip := _first_clip(found):
+        text += f" Clips are cut out by name: toonout cutout {clip.name} -o {clip.stem}.webp."
     if found.folders_left_out:
         text += f" Subfolders not read: {found.folders_left_out} (--recursive reads them)."
     if found.results_left_out:

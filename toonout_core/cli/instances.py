@@ -66,7 +66,7 @@ def add_parser(verbs: Verbs) -> None:
         epilog=EXAMPLES,
     )
     parser.add_argument(
-        "paths", nargs="+", metavar="PATH", help="picture, folder or pattern ('*.png')"
+        "paths", nargs="+", metavar="PATH", help='picture, folder or pattern ("*.png")'
     )
     add(parser, running.OUT, required=True)
     add_finding_options(parser)

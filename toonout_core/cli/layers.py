@@ -46,7 +46,7 @@ def add_parser(verbs: Verbs) -> None:
         epilog=EXAMPLES,
     )
     parser.add_argument(
-        "paths", nargs="+", metavar="PATH", help="picture, folder or pattern ('*.png')"
+        "paths", nargs="+", metavar="PATH", help='picture, folder or pattern ("*.png")'
     )
     add(parser, layers.LAYERS_OUT, required=True)
     add_finding_options(parser)

@@ -27,7 +27,7 @@ EXAMPLES = """\
 examples:
   toonout queue drawings --workflow cutout.json -o results
   toonout queue drawings --workflow cutout.json -o results --resume
-  toonout queue '*.png' --workflow two_inputs.json --input 12.image -o results
+  toonout queue "*.png" --workflow two_inputs.json --input 12.image -o results
   toonout queue drawings --workflow all.json --output 9 --server http://192.168.0.5:8188 -o results
   toonout queue art --workflow w.json -o out --server http://a:8188 --server http://b:8188
 
@@ -56,7 +56,7 @@ def add_parser(verbs: Verbs) -> None:
         epilog=EXAMPLES,
     )
     parser.add_argument(
-        "paths", nargs="+", metavar="PATH", help="picture, folder or pattern ('*.png')"
+        "paths", nargs="+", metavar="PATH", help='picture, folder or pattern ("*.png")'
     )
     add(parser, running.QUEUE_OUT)
     add(parser, running.WORKFLOW, required=True)

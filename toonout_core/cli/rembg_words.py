@@ -13,6 +13,8 @@ _SAME = {
     "-om": [MASK_ONLY.in_shell],
     "-ppm": [DROP_SPECKS.in_shell, str(SPECK_AREA)],
 }
+# for its alpha matting and clean colours → the words behind it
+_NOT_NEEDED = {"-a": 0, "-dc": 0, "-af": 1, "-ab": 1, "-ae": 1}
 _COLOUR = "-bgc"
 _MODEL = "-m"
 
@@ -23,6 +25,10 @@ def in_our_words(words: list[str]) -> list[str]:
     left = list(words)
     while left:
         word = left.pop(0)
+        if word in _NOT_NEEDED:
+            say(f"{word} is not needed: every matte is soft, and colours are clean.")
+            left = left[_NOT_NEEDED[word] :]
+            continue
         ours = _SAME.get(word, [word])
         if word == _COLOUR:
             ours, left = _background(left[:4]), left[4:]
@@ -42,6 +48,6 @@ def _background(levels: list[str]) -> list[str]:
         raise BadInput(
             f"{_COLOUR} must have red, green and blue from 0 to 255, and alpha 0 or 255",
             " ".join(levels) or "nothing",
-            f"Or write {BACKGROUND.in_shell} '#ffffff'.",
+            f'Or write {BACKGROUND.in_shell} "#ffffff".',
         )
     return [BACKGROUND.in_shell, "#{:02x}{:02x}{:02x}".format(*numbers)] if numbers[3] else []

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
+from socket import create_connection
 from typing import TYPE_CHECKING
 
-from ..errors import needs
+from ..errors import BadInput, needs
 from ..options import models, running
 from ..options.serving import SERVING
 from .options import add_device_options, open_host
@@ -55,6 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
     from ..serving.app import is_loopback, make_app
 
     address, port = arguments.address, arguments.port
+    _require_free(address, port)
     app = make_app(_program(arguments), urls=arguments.url, address=address)
     if not arguments.quiet:
         shown = f"[{address}]" if ":" in address else address
@@ -73,6 +76,22 @@ def _require(package: str) -> None:
         import_module(package)
     except ImportError:
         raise needs("toonout serve", package, "serve") from None
+
+
+def _require_free(address: str, port: int) -> None:
+    """Raises BadInput where another program listens there: uvicorn would say it after our lines."""
+    if _listens(address, port):
+        raise BadInput(
+            f"--port must be free at {address}", f"{port}, which another program uses",
+            f"Choose another: --port {port + 1 if port < 65535 else port - 1}.",
+        )  # fmt: skip
+
+
+def _listens(address: str, port: int) -> bool:
+    reached = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address)
+    with suppress(OSError), create_connection((reached, port), timeout=1):
+        return True
+    return False
 
 
 def _program(arguments: argparse.Namespace) -> LocalProgram:

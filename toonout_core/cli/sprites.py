@@ -50,7 +50,7 @@ def add_parser(verbs: Verbs) -> None:
     )
     parser.add_argument(
         "paths", nargs="+", metavar="PATH",
-        help="animated picture, video, picture, folder or pattern ('*.png')",
+        help='animated picture, video, picture, folder or pattern ("*.png")',
     )  # fmt: skip
     add(parser, layers.SHEET_OUT, required=True)
     add(parser, *layers.SHEET, layers.OWN_FPS, layers.EVERY, title="sheet")

@@ -14,6 +14,7 @@ from PIL import Image, UnidentifiedImageError
 
 from ..errors import BadInput, ToonOutError
 
+PICTURE = "a picture such as PNG, JPEG or WebP"
 _LONGEST = 200  # letters of a library's own message
 
 
@@ -31,7 +32,7 @@ def decoding(name: str, must_be: str = "a whole picture") -> Iterator[None]:
     except Image.DecompressionBombError:
         raise too_large(name, "more") from None
     except UnidentifiedImageError:
-        raise _damaged(name, "a picture that Pillow reads", "something else") from None
+        raise _damaged(name, PICTURE, "something else") from None
     except MemoryError as error:
         raise BadInput(f"{name} must fit into memory", "more than there is") from error
     except Exception as error:

@@ -15,7 +15,7 @@ from ..errors import BadInput
 from ..words import Array
 from .facts import Exif, Facts, facts_of, metadata_of
 from .formats import ANIMATED, openable, prepare_for
-from .guard import attempting, decoding, pixel_limit, require_pixels
+from .guard import PICTURE, attempting, decoding, pixel_limit, require_pixels
 from .picture import Metadata
 from .pixels import is_deep, split_bytes
 from .png import SIGNATURE, filtered
@@ -193,13 +193,15 @@ def _of_array(array: Array) -> Image.Image:
 
 
 def _open(stream: Any, name: str, limit: int, shrink_to: int | None) -> Opened:
-    with decoding(name, "a picture that Pillow reads"):
+    with decoding(name, PICTURE):
         stream.seek(0)
         head = stream.read(_HEAD)
         stream.seek(0)
+    if not head:
+        raise BadInput(f"{name} must be a picture", "an empty file", "Get the file again.")
     prepare_for(head, name)
     facts = None
-    with decoding(name, "a picture that Pillow reads"):
+    with decoding(name, PICTURE):
         if head.startswith(SIGNATURE):
             stream, facts = filtered(stream, limit if shrink_to is None else shrink_to)
         picture = Image.open(stream, formats=openable())

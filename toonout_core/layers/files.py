@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ..errors import BadInput
 from ..output.publishing import Part
+from ..output.report import NO_CHARACTER
 from .building import character_layers
 from .openraster import write_openraster
 from .psd import write_psd
@@ -131,7 +132,7 @@ class LayerFiles:
 
     def notes(self, made: Characters) -> list[str]:
         """Say where there is no character, so that there is only a background."""
-        return [] if len(made.instances) else ["no character was found"]
+        return [] if len(made.instances) else [NO_CHARACTER]
 
     def details(self, made: Characters) -> dict[str, Any]:
         """Return nothing, as the file says it all."""

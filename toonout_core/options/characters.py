@@ -38,7 +38,8 @@ DROP_DUPLICATES = switch(
 )
 MIN_AREA = number(
     "min_area_percent", 1.0, (0.0, 100.0, 0.05),
-    "Leaves out tiny masks, which cover less of the picture than this.",
+    "Leaves out tiny masks, which cover less of the picture than this. Lower it for crowds and "
+    "other small characters.",
 )  # fmt: skip
 IF_NONE = choice(
     "if_none", "empty mask", ("empty mask", "whole picture", "error"),
@@ -255,6 +256,10 @@ EDGES: tuple[Option, ...] = (
 
 # ---------------------------------------------------------------- the shell
 
+FOUND_LEAST_AREA = MIN_AREA.but(
+    help=MIN_AREA.help + " It counts for toonout-mini and other matting models, not for "
+    "detectors such as anime-instances."
+)  # fmt: skip
 FILE_SOFT = SOFT.but(  # a file of a mask has 1 bit unless somebody wants more
     default=False, help="Masks with soft edges, of 8 bit. Without it: black and white, of 1 bit."
 )

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..errors import BadInput
+from ..errors import BadInput, needs
 
 
 @dataclass(frozen=True)
@@ -94,17 +94,15 @@ def writable_formats() -> list[str]:
 
 
 def require_format(path: Path) -> str:
-    """Return the kind of clip that `path` is called. Raises BadInput if none, or if it
-    needs PyAV.
+    """Return the kind of clip that `path` is called. Raises BadInput if none, and MissingPackage
+    if it needs PyAV.
     """
     name = clip_format_of(path)
     if name is None:
         endings = ", ".join(kind.suffixes[0] for kind in CLIP_FORMATS.values())
         raise BadInput(f"a clip's name must end in {endings}", repr(path.name))
     if _lacks_av(name, CLIP_FORMATS[name]):
-        raise BadInput(
-            f"{name} needs the package av", "none", "Install it, or save webp, apng or mp4."
-        )
+        raise needs(name, "av", "video", "Or save webp, apng or mp4.")
     return name
 
 

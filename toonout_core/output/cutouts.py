@@ -21,6 +21,7 @@ from ..ops.placing import BackgroundFit, fit_background
 from ..results import Matte
 from .animations import MOVING, AnimationOptions, Frame, write_animation
 from .publishing import Join, Part, partial_file, publish_as
+from .report import NO_CHARACTER, VISIBLE
 from .writing import FORMATS, NO_METADATA, Format, encode, write_checked
 
 Cut = Callable[[Picture], Matte]
@@ -192,8 +193,8 @@ def observations(matte: Matte) -> list[str]:
     """Tell what a user should look at. Raises BadInput if alpha is no number somewhere."""
     require_numbers(matte.alpha, "the model")
     notes: list[str] = []
-    if float(matte.alpha.max()) < 0.5:
-        notes.append("no character was found: alpha stays below 0.5")
+    if float(matte.alpha.max()) < VISIBLE:
+        notes.append(f"{NO_CHARACTER}: alpha stays below {VISIBLE}")
     return notes
 
 

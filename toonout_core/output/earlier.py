@@ -22,6 +22,14 @@ def results_there(destination: Destination, suffixes: Sequence[str]) -> tuple[in
     return sum(known), sum(others)
 
 
+def said_of(count: int, advice: str) -> str:
+    """Spell one line, to be said before any work; empty where there are none."""
+    if not count:
+        return ""
+    there = "1 result is" if count == 1 else f"{count} results are"
+    return f"{there} there already; new ones get new numbers. {advice}"
+
+
 def _is_recorded(destination: Destination, source: Source, suffixes: Sequence[str]) -> bool:
     record = destination.manifest.last(source.path) if destination.manifest is not None else None
     endings = tuple(suffixes) or ("",)

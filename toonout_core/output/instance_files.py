@@ -24,6 +24,7 @@ from ..segmentation.instance_segmenter import InstanceSegmenter
 from ..segmentation.sharing import ShareOptions, share_matte
 from .coco import to_annotations
 from .publishing import Part
+from .report import NO_CHARACTER
 from .writing import NO_METADATA, encode
 
 Kind = Literal["masks", "mattes", "cutouts", "background", "overlay", "coco"]
@@ -84,8 +85,10 @@ def finding(
     def find(picture: Picture) -> Characters:
         found = segmenter(picture, options.segment)
         numbered = found[: options.limit].ranking(options.order)
-        if matting is None or not len(found):
+        if matting is None:
             return Characters(found[numbered])
+        if not len(found):
+            return Characters(found, found, picture.image)
         matte = matting(picture, foreground=options.foreground)
         sharing = trusting_masks(found.size_hw) if options.trust_masks else ShareOptions()
         mattes = share_matte(matte.alpha, found, on_white(matte.image, picture.alpha), sharing)
@@ -146,7 +149,7 @@ class InstanceFiles:
 
     def notes(self, made: Characters) -> list[str]:
         """Say where there is nothing to number."""
-        return [] if len(made.instances) else ["no character was found"]
+        return [] if len(made.instances) else [NO_CHARACTER]
 
     def details(self, made: Characters) -> dict[str, Any]:
         """Return size and annotations, as `coco.dataset` takes them, and where the

@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 Status = Literal["done", "failed", "skipped", "resumed"]
+NO_CHARACTER = "no character was found"  # how a note about that begins
+VISIBLE = 0.5  # alpha that a picture with a character has somewhere
+
 NameTaken = Literal["", "numbered", "replaced"]  # what was done about it
 
 
@@ -40,6 +43,14 @@ class Report:
     def count(self, status: Status) -> int:
         return Counter(result.status for result in self.results)[status]
 
+    def count_empty(self) -> int:
+        """Count the pictures that were done, and have nobody in any of their frames."""
+        return sum(
+            any(note.startswith(NO_CHARACTER) for note in result.notes)
+            for result in self.results
+            if result.status == "done"
+        )
+
     @property
     def exit_code(self) -> int:
         """The exit code: 0 if all is done, 1 if some failed, 130 if interrupted."""
@@ -57,7 +68,10 @@ class Report:
         parts += [f"{n} replaced earlier results" for n in [taken["replaced"]] if n]
         parts += [f"{n} failed" for n in [self.count("failed")] if n]
         said = ", ".join(parts) + (", then interrupted." if self.interrupted else ".")
-        return said + self.not_read_sentence()
+        empty = self.count_empty()
+        return (
+            said + (f" Without a character: {empty}." if empty else "") + self.not_read_sentence()
+        )
 
     def not_read_sentence(self) -> str:
         """Say how many files were no pictures, and name the first of them; with a space

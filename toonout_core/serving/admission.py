@@ -15,6 +15,7 @@ from fastapi.security import HTTPBasic, HTTPBasicCredentials
 
 from .program import Program, Settings
 
+_WHERE = "in the WebUI's settings, or with options of toonout serve"
 THROWN_AWAY = 2_000_000_000  # bytes
 
 
@@ -69,7 +70,8 @@ def require_size(length: int, limits: Settings) -> None:
     if length > limits.megabytes * 1_000_000:
         raise HTTPException(
             413,
-            f"A request must have at most {limits.megabytes} MB, but has {length / 1e6:.1f} MB.",
+            f"A request must have at most {limits.megabytes} MB, but has {length / 1e6:.1f} MB. "
+            f"Send less, or raise the limit: {_WHERE}.",
         )
 
 
@@ -79,7 +81,7 @@ def require_pixels(size_hw: tuple[int, int], name: str, limits: Settings) -> Non
     if height * width > limits.megapixels * 1_000_000:
         raise HTTPException(
             413, f"{name} must have at most {limits.megapixels} megapixels, but has "
-            f"{width}×{height}. Make it smaller, or raise the limit in the settings."
+            f"{width}×{height}. Make it smaller, or raise the limit: {_WHERE}."
         )  # fmt: skip
 
 

@@ -32,6 +32,7 @@ log = logging.getLogger("toonout")
 PATH = "/api/remove"
 _YES, _NO = {"1", "on", "yes", "y", "t"}, {"0", "off", "no", "n", "f"}
 _OPTIONS = {option.name: option for option in table.REMBG}
+_CURL = "With curl: -F file=@girl.png."
 _MOST_FIELDS = 2 * len(table.REMBG)
 
 Rgba = tuple[int, int, int, int]
@@ -84,13 +85,16 @@ class _Rembg:
 
     async def of_file(self, request: Request) -> Response:
         """A form with `file`; the other parameters in the form or in the address."""
+        kind = request.headers.get("content-type", "")
+        if not kind.startswith("multipart/form-data"):
+            raise refusal(BadInput("file must be a file of a form", plain(kind) or "none", _CURL))
         async with request.form(max_files=1, max_fields=_MOST_FIELDS) as form:
             file = form.get("file")
             sent = {name: value for name, value in form.items() if isinstance(value, str)}
             values = {**request.query_params, **sent}
             try:
                 if not isinstance(file, UploadFile):
-                    raise BadInput("file must be a file of a form", "none", "Send it by its name.")
+                    raise BadInput("file must be a file of a form", "none", _CURL)
                 wanted = asked(values, self.pipelines.default_model())
             except ToonOutError as error:
                 raise refusal(error) from error

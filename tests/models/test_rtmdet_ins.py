@@ -420,6 +420,9 @@ def test_all_outputs_of_the_recorded_network():
 
 @pytest.mark.parametrize("name", ["land", "port", "small", "square", "odd"])
 def test_all_instances_of_the_recorded_network(name):
+    """In float64, with which rounding plays no part, scores are up to 6.5e-5 from the recorded
+    ones. With norms that are folded in, 9e-5 from those in float64 were measured.
+    """
     golden = shared("rtmdet_ins_tiny.safetensors")
     shapes = json.loads(shared_file("rtmdet_ins_tiny_meta.json").read_text())[name]
     image = from_uint8(golden[f"{name}.img_bgr_u8"], bgr=True)
@@ -427,7 +430,7 @@ def test_all_instances_of_the_recorded_network(name):
     with torch.inference_mode():
         found = tiny_network(golden).detect(normalised(canvas))[0]
     scores, boxes = golden[f"{name}.det.scores"], golden[f"{name}.det.bboxes"]
-    assert torch.allclose(found.scores, scores, atol=1e-4)
+    assert torch.allclose(found.scores, scores, atol=2e-4)
     assert torch.allclose(boxes_to_picture(found.boxes_xyxy, fitted), boxes, atol=2e-2)
     height, width = shapes["det_masks_shape"][1:]
     expected = unpack(golden[f"{name}.det.masks_bits"], (height, width))
@@ -461,9 +464,9 @@ def test_many_boxes_of_one_score():
 
 def test_large_network_of_formula_weights():
     """Weights by a formula make much of small errors: in float64, with which rounding plays no
-    part, the outputs are up to 1.2e-2 from the recorded ones, and in float32 something below that,
-    as the processor rounds. A wrong epsilon of the norms moves most of them by 0.05 and more, a
-    wrong weight of one norm by 0.1."""
+    part, the outputs are up to 1.2e-2 from the recorded ones, and those in float32 up to 1.5e-2
+    from that, and 2.2e-2 from the recorded ones. A wrong epsilon of the norms moves most of them by
+    0.05 and more, a wrong weight of one norm by 0.1."""
     golden = shared("rtmdet_ins_l_full_formula.safetensors")
     with torch.device("meta"):
         shapes = {key: value.shape for key, value in RTMDetIns().state_dict().items()}
@@ -485,7 +488,7 @@ def test_large_network_of_formula_weights():
             (raw.distances[level], golden[f"dist{level}"]),
             (raw.kernels[level][..., ::step, ::step], golden[f"kernel{level}"]),
         ]
-    assert max(apart(ours, theirs) for ours, theirs in pairs) < 2e-2
+    assert max(apart(ours, theirs) for ours, theirs in pairs) < 3e-2
 
 
 def formula(key: str, shape: tuple[int, ...]) -> torch.Tensor:

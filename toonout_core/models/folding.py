@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from ..ops.linear import pointwise
+from ..ops.winograd import conv3x3
 
 
 def fold_norm(weight: Tensor, bias: Tensor | None, norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
@@ -34,18 +38,36 @@ def conv_norm(conv: nn.Conv2d, norm: nn.BatchNorm2d, parts: Sequence[Tensor]) ->
 
 
 def conv_with_norm(conv: nn.Conv2d, norm: nn.BatchNorm2d, x: Tensor) -> Tensor:
-    """Compute norm(conv(x)), in one step where the norm uses kept statistics."""
-    if norm.training:
-        return norm(conv(x))
-    weight, bias = fold_norm(conv.weight, conv.bias, norm)
-    return F.conv2d(x, weight, bias, conv.stride, conv.padding, conv.dilation, conv.groups)
+    """Compute norm(conv(x)), in one step where the norm uses kept statistics, and the weights are
+    smaller than the result, so that they are quicker to scale.
+    """
+    pixels = x.numel() // x.shape[1] // prod(conv.stride)
+    folds = not norm.training and conv.weight[0].numel() <= pixels
+    weight, bias = fold_norm(conv.weight, conv.bias, norm) if folds else (conv.weight, conv.bias)
+    if _is_plain(conv, 1):
+        out = pointwise(x, weight, bias)
+    elif _is_plain(conv, 3):
+        out = conv3x3(x, weight, bias)
+    else:
+        out = F.conv2d(x, weight, bias, conv.stride, conv.padding, conv.dilation, conv.groups)
+    return out if folds else norm(out)
+
+
+def _is_plain(conv: nn.Conv2d, kernel: int) -> bool:
+    """Tell whether it is a convolution of kernel×kernel that keeps the size, without groups."""
+    return (
+        conv.kernel_size == (kernel, kernel)
+        and conv.stride == conv.dilation == (1, 1)
+        and conv.padding == (kernel // 2, kernel // 2)
+        and conv.groups == 1
+    )
 
 
 def laid_out(image: Tensor, *, training: bool) -> Tensor:
     """Return the same picture, on a CPU with the channels of a pixel together.
 
     Else oneDNN turns the input and output of every convolution around, which is a fifth of the time
-    of an IS-Net.
+    of an IS-Net, and `conv3x3` cannot use its tiles.
     """
     if training or image.device.type != "cpu":
         return image

@@ -8,22 +8,27 @@ from torch.nn import functional as F
 
 from .layers import ConvBlock, CSPLayer
 
-_POOLS = (5, 9, 13)
+_POOLS = 3
+_POOL_PX = 5
 
 
 class SpatialPyramid(nn.Module):
-    """The widest surroundings of every cell: max pools of 5, 9 and 13 beside the input."""
+    """The widest surroundings of every cell: max pools of 5, 9 and 13 beside the input.
+
+    A pool of 9 is one of 5 after one of 5, and so on.
+    """
 
     def __init__(self, channels: int, *, eps: float) -> None:
         super().__init__()
         half = channels // 2
         self.conv1 = ConvBlock(channels, half, 1, eps=eps)
-        self.conv2 = ConvBlock(half * (1 + len(_POOLS)), channels, 1, eps=eps)
+        self.conv2 = ConvBlock(half * (1 + _POOLS), channels, 1, eps=eps)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.conv1(x)
-        pooled = [F.max_pool2d(x, size, stride=1, padding=size // 2) for size in _POOLS]
-        return self.conv2(torch.cat((x, *pooled), 1))
+        pooled = [self.conv1(x)]
+        for _ in range(_POOLS):
+            pooled.append(F.max_pool2d(pooled[-1], _POOL_PX, stride=1, padding=_POOL_PX // 2))
+        return self.conv2(torch.cat(pooled, 1))
 
 
 class CSPNeXt(nn.Module):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple, cast
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ...ops.linear import pointwise
 from .layers import ConvBlock
 
 STRIDES = (8, 16, 32)
@@ -40,12 +40,13 @@ class PrototypeHead(nn.Module):
         self.projection = nn.Conv2d(channels, prototypes, 1)
 
     def forward(self, features: tuple[Tensor, ...]) -> Tensor:
-        size = features[0].shape[-2:]
-        coarser = [
-            F.interpolate(level, size=size, mode="bilinear", align_corners=False)
-            for level in features[1:]
-        ]
-        fused = self.fusion_conv(torch.cat((features[0], *coarser), 1))
+        """A convolution of 1×1 may come before the enlargement: there it costs less."""
+        pieces = self.fusion_conv.weight.chunk(len(features), 1)
+        fused = pointwise(features[0], pieces[0], self.fusion_conv.bias)
+        for level, piece in zip(features[1:], pieces[1:], strict=True):
+            fused = fused + F.interpolate(
+                pointwise(level, piece), size=fused.shape[-2:], mode="bilinear"
+            )
         return self.projection(self.stacked_convs(fused))
 
 

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..folding import conv_with_norm
+
 
 class ConvBlock(nn.Module):
     """Convolution without bias, BatchNorm, SiLU; `conv` may be shared with other blocks."""
@@ -28,7 +30,7 @@ class ConvBlock(nn.Module):
         self.bn = nn.BatchNorm2d(channels_out, eps=eps)
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.silu(self.bn(self.conv(x)), inplace=True)
+        return F.silu(conv_with_norm(self.conv, self.bn, x), inplace=True)
 
 
 class SeparableConv(nn.Module):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from ..folding import laid_out
 from .cspnext import CSPNeXt
 from .decoding import FoundInstances, decode, suppress, with_area
 from .head import InstanceHead, RawDetections
@@ -60,7 +61,8 @@ class RTMDetIns(nn.Module):
         )
 
     def forward(self, image: Tensor) -> RawDetections:
-        return self.bbox_head(self.neck(self.backbone(image.flip(1))))
+        turned = laid_out(image.flip(1), training=self.training)
+        return self.bbox_head(self.neck(self.backbone(turned)))
 
     def detect(
         self,

@@ -45,8 +45,11 @@ def name() -> Name:
 
 
 def image(**arguments: Any) -> Any:
-    """gr.Image, never as lossy WebP, which is what gradio 4 serves otherwise."""
-    arguments.setdefault("show_label", True)
+    """gr.Image, never as lossy WebP, which is what gradio 4 serves otherwise.
+
+    Without a height, a tall picture would push the buttons below it out of sight.
+    """
+    arguments = {"show_label": True, "height": 480} | arguments
     if GRADIO >= 4:
         return gr.Image(format="png", **arguments)
     return gr.Image(**arguments)

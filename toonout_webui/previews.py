@@ -19,7 +19,7 @@ LONGEST_PX = 1024
 
 # the host inserts HTML without running scripts in it, but attributes of elements work
 SLIDER = """\
-<div class="toonout-slider" style="--toonout-cut: 50%">
+<div class="toonout-slider" style="--toonout-cut: 50%; --toonout-shape: {shape:.3f}">
 <img alt="after" src="{after}"><img alt="before" class="toonout-before" src="{before}">
 <input type="range" min="0" max="100" value="50" aria-label="before and after"
  oninput="this.parentNode.style.setProperty('--toonout-cut', this.value + '%')">
@@ -49,7 +49,8 @@ def slider(matte: Matte, behind: Tensor | None) -> str:
     size_hw = (int(image.shape[-2]), int(image.shape[-1]))
     ground = checkerboard(size_hw) if behind is None else small(behind)
     after = over(colours, alpha, ground)
-    return SLIDER.format(before=_data_uri(image), after=_data_uri(after))
+    shape = size_hw[1] / size_hw[0]  # style.css keeps what is below it in sight
+    return SLIDER.format(before=_data_uri(image), after=_data_uri(after), shape=shape)
 
 
 def picture(image: Tensor) -> str:

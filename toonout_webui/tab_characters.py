@@ -46,8 +46,7 @@ def build() -> None:
         with gr.Column(variant="compact"):
             status = gr.HTML(elem_id=elem_id("status"))
             overlay = hosts.image(
-                label="Numbers", type="pil", interactive=False, height=480,
-                elem_id=elem_id("overlay"),
+                label="Numbers", type="pil", interactive=False, elem_id=elem_id("overlay")
             )  # fmt: skip
             each = hosts.gallery(
                 label="Each by itself", elem_id=elem_id("each"), elem_classes=["toonout-checker"]

@@ -73,14 +73,14 @@ def _results(source: Any, options: dict[str, Any]) -> Panel:
     with gr.Tabs():
         with gr.TabItem("Cutout"):
             cutout = hosts.image(
-                label="Cutout", type="pil", image_mode="RGBA", interactive=False, height=480,
+                label="Cutout", type="pil", image_mode="RGBA", interactive=False,
                 elem_id=elem_id("cutout"), elem_classes=["toonout-checker"],
             )  # fmt: skip
         with gr.TabItem("Before / after"):
             slider = gr.HTML(elem_id=elem_id("slider"))
         with gr.TabItem("Mask"):
             mask = hosts.image(
-                label="Mask", type="pil", image_mode="RGB", interactive=False, height=480,
+                label="Mask", type="pil", image_mode="RGB", interactive=False,
                 elem_id=elem_id("mask"),
             )  # fmt: skip
     return Panel(source, options, cutout, mask, slider, status)

@@ -40,6 +40,7 @@ def build(elem_id: ElemId, *, background_picture: bool = True) -> dict[str, Any]
                     type="pil",
                     image_mode="RGB",
                     interactive=True,
+                    height=300,
                     elem_id=elem_id(BACKGROUND_PICTURE),
                 )
     ordered = {name: made[name] for name in OPTIONS}

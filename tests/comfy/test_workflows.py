@@ -170,6 +170,22 @@ def test_the_note_is_called_read_me(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_the_note_is_dark_enough_for_grey_text_and_blue_code(name):
+    """Nodes 2.0 writes text as light as #a0a0a0, and code in blue; WCAG asks for 4.5 to 1."""
+    (note,) = (node for node in example(name)["nodes"] if node["type"] in DECORATION)
+    assert (luminance("#a0a0a0") + 0.05) / (luminance(note["bgcolor"]) + 0.05) >= 4.5
+
+
+def luminance(colour):
+    """Relative, as WCAG 2 defines it."""
+    levels = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    red, green, blue = (
+        level / 12.92 if level <= 0.04045 else ((level + 0.055) / 1.055) ** 2.4 for level in levels
+    )
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_links_are_sound(name):
     graph = example(name)
     nodes = {node["id"]: node for node in graph["nodes"]}

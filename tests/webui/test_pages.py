@@ -51,6 +51,18 @@ def test_every_id_is_given_once(host, page):
     assert len(ids) == len(set(ids))
 
 
+def test_no_picture_pushes_the_buttons_out_of_sight(host, page):
+    pictures = [made for made in page.values() if type(made).__name__ == "Image"]
+    assert len(pictures) > 8
+    for picture in pictures:
+        assert picture.arguments["height"] <= 480, picture.elem_id
+    given = {"toonout_tab_source": girl((60, 240), "RGBA"), "toonout_tab_resolution": 64}
+    slider = press(page, "toonout_tab_start", **given)[2]
+    assert "--toonout-shape: 0.250" in slider
+    rules = (fake_host.ROOT / "style.css").read_text("utf-8")
+    assert "width: min(100%, calc(480px * var(--toonout-shape, 1)))" in rules
+
+
 def test_cut_out(host, page):
     given = {"toonout_tab_source": girl(mode="RGBA"), "toonout_tab_resolution": 64}
     cutout, mask, slider, status = press(page, "toonout_tab_start", **given)

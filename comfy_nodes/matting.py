@@ -28,7 +28,7 @@ from . import given, made
 from .batches import matched, needed_mask
 from .host import ComfyHost
 from .models import as_model
-from .previews import colour_widget, compare_widgets, compared
+from .previews import colour_widget, compare_widgets, compared, without_pictures
 from .types import CATEGORY, Node, inputs, outputs, schema, widget, widgets
 
 log = logging.getLogger("toonout")
@@ -91,7 +91,7 @@ class MatteImage(Node):
             remover = SteadyMatting(remover)
         stages = 1 if foreground_options(chosen) is None else 2
         with remover.host.progress(len(image) * stages, "matting") as report:
-            results = _cut_out(remover, image, chosen, report)
+            results = _cut_out(remover, image, chosen, without_pictures(report))
         results.tell_of_nobody(inverted=chosen.get("invert", False))
         results.cut_to(framing)
         return results.node_output(colour, shown_with=image)

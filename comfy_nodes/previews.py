@@ -10,6 +10,7 @@ from typing import Any
 from comfy_api.latest import io, ui
 from torch import Tensor
 
+from ..toonout_core.host import Step
 from ..toonout_core.imaging import from_comfy, to_comfy
 from ..toonout_core.ops.compositing import checkerboard, over
 from ..toonout_core.options.option import Option
@@ -46,6 +47,16 @@ def compared(before: Tensor | None, cutout: Tensor) -> Any:
         return after
     first = ui.PreviewImage(before[:1, ..., :3])
     return {"a_images": first.values, "b_images": after.values}
+
+
+def without_pictures(report: Step) -> Step:
+    """`report` that shows no picture meanwhile where the page compares: the last one would stay
+    below that view."""
+
+    def step(count: int = 1, *, preview: Tensor | None = None) -> None:
+        report(count)
+
+    return step if _page_compares() else report
 
 
 @cache

@@ -158,6 +158,10 @@ def test_newer_pages_compare_picture_and_cutout(nodes, monkeypatch, version, com
         assert shown["a_images"][0].shape == shown["b_images"][0].shape == (1, 96, 160, 3)
     else:
         assert shown.values[0].shape == (1, 96, 160, 3)
+    told = []
+    report = previews.without_pictures(lambda count=1, *, preview=None: told.append(preview))
+    report(1, preview=torch.rand(3, 4, 4))
+    assert (told == [None]) == compares  # the last live picture would stay below the view
 
 
 def test_the_hosts_colour_picker_is_used_where_it_is(nodes, monkeypatch):

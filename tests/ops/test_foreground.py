@@ -108,6 +108,33 @@ def test_bands_and_threads_leave_no_seams(fuse, monkeypatch):
     assert torch.equal(whole[1], banded[1])
 
 
+def test_columns_that_are_left_out_are_the_same(monkeypatch):
+    """Opaque ones, and ones that no alpha reaches, with soft ones between and beside them."""
+    image, alpha = torch.rand(1, 3, 200, 900), torch.zeros(1, 1, 200, 900)
+    alpha[..., 300:340] = torch.rand(40)
+    alpha[..., 340:700] = 1
+    alpha[..., 700:720] = torch.rand(20)
+    computed = []
+    plain = blur_fusion._fuse_window
+
+    def fuse_window(image, alpha, window, *others):
+        computed.append(window[1])
+        plain(image, alpha, window, *others)
+
+    monkeypatch.setattr(blur_fusion, "_fuse_window", fuse_window)
+    for sizes in ((25, 6), (40, 0)):
+        computed.clear()
+        cut_up = blur_fusion.blur_fusion_cpu(image, alpha, *sizes)
+        assert [columns.stop < 500 for columns in computed] == [True, False] * 2
+        with monkeypatch.context() as patch:
+            patch.setattr(blur_fusion, "WORTH_CUTTING", 0)
+            whole = blur_fusion.blur_fusion_cpu(image, alpha, *sizes)
+        assert computed[-1] == slice(0, 900)
+        assert (cut_up[0] - whole[0]).abs().max() < 1e-6
+        assert torch.equal(cut_up[1], whole[1])
+        assert torch.equal(cut_up[0][..., 400:600], image[..., 400:600])
+
+
 def cut(height, rows):
     return [slice(top, min(top + rows, height)) for top in range(0, height, rows)]
 

@@ -11,8 +11,9 @@ starting from F = B = I; the next pass starts from F′ and B̄. With n = 1−α
     F′ = clip(αI + n·(1+α)·F̄ − α·(n·B̄), 0, 1)
 
 which is I itself where α = 1, shares αI and n·B̄ with the blurs' inputs, and needs no temporary
-picture. It runs in windows: bands of rows, on the CPU only their columns that hold any alpha, each
-with a halo that makes its cut edges harmless.
+picture. It runs in windows: bands of rows, each with a halo that makes its cut edges harmless. On
+the CPU a band is cut once more, and its columns without any alpha, or with α ≈ 1 alone, are left
+out.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ Improve = Callable[[int, slice, Tensor], None]
 EPSILON = 1e-5
 # α below half a level of 8 bit is written as 0
 TRANSPARENT = 1 / 510
+# α above half a level below 1 of 16 bit: F′ is I within 3e-5
+OPAQUE = 1 - 1 / 131070
 # a last window whose mean α is below this holds hardly more than such α
 UNREACHED = 2e-3
 # rows of one band: few, so that its planes stay near the processor; the halo adds to them
@@ -41,7 +44,8 @@ BAND_ROWS = 256
 BAND_PIXELS = 1 << 20
 # windows up to this are summed anew for every pixel
 SMALL_WINDOW_PX = 7
-# a band is cut to its occupied columns if they are less than this share of it
+# a band is cut to the columns that are open if they, and what is beside them, are less than this
+# share of it: whole rows lie together in memory, and are quicker than a little less of each
 WORTH_CUTTING = 0.7
 # pixels on which arithmetic is done at a time, so that they stay in the processor's cache
 CACHE_PIXELS = 1 << 16
@@ -122,7 +126,6 @@ def blur_fusion_cpu(
     overwrite: bool = False,
 ) -> tuple[Tensor, Tensor]:
     """Do what `blur_fusion` does, by cv2.blur, a band on each thread."""
-    width = image.shape[-1]
     pictures = image.detach().to(torch.float32).numpy()
     alphas = alpha.detach().to(torch.float32).numpy()
     # numpy asks the system for large pages, torch does not: a good part of the time at 4096²
@@ -134,11 +137,12 @@ def blur_fusion_cpu(
         mine = memory.pop() if memory else _Memory()
         target, empty = foreground[item, :, band], unreached[item, 0, band]
         colours = np.empty_like(target) if overwrite else target
-        columns = _occupied(alphas[item, 0], band, refine_radius_px or radius_px)
-        for beside in (slice(0, columns.start), slice(columns.stop, width)):
-            colours[..., beside] = 0
-            empty[:, beside] = True
-        if columns.stop > columns.start:
+        runs = _open_columns(alphas[item, 0], band, (radius_px, refine_radius_px))
+        for beside in _between(runs, image.shape[-1]):
+            opaque = alphas[item, 0, band.start, beside.start] >= OPAQUE
+            colours[..., beside] = pictures[item, :, band, beside] if opaque else 0
+            empty[:, beside] = not opaque
+        for columns in runs:
             _fuse_window(
                 pictures[item],
                 alphas[item, 0],
@@ -161,16 +165,37 @@ def blur_fusion_cpu(
     return torch.from_numpy(foreground), torch.from_numpy(unreached)
 
 
-def _occupied(alpha: Array, band: slice, window_px: int) -> slice:
-    """Return the columns of a band that hold alpha; every window outside of them is unreached."""
+def _open_columns(alpha: Array, band: slice, sizes_px: tuple[int, int]) -> list[slice]:
+    """Return the columns of a band that must be computed, as runs.
+
+    All columns of a gap between two runs are opaque, or all are unreached.
+    """
     height, width = alpha.shape
-    present = alpha[_widen(band, window_px, height)].max(axis=0) >= TRANSPARENT
-    columns = np.flatnonzero(present)
-    if not columns.size:
-        return slice(0, 0)
-    occupied = _widen(slice(int(columns[0]), int(columns[-1]) + 1), window_px, width)
-    # whole rows lie together in memory: they are quicker than a little less of each
-    return occupied if occupied.stop - occupied.start < WORTH_CUTTING * width else slice(0, width)
+    last_px, halo = sizes_px[1] or sizes_px[0], sum(sizes_px)
+    present = alpha[_widen(band, last_px, height)].max(axis=0) >= TRANSPARENT
+    reached = np.zeros(width, np.bool_)
+    for run in _runs(present):
+        reached[_widen(run, last_px, width)] = True
+    runs: list[slice] = []
+    for run in _runs(reached & (alpha[band].min(axis=0) < OPAQUE)):
+        if runs and run.start - runs[-1].stop < 2 * halo:
+            run = slice(runs.pop().start, run.stop)
+        runs.append(run)
+    needed = sum(run.stop - run.start + halo for run in runs)
+    return runs if needed < WORTH_CUTTING * width else [slice(0, width)]
+
+
+def _runs(mask: Array) -> list[slice]:
+    """Return where a row of booleans is true."""
+    edges = np.flatnonzero(np.diff(mask, prepend=False, append=False)).reshape(-1, 2)
+    return [slice(start, stop) for start, stop in edges.tolist()]
+
+
+def _between(runs: list[slice], length: int) -> list[slice]:
+    """Return what `runs` leave of 0 … length."""
+    starts = [0, *(run.stop for run in runs)]
+    stops = [*(run.start for run in runs), length]
+    return [slice(a, b) for a, b in zip(starts, stops, strict=True) if a < b]
 
 
 class _Memory:

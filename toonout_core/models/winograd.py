@@ -26,7 +26,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from .autocast import autocasts
+from ..ops.autocast import autocasts
 
 POINTS = (0.0, 1.0, 0.5, -2.0, -0.75)  # and infinity
 TILE = 4

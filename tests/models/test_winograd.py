@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from toonout_core.ops import winograd
-from toonout_core.ops.winograd import conv3x3
+from toonout_core.models import winograd
+from toonout_core.models.winograd import conv3x3
 
 
 def inputs(x_shape, channels_out, layout=torch.channels_last):

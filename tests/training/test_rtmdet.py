@@ -71,7 +71,7 @@ def found_of_truth(weights, scenes):
 
 def test_synthetic_scenes_are_learnt_by_heart(scenes, tmp_path):
     pytest.importorskip("faster_coco_eval", reason="needs faster-coco-eval")
-    options = dict(PLAIN, size_px=SIZE, batch=4, lr=1e-2, epochs=80, warmup_steps=8, ema_decay=0.0)
+    options = dict(PLAIN, size_px=SIZE, batch=4, lr=8e-3, epochs=80, warmup_steps=8, ema_decay=0.0)
     settings = config(scenes, tmp_path / "run", validate_every=80, samples=4, **options)
     save_weights(new_network(settings), tmp_path / "untrained.safetensors", ARCHITECTURE.id)
     best = train_rtmdet(settings)

@@ -115,7 +115,7 @@ def require_folder(out: Path) -> None:
 
 def _file_endings() -> frozenset[str]:
     from ..imaging import picture_suffixes
-    from ..output.clips import VIDEO_SUFFIXES
+    from ..output.clip_formats import VIDEO_SUFFIXES
 
     return frozenset(picture_suffixes()) | VIDEO_SUFFIXES
 

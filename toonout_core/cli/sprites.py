@@ -128,7 +128,7 @@ def _frames(arguments: argparse.Namespace) -> list[Frame]:
 
 def _paths(arguments: argparse.Namespace) -> list[Path]:
     """Files in the order in which they were named; of a folder or pattern, by their names."""
-    from ..output.clips import VIDEO_SUFFIXES
+    from ..output.clip_formats import VIDEO_SUFFIXES
     from ..output.naming import find_sources
 
     paths: list[Path] = []
@@ -145,7 +145,8 @@ def _paths(arguments: argparse.Namespace) -> list[Path]:
 
 def _pictures(path: Path, arguments: argparse.Namespace) -> Iterator[tuple[Picture, float]]:
     """Frames, and for how many seconds each is shown with those that are left out after it."""
-    from ..output.clips import VIDEO_SUFFIXES, pictures_of, timing
+    from ..output.clip_formats import VIDEO_SUFFIXES
+    from ..output.clips import pictures_of, timing
 
     of_video = 1 / timing(path)[0] if path.suffix.lower() in VIDEO_SUFFIXES else 0.0
     for number, picture in enumerate(pictures_of(path)):

@@ -10,10 +10,9 @@ starting from F = B = I; the next pass starts from F′ and B̄. With n = 1−α
 
     F′ = clip(αI + n·(1+α)·F̄ − α·(n·B̄), 0, 1)
 
-which is I itself where α = 1, shares αI and n·B̄ with the blurs' inputs, and needs no temporary
-picture. It runs in windows: bands of rows, each with a halo that makes its cut edges harmless. On
-the CPU a band is cut once more, and its columns without any alpha, or with α ≈ 1 alone, are left
-out.
+which is I itself where α = 1, and shares αI and n·B̄ with the blurs' inputs. It runs in windows:
+bands of rows, each with a halo that makes its cut edges harmless. On the CPU a band is cut once
+more, and its columns without any alpha, or with α ≈ 1 alone, are left out.
 """
 
 from __future__ import annotations

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from ..errors import BadInput, needs
 
+VIDEO_SUFFIXES = frozenset({".mp4", ".webm", ".mov", ".mkv", ".avi", ".m4v"})  # that are read
+
 
 @dataclass(frozen=True)
 class Codec:

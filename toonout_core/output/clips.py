@@ -13,9 +13,7 @@ from torch import Tensor
 
 from ..errors import BadInput
 from ..imaging import Picture, from_array, read_frames, reverse_colours
-from .clip_formats import has_pyav
-
-VIDEO_SUFFIXES = frozenset({".mp4", ".webm", ".mov", ".mkv", ".avi", ".m4v"})
+from .clip_formats import VIDEO_SUFFIXES, has_pyav
 
 _JITTER_S = 1e-4  # times of frames are rounded
 _RATE_OF_PICTURES = 10.0  # frames a second of pictures that do not say it

@@ -15,7 +15,8 @@ from torch.nn import functional
 from ..errors import BadInput
 from ..imaging import picture_suffixes
 from ..ops.regions import boxes_from_masks, crop, expand_box
-from ..output.clips import VIDEO_SUFFIXES, frames_of
+from ..output.clip_formats import VIDEO_SUFFIXES
+from ..output.clips import frames_of
 from .key_colour import Key
 from .keying import Keyed, estimate_key, extract
 from .options import ClipOptions, KeyOptions

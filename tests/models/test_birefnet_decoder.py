@@ -29,8 +29,10 @@ def test_pyramid():
 def test_decoder_block():
     network = filled(DecoderBlock(48, 40, WIDTHS), 80)
     picture = uniform(8, (2, 48, 10, 14))
-    close(network(picture), recorded()["decoder_block.out"])
-    close(network(*picture.split([30, 18], 1)), recorded()["decoder_block.out"])
+    close(network([picture]), recorded()["decoder_block.out"])
+    parts = list(picture.split([30, 18], 1))
+    close(network(parts), recorded()["decoder_block.out"])
+    assert not parts  # so that large maps are freed early
 
 
 @pytest.mark.parametrize("grad", [False, True])
@@ -52,10 +54,10 @@ def test_offsets_and_factors():
 def test_block_and_projection_are_one_function_with_fixed_and_with_batch_norms():
     network = filled(DecoderBlock(8, 40, WIDTHS), 80)
     x, weight, bias = uniform(1, (2, 8, 10, 14)), uniform(2, (1, 40, 1, 1)), uniform(3, (1,))
-    close(network.projected((x,), weight, bias), F.conv2d(network(x), weight, bias), 1e-4)
+    close(network.projected([x], weight, bias), F.conv2d(network([x]), weight, bias), 1e-4)
     network.train()
     network.dec_att.dropout.train(False)
-    close(network.projected((x,), weight, bias), F.conv2d(network(x), weight, bias), 1e-4)
+    close(network.projected([x], weight, bias), F.conv2d(network([x]), weight, bias), 1e-4)
 
 
 def test_small_variances_survive_half_precision():
@@ -69,7 +71,7 @@ def test_small_variances_survive_half_precision():
 
 def test_batch_norms_use_the_batch_in_training():
     network = filled(DecoderBlock(8, 40, WIDTHS), 80).train()
-    out = network(uniform(1, (4, 8, 10, 14)))
+    out = network([uniform(1, (4, 8, 10, 14))])
     expected = network.bn_out.bias, network.bn_out.weight.square()
     close(out.mean((0, 2, 3)), expected[0], 1e-4)
     torch.testing.assert_close(out.var((0, 2, 3), correction=0), expected[1], rtol=1e-2, atol=0)
@@ -82,7 +84,10 @@ def test_image_block_projected_to_one_channel(size_hw):
     close(block.projected(x, weight), F.conv2d(block(x), weight))
 
 
-def test_lateral_merge_is_the_convolution_of_the_joined_maps():
+@pytest.mark.parametrize("grad", [True, False])
+@pytest.mark.parametrize("innermost", [True, False])
+def test_lateral_merge_is_the_convolution_of_the_joined_maps(grad, innermost, monkeypatch):
+    monkeypatch.setattr("toonout_core.models.birefnet.decoder._PIXELS", 100)  # of 2·10·14
     block = filled(Lateral(24), 4)
     x, full, half = (
         uniform(1, (2, 24, 5, 7)),
@@ -90,7 +95,11 @@ def test_lateral_merge_is_the_convolution_of_the_joined_maps():
         uniform(3, (2, 12, 5, 7)),
     )
     joined = torch.cat((full, resize(half, (10, 14))), 1)
-    close(block.merge(x, full, half), block.conv(joined) + resize(x, (10, 14)))
+    if innermost:
+        full = full.contiguous(memory_format=torch.channels_last)
+    with torch.set_grad_enabled(grad):
+        merged = block.merge(x, full, half)
+    close(merged, block.conv(joined) + resize(x, (10, 14)))
 
 
 def test_logits_are_those_of_the_plain_last_stage():
@@ -99,6 +108,6 @@ def test_logits_are_those_of_the_plain_last_stage():
     p1, image = uniform(1, (1, 32, 16, 24)), uniform(2, (1, 3, 64, 96))
     block = network.decoder_block1
     parts = network._parts(1, p1, image, "channel_first")
-    wide = torch.cat((resize(block(*parts), (64, 96)), network.ipt_blk1(image)), 1)
+    wide = torch.cat((resize(block(list(parts)), (64, 96)), network.ipt_blk1(image)), 1)
     assert isinstance(network.conv_out1, nn.Sequential)
     close(network._logits(parts, image), network.conv_out1(wide))

@@ -60,7 +60,7 @@ class BiRefNet(nn.Module):
         parts: list[Tensor] = []
         for fine, coarse in zip(full, half, strict=True):
             parts += [resize(fine, size), resize(resize(coarse, fine.shape[-2:]), size)]
-        squeezed = self.squeeze_module(torch.cat(parts, 1))
+        squeezed = self.squeeze_module([torch.cat(parts, 1)])
         return squeezed, full[:-1], half[:-1]
 
     def forward(self, image: Tensor) -> Tensor | TrainingOutput:

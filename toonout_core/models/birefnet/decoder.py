@@ -9,11 +9,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ...ops.linear import pointwise
+from ...imaging import channels_last
+from ...ops.linear import linear, pointwise
 from ...words import PatchOrder
 from ..folding import compose, conv_norm, conv_twice, fold_norm
 from .aspp import ASPPDeformable
 from .patches import image_patches, resize
+
+_PIXELS = 8192  # that are added at a time
 
 
 @dataclass(frozen=True)
@@ -43,19 +46,23 @@ class DecoderBlock(nn.Module):
         self.conv_out = nn.Conv2d(widths.inner, channels_out, 3, padding=1)
         self.bn_out = nn.BatchNorm2d(channels_out)
 
-    def inner(self, *parts: Tensor) -> Tensor:
-        """Return what enters the last convolution; `parts` are joined along the channels."""
-        return self.dec_att(F.relu(conv_norm(self.conv_in, self.bn_in, parts), inplace=True))
+    def inner(self, parts: list[Tensor]) -> Tensor:
+        """Return what enters the last convolution. `parts` are joined along the channels; the list
+        is emptied as soon as they are read.
+        """
+        x = conv_norm(self.conv_in, self.bn_in, parts)
+        parts.clear()
+        return self.dec_att(F.relu(x, inplace=True))
 
-    def forward(self, *parts: Tensor) -> Tensor:
-        return conv_norm(self.conv_out, self.bn_out, [self.inner(*parts)])
+    def forward(self, parts: list[Tensor]) -> Tensor:
+        return conv_norm(self.conv_out, self.bn_out, [self.inner(parts)])
 
-    def projected(self, parts: tuple[Tensor, ...], weight: Tensor, bias: Tensor | None) -> Tensor:
+    def projected(self, parts: list[Tensor], weight: Tensor, bias: Tensor | None) -> Tensor:
         """1×1 convolution `weight` of the block's result; one convolution where norms are fixed."""
         if self.bn_out.training:
-            return F.conv2d(self(*parts), weight, bias)
+            return F.conv2d(self(parts), weight, bias)
         folded = fold_norm(self.conv_out.weight, self.conv_out.bias, self.bn_out)
-        return F.conv2d(self.inner(*parts), *compose(weight, bias, *folded), padding=1)
+        return F.conv2d(self.inner(parts), *compose(weight, bias, *folded), padding=1)
 
 
 class ImageBlock(nn.Module):
@@ -93,8 +100,17 @@ class Lateral(nn.Module):
         made large. x and half have one size, `full` twice that.
         """
         wide, narrow = self.conv.weight.split([full.shape[1], half.shape[1]], 1)
-        coarse = resize(x + pointwise(half, narrow), full.shape[-2:])
-        return pointwise(full, wide, self.conv.bias) + coarse
+        coarse = x + pointwise(half, narrow, self.conv.bias)
+        if full.device.type != "cpu" or torch.is_grad_enabled():
+            return pointwise(full, wide) + resize(coarse, full.shape[-2:])
+        coarse = coarse.contiguous(memory_format=torch.channels_last)
+        total = resize(coarse, full.shape[-2:])
+        # a few rows at a time, so that there is no second map of that size
+        pixels = channels_last(total).view(-1, len(wide))
+        values = channels_last(full).flatten(0, 2)
+        for sums, part in zip(pixels.split(_PIXELS), values.split(_PIXELS), strict=True):
+            sums += linear(part, wide.flatten(1))
+        return total
 
 
 @dataclass(frozen=True)
@@ -156,13 +172,13 @@ class Decoder(nn.Module):
             self.add_module(f"gdt_convs_pred_{level}", nn.Sequential(nn.Conv2d(16, 1, 1)))
             self.add_module(f"gdt_convs_attn_{level}", nn.Sequential(nn.Conv2d(16, 1, 1)))
 
-    def _parts(self, level: int, x: Tensor, image: Tensor, order: PatchOrder) -> tuple[Tensor, ...]:
+    def _parts(self, level: int, x: Tensor, image: Tensor, order: PatchOrder) -> list[Tensor]:
         block = getattr(self, f"ipt_blk{level + 1}", None)
         if block is None:
-            return (x,)
-        return x, block(image_patches(image, x.shape[-2:], order))
+            return [x]
+        return [x, block(image_patches(image, x.shape[-2:], order))]
 
-    def _logits(self, parts: tuple[Tensor, ...], image: Tensor) -> Tensor:
+    def _logits(self, parts: list[Tensor], image: Tensor) -> Tensor:
         """conv_out1(up(p1) ‖ ipt_blk1(image)) = up(W_a·p1 + b) + W_b·ipt_blk1(image), in float32.
 
         conv_out1 is 1×1 and linear: no full-size map has more than one channel.
@@ -185,7 +201,9 @@ class Decoder(nn.Module):
         gradient: list[Tensor] = []
         labels: list[Tensor] = []
         for level in (4, 3, 2):
-            x = getattr(self, f"decoder_block{level}")(*self._parts(level, x, image, order))
+            parts = self._parts(level, x, image, order)
+            del x  # so that nobody but the list holds it
+            x = getattr(self, f"decoder_block{level}")(parts)
             if self.training:
                 side.append(getattr(self, f"conv_ms_spvn_{level}")(x))
             if level in self.gates:
@@ -196,5 +214,7 @@ class Decoder(nn.Module):
                 x = x * torch.sigmoid(getattr(self, f"gdt_convs_attn_{level}")(trunk))
                 del trunk
             x = getattr(self, f"lateral_block{level}").merge(x, full.pop(), half.pop())
-        logits = self._logits(self._parts(1, x, image, order), image)
+        parts = self._parts(1, x, image, order)
+        del x
+        logits = self._logits(parts, image)
         return TrainingOutput(logits, side, gradient, labels) if self.training else logits

@@ -58,11 +58,11 @@ class SwinBlock(nn.Module):
     """x + attention(norm(x)), then x + mlp(norm(x))."""
 
     def __init__(
-        self, dim: int, heads: int, window: int, shift: int, mlp_ratio: float, drop_path: float
+        self, dim: int, heads: int, window: int, mlp_ratio: float, drop_path: float
     ) -> None:
         super().__init__()
         self.norm1 = nn.LayerNorm(dim)
-        self.attn = WindowAttention(dim, heads, window, shift)
+        self.attn = WindowAttention(dim, heads, window)
         self.drop_path = DropPath(drop_path)
         self.norm2 = nn.LayerNorm(dim)
         self.mlp = Mlp(dim, int(dim * mlp_ratio))
@@ -73,10 +73,11 @@ class SwinBlock(nn.Module):
         tokens = x.reshape(-1, dim)
         out = torch.empty_like(tokens)
         factors = (self.drop_path(batch, x), self.drop_path(batch, x))
+        bias = self.attn.bias()
         for chunk in chunks:
             rows = tokens.index_select(0, chunk.rows)
             picture = None if factors[0] is None else chunk.rows // (height * width)
-            rows = _add(rows, self.attn(self.norm1(rows), chunk), factors[0], picture)
+            rows = _add(rows, self.attn(self.norm1(rows), chunk, bias), factors[0], picture)
             rows = _add(rows, self.mlp(self.norm2(rows)), factors[1], picture)
             out.index_copy_(0, chunk.rows, rows)
         return out.view_as(x)
@@ -114,8 +115,7 @@ class SwinStage(nn.Module):
         self.window = window
         self.shifts = (0, window // 2)
         self.blocks = nn.ModuleList(
-            SwinBlock(dim, heads, window, self.shifts[index % 2], mlp_ratio, rate)
-            for index, rate in enumerate(drop_path)
+            SwinBlock(dim, heads, window, mlp_ratio, rate) for rate in drop_path
         )
         self.downsample = None if last else PatchMerging(dim)
         self._values_per_token = int(dim * (5 + 2 * mlp_ratio))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -13,14 +14,15 @@ class Chunk:
     """A run of windows that go through a block together.
 
     rows: index of each real token among all B·H·W tokens, in window order. slots: its place among
-    the windows·window² places, where some are padding; None: no padding. kinds: (kind, windows) of
-    each stretch of the run; the kind chooses the shift mask.
+    the windows·window² places, where some are padding; None: no padding. kinds: for each stretch
+    of the run, its mask w²×w² of `shift_masks`, or None if it separates nothing, and how many
+    windows it has.
     """
 
     rows: Tensor
     slots: Tensor | None
     windows: int
-    kinds: tuple[tuple[int, int], ...]
+    kinds: tuple[tuple[Tensor | None, int], ...]
 
 
 def _tokens_by_window(height: int, width: int, window: int, shift: int) -> tuple[Tensor, Tensor]:
@@ -59,15 +61,19 @@ def plan_windows(
         padded = (token < 0).any(1)
         order = torch.argsort(padded.long() * 4 + kind, stable=True)
         whole = int((~padded).sum())
+        masks = (None, *(mask.to(device) for mask in shift_masks(window, shift)[1:]))
         chunks: list[Chunk] = []
         for group in (order[:whole], order[whole:]):
             if len(group):
                 count = max(1, round(len(group) * window * window / chunk_tokens))
-                chunks += [_chunk(token[part], kind[part], device) for part in group.chunk(count)]
+                parts = group.chunk(count)
+                chunks += [_chunk(token[part], kind[part], masks, device) for part in parts]
         return tuple(chunks)
 
 
-def _chunk(token: Tensor, kind: Tensor, device: torch.device) -> Chunk:
+def _chunk(
+    token: Tensor, kind: Tensor, masks: Sequence[Tensor | None], device: torch.device
+) -> Chunk:
     kinds, counts = torch.unique_consecutive(kind, return_counts=True)
     flat = token.flatten()
     slots = (flat >= 0).nonzero().flatten()
@@ -75,7 +81,7 @@ def _chunk(token: Tensor, kind: Tensor, device: torch.device) -> Chunk:
         rows=flat[slots].to(device),
         slots=None if len(slots) == len(flat) else slots.to(device),
         windows=len(token),
-        kinds=tuple(zip(kinds.tolist(), counts.tolist(), strict=True)),
+        kinds=tuple(zip([masks[one] for one in kinds], counts.tolist(), strict=True)),
     )
 
 

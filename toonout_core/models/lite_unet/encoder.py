@@ -46,7 +46,8 @@ class ConvNorm(nn.Module):
         super().__init__()
         # even sides at stride 2: kernel - 2 rows are missing, the odd one at the end
         before = (kernel - 2) // 2
-        self.beside = (before, kernel - 2 - before) * 2 if stride == 2 else None
+        after = kernel - 2 - before
+        self.beside = (before, after, before, after) if stride == 2 else None
         self.conv = nn.Conv2d(
             channels_in,
             channels_out,
@@ -59,8 +60,8 @@ class ConvNorm(nn.Module):
         self.norm = nn.BatchNorm2d(channels_out, eps=1e-3, momentum=0.03)
         self.active = active
 
-    def forward(self, x: Tensor) -> Tensor:
-        if self.beside is not None:
+    def forward(self, x: Tensor, *, padded: bool = False) -> Tensor:
+        if self.beside is not None and not padded:
             x = F.pad(x, self.beside)
         if self.conv.groups > 1 and autocasts(x.device.type):
             # the CPU's backward pass of depthwise convolutions is 5 to 10 times slower in bf16
@@ -94,9 +95,25 @@ class InvertedBottleneck(nn.Module):
         self.residual = stride == 1 and channels_in == channels_out
 
     def forward(self, x: Tensor) -> Tensor:
-        y = x if self.expand is None else self.expand(x)
-        y = self.project(self.depthwise(y))
+        beside = self.depthwise.beside
+        if self.expand is None:
+            y = self.depthwise(x)
+        elif beside is None or self.training or torch.is_grad_enabled():
+            y = self.depthwise(self.expand(x))
+        else:
+            # padding is cheaper before there are more channels
+            y = self.expand(F.pad(x, beside))
+            y = self.depthwise(_clear_frame_(y, beside), padded=True)
+        y = self.project(y)
         return x + y if self.residual else y
+
+
+def _clear_frame_(x: Tensor, beside: tuple[int, int, int, int]) -> Tensor:
+    """Set the outermost columns and rows of B×C×H×W to 0: left, right, top, bottom, in place."""
+    left, right, top, bottom = beside
+    for dim, count, end in ((3, left, 0), (3, right, 1), (2, top, 0), (2, bottom, 1)):
+        x.narrow(dim, (x.shape[dim] - count) * end, count).zero_()
+    return x
 
 
 class Encoder(nn.Module):

@@ -36,7 +36,7 @@ from toonout_core.evaluation.single_characters import describe, find_singles  # 
 from toonout_core.host import Host  # noqa: E402
 from toonout_core.instances import Instances  # noqa: E402
 from toonout_core.output.writing import write  # noqa: E402
-from toonout_core.segmentation.asking import SegmentOptions  # noqa: E402
+from toonout_core.segmentation.asking import DEFAULTS, SegmentOptions  # noqa: E402
 from toonout_core.segmentation.instance_segmenter import InstanceSegmenter  # noqa: E402
 from toonout_core.segmentation.regional import RegionSegmenter  # noqa: E402
 from toonout_core.synthesis.cutouts import read_library  # noqa: E402
@@ -59,7 +59,9 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--matte", metavar="NAME|FILE", help="(default: as toonout instances); truth: the true one"
     )
-    parser.add_argument("--min-score", type=float, default=0.3, help="(default: %(default)s)")
+    parser.add_argument(
+        "--min-score", type=float, default=DEFAULTS.min_score, help="(default: %(default)s)"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="and the tables there")
     parser.add_argument("--pictures", type=Path, metavar="DIR", help="and overlays there")

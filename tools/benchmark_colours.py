@@ -66,18 +66,22 @@ def through_pymatting(name: str, image: Tensor, alpha: Tensor) -> Tensor:
     return from_array(np.ascontiguousarray(result, np.float32).clip(0, 1))
 
 
-def figures(data: Path, split: str) -> Iterator[tuple[Array, Array]]:
-    """Foreground H×W×4 and a background H×W×3, as floats."""
+def rows_of(data: Path, split: str) -> list[dict[str, str]]:
     with (data / "ATTRIBUTION.csv").open(newline="", encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if row["split"] == split]
-    backgrounds = [row["file"] for row in rows if row["kind"] == "bg"]
+        return [row for row in csv.DictReader(file) if row["split"] == split]
+
+
+def figures(data: Path, split: str, behind: Path | None = None) -> Iterator[tuple[Array, Array]]:
+    """Foreground H×W×4 and a background H×W×3, as floats; backgrounds of the folder `behind`."""
+    rows, around = rows_of(data, split), behind or data
+    backgrounds = [row["file"] for row in rows_of(around, split) if row["kind"] == "bg"]
     drawn = [row for row in rows if row["kind"] == "fg" and "photo" not in row["style"]]
     few = [row["file"] for row in drawn if float(row["semi_frac"] or 0) < TRANSLUCENT]
     for index, file in enumerate(few):
         rng = np.random.default_rng(1000 + index)
         figure = Image.open(data / file).convert("RGBA")
-        behind = Image.open(data / backgrounds[rng.integers(len(backgrounds))]).convert("RGB")
-        yield _unit(figure), _unit(_covering(behind, figure.size, rng))
+        picture = Image.open(around / backgrounds[rng.integers(len(backgrounds))]).convert("RGB")
+        yield _unit(figure), _unit(_covering(picture, figure.size, rng))
 
 
 def _unit(picture: Image.Image) -> Array:

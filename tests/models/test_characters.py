@@ -76,11 +76,11 @@ def test_certainty_survives_as_text_and_is_told_to_the_head():
 @pytest.mark.parametrize(
     "text",
     ["", "[]", "{}", "nonsense", json.dumps({"characters": {"slope": "x"}}), "[" * 9999,
-     json.dumps({"characters": {"slope": -1, "offset": 0, "small": 0, "alone": 0.5}}),
-     json.dumps({"characters": {"slope": math.inf, "offset": 0, "small": 0, "alone": 0.5}}),
-     json.dumps({"characters": {"slope": 1, "offset": math.nan, "small": 0, "alone": 0.5}}),
-     json.dumps({"characters": {"slope": 1, "offset": 0, "small": -1, "alone": 0.5}}),
-     json.dumps({"characters": {"slope": 1, "offset": 0, "small": 0, "alone": 7}})],
+     json.dumps({"characters": {"slope": -1, "offset": 0, "area": 0, "alone": 0.5}}),
+     json.dumps({"characters": {"slope": math.inf, "offset": 0, "area": 0, "alone": 0.5}}),
+     json.dumps({"characters": {"slope": 1, "offset": math.nan, "area": 0, "alone": 0.5}}),
+     json.dumps({"characters": {"slope": 1, "offset": 0, "area": -1, "alone": 0.5}}),
+     json.dumps({"characters": {"slope": 1, "offset": 0, "area": 0, "alone": 7}})],
 )  # fmt: skip
 def test_other_text_means_the_usual(text):
     assert read_certainty(text) == Certainty()

@@ -37,18 +37,18 @@ def through_torch(monkeypatch):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_less_than_half_of_blur_fusions_error_with_the_true_alpha(seed):
+def test_a_third_of_blur_fusions_error_with_the_true_alpha(seed):
     true, background, alpha = warm_character_on_blue(seed)
     inverted, fused = both(over(true, alpha, background), alpha, true, alpha)
-    assert inverted < 0.45 * fused
+    assert inverted < 0.33 * fused
 
 
 SPOILING = {
-    "blurred": (lambda a: gaussian_blur(a, 1.0), 0.9),
-    "noisy": (lambda a: (a + torch.randn_like(a) * 8 / 255).clamp(0, 1), 0.8),
-    # these wide flat edges are where blur fusion is at its best; the benchmark has drawings
-    "eroded": (lambda a: adjust(a, AdjustOptions(grow_px=-0.5)), 1.5),
-    "dilated": (lambda a: adjust(a, AdjustOptions(grow_px=1.0)), 1.1),
+    "blurred": (lambda a: gaussian_blur(a, 1.0), 0.85),
+    "noisy": (lambda a: (a + torch.randn_like(a) * 8 / 255).clamp(0, 1), 0.6),
+    # these wide flat edges are where blur fusion is at its best; see the drawings below
+    "eroded": (lambda a: adjust(a, AdjustOptions(grow_px=-0.5)), 1.45),
+    "dilated": (lambda a: adjust(a, AdjustOptions(grow_px=1.0)), 0.8),
 }
 
 
@@ -62,6 +62,31 @@ def test_what_a_spoilt_alpha_costs_beside_blur_fusion(kind):
         errors.append(both(over(true, alpha, background), spoil(alpha), true, alpha))
     inverted, fused = np.mean(errors, axis=0)
     assert inverted < limit * fused
+
+
+def disc_with_outline(size_px, line_px):
+    """A drawn body: one colour, a dark outline, a hard edge of a pixel; F and α."""
+    rows, columns = np.mgrid[:size_px, :size_px].astype(np.float32) + 0.5
+    away = np.hypot(rows - size_px / 2, columns - size_px / 2) - size_px / 3
+    alpha = np.clip(0.5 - away, 0, 1)
+    body = np.clip(-away - line_px, 0, 1)[..., None]
+    colours = body * np.array((0.95, 0.75, 0.6)) + (1 - body) * np.array((0.2, 0.1, 0.15))
+    return planes(colours), planes(alpha)
+
+
+@pytest.mark.parametrize("line_px", [0.5, 2, 5])
+@pytest.mark.parametrize("grow_px", [-0.3, -0.5, -0.8])
+def test_an_eroded_drawing_keeps_its_colours(line_px, grow_px):
+    """The matte is too small, so what it calls half transparent is opaque, and must not be taken
+    for a colour beyond the outline's."""
+    true, alpha = disc_with_outline(128, line_px)
+    errors = []
+    for colour in ("#a0d0ff", "#3a7d44", "#ffffff"):
+        behind = parse_colour(colour).expand(1, 3, 128, 128)
+        given = adjust(alpha, AdjustOptions(grow_px=grow_px)).clamp(0, 1)
+        errors.append(both(over(true, alpha, behind), given, true, alpha))
+    inverted, fused = np.mean(errors, axis=0)
+    assert inverted < 0.8 * fused, (inverted, fused)
 
 
 # ---------------------------------------------------------------- what may go wrong
@@ -82,11 +107,11 @@ def gradient(size_px):
 
 BACKGROUNDS = {
     "gradient": (lambda rng: gradient(256), 0.4),
-    # nobody can see what is behind a strand here; without the variance it is twice as bad
-    "noise": (lambda rng: planes(rng.random((256, 256, 3))), 1.3),
-    "fine stripes": (lambda rng: striped(256, 3), 1.3),
-    "wide stripes": (lambda rng: striped(256, 24), 0.9),
-    "green screen": (lambda rng: parse_colour("#00b140").expand(1, 3, 256, 256), 0.4),
+    # nobody can see what is behind a strand here; without the variance it is worse by a third
+    "noise": (lambda rng: planes(rng.random((256, 256, 3))), 1.1),
+    "fine stripes": (lambda rng: striped(256, 3), 1.1),
+    "wide stripes": (lambda rng: striped(256, 24), 0.75),
+    "green screen": (lambda rng: parse_colour("#00b140").expand(1, 3, 256, 256), 0.25),
 }
 
 
@@ -195,9 +220,17 @@ def test_windows_cover_soft_pixels_once():
     assert counted[alpha > 0].min() == 1 and counted.max() == 1 and counted.min() == 0
 
 
-def test_windows_grow_with_the_picture():
-    radii = [inversion.near_radius(side, side) for side in (64, 1000, 2000, 4000)]
-    assert radii == [2, 2, 4, 8]
+def test_steps_grow_with_the_picture():
+    steps = [inversion.pixel_step(side, side) for side in (64, 1000, 2000, 4000)]
+    assert steps == [1, 1, 2, 4]
+
+
+def test_steps_hardly_change_the_colours(monkeypatch):
+    true, background, alpha = warm_character_on_blue(0)
+    image = over(true, alpha, background)
+    each = colour_error(estimate_foreground(image, alpha), true, alpha)
+    monkeypatch.setattr(inversion, "pixel_step", lambda *_: 2)
+    assert colour_error(estimate_foreground(image, alpha), true, alpha) < 1.5 * each
 
 
 def test_a_picture_without_soft_pixels_costs_no_work(monkeypatch):

@@ -62,15 +62,18 @@ def test_weak_centres_go_before_the_matte_is_given_out():
     assert len(grouped(centres, solid, min_score=0.1).scores) == 2
 
 
-def test_a_small_part_of_a_large_character_is_less_sure():
+def test_what_is_small_in_the_picture_is_less_sure():
     tail = (slice(14, 20), slice(18, 30))
     careful = Certainty(1.0, 0.0, 1.0, 0.45)
     large, small = maps(LEFT, RIGHT), maps(LEFT, tail)
-    assert len(grouped(*large, certainty=careful).scores) == 2
+    assert len(grouped(*large, certainty=careful, min_score=0.0).scores) == 2
     groups = grouped(*small, certainty=careful, min_score=0.0)
-    # 72 cells beside 280 of one region: odds of 9 become 9 · 72/280
-    assert sorted(groups.shares) == pytest.approx([math.log(72 / 280), 0], abs=0.05)
-    assert min(groups.scores) < 0.75 < max(groups.scores)
+    # the odds fall with the share of the picture
+    cells = small[1].size
+    wanted = [math.log(72 / cells), math.log(280 / cells)]
+    assert sorted(groups.shares) == pytest.approx(wanted, abs=0.05)
+    for score, raw, share in zip(groups.scores, groups.raw, groups.shares, strict=True):
+        assert score / (1 - score) == pytest.approx(raw / (1 - raw) * math.exp(share))
 
 
 def test_a_region_without_a_centre_is_one_more():

@@ -209,7 +209,7 @@ def test_probabilities_are_what_was_right():
     fitted = fit_certainty([(*one, bool(hit)) for one, hit in zip(given, right, strict=True)])
     assert fitted.slope == pytest.approx(1.7, abs=0.2)
     assert fitted.offset == pytest.approx(1.2, abs=0.2)
-    assert fitted.small == pytest.approx(0.8, abs=0.2)
+    assert fitted.area == pytest.approx(0.8, abs=0.2)
     sure = np.array([fitted.of(*one) for one in given])
     assert calibration_error(sure, right) < 0.03 < calibration_error(raw, right)
 
@@ -217,8 +217,8 @@ def test_probabilities_are_what_was_right():
 @pytest.mark.parametrize("right", [[], [True], [False], [True] * 5, [False] * 5])
 def test_few_examples_give_numbers_that_are_finite(right):
     fitted = fit_certainty([(0.6, -0.5, hit) for hit in right])
-    assert all(math.isfinite(value) for value in (fitted.slope, fitted.offset, fitted.small))
-    assert fitted.slope > 0 and fitted.small >= 0
+    assert all(math.isfinite(value) for value in (fitted.slope, fitted.offset, fitted.area))
+    assert fitted.slope > 0 and fitted.area >= 0
 
 
 def test_a_region_without_a_centre_leaves_the_certainty_finite(scenes):
@@ -242,7 +242,7 @@ def test_a_region_without_a_centre_leaves_the_certainty_finite(scenes):
         found = calibrate(segmenter, read_scenes(scenes, "val"))
     finally:
         segmenter.head.certainty = before
-    numbers = (found.slope, found.offset, found.small, found.alone)
+    numbers = (found.slope, found.offset, found.area, found.alone)
     assert all(math.isfinite(number) for number in numbers)
 
 

@@ -1,15 +1,8 @@
 """Guarded inversion: the colours of soft pixels from the old background, which is seen beside them.
 
 I = αF + (1−α)B. B at a soft pixel is the mean of the pixels with α < 2 % around it: from cells of
-the whole picture (`colour_cells`) where none is near, else from a small window. Then
-F = (I − (1−α)B) / α. An α that is off by δ moves this by (F−B)·δ/α, so that it is mixed with a
-smooth estimate F₀:
-
-    F = F₀ + α² / (α² + k² + v/(|F₀−B|²+d) + q·α²o²) · (clip((I − (1−α)B) / α) − F₀)
-
-This is the mean of least variance of the two if k is the error of α relative to that of F₀. It is
-trusted less where B is not one colour (v: its variance around there) and where it gives none
-(o: how far the unclipped colour lies outside of 0 … 1, which tells that α is too small).
+the whole picture (`colour_cells`) where none is near, else from a small window. The same window
+gives the colour of the body, the mean of the pixels with α > 98 %. `mixing` finds F from these.
 """
 
 from __future__ import annotations
@@ -22,24 +15,21 @@ from torch.nn import functional
 
 from .blur import box_blur
 from .blur_fusion import TRANSPARENT
+from .mixing import Known, mix
 from .spreading import CELL_PX, MIDDLE, colour_cells
 
-# α below this shows the background alone
+# α below this shows the background alone, and above 1 minus this the character
 SEEN_ALPHA = 0.02
 # weight of other pixels where the background is nowhere seen, and of far cells where it is not near
 FAINT = 1e-3
-# radius of the small window in pictures of up to a megapixel; it grows with the picture
+# radius of the small window, in pixels that are looked at
 NEAR_PX = 2
-# k, d and q above, found on pictures that no published figure is from
-ALPHA_ERROR = 0.12
-ALIKE = 0.03
-OVERSHOOT = 3.0
-# α below this divides like this
-LEAST_ALPHA = 0.1
 # side of the squares that are worked on if they hold a soft pixel
 TILE_PX = 64
-# tiles side by side that are worked on at once: their planes shall stay near the processor
+# tiles side by side that are looked at at once: their planes shall stay near the processor
 TILES = 16
+# soft pixels that are solved at once
+PIXELS = 16384
 
 Window = tuple[slice, slice]
 
@@ -59,20 +49,51 @@ class Inversion:
             if any(bool(_is_soft(rows).any()) for rows in opacity.split(8 * TILE_PX, -2)):
                 self._cells[item] = _far_background(image[item], opacity)
 
+    # a thread does not know by itself that its caller is in this mode, as ComfyUI is
+    @torch.inference_mode()
     def __call__(self, item: int, band: slice, foreground: Tensor) -> None:
         """Change `foreground`, 3×h×W float32, of the rows `band` of a picture, in place."""
         if item not in self._cells:
             return
-        image, alpha = self._image[item], self._alpha[item]
-        for rows, columns in soft_windows(alpha[:, band]):
-            window = (slice(rows.start + band.start, rows.stop + band.start), columns)
+        waiting: list[tuple[Tensor, Tensor, Known]] = []
+        pixels = 0
+        for rows, columns in soft_windows(self._alpha[item, :, band]):
             target = foreground[:, rows, columns]
-            _invert_window_(target, image, alpha, self._cells[item], window)
+            window = (slice(rows.start + band.start, rows.stop + band.start), columns)
+            known, soft = self.look(item, window, target)
+            waiting.append((target, soft, known))
+            # each step costs some time for itself, however few pixels there are
+            pixels += known.alpha.shape[1]
+            if pixels >= PIXELS:
+                _solve_(waiting)
+                pixels = 0
+        _solve_(waiting)
+
+    def look(self, item: int, window: Window, smooth: Tensor) -> tuple[Known, Tensor]:
+        """Return what is known of the soft pixels of a window, and where they are, 1×h×w bool.
+        `smooth` is F₀ of the window, 3×h×w.
+        """
+        return _look(smooth, self._image[item], self._alpha[item], self._cells[item], window)
 
 
-def near_radius(height: int, width: int) -> int:
-    """Return the radius of the small window in pixels, for a picture of that size."""
-    return round(NEAR_PX * max(math.sqrt(height * width / 1e6), 1.0))
+def _solve_(waiting: list[tuple[Tensor, Tensor, Known]]) -> None:
+    """Write colours into targets 3×h×w, where they are soft, by what is known; empty the list."""
+    if not waiting:
+        return
+    targets, soft, known = zip(*waiting, strict=True)
+    colours = mix(Known(*(torch.cat(parts, 1) for parts in zip(*known, strict=True))))
+    parts = colours.split([one.alpha.shape[1] for one in known], 1)
+    for target, where, part in zip(targets, soft, parts, strict=True):
+        target.masked_scatter_(where, part)
+    waiting.clear()
+
+
+def pixel_step(height: int, width: int) -> int:
+    """Return how far apart the pixels are that are looked at around soft ones.
+
+    It grows with the picture. So windows grow, too, but not the work that they make.
+    """
+    return max(round(math.sqrt(height * width / 1e6)), 1)
 
 
 def soft_windows(alpha: Tensor) -> list[Window]:
@@ -80,7 +101,12 @@ def soft_windows(alpha: Tensor) -> list[Window]:
     one.
     """
     height, width = alpha.shape[-2:]
-    tiles = functional.max_pool2d(_is_soft(alpha), TILE_PX, ceil_mode=True)[0].cpu() > 0
+    away = (alpha[0] - 0.5).abs_()
+    away = functional.pad(away, (0, -width % TILE_PX, 0, -height % TILE_PX), value=1.0)
+    least = (
+        away.view(-1, TILE_PX, away.shape[1]).amin(1).view(-1, away.shape[1] // TILE_PX, TILE_PX)
+    )
+    tiles = (least.amin(2) < 0.5 - TRANSPARENT).cpu()
     windows: list[Window] = []
     for top in torch.nonzero(tiles.any(-1))[:, 0].tolist():
         rows = slice(top * TILE_PX, min((top + 1) * TILE_PX, height))
@@ -93,8 +119,8 @@ def soft_windows(alpha: Tensor) -> list[Window]:
 
 
 def _is_soft(alpha: Tensor) -> Tensor:
-    """Return 1 where 0 < α < 1 in a file of 8 bit, else 0: a network's α is hardly ever 0 or 1."""
-    return ((alpha > TRANSPARENT) & (alpha < 1 - TRANSPARENT)).to(torch.float32)
+    """Tell where 0 < α < 1 in a file of 8 bit: a network's α is hardly ever 0 or 1."""
+    return (alpha - 0.5).abs_() < 0.5 - TRANSPARENT
 
 
 def _far_background(image: Tensor, alpha: Tensor) -> Tensor:
@@ -103,61 +129,56 @@ def _far_background(image: Tensor, alpha: Tensor) -> Tensor:
     def weight(opacity: Tensor) -> Tensor:
         return torch.where(opacity < SEEN_ALPHA, 1.0, FAINT * (1 - opacity))
 
-    cells = torch.from_numpy(colour_cells(image, alpha[0], weight))
+    step = pixel_step(*alpha.shape[-2:])
+    some = (slice(None), slice(None, None, step), slice(None, None, step))
+    cells = torch.from_numpy(colour_cells(image[some], alpha[some][0], weight))
     deviation = (cells[:3] - MIDDLE).square().sum(0, keepdim=True)
     cells[3:] = (cells[3:] - deviation).clamp(min=0) / 3
     return cells[None].to(image.device)
 
 
-# a thread does not know by itself that its caller is in this mode, as ComfyUI is
-@torch.inference_mode()
-def _invert_window_(
-    target: Tensor, image: Tensor, alpha: Tensor, cells: Tensor, window: Window
-) -> None:
-    """Improve the smooth estimate `target` 3×h×w of a window of `image` 3×H×W, in place."""
-    inside = (slice(None), *window)
-    opacity = alpha[inside]
-    soft = _is_soft(opacity) > 0
-    rows, columns = torch.nonzero(soft[0], as_tuple=True)
-    place = rows * target.shape[-1] + columns
-
-    def at(planes: Tensor) -> Tensor:
-        return planes.reshape(len(planes), -1).index_select(1, place)
-
-    # sums are taken in a window that is one pixel larger than needed, so that the mirror at a cut
+def _look(
+    smooth: Tensor, image: Tensor, alpha: Tensor, cells: Tensor, window: Window
+) -> tuple[Known, Tensor]:
+    soft = _is_soft(alpha[:, window[0], window[1]])
+    inner_rows, inner_columns = torch.nonzero(soft[0], as_tuple=True)
+    rows, columns = inner_rows + window[0].start, inner_columns + window[1].start
+    smooth = smooth[:, inner_rows, inner_columns]
+    # sums are taken in a window that is larger than needed by a place, so that the mirror at a cut
     # edge does no harm
-    radius = near_radius(*alpha.shape[-2:])
-    top, left = (max(part.start - radius - 1, 0) for part in window)
-    bottom, right = (part.stop + radius + 1 for part in window)
-    seen = (alpha[:, top:bottom, left:right] < SEEN_ALPHA).to(torch.float32)
-    planes = torch.cat((image[:, top:bottom, left:right] * seen, seen))
-    rows, columns = rows + window[0].start, columns + window[1].start
-    near = box_blur(planes[None], 2 * radius + 1)[0].reshape(4, -1)
-    near = near.index_select(1, (rows - top) * planes.shape[-1] + columns - left)
-    far = _far_at(cells, rows, columns)
-    background = (near[:3] + FAINT * far[:3]) / (near[3:] + FAINT)
-    shown = at(image[inside].to(torch.float32))
-    result = _mix(shown, at(opacity), background, far[3:], at(target))
-    target.masked_scatter_(soft, result)
+    step = pixel_step(*alpha.shape[-2:])
+    beyond = (NEAR_PX + 1) * step
+    top, left = (max(part.start - beyond, 0) // step * step for part in window)
+    around = (slice(top, window[0].stop + beyond, step), slice(left, window[1].stop + beyond, step))
+    part, colours = alpha[(slice(None), *around)], image[(slice(None), *around)]
+    planes = image.new_empty((8, *part.shape[-2:]), dtype=torch.float32)
+    behind = torch.lt(part, SEEN_ALPHA, out=planes[6:7])
+    solid = torch.gt(part, 1 - SEEN_ALPHA, out=planes[7:])
+    torch.mul(colours, behind, out=planes[:3])
+    torch.mul(colours, solid, out=planes[3:6])
+    down, across = ((rows - top) // step, (columns - left) // step)
+    near = box_blur(planes[None], 2 * NEAR_PX + 1)[0, :, down, across]
+    far = _far_at(cells, step, rows, columns)
+    behind_share, body_share = near[6:7], near[7:]
+    known = Known(
+        shown=image[:, rows, columns].to(torch.float32),
+        alpha=alpha[:, rows, columns],
+        smooth=smooth,
+        background=(near[:3] + FAINT * far[:3]) / (behind_share + FAINT),
+        variance=far[3:],
+        body=(near[3:6] + FAINT * smooth) / (body_share + FAINT),
+        behind_share=behind_share,
+        body_share=body_share,
+    )
+    return known, soft
 
 
-def _far_at(cells: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """Return what 1×4×h×w cells hold at N pixels of the picture, bilinear: 4×N."""
+def _far_at(cells: Tensor, step: int, rows: Tensor, columns: Tensor) -> Tensor:
+    """Return what 1×4×h×w cells of every `step`th pixel hold at N pixels of the picture, bilinear:
+    4×N.
+    """
     centres = torch.stack((columns, rows), -1) + 0.5
-    size = centres.new_tensor((cells.shape[-1], cells.shape[-2])) * CELL_PX
+    size = centres.new_tensor((cells.shape[-1], cells.shape[-2])) * (CELL_PX * step)
     grid = (2 / size * centres - 1)[None, None]
     sampled = functional.grid_sample(cells, grid, padding_mode="border", align_corners=False)
     return sampled[0, :, 0]
-
-
-def _mix(
-    shown: Tensor, alpha: Tensor, background: Tensor, variance: Tensor, smooth: Tensor
-) -> Tensor:
-    """Compute F by the formula above; 3×N, alpha and variance 1×N."""
-    raw = (shown - (1 - alpha) * background) / alpha.clamp(min=LEAST_ALPHA)
-    inverse = raw.clamp(0, 1)
-    squared = alpha.square()
-    overshoot = (raw - inverse).square().amax(0, keepdim=True)
-    doubt = variance / ((smooth - background).square().mean(0, keepdim=True) + ALIKE)
-    doubt += OVERSHOOT * squared * overshoot + ALPHA_ERROR**2
-    return smooth + squared / (squared + doubt) * (inverse - smooth)

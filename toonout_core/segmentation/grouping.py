@@ -157,10 +157,9 @@ def _raw_scores(peaks: _Peaks, owners: Array, sure: Array, solid: Array) -> list
 
 
 def _shares(owners: Array, solid: Array, count: int) -> list[float]:
-    """Return the logarithm of each owner's area over the largest one."""
+    """Return the logarithm of each owner's area over the picture's."""
     areas = np.bincount(owners[solid].astype(np.int64) + 1, minlength=count + 1)[1:]
-    largest = max(int(areas.max(initial=0)), 1)
-    return [math.log(max(int(area), 1) / largest) for area in areas]
+    return [math.log(max(int(area), 1) / solid.size) for area in areas]
 
 
 def _areas(owners: Array, labels: Array, count: int) -> Array:

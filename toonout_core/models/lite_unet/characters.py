@@ -32,24 +32,23 @@ _STEEPEST = 50.0
 
 @dataclass(frozen=True)
 class Certainty:
-    """Turns raw scores into probabilities: σ(`slope`·logit + `small`·share + `offset`) (Platt
+    """Turns raw scores into probabilities: σ(`slope`·logit + `area`·share + `offset`) (Platt
     1999).
 
-    `share` is the logarithm of a character's area over that of the largest one in the picture: a
-    leaf, a toy or a part of a large character is small beside it. `alone` is the probability of a
-    region that no centre explains.
+    `share` is the logarithm of a character's area over that of the picture: a leaf, a toy or a part
+    of a character is small. `alone` is the probability of a region that no centre explains.
     """
 
     slope: float = 1.0
     offset: float = 0.0
-    small: float = 0.0
+    area: float = 0.0
     alone: float = 0.5
 
     def of(self, score: float, share: float = 0.0) -> float:
         """Return how often a character of this raw score in [0, 1] and this share (at most 0) is
         one.
         """
-        told = self.slope * logit(score) + self.small * share + self.offset
+        told = self.slope * logit(score) + self.area * share + self.offset
         return 1 / (1 + math.exp(-min(max(told, -_STEEPEST), _STEEPEST)))
 
     def write(self) -> str:
@@ -72,9 +71,9 @@ def read_certainty(text: str) -> Certainty:
         numbers = [float(told[item.name]) for item in fields(Certainty)]
     except (ValueError, TypeError, KeyError, RecursionError):
         return Certainty()
-    slope, offset, small, alone = numbers
+    slope, offset, area, alone = numbers
     sane = 0 < slope <= _STEEPEST and abs(offset) <= _STEEPEST and 0 <= alone <= 1
-    return Certainty(*numbers) if sane and 0 <= small <= _STEEPEST else Certainty()
+    return Certainty(*numbers) if sane and 0 <= area <= _STEEPEST else Certainty()
 
 
 @dataclass(frozen=True)

@@ -79,12 +79,12 @@ def fit_certainty(found: Sequence[tuple[float, float, bool]]) -> Certainty:
     scores = np.array([logit(score) for score, _, _ in found])
     shares = np.array([share for _, share, _ in found])
     right = np.array([hit for _, _, hit in found], np.float64)
-    slope, small, offset = _logistic(scores, shares, right)
-    return Certainty(max(slope, 1e-3), offset, max(small, 0.0))
+    slope, area, offset = _logistic(scores, shares, right)
+    return Certainty(max(slope, 1e-3), offset, max(area, 0.0))
 
 
 def _logistic(x: Array, z: Array, y: Array) -> tuple[float, float, float]:
-    """The likeliest σ(slope·x + small·z + offset), by Newton's method."""
+    """The likeliest σ(slope·x + area·z + offset), by Newton's method."""
     design = np.stack((x, z, np.ones_like(x)), 1)
     # Platt's targets: no certainty from few examples
     hits = y.sum()

@@ -89,6 +89,7 @@ def test_the_archive_is_whole_and_small_and_has_nothing_else(archive):
     names = {relative(path) for path in archive}
     assert names >= {
         "toonout_core/assets/toonout-mini.safetensors",
+        "toonout_core/assets/colours.safetensors",
         "web/docs/ToonOut_Matte.md",
         "web/docs/pictures/matte.jpg",
         "locales/ja/nodeDefs.json",

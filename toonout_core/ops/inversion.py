@@ -102,11 +102,11 @@ def soft_windows(alpha: Tensor) -> list[Window]:
     """
     height, width = alpha.shape[-2:]
     away = (alpha[0] - 0.5).abs_()
-    away = functional.pad(away, (0, -width % TILE_PX, 0, -height % TILE_PX), value=1.0)
-    least = (
-        away.view(-1, TILE_PX, away.shape[1]).amin(1).view(-1, away.shape[1] // TILE_PX, TILE_PX)
-    )
-    tiles = (least.amin(2) < 0.5 - TRANSPARENT).cpu()
+    if height % TILE_PX or width % TILE_PX:
+        away = functional.pad(away, (0, -width % TILE_PX, 0, -height % TILE_PX), value=1.0)
+    least = away.view(-1, TILE_PX, away.shape[1]).amin(1)
+    least = least.view(len(least), -1, TILE_PX).amin(2)
+    tiles = (least < 0.5 - TRANSPARENT).cpu()
     windows: list[Window] = []
     for top in torch.nonzero(tiles.any(-1))[:, 0].tolist():
         rows = slice(top * TILE_PX, min((top + 1) * TILE_PX, height))

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ...imaging import channels_last
 from ...ops.linear import linear, pointwise
 from ...words import PatchOrder
 from ..folding import compose, conv_norm, conv_twice, fold_norm
@@ -106,8 +105,8 @@ class Lateral(nn.Module):
         coarse = coarse.contiguous(memory_format=torch.channels_last)
         total = resize(coarse, full.shape[-2:])
         # a few rows at a time, so that there is no second map of that size
-        pixels = channels_last(total).view(-1, len(wide))
-        values = channels_last(full).flatten(0, 2)
+        pixels = total.permute(0, 2, 3, 1).view(-1, len(wide))
+        values = full.permute(0, 2, 3, 1).flatten(0, 2)
         for sums, part in zip(pixels.split(_PIXELS), values.split(_PIXELS), strict=True):
             sums += linear(part, wide.flatten(1))
         return total

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ...ops.autocast import autocasts
-from ...ops.linear import pointwise
+from ...ops.fused_conv import conv_relu6
 from ..folding import fold_norm
 
 STRIDES = (1, 2, 2, 2, 1, 2, 1)  # of the first block of each stage, the same in every size
@@ -66,19 +66,19 @@ class ConvNorm(nn.Module):
         if self.conv.groups > 1 and autocasts(x.device.type):
             # the CPU's backward pass of depthwise convolutions is 5 to 10 times slower in bf16
             with torch.autocast(x.device.type, enabled=False):
-                x = self._normed(x.float()).to(x.dtype)
-        else:
-            x = self._normed(x)
-        return F.relu6(x, inplace=True) if self.active else x
+                return self._normed(x.float()).to(x.dtype)
+        return self._normed(x)
 
     def _normed(self, x: Tensor) -> Tensor:
         conv = self.conv
         if self.norm.training:
-            return self.norm(conv(x))
+            out = self.norm(conv(x))
+            return F.relu6(out, inplace=True) if self.active else out
         weight, bias = fold_norm(conv.weight, conv.bias, self.norm)
-        if conv.kernel_size == (1, 1):
-            return pointwise(x, weight, bias)
-        return F.conv2d(x, weight, bias, conv.stride, conv.padding, groups=conv.groups)
+        place = (conv.stride, conv.padding)
+        if self.active:
+            return conv_relu6(x, weight, bias, *place, conv.groups)
+        return F.conv2d(x, weight, bias, *place, groups=conv.groups)
 
 
 class InvertedBottleneck(nn.Module):

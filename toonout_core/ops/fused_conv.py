@@ -16,14 +16,14 @@ from torch.nn import functional as F
 
 from .autocast import autocasts
 
-Pair = tuple[int, int]
+Steps = tuple[int, ...]
 
 
 def conv_relu6(
-    x: Tensor, weight: Tensor, bias: Tensor, stride: Pair, padding: Pair, groups: int
+    x: Tensor, weight: Tensor, bias: Tensor, stride: Steps, padding: str | Steps, groups: int
 ) -> Tensor:
-    """Return min(max(conv(x), 0), 6) for x B×C×H×W."""
-    if _may_fuse(x, weight, bias) and not fault():
+    """Return min(max(conv(x), 0), 6) for x B×C×H×W; `padding` as in torch.nn.Conv2d."""
+    if not isinstance(padding, str) and _may_fuse(x, weight, bias) and not fault():
         return _fused(x, weight, bias, stride, padding, groups)
     return F.relu6(F.conv2d(x, weight, bias, stride, padding, groups=groups), inplace=True)
 
@@ -38,7 +38,7 @@ def _may_fuse(*tensors: Tensor) -> bool:
 
 
 def _fused(
-    x: Tensor, weight: Tensor, bias: Tensor, stride: Pair, padding: Pair, groups: int
+    x: Tensor, weight: Tensor, bias: Tensor, stride: Steps, padding: Steps, groups: int
 ) -> Tensor:
     op: Any = torch.ops.mkldnn._convolution_pointwise
     return op(

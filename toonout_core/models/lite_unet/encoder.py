@@ -75,10 +75,9 @@ class ConvNorm(nn.Module):
             out = self.norm(conv(x))
             return F.relu6(out, inplace=True) if self.active else out
         weight, bias = fold_norm(conv.weight, conv.bias, self.norm)
-        place = (conv.stride, conv.padding)
         if self.active:
-            return conv_relu6(x, weight, bias, *place, conv.groups)
-        return F.conv2d(x, weight, bias, *place, groups=conv.groups)
+            return conv_relu6(x, weight, bias, conv.stride, conv.padding, conv.groups)
+        return F.conv2d(x, weight, bias, conv.stride, conv.padding, groups=conv.groups)
 
 
 class InvertedBottleneck(nn.Module):

@@ -40,7 +40,7 @@ from toonout_core.words import Array
 
 KINDS = ("true", "blurred", "noise", "eroded", "dilated", "model's")
 # the true alpha counts more: most users' mattes are meant to be right
-COUNTS = (2.0, 1.0, 1.0, 1.0, 1.0, 1.0)
+COUNTS = (4.0, 1.0, 1.0, 1.0, 1.0, 1.0)
 PICTURES = ("drawn", "out of focus", "strands")
 SHARES = (0.5, 0.2, 0.3)
 PIXELS = 600  # of a picture and kind
@@ -252,8 +252,8 @@ def main() -> None:
     )
     parser.add_argument("data", type=Path, nargs="+")
     parser.add_argument("-o", "--output", type=Path, default=Path("colours.safetensors"))
-    parser.add_argument("--steps", type=int, default=4000)
-    parser.add_argument("--every", type=int, default=3, help="every so manieth picture of train")
+    parser.add_argument("--steps", type=int, default=9000)
+    parser.add_argument("--every", type=int, default=2, help="every so manieth picture of train")
     options = parser.parse_args()
     val = collect(options.data, "val", 1)
     train = collect(options.data, "train", options.every)

@@ -7,11 +7,18 @@ import math
 
 import pytest
 import torch
+from torch.nn import functional as F
 
 from tests.models.test_lite_unet import STAGES, WIDTHS, small
 from toonout_core.errors import CorruptWeights
 from toonout_core.models.lite_unet import ARCHITECTURE, LiteUNet
-from toonout_core.models.lite_unet.characters import STRIDE, Certainty, logit, read_certainty
+from toonout_core.models.lite_unet.characters import (
+    STRIDE,
+    Certainty,
+    _by_phases,
+    logit,
+    read_certainty,
+)
 
 IMAGE = torch.rand(1, 3, 64, 96, generator=torch.Generator().manual_seed(0))
 
@@ -93,3 +100,12 @@ def test_probabilities_rise_with_scores():
     assert certain.of(0.5, -2.0) == pytest.approx(0.5)  # 2·0 + 0.5·(−2) + 1 = 0
     assert 0 < certain.of(0) < certain.of(0.3) < certain.of(0.9) < certain.of(1) < 1
     assert logit(0.5) == 0
+
+
+@pytest.mark.parametrize("size_hw", [(1, 1), (7, 12), (32, 33)])
+@pytest.mark.parametrize("step", [2, 3])
+def test_a_dilated_convolution_by_phases(size_hw, step):
+    torch.manual_seed(0)
+    x, weight, bias = torch.randn(2, 5, *size_hw), torch.randn(5, 1, 7, 7), torch.randn(5)
+    wanted = F.conv2d(x, weight, bias, 1, 3 * step, step, 5)
+    torch.testing.assert_close(_by_phases(x, weight, bias, step), wanted, rtol=0, atol=1e-4)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ...ops.autocast import autocasts
-from ...ops.fused_conv import conv_relu6
+from ...ops.fused_conv import conv_relu
 from ..folding import fold_norm
 
 STRIDES = (1, 2, 2, 2, 1, 2, 1)  # of the first block of each stage, the same in every size
@@ -76,7 +76,7 @@ class ConvNorm(nn.Module):
             return F.relu6(out, inplace=True) if self.active else out
         weight, bias = fold_norm(conv.weight, conv.bias, self.norm)
         if self.active:
-            return conv_relu6(x, weight, bias, conv.stride, conv.padding, conv.groups)
+            return conv_relu(x, weight, bias, conv.stride, conv.padding, conv.groups)
         return F.conv2d(x, weight, bias, conv.stride, conv.padding, groups=conv.groups)
 
 

@@ -26,7 +26,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..ops.autocast import autocasts
+from ..ops.autocast import plain_on_cpu
 
 POINTS = (0.0, 1.0, 0.5, -2.0, -0.75)  # and infinity
 TILE = 4
@@ -51,10 +51,7 @@ def pays(x: Tensor, weight: Tensor) -> bool:
     wide_out, wide_in = weight.shape[:2]
     tiles = -(-x.shape[2] // TILE) * -(-x.shape[3] // TILE)
     return (
-        x.device.type == "cpu"
-        and x.dtype == weight.dtype == torch.float32
-        and not torch.is_grad_enabled()
-        and not autocasts("cpu")
+        plain_on_cpu(x, weight)
         and wide_in * wide_out >= LEAST_CHANNELS * (wide_in + wide_out)
         and tiles >= LEAST_TILES
         and x.is_contiguous(memory_format=torch.channels_last)

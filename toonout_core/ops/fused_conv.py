@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from .autocast import autocasts
+from .autocast import plain_on_cpu
 
 Steps = tuple[int, ...]
 
@@ -30,19 +30,11 @@ def conv_relu(
     most: float = 6.0,
 ) -> Tensor:
     """Return min(max(conv(x), 0), most) for x B×C×H×W; `padding` as in torch.nn.Conv2d."""
-    if not isinstance(padding, str) and _may_fuse(x, weight, bias) and not fault():
+    usable = x.numel() > 0 and plain_on_cpu(x, weight, bias) and not fault()
+    if usable and not isinstance(padding, str):
         return _fused(x, weight, bias, stride, padding, groups, most)
     out = F.conv2d(x, weight, bias, stride, padding, groups=groups)
     return F.hardtanh(out, 0.0, most, inplace=True)
-
-
-def _may_fuse(*tensors: Tensor) -> bool:
-    return (
-        not torch.is_grad_enabled()
-        and not autocasts("cpu")
-        and all(one.device.type == "cpu" and one.dtype == torch.float32 for one in tensors)
-        and tensors[0].numel() > 0
-    )
 
 
 def _fused(

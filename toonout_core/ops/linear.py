@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..imaging import channels_first, channels_last
-from .autocast import autocasts
+from .autocast import plain_on_cpu
 
 Activation = Literal["none", "relu", "gelu"]
 Way = Literal["torch", "onednn"]
@@ -84,12 +84,7 @@ def prefer(way: str) -> None:
 
 def _may_use_onednn(x: Tensor, weight: Tensor, bias: Tensor | None) -> bool:
     tensors = (x, weight) if bias is None else (x, weight, bias)
-    return (
-        not torch.is_grad_enabled()
-        and not autocasts("cpu")
-        and all(one.device.type == "cpu" and one.dtype == torch.float32 for one in tensors)
-        and x.numel() > 0
-    )
+    return x.numel() > 0 and plain_on_cpu(*tensors)
 
 
 def _onednn(x: Tensor, weight: Tensor, bias: Tensor | None, activation: Activation) -> Tensor:

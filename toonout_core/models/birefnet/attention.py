@@ -23,7 +23,10 @@ def relative_position_index(window: int) -> Tensor:
 
 @cache
 def _places(window: int, device: torch.device) -> Tensor:
-    """The same in one row, on a device; a normal tensor, as inference mode's cannot train."""
+    """Return that index in one row, on a device.
+
+    It is a normal tensor: one of inference mode could take no part in training.
+    """
     with torch.inference_mode(False), torch.device("cpu"):
         return relative_position_index(window).flatten().to(device)
 

@@ -1,6 +1,7 @@
 """How well the head finds the characters of scenes that it has not learnt, and how sure it may be.
 
-Scores become probabilities by Platt's two numbers (1999), fitted to what was right and wrong.
+Scores become probabilities by Platt's way (1999), with the share of the picture as a third number,
+fitted to what was right and wrong.
 """
 
 from __future__ import annotations

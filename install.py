@@ -36,6 +36,10 @@ WEBUI_NEEDS = {
     "huggingface_hub": "huggingface-hub",
 }
 
+# GB of disk that a new .venv takes. On Linux 6.5 with torch 2.14 and CUDA's libraries; elsewhere
+# pip brings no CUDA, and the number is an estimate
+SPACE_GB = {"linux": 7, "win32": 2, "darwin": 2}
+
 # "Downloading torch-2.9.0-cp311-cp311-linux.whl (540.1 MB)": files of less than 1 MB are left out
 DOWNLOAD = re.compile(r"\s*Downloading ([^-\s]+-[^-\s]+)\S* \((\d[\d.]* [MG]B)\)")
 
@@ -65,7 +69,9 @@ def prepare(extra: str) -> None:
         make_venv()
     if is_ready(extra) or is_ready("dev"):  # dev has everything
         return
-    tell_of_the_smaller_pytorch()
+    if not has_pytorch():
+        require_space()
+        tell_of_the_smaller_pytorch()
     say("installing into .venv (the first time this takes minutes) ...")
     pip("pip>=21.3")
     pip("--editable", f"{ROOT}[{extra}]" if extra else str(ROOT))
@@ -81,10 +87,26 @@ def is_ready(extra: str) -> bool:
     return record(extra).exists() and record(extra).read_text() == stamp(extra)
 
 
+def has_pytorch() -> bool:
+    places = ("lib*/python*/site-packages/torch", "Lib/site-packages/torch")
+    return any(found for place in places for found in VENV.glob(place))
+
+
+def require_space() -> None:
+    """Refuse a disk that is too small before pip has worked for minutes."""
+    needed, free = SPACE_GB.get(sys.platform, 2), shutil.disk_usage(ROOT).free / 1e9
+    if free >= needed:
+        return
+    smaller = " Or take PyTorch for CPUs, see docs/install.md." if sys.platform == "linux" else ""
+    raise Failed(
+        f"Installing into {VENV} needs {needed} GB of free space, but there are {free:.1f}. "
+        f"Make room, then run this again.{smaller}"
+    )
+
+
 def tell_of_the_smaller_pytorch() -> None:
     """On Linux pip brings PyTorch with CUDA, which is of no use without such a card."""
-    there = any(VENV.glob("lib*/python*/site-packages/torch"))
-    if sys.platform != "linux" or there or shutil.which("nvidia-smi"):
+    if sys.platform != "linux" or shutil.which("nvidia-smi"):
         return
     say(
         "no NVIDIA card was found. PyTorch for CPUs is smaller by some GB. For it, press Ctrl-C, "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -26,7 +27,13 @@ def install(tmp_path, monkeypatch) -> ModuleType:
     venv = tmp_path / ".venv"
     monkeypatch.setattr(module, "VENV", venv)
     monkeypatch.setattr(module, "PYTHON", venv / "bin" / "python")
+    set_free(module, monkeypatch, 1e12)
     return module
+
+
+def set_free(module: ModuleType, monkeypatch, free_bytes: float) -> None:
+    usage = shutil.disk_usage(ROOT)._replace(free=int(free_bytes))
+    monkeypatch.setattr(module.shutil, "disk_usage", lambda path: usage)
 
 
 # ---------------------------------------------------------------- in the WebUI
@@ -263,28 +270,59 @@ def test_long_silence_is_broken(install, capsys):
 
 
 @pytest.mark.parametrize(
-    ("system", "card", "there", "is_said"),
+    ("system", "card", "is_said"),
     [
-        ("linux", None, False, True),
-        ("linux", "/usr/bin/nvidia-smi", False, False),
-        ("linux", None, True, False),
-        ("darwin", None, False, False),
-        ("win32", None, False, False),
+        ("linux", None, True),
+        ("linux", "/usr/bin/nvidia-smi", False),
+        ("darwin", None, False),
+        ("win32", None, False),
     ],
 )
 def test_without_a_card_the_smaller_pytorch_is_named(
-    install, monkeypatch, capsys, system, card, there, is_said
+    install, monkeypatch, capsys, system, card, is_said
 ):
     monkeypatch.setattr(install.sys, "platform", system)
     monkeypatch.setattr(install.shutil, "which", lambda name: card)
-    if there:
-        (install.VENV / "lib" / "python3.12" / "site-packages" / "torch").mkdir(parents=True)
     install.tell_of_the_smaller_pytorch()
     said = capsys.readouterr().out
     assert bool(said) == is_said
     if is_said:
         assert "docs/install.md" in said
         assert "--index-url" in (ROOT / "docs" / "install.md").read_text("utf-8")
+
+
+@pytest.fixture
+def steps(install, monkeypatch) -> list[str]:
+    """What `prepare` says and does, where .venv is there and 6.9 GB are free."""
+    steps: list[str] = []
+    install.PYTHON.parent.mkdir(parents=True)
+    install.PYTHON.touch()
+    set_free(install, monkeypatch, 6.9e9)
+    monkeypatch.setattr(install, "say", steps.append)
+    monkeypatch.setattr(install, "pip", lambda *arguments: steps.append("pip"))
+    return steps
+
+
+def test_a_disk_that_is_too_small_is_told_before_pip_works(install, monkeypatch, steps):
+    monkeypatch.setattr(install.sys, "platform", "linux")
+    with pytest.raises(install.Failed, match=r"needs 7 GB of free space, but there are 6\.9"):
+        install.prepare("dev")
+    assert not steps
+
+
+@pytest.mark.parametrize("place", ["lib/python3.12/site-packages", "Lib/site-packages"])
+def test_with_pytorch_there_no_space_is_asked_for(install, monkeypatch, steps, place):
+    monkeypatch.setattr(install.sys, "platform", "linux")
+    (install.VENV / place / "torch").mkdir(parents=True)
+    install.prepare("dev")
+    assert steps[-2:] == ["pip", "pip"]
+    assert not any("card" in step for step in steps)
+
+
+def test_pytorch_without_cuda_needs_less_space(install, monkeypatch, steps):
+    monkeypatch.setattr(install.sys, "platform", "darwin")
+    install.prepare("dev")
+    assert "pip" in steps
 
 
 def test_ctrl_c_is_a_sentence(install, monkeypatch, capsys):

@@ -49,6 +49,15 @@ def test_what_is_usual_does_not_look_like_a_failure(tmp_path, monkeypatch):
     assert "the CPU is used" in doctor._no_card(None, None)
 
 
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [("", "with ReLU in one step"), ("no such op", "ReLU is a step of its own (no such op)")],
+)
+def test_how_convolutions_are_computed_is_shown(monkeypatch, fault, said):
+    monkeypatch.setattr("toonout_core.ops.fused_conv.fault", lambda: fault)
+    assert doctor._devices("auto")["cpu convolutions"] == said
+
+
 def test_report_as_text_names_no_user(toonout, embedded):
     shell = toonout("doctor", "--device", "cpu")
     assert shell.code == 0

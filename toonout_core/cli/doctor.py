@@ -127,15 +127,19 @@ def _devices(cpu_linear: str) -> Section:
     import torch
 
     from ..host import has_bf16
+    from ..ops.fused_conv import fault
     from ..ops.linear import choice, prefer
 
     prefer(cpu_linear)
     linears = choice()
+    apart = fault()
+    one_step = f"ReLU is a step of its own ({apart})" if apart else "with ReLU in one step"
     measured = "".join(f", {way} {speed:.0f}" for way, speed in linears.gflops.items())
     section: Section = {
         "cpu threads": torch.get_num_threads(),
         "cpu linears": f"{linears.way} ({linears.why}{measured and measured + ' GFLOP/s'}; "
         "--cpu-linear decides otherwise)",
+        "cpu convolutions": one_step,
         "cpu bfloat16": "in hardware" if has_bf16(torch.device("cpu")) else "slow",
     }
     for index in range(torch.cuda.device_count()):

@@ -7,8 +7,9 @@ import torch
 
 from tests.fake_host import FakeHost, StopFromHost
 from tests.test_matting import matting
-from toonout_core.detail import CELL, held, level_sizes, open_cells, predict_detail, refined, tiles
+from toonout_core.detail import level_sizes, predict_detail, refined, tiles
 from toonout_core.edges import EdgeDrawer
+from toonout_core.ops.looks import CELL
 
 SIDE = 64  # of the network in `matting`
 
@@ -123,28 +124,6 @@ def test_what_is_drawn_far_from_the_matte_changes_nothing_much(answer):
     changed = (found - coarse).abs()
     assert float(changed.max()) < 0.2  # at corners
     assert float(changed.sum()) < 0.005 * float(coarse.sum())
-
-
-def test_a_closer_look_counts_wholly_where_it_sees_the_same_character():
-    coarse = soft_square()
-    image = coarse.expand(-1, 3, -1, -1)
-    sharp = (coarse > 0.5).float()
-    given = dict(draw=lambda part, known: known, begin=lambda count: None)
-    assert torch.equal(refined(image, coarse, 96, closer=sharp, **given), sharp)
-    second = sharp.clone()
-    second[..., 150:190, 150:190] = 1  # another character
-    found = refined(image, coarse, 96, closer=second, **given)
-    assert float(found[..., 160:, 160:].max()) < 0.05
-
-
-def test_only_cells_with_an_edge_may_change():
-    coarse = soft_square()
-    cells = open_cells(coarse)
-    changed = held(coarse, torch.full_like(coarse, 0.01), cells) != coarse
-    beside = torch.nn.functional.max_pool2d(cells.float(), 5, 1, 2)  # it fades out
-    allowed = torch.nn.functional.interpolate(beside, scale_factor=CELL) > 0
-    assert bool(changed.any())
-    assert not bool((changed & ~allowed[..., :192, :192]).any())
 
 
 # ---------------------------------------------------------------- tiles

@@ -213,7 +213,39 @@ def test_only_networks_that_ask_for_it_follow_the_picture_and_a_given_size_wins(
         tool.predict(image)
         tool.predict(image, resolution=160)
         seen.append([size[-1] for size in tool.loaded.network.sizes])
-    assert seen == [[64, 160], [128, 160], [96, 160]]
+    assert seen == [[64, 160], [64, 128, 160], [96, 160]]
+
+
+@pytest.mark.parametrize(
+    ("image_hw", "resolution", "sides"),
+    [
+        ((40, 1000), None, [64]),
+        ((1250, 800), None, [64, 96]),
+        ((40, 5000), None, [64, 128]),
+        ((40, 5000), 160, [160]),
+    ],
+)
+def test_large_pictures_are_looked_at_twice(image_hw, resolution, sides):
+    tool = matting(follows_picture=True)
+    assert tool.looks(resolution, image_hw) == tuple((side, side) for side in sides)
+    tool.predict(torch.rand(2, 3, *image_hw), resolution=resolution, frames_per_step=2)
+    assert [size[-2:] for size in tool.loaded.network.sizes] == [(side, side) for side in sides]
+
+
+@pytest.mark.parametrize(
+    ("longest_px", "sides"), [(1000, [512]), (1200, [640]), (1250, [512, 672]), (4000, [512, 1024])]
+)
+def test_the_built_in_network_looks_twice_above_1200_px(longest_px, sides):
+    tool = load_matting(host=LocalHost("cpu", quiet=True))
+    assert tool.looks(None, (longest_px, 300)) == tuple((side, side) for side in sides)
+
+
+def test_one_look_is_not_remembered_as_two():
+    tool, image = matting(follows_picture=True), torch.rand(1, 3, 300, 1900)
+    once, twice = tool.predict(image, resolution=128), tool.predict(image)
+    assert [size[-1] for size in tool.loaded.network.sizes] == [128, 64, 128]
+    assert torch.equal(tool.predict(image, resolution=128), once)
+    assert torch.equal(tool.predict(image), twice)
 
 
 def test_a_picture_that_is_half_overwritten_is_not_tried_again(monkeypatch):

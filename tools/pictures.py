@@ -1,8 +1,9 @@
 """Make the pictures of README and docs with the project itself.
 
 `python tools/pictures.py --all` makes all of docs/images that needs no art but the shipped one;
-`--only NAME …` some of them. Run it when the built-in model has changed. `--rows` and
-`--characters` lay pictures of your own side by side, as the model card and docs/instances.md do.
+`--only NAME …` some of them. Run it when the built-in model has changed. `--rows`, `--characters`
+and `--edges` lay pictures of your own side by side, as the model card, docs/instances.md and
+docs/clips.md do.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any
 import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
+from torch.nn import functional
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
@@ -128,6 +130,27 @@ def who_is_who(path: Path, model: str) -> list[Tensor]:
     image = shown(path)
     found = [load_segmenter(name).segment(image)[0] for name in (model, model + REGIONS)]
     return [image, *(draw_instances(image, own) for own in found)]
+
+
+def redrawn_edges(path: Path, model: str) -> list[Tensor]:
+    """Before with a frame, and what is in it without and with detail: each 1×3×H×W.
+
+    The frame is an eighth as high as the picture, where the two mattes differ most.
+    """
+    picture = read(path)
+    matting = load_matting(model)
+    mattes = [matting(picture, detail=detail) for detail in (False, True)]
+    difference = (mattes[0].alpha - mattes[1].alpha).abs()
+    side_px = min(max(difference.shape[-2] // 8, 32), *difference.shape[-2:])
+    step_px = side_px // 4
+    sums = functional.avg_pool2d(difference, side_px, step_px)
+    top, left = (step_px * cells for cells in divmod(int(sums.argmax()), sums.shape[-1]))
+    frame = torch.zeros_like(difference)
+    frame[..., top : top + side_px, left : left + side_px] = 1
+    inner = -functional.max_pool2d(-frame, 13, 1, 6)
+    before = over(parse_colour("#ff0000").expand_as(picture.image), frame - inner, picture.image)
+    place = (..., slice(top, top + side_px), slice(left, left + side_px))
+    return [before, *(matte.composite(COLOUR)[place] for matte in mattes)]
 
 
 # ---------------------------------------------------------------- pictures of the pages
@@ -311,9 +334,12 @@ def make(names: Sequence[str], folder: Path, model: str) -> None:
 
 def lay_out(arguments: argparse.Namespace) -> None:
     """Rows of the reader's own pictures on one sheet."""
-    given = partial(panels, colour=arguments.colour)
-    row_of: Callable[[Path, str], list[Tensor]] = who_is_who if arguments.characters else given
-    paths = arguments.characters or arguments.rows
+    kinds: list[tuple[list[Path], Callable[[Path, str], list[Tensor]]]] = [
+        (arguments.rows, partial(panels, colour=arguments.colour)),
+        (arguments.characters, who_is_who),
+        (arguments.edges, redrawn_edges),
+    ]
+    paths, row_of = next(kind for kind in kinds if kind[0])
     rows = [side_by_side(row_of(path, arguments.model), arguments.height) for path in paths]
     to_pil(stacked(rows)).save(arguments.out, quality=88)
 
@@ -327,6 +353,9 @@ def main() -> int:
         "--rows", nargs="+", type=Path, metavar="PICTURE", help="before, matte, after"
     )
     what.add_argument("--characters", nargs="+", type=Path, metavar="PICTURE", help="who is who")
+    what.add_argument(
+        "--edges", nargs="+", type=Path, metavar="PICTURE", help="without and with detail"
+    )
     parser.add_argument("-o", "--out", type=Path, default=FOLDER, help="a folder; a file for rows")
     parser.add_argument("--model", default="toonout-mini")
     parser.add_argument("--colour", default=COLOUR, help="behind the cutouts of --rows")

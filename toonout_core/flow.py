@@ -112,13 +112,9 @@ class MattingFlow(ABC):
             mattes.keep(keys, alpha)
             return alpha
 
-    def native_px(self, resolution: int | None = None) -> int:
-        """Longer side of what the model was trained to see, or of what it is told to."""
+    def seen_px(self, size_hw: tuple[int, int], resolution: int | None = None) -> int:
+        """Longer side of what the network sees of a picture of this size."""
         return resolution or 1024
-
-    def sees_more(self, image: Tensor, resolution: int | None = None) -> bool:
-        """Whether `predict` looks closer at the whole of `image` than at a smaller picture."""
-        return False
 
     def matte(
         self,

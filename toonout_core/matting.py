@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import reduce
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,6 +16,7 @@ from .host import Host, LocalHost, Step
 from .inference import Inference
 from .loading import LoadedNetwork, share_network
 from .ops.checking import unit_planes
+from .ops.looks import joined
 from .ops.resizing import Fitted
 from .ops.resizing import fit as fit_to
 from .portions import Work
@@ -22,6 +24,9 @@ from .remembering import LastMattes
 from .words import Fit, PatchOrder, Precision
 
 T = TypeVar("T")
+Looks = tuple[tuple[int, int], ...]  # height and width of each
+
+_CLOSER = 1.25  # times the network's own side: up to there one look is enough
 
 
 def load_matting(
@@ -55,7 +60,7 @@ def grown(side_px: int, longest_px: int) -> int:
 
     It is `side_px` up to 1000 px, and twice that from 1800 px on. In between it grows by a
     sixteenth for each 50 px. At the network's own size fine parts of large pictures are lost; small
-    pictures, if enlarged, are cut out worse.
+    pictures, if enlarged, are cut out worse. `Matting.looks` tells what is seen beside it.
     """
     steps = round((longest_px - 1000) / 50)
     return side_px + side_px // 16 * min(max(steps, 0), 16)
@@ -94,31 +99,39 @@ class Matting(MattingFlow):
         unit = self.loaded.architecture.multiple_of
         return -(-height // unit) * unit, -(-width // unit) * unit
 
-    def native_px(self, resolution: int | None = None) -> int:
-        return max(self.size_hw(resolution))
+    def looks(
+        self, resolution: int | None = None, image_hw: tuple[int, int] | None = None
+    ) -> Looks:
+        """Return the sizes in which the network sees a picture of `image_hw`.
 
-    def sees_more(self, image: Tensor, resolution: int | None = None) -> bool:
-        usual = self.size_hw(resolution, (int(image.shape[-2]), int(image.shape[-1])))
-        return max(usual) > self.native_px(resolution)
+        They are two where the last is much larger than what the network learned from: close to a
+        large picture, it takes parts of bodies for background. The first look is at the whole, and
+        the second one is held to it (`joined`).
+        """
+        closest, whole = self.size_hw(resolution, image_hw), self.size_hw(resolution)
+        return (closest,) if max(closest) <= _CLOSER * max(whole) else (whole, closest)
+
+    def seen_px(self, size_hw: tuple[int, int], resolution: int | None = None) -> int:
+        return max(self.size_hw(resolution, size_hw))
 
     def kept_as(self, image: Tensor, asked: Asked) -> str:
-        return self._kept_as(self._seen_of(image, asked), asked.fit)
+        return self._kept_as(self._looks_at(image, asked), asked.fit)
 
     def answer(self, image: Tensor, asked: Asked, step: Step) -> Tensor:
-        size_hw = self._seen_of(image, asked)
+        looks = self._looks_at(image, asked)
         alpha = image.new_empty((len(image), 1, *image.shape[-2:]), dtype=torch.float32)
 
         def work(part: slice, device: torch.device) -> None:
             frames = image[part].to(torch.float32)
-            found = self._alpha(frames, size_hw, asked.fit, device)
+            found = self._alpha(frames, looks, asked.fit, device)
             alpha[part] = require_numbers(found, self.name)
             step(len(frames), preview=glimpse(frames[-1]) * glimpse(alpha[part][-1]))
 
-        self._run(len(image), asked.frames_per_step, work, size_hw)
+        self._run(len(image), asked.frames_per_step, work, looks[-1])
         return alpha
 
-    def _seen_of(self, image: Tensor, asked: Asked) -> tuple[int, int]:
-        return self.size_hw(asked.resolution, (int(image.shape[-2]), int(image.shape[-1])))
+    def _looks_at(self, image: Tensor, asked: Asked) -> Looks:
+        return self.looks(asked.resolution, (int(image.shape[-2]), int(image.shape[-1])))
 
     def look(
         self,
@@ -126,7 +139,8 @@ class Matting(MattingFlow):
         size_hw: tuple[int, int],
         question: Callable[[nn.Module, Tensor], tuple[Tensor, T]],
     ) -> tuple[Tensor, T]:
-        """1×3×H×W → its alpha, as `predict` gives it, and what else `question` returns.
+        """1×3×H×W → its alpha, as `predict` gives it after one look in `size_hw`, and what else
+        `question` returns.
 
         `question` is called with the network and the picture in `size_hw`; it returns logits, and
         anything.
@@ -145,12 +159,12 @@ class Matting(MattingFlow):
         self._run(1, 1, work, size_hw)
         alpha, more = found[-1]
         mattes = self.loaded.mattes
-        if keys := mattes.keys(frame, self._kept_as(size_hw, "auto")):
+        if keys := mattes.keys(frame, self._kept_as((size_hw,), "auto")):
             mattes.keep(keys, alpha)
         return alpha, more
 
-    def _kept_as(self, size_hw: tuple[int, int], fit: Fit) -> str:
-        return f"{size_hw} {fit} {self.loaded.stated}"
+    def _kept_as(self, looks: Looks, fit: Fit) -> str:
+        return f"{looks} {fit} {self.loaded.stated}"
 
     def _run(self, frames: int, at_once: int, work: Work, size_hw: tuple[int, int]) -> None:
         bytes_per_frame = size_hw[0] * size_hw[1] * self.loaded.architecture.bytes_per_pixel
@@ -160,12 +174,15 @@ class Matting(MattingFlow):
         )  # fmt: skip
 
     @torch.inference_mode()
-    def _alpha(
-        self, image: Tensor, size_hw: tuple[int, int], fit: Fit, device: torch.device
-    ) -> Tensor:
-        seen, fitted = self._prepared(image, size_hw, fit)
+    def _alpha(self, image: Tensor, looks: Looks, fit: Fit, device: torch.device) -> Tensor:
+        prepared = [self._prepared(image, size_hw, fit) for size_hw in looks]
+        alphas = [self._asked(seen, device) for seen, _ in prepared]
+        _, fitted = prepared[-1]
+        return fitted.undo(reduce(joined, alphas).to(image.device))
+
+    def _asked(self, seen: Tensor, device: torch.device) -> Tensor:
         logits = self.inference.ask(lambda network, dtype: network(seen.to(device, dtype)), device)
-        return fitted.undo(logits.to(torch.float32).sigmoid().to(image.device))
+        return logits.to(torch.float32).sigmoid()
 
     def _prepared(self, image: Tensor, size_hw: tuple[int, int], fit: Fit) -> tuple[Tensor, Fitted]:
         """B×3×H×W in [0, 1] → what the network takes, and the way back."""

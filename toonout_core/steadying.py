@@ -143,11 +143,8 @@ class SteadyMatting(MattingFlow):
     def name(self) -> str:
         return self.flow.name
 
-    def native_px(self, resolution: int | None = None) -> int:
-        return self.flow.native_px(resolution)
-
-    def sees_more(self, image: Tensor, resolution: int | None = None) -> bool:
-        return self.flow.sees_more(image, resolution)
+    def seen_px(self, size_hw: tuple[int, int], resolution: int | None = None) -> int:
+        return self.flow.seen_px(size_hw, resolution)
 
     def answer(self, image: Tensor, asked: Asked, step: Step) -> Tensor:
         """As the other flow's, steadier."""

@@ -182,7 +182,7 @@ MAKERS: tuple[tuple[Maker, float], ...] = (
     (printed_page, 0.05),
     (nobody, 0.09),
     (made_up, 0.12),
-    (translucent, 0.16),
+    (translucent, 0.06),
 )
 
 

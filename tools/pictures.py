@@ -135,17 +135,19 @@ def who_is_who(path: Path, model: str) -> list[Tensor]:
 def redrawn_edges(path: Path, model: str) -> list[Tensor]:
     """Before with a frame, and what is in it without and with detail: each 1×3×H×W.
 
-    The frame is an eighth as high as the picture, where the two mattes differ most.
+    The frame is an eighth as high as the picture, where the most edges are sharper: there the
+    mattes differ in both directions.
     """
     picture = read(path)
     matting = load_matting(model)
     mattes = [matting(picture, detail=detail) for detail in (False, True)]
-    difference = (mattes[0].alpha - mattes[1].alpha).abs()
-    side_px = min(max(difference.shape[-2] // 8, 32), *difference.shape[-2:])
+    change = mattes[1].alpha - mattes[0].alpha
+    side_px = min(max(change.shape[-2] // 8, 32), *change.shape[-2:])
     step_px = side_px // 4
-    sums = functional.avg_pool2d(difference, side_px, step_px)
-    top, left = (step_px * cells for cells in divmod(int(sums.argmax()), sums.shape[-1]))
-    frame = torch.zeros_like(difference)
+    up, down = (functional.avg_pool2d((sign * change).relu(), 16, 4) for sign in (1, -1))
+    both = functional.avg_pool2d(torch.minimum(up, down), side_px // 4, step_px // 4)
+    top, left = (step_px * cells for cells in divmod(int(both.argmax()), both.shape[-1]))
+    frame = torch.zeros_like(change)
     frame[..., top : top + side_px, left : left + side_px] = 1
     inner = -functional.max_pool2d(-frame, 13, 1, 6)
     before = over(parse_colour("#ff0000").expand_as(picture.image), frame - inner, picture.image)
@@ -308,6 +310,7 @@ ELSEWHERE = {
     "banner.*": "tools/brand.py",
     "icon.*": "tools/brand.py",
     "characters-groups.jpg": "--characters, of art that is not shipped",
+    "detail.jpg": "--edges, of art that is not shipped",
     "toonout-mini-failures.jpg": "--rows, of composites of the validation split",
     "webui-*.jpg": "screenshots of a WebUI",
 }

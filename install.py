@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -36,9 +37,9 @@ WEBUI_NEEDS = {
     "huggingface_hub": "huggingface-hub",
 }
 
-# GB of disk that a new .venv takes. On Linux 6.5 with torch 2.14 and CUDA's libraries; elsewhere
-# pip brings no CUDA, and the number is an estimate
-SPACE_GB = {"linux": 7, "win32": 2, "darwin": 2}
+# GB of disk that a new .venv takes: 6.5 with torch 2.14 and CUDA's libraries, which pip brings on
+# Linux for x86-64; elsewhere it is an estimate
+SPACE_GB, SMALLER_SPACE_GB = 7, 2
 
 # "Downloading torch-2.9.0-cp311-cp311-linux.whl (540.1 MB)": files of less than 1 MB are left out
 DOWNLOAD = re.compile(r"\s*Downloading ([^-\s]+-[^-\s]+)\S* \((\d[\d.]* [MG]B)\)")
@@ -94,10 +95,12 @@ def has_pytorch() -> bool:
 
 def require_space() -> None:
     """Refuse a disk that is too small before pip has worked for minutes."""
-    needed, free = SPACE_GB.get(sys.platform, 2), shutil.disk_usage(ROOT).free / 1e9
+    with_cuda = sys.platform == "linux" and platform.machine() == "x86_64"
+    needed = SPACE_GB if with_cuda else SMALLER_SPACE_GB
+    free = shutil.disk_usage(ROOT).free / 1e9
     if free >= needed:
         return
-    smaller = " Or take PyTorch for CPUs, see docs/install.md." if sys.platform == "linux" else ""
+    smaller = " Or take PyTorch for CPUs, see docs/install.md." if with_cuda else ""
     raise Failed(
         f"Installing into {VENV} needs {needed} GB of free space, but there are {free:.1f}. "
         f"Make room, then run this again.{smaller}"

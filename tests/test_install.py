@@ -305,6 +305,7 @@ def steps(install, monkeypatch) -> list[str]:
 
 def test_a_disk_that_is_too_small_is_told_before_pip_works(install, monkeypatch, steps):
     monkeypatch.setattr(install.sys, "platform", "linux")
+    monkeypatch.setattr(install.platform, "machine", lambda: "x86_64")
     with pytest.raises(install.Failed, match=r"needs 7 GB of free space, but there are 6\.9"):
         install.prepare("dev")
     assert not steps
@@ -319,8 +320,12 @@ def test_with_pytorch_there_no_space_is_asked_for(install, monkeypatch, steps, p
     assert not any("card" in step for step in steps)
 
 
-def test_pytorch_without_cuda_needs_less_space(install, monkeypatch, steps):
-    monkeypatch.setattr(install.sys, "platform", "darwin")
+@pytest.mark.parametrize(
+    ("system", "machine"), [("darwin", "arm64"), ("win32", "AMD64"), ("linux", "aarch64")]
+)
+def test_pytorch_without_cuda_needs_less_space(install, monkeypatch, steps, system, machine):
+    monkeypatch.setattr(install.sys, "platform", system)
+    monkeypatch.setattr(install.platform, "machine", lambda: machine)
     install.prepare("dev")
     assert "pip" in steps
 

@@ -34,9 +34,9 @@ class Redness(nn.Module):
         return (image[:, :1] - 0.5) * 200
 
 
-def matting(host=None, *, follows_picture=False, **options):
+def matting(host=None, *, follows_picture=False, network=None, **options):
     host = host or FakeHost()
-    network = Redness()
+    network = network or Redness()
     network.host = host
     architecture = Architecture(
         id="redness",
@@ -238,6 +238,23 @@ def test_large_pictures_are_looked_at_twice(image_hw, resolution, sides):
 def test_the_built_in_network_looks_twice_above_1200_px(longest_px, sides):
     tool = load_matting(host=LocalHost("cpu", quiet=True))
     assert tool.looks(None, (longest_px, 300)) == tuple((side, side) for side in sides)
+
+
+def test_what_only_the_closer_look_takes_for_background_stays():
+    """As networks do with large drawings: what is white in the middle looks like paper."""
+
+    class Hollow(Redness):
+        def forward(self, image):
+            logits = super().forward(image)
+            if image.shape[-1] > 64:
+                logits[..., 48:80, 48:80] = -100
+            return logits
+
+    tool = matting(follows_picture=True, network=Hollow())
+    image = torch.zeros(1, 3, 1900, 1900)
+    image[:, 0, 500:1400, 500:1400] = 1
+    assert float(tool.predict(image, resolution=128)[..., 950, 950]) < 0.05
+    assert float(tool.predict(image)[..., 950, 950]) > 0.95
 
 
 def test_one_look_is_not_remembered_as_two():

@@ -43,6 +43,14 @@ def test_a_body_is_not_opened():
     assert float(found[..., 72:128, 72:128].min()) > 0.95
 
 
+@pytest.mark.parametrize(("first", "least", "most"), [(57, 0.85, 1), (48, 0.0, 0.5)])
+def test_an_edge_moves_by_some_pixels_but_does_not_wander_off(first, least, most):
+    """A figure with a seam of 3 px, and with one of 12 px, as if ground were a part of it."""
+    found = joined(WHOLE, square(192, (first, 192 - first)))
+    seam = found[..., first : first + 3, 80:120]
+    assert least < float(seam.min()) <= float(seam.max()) <= most
+
+
 @pytest.mark.parametrize("size_hw", [(33, 70), (1, 1), (8, 640), (97, 41)])
 def test_any_sizes_and_several_frames_at_once(size_hw):
     chance = torch.Generator().manual_seed(2)
